@@ -1,0 +1,347 @@
+"""BaseMAE: the parameters that the estimators share, and the door between frames and tensors."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from maetab.data.codec import encode
+from maetab.data.containers import Back, read_frame
+from maetab.data.schema import Schema, check_columns, infer_schema
+from maetab.data.windows import cut, take
+from maetab.engine.fit import FitOptions, Record, fit_model
+from maetab.engine.runtime import pick_device
+from maetab.nn.backbones import BACKBONES
+from maetab.nn.masking import MASKINGS, Masking
+from maetab.nn.model import Ensemble, ModelConfig
+from maetab.nn.objectives import LOSSES
+
+logger = logging.getLogger("maetab")
+MAX_LEVELS = 64  # levels of a category that are told apart; rarer ones share a token
+
+
+class Table(NamedTuple):
+    """A user's table on its way through the model.
+
+    frame : pandas view, columns named as in fit
+    back : gives results back in the user's kind of container
+    values, observed : (n, F)
+    """
+
+    frame: pd.DataFrame
+    back: Back
+    values: np.ndarray
+    observed: np.ndarray
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseMAE(BaseEstimator):
+    """A masked autoencoder over the cells of a table; the base of the estimators.
+
+    Parameters
+    ----------
+    mask_ratio : in [0, 1)
+        Expected share of the observed cells that is hidden in a training step.
+    masking : "bernoulli", "fixed", "block", "copy", "proportional", or an object of maetab.nn.masking
+        Which cells are hidden together. An object brings a ratio of its own.
+    loss : "distribution", "mse", "mae" or "cosine"
+        "distribution" learns the probabilities of quantile bins; the others learn points. Categories
+        are always learned by cross-entropy.
+    backbone : "transformer", "mlp" or "linear"
+        What encoder and decoder are made of.
+    n_estimators : at least 1
+        Networks that are trained from different seeds and held-out cells, and averaged.
+    width : a multiple of `n_heads`
+        Numbers in the token of a cell.
+    n_heads, n_layers : at least 1
+        Attention heads, and blocks in each of encoder and decoder.
+    dropout : in [0, 1)
+        Share of the units dropped in a training step.
+    visible_weight : not negative
+        What a visible cell counts in the loss; a hidden one counts 1.
+    max_iter : None or at least 0
+        Epochs of each network. None takes a number that suits the rows; 0 trains no network and
+        leaves the closed-form first guess alone.
+    max_time : None or seconds
+        When training stops with what it has.
+    batch_size : at least 1
+        Rows in a training step.
+    learning_rate_init, weight_decay : positive; not negative
+        Of AdamW. The rate warms up and falls along a cosine.
+    validation_fraction : in [0, 1)
+        Share of the observed cells that is held out to stop in time, to weigh the networks
+        against the first guess, and to calibrate.
+    n_iter_no_change : at least 1
+        Looks at the held-out cells (25 in a full run) without gain before a network stops.
+    categorical_features : "auto" or sequence of column names or positions
+        Columns that are categories besides those of category, text and boolean dtype.
+    missing_values : scalar or list of scalars
+        What counts as missing besides NaN, None, NA and NaT, which always do.
+    device : "auto" or a name that torch knows
+        "auto" is CUDA where there is one, else the CPU.
+    random_state : None, int or numpy.random.RandomState
+        An int makes results repeatable.
+    verbose : 0 or 1
+        1 reports the training: as a progress bar if rich is installed, else through the logger
+        "maetab".
+    """
+
+    mask_ratio: float = 0.3
+    masking: str | Masking = "bernoulli"
+    loss: str = "distribution"
+    backbone: str = "transformer"
+    n_estimators: int = 2
+    width: int = 32
+    n_heads: int = 4
+    n_layers: int = 1
+    dropout: float = 0.0
+    visible_weight: float = 0.2
+    max_iter: int | None = None
+    max_time: float | None = None
+    batch_size: int = 256
+    learning_rate_init: float = 3e-3
+    weight_decay: float = 0.01
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 8
+    categorical_features: str | Sequence = "auto"
+    missing_values: Any = np.nan
+    device: str = "auto"
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
+
+    @classmethod
+    def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
+        """Return an estimator of this class around the model that `other` has fitted.
+
+        Parameters
+        ----------
+        other : fitted estimator of maetab; the two share the model, which nothing changes
+        **parameters : of this class, where they shall differ from those of `other`
+        """
+        check_is_fitted(other, "model_")
+        known = {field.name for field in fields(cls)}
+        shared = {k: v for k, v in other.get_params(deep=False).items() if k in known}
+        new = cls(**(shared | parameters))
+        for name in ("n_features_in_", "feature_names_in_", "schema_", "model_", "history_"):
+            if hasattr(other, name):
+                setattr(new, name, getattr(other, name))
+        new.n_iter_ = other.n_iter_
+        return new
+
+    def _fit_model(self, X: Any) -> Table:
+        """Learn schema and model from X; return the encoded table."""
+        self._check_parameters()
+        frame, back = read_frame(X)
+        self._check_size(frame)
+        validate_data(self, X, skip_check_array=True)
+        self.schema_ = infer_schema(
+            frame,
+            categorical_features=self.categorical_features,
+            missing_values=self.missing_values,
+            estimator_name=type(self).__name__,
+        )
+        values, observed = encode(frame, self.schema_, missing_values=self.missing_values)
+        self._warn_of_columns(observed)
+        rows = cut(len(values))
+        self.model_, self.history_ = fit_model(
+            self._config(), take(values, rows), take(observed, rows), self._options()
+        )
+        self.n_iter_ = max([int(record["epoch"]) for record in self.history_], default=1)
+        return Table(frame, back, values, observed)
+
+    def _read(self, X: Any) -> Table:
+        """Return X encoded as in fit; nothing is learned from it."""
+        check_is_fitted(self, "model_")
+        frame, back = read_frame(X)
+        self._check_size(frame, least=1)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        names = self.schema_.names()
+        nameless_fit = not hasattr(self, "feature_names_in_") and _are_text(names)
+        if nameless_fit or not (hasattr(X, "columns") or hasattr(X, "column_names")):
+            frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
+        check_columns(frame, self.schema_, missing_values=self.missing_values)
+        values, observed = encode(frame, self.schema_, missing_values=self.missing_values)
+        return Table(frame, back, values, observed)
+
+    def _check_size(self, frame: pd.DataFrame, least: int = 2) -> None:
+        """Refuse tables with too little in them, in scikit-learn's words."""
+        shape = f"(shape={frame.shape}) while a minimum of"
+        if frame.shape[1] < 1:
+            raise ValueError(f"Found array with 0 feature(s) {shape} 1 is required.")
+        if len(frame) < least:
+            raise ValueError(
+                f"Found array with {len(frame)} sample(s) {shape} {least} is required "
+                f"by {type(self).__name__}."
+            )
+
+    def _config(self) -> ModelConfig:
+        return ModelConfig(
+            n_levels=tuple(_n_modelled(column) for column in self.schema_.columns),
+            width=self.width,
+            n_heads=self.n_heads,
+            n_encoder_layers=self.n_layers,
+            n_decoder_layers=self.n_layers,
+            dropout=self.dropout,
+            backbone=self.backbone,
+            loss=self.loss,
+            n_estimators=self.n_estimators,
+        )
+
+    def _options(self) -> FitOptions:
+        masking = self.masking
+        if isinstance(masking, str):
+            masking = MASKINGS[masking](ratio=self.mask_ratio)
+        return FitOptions(
+            masking=masking,
+            max_iter=self.max_iter,
+            max_time=self.max_time,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate_init,
+            weight_decay=self.weight_decay,
+            validation_fraction=self.validation_fraction,
+            n_iter_no_change=self.n_iter_no_change,
+            visible_weight=self.visible_weight,
+            seed=_seed(self.random_state),
+            device=pick_device(self.device),
+            on_record=_report if self.verbose else None,
+        )
+
+    def _warn_of_columns(self, observed: np.ndarray) -> None:
+        """Say once which columns are kept although little can be learned from them."""
+        said = []
+        for column, seen in zip(self.schema_.columns, observed.T, strict=True):
+            n_levels = len([count for count in column.counts if count])
+            if not seen.any():
+                said.append(f"column {column.name!r} has no observed cell; it stays missing")
+            elif n_levels > MAX_LEVELS:
+                said.append(
+                    f"column {column.name!r} has {n_levels} levels; the {_n_modelled(column)} "
+                    f"most frequent are told apart and imputed"
+                )
+            elif len(seen) > 2 and (column.lower == column.upper if not n_levels else n_levels < 2):
+                said.append(f"column {column.name!r} is constant")
+        if said:
+            warnings.warn(
+                f"{type(self).__name__}: " + "; ".join(said) + ".", UserWarning, stacklevel=4
+            )
+
+    def _check_parameters(self) -> None:
+        """Refuse what the parameters cannot be, one clear error for the first."""
+        self._check_number("mask_ratio", 0, 1, "in [0, 1)", below=True)
+        self._check_number("dropout", 0, 1, "in [0, 1)", below=True)
+        self._check_number("validation_fraction", 0, 1, "in [0, 1)", below=True)
+        self._check_number("visible_weight", 0, np.inf, "a number that is not negative")
+        self._check_number("weight_decay", 0, np.inf, "a number that is not negative")
+        self._check_number("learning_rate_init", 1e-12, np.inf, "a positive number")
+        for name in ("n_estimators", "width", "n_heads", "n_layers", "batch_size"):
+            self._check_number(name, 1, np.inf, "an int of at least 1", whole=True)
+        self._check_number("n_iter_no_change", 1, np.inf, "an int of at least 1", whole=True)
+        if self.max_iter is not None:
+            self._check_number("max_iter", 0, np.inf, "None or an int of at least 0", whole=True)
+        if self.max_time is not None:
+            self._check_number("max_time", 1e-12, np.inf, "None or a positive number of seconds")
+        self._check_choice("loss", LOSSES)
+        self._check_choice("backbone", BACKBONES)
+        if not isinstance(self.masking, Masking):
+            self._check_choice("masking", tuple(MASKINGS), " or an object of maetab.nn.masking")
+        if self.width % self.n_heads:
+            raise ValueError(
+                f"The 'width' parameter of {type(self).__name__} must be a multiple of "
+                f"n_heads={self.n_heads}, got {self.width}."
+            )
+
+    def _check_number(
+        self,
+        name: str,
+        least: float,
+        most: float,
+        words: str,
+        *,
+        below: bool = False,
+        whole: bool = False,
+    ) -> None:
+        value = getattr(self, name)
+        kind = Integral if whole else Real
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        if not fits or not least <= value <= most or (below and value >= most):
+            raise ValueError(
+                f"The {name!r} parameter of {type(self).__name__} must be {words}, got {value!r}."
+            )
+
+    def _check_choice(self, name: str, choices: tuple[str, ...], more: str = "") -> None:
+        value = getattr(self, name)
+        if not isinstance(value, str) or value not in choices:
+            listed = ", ".join(map(repr, choices))
+            raise ValueError(
+                f"The {name!r} parameter of {type(self).__name__} must be one of {listed}{more}, "
+                f"got {value!r}."
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with the model as NumPy arrays, so that it opens on any machine."""
+        state = dict(super().__getstate__())
+        if isinstance(state.get("model_"), Ensemble):
+            model = state["model_"]
+            tensors = {k: v.cpu().numpy().copy() for k, v in model.state_dict().items()}
+            state["model_"] = {"config": model.config.to_dict(), "tensors": tensors}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        packed = state.get("model_")
+        if isinstance(packed, dict):
+            model = Ensemble(ModelConfig.from_dict(packed["config"]))
+            model.load_state_dict({k: torch.tensor(v) for k, v in packed["tensors"].items()})
+            state = state | {"model_": model.eval()}
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _n_modelled(column: Any) -> int:
+    """Return how many levels of a category are told apart, 0 for a number.
+
+    Those seen at least twice, at most `MAX_LEVELS`; one where no level is seen twice.
+    """
+    if column.kind == "number":
+        return 0
+    return max(1, min(MAX_LEVELS, sum(count > 1 for count in column.counts)))
+
+
+def _seed(random_state: Any) -> int:
+    """Return a seed; the global NumPy state is neither read nor moved."""
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31 - 1))
+    if isinstance(random_state, Integral) and 0 <= int(random_state) < 2**32:
+        return int(random_state)
+    raise ValueError(
+        f"The 'random_state' parameter must be None, an int in [0, 2**32) or a "
+        f"numpy.random.RandomState, got {random_state!r}."
+    )
+
+
+def _report(record: Record) -> None:
+    logger.info(
+        "network %d, epoch %d: training loss %.4f, held-out loss %.4f, %.1f s",
+        *(record[k] for k in ("network", "epoch", "train_loss", "validation_loss", "seconds")),
+    )
+
+
+def _are_text(names: list) -> bool:
+    return all(isinstance(name, str) for name in names)

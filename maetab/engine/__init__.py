@@ -1,0 +1,1 @@
+"""Runs a model over arrays; knows `nn`, not `data`."""

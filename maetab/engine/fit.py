@@ -1,0 +1,313 @@
+"""The training loop: batches, masks, schedule, early stop, history, calibration."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maetab.engine.runtime import seeded, training_precision
+from maetab.nn.masking import Masking
+from maetab.nn.memory import MAX_ROWS
+from maetab.nn.model import N_LEVELS_CALIBRATION, Ensemble, MaskedAutoencoder, ModelConfig
+from maetab.nn.objectives import cell_loss
+
+Record = dict[str, float]
+CHECKS = 25  # times the held-out cells are looked at in a full run
+N_STEPS = 1000  # steps of one network when `max_iter` is None
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to train; the estimators document the fields.
+
+    Parameters
+    ----------
+    masking : hides cells of a batch
+    max_iter : epochs; None for about `N_STEPS` steps; 0 for the prior alone
+    max_time : seconds for everything, or None
+    visible_weight : what a visible cell counts in the loss, a hidden one counts 1
+    on_record : is given each record of the history as it is made; True stops the network
+    """
+
+    masking: Masking
+    max_iter: int | None = None
+    max_time: float | None = None
+    batch_size: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 8
+    visible_weight: float = 0.2
+    seed: int = 0
+    device: torch.device = torch.device("cpu")
+    on_record: Callable[[Record], object] | None = None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table on the device: `values` and `observed` (W, T, F), the cells `held` out, and
+    where its rows (W * T,) stand in the memory.
+    """
+
+    values: Tensor
+    observed: Tensor
+    held: Tensor
+    remembered: Tensor
+
+    @property
+    def visible(self) -> Tensor:
+        return self.observed & ~self.held
+
+    def exclude(self, rows: Tensor) -> Tensor:
+        """Return (B * T,) the remembered rows that windows `rows` (B,) are themselves."""
+        return self.remembered.view(self.values.shape[:2])[rows].flatten()
+
+
+def fit_model(
+    config: ModelConfig, values: np.ndarray, observed: np.ndarray, options: FitOptions
+) -> tuple[Ensemble, list[Record]]:
+    """Return a fitted ensemble on the CPU, and the history of its training.
+
+    Parameters
+    ----------
+    values : (W, T, F) float
+    observed : (W, T, F) bool
+    """
+    device, started = options.device, time.monotonic()
+    history: list[Record] = []
+    with seeded(options.seed, device) as generator:
+        config = replace(config, n_memory=min(MAX_ROWS, observed.shape[0] * observed.shape[1]))
+        model = Ensemble(config).to(device)
+        there = torch.tensor(observed, device=device)
+        cells = torch.where(there, torch.tensor(values, device=device), 0.0)
+        remembered = model.prior.fit(cells.flatten(0, 1), there.flatten(0, 1), generator)
+        tables, errors = [], []
+        for i, member in enumerate(model.members):
+            assert isinstance(member, MaskedAutoencoder)
+            table = Cells(cells, there, _hold_out(there, options.validation_fraction, generator), remembered)
+            if options.max_iter != 0:
+                share = (i + 1) / len(model.members)
+                until = math.inf if options.max_time is None else started + options.max_time * share
+                run = _Run(member, table, options, until, i)
+                history += run.train(generator)
+            tables.append(table)
+            errors.append(_held_out_errors(model, member, table))
+        if options.max_iter != 0:
+            _trust(model, errors)
+        _calibrate(model, tables[0])
+        model.eval().cpu()
+    return model, history
+
+
+def _hold_out(observed: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
+    """Return (W, T, F) bool: observed cells kept from training, never a row's only one."""
+    drawn = torch.rand(observed.shape, generator=generator, device=observed.device)
+    held = observed & (drawn < fraction)
+    several = (observed & ~held).flatten(1).any(1)
+    return held & several[:, None, None]
+
+
+class _Run:
+    """One network's training."""
+
+    def __init__(
+        self,
+        member: MaskedAutoencoder,
+        table: Cells,
+        options: FitOptions,
+        until: float,
+        number: int,
+    ) -> None:
+        self.member, self.table, self.options = member, table, options
+        self.until, self.number = until, number
+        n = len(table.values)
+        self.batch = min(options.batch_size, n)
+        self.per_epoch = max(1, n // self.batch)
+        epochs = options.max_iter or max(3, math.ceil(N_STEPS / self.per_epoch))
+        self.steps = epochs * self.per_epoch
+        decay = [p for p in member.parameters() if p.ndim > 1]
+        rest = [p for p in member.parameters() if p.ndim <= 1]
+        groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": rest}]
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=options.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
+        rows = table.held.flatten(1).any(1).nonzero()[:, 0]
+        self.rows = rows[:: max(1, len(rows) // 2000)]
+        self.checked = self._first(self.rows, table.visible[self.rows])
+
+    def _rate(self, step: int) -> float:
+        """Linear warm-up over 5 % of the steps, then a half cosine to nothing."""
+        warm = max(1, self.steps // 20)
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
+
+    def _first(self, rows: Tensor, visible: Tensor) -> tuple:
+        values = self.table.values[rows].flatten(0, 1)
+        return self.member.prior(values, visible.flatten(0, 1), self.table.exclude(rows))
+
+    def train(self, generator: torch.Generator) -> list[Record]:
+        """Train to the end, the time limit or the point where held-out cells stop gaining."""
+        best, best_state, waited = self.check(), copy.deepcopy(self.member.state_dict()), 0
+        records: list[Record] = []
+        every = max(1, self.steps // CHECKS)
+        begun, losses, step = time.monotonic(), [], 0
+        while step < self.steps:
+            order = torch.randperm(
+                len(self.table.values), generator=generator, device=self.table.values.device
+            )
+            for rows in order.split(self.batch)[: self.per_epoch]:
+                losses.append(self.step(rows, generator))
+                step += 1
+                late = time.monotonic() > self.until
+                if step % every and step < self.steps and not late:
+                    continue
+                score = self.check()
+                records.append(
+                    {
+                        "network": self.number,
+                        "step": step,
+                        "epoch": math.ceil(step / self.per_epoch),
+                        "train_loss": float(torch.stack(losses).mean()),
+                        "validation_loss": score,
+                        "learning_rate": self.schedule.get_last_lr()[0],
+                        "seconds": time.monotonic() - begun,
+                    }
+                )
+                losses = []
+                stop = self.options.on_record and self.options.on_record(records[-1])
+                waited = 0 if score < best else waited + 1
+                if score < best:
+                    best, best_state = score, copy.deepcopy(self.member.state_dict())
+                if stop is True or late or waited >= self.options.n_iter_no_change:
+                    step = self.steps
+                    break
+        self.member.load_state_dict(best_state)
+        return records
+
+    def step(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Take one step on these rows; return the loss."""
+        values, allowed = self.table.values[rows], self.table.visible[rows]
+        hidden = self.options.masking(allowed, generator)
+        visible = allowed & ~hidden
+        weight = hidden + self.options.visible_weight * visible
+        self.member.train()
+        first = self._first(rows, visible)
+        with training_precision(values.device):
+            said = self.member(values, visible, first)
+        loss = self._loss(said, values, weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.member.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        return loss.detach()
+
+    @torch.no_grad()
+    def check(self) -> float:
+        """Return the loss on the held-out cells, all others visible."""
+        if len(self.rows) == 0:
+            return 0.0
+        self.member.eval()
+        values, visible = self.table.values[self.rows], self.table.visible[self.rows]
+        said = self.member(values, visible, self.checked)
+        return float(self._loss(said, values, self.table.held[self.rows].float()))
+
+    def _loss(self, said, values: Tensor, weight: Tensor) -> Tensor:
+        flat = [x.flatten(0, 1).float() for x in (said.logits, said.point, values, weight)]
+        support = self.member.prior.support
+        return cell_loss(*flat, support=support, loss=self.member.config.loss)
+
+
+@torch.no_grad()
+def _held_out_errors(
+    model: Ensemble, member: MaskedAutoencoder, table: Cells, chunk: int = 1024
+) -> dict[str, Tensor]:
+    """Return sums per column over the held-out cells of one network.
+
+    "gap": (network - prior)^2; "gain": (truth - prior)(network - prior); "error": (truth -
+    network)^2; "count"; "likelihood" (F, 5): log-likelihood of categories at five blends.
+    """
+    member.eval()
+    support, config = model.prior.support, model.config
+    f = len(config.n_levels)
+    blends = torch.linspace(0, 1, 5, device=table.values.device)
+    sums = {k: torch.zeros(f, device=blends.device) for k in ("gap", "gain", "error", "count")}
+    sums["likelihood"] = torch.zeros(f, 5, device=blends.device)
+    for rows in torch.arange(len(table.values), device=blends.device).split(chunk):
+        values, visible = table.values[rows], table.visible[rows]
+        values_, held_ = values.flatten(0, 1), table.held[rows].flatten(0, 1)
+        first = model.prior(values_, visible.flatten(0, 1), table.exclude(rows))
+        said = member(values, visible, first)
+        guess, point = model.prior.point(first[0]), said.point.flatten(0, 1)
+        sums["gap"] += ((point - guess).square() * held_).sum(0)
+        sums["gain"] += ((values_ - guess) * (point - guess) * held_).sum(0)
+        sums["error"] += ((values_ - point).square() * held_).sum(0)
+        sums["count"] += held_.sum(0)
+        k = support.index(values_)
+        known = held_ & (k >= 0) & ~support.is_number
+        index = k.clamp_min(0)[..., None]
+        net = said.logits.flatten(0, 1).softmax(-1).gather(-1, index)
+        own = first[1].softmax(-1).gather(-1, index)
+        mixed = (own + blends * (net - own)).clamp_min(1e-9).log()
+        sums["likelihood"] += (mixed * known[..., None]).sum(0)
+    return sums
+
+
+def _trust(model: Ensemble, errors: list[dict[str, Tensor]]) -> None:
+    """Set, per column, the blend of networks and prior that was best on held-out cells.
+
+    Numbers by least squares (shrunk to the pooled answer where cells are few), categories by
+    likelihood.
+    """
+    total = {k: torch.stack([e[k] for e in errors]).sum(0) for k in errors[0]}
+    number = model.prior.support.is_number
+    pooled = (total["gain"] * number).sum() / (total["gap"] * number).sum().clamp_min(1e-9)
+    mean_gap = total["gap"] / total["count"].clamp_min(1)
+    shrink = 20 * mean_gap
+    slope = (total["gain"] + shrink * pooled.clamp(0, 1)) / (total["gap"] + shrink).clamp_min(1e-9)
+    likely = total["likelihood"].argmax(1) / 4
+    model.trust.copy_(torch.where(number, slope.clamp(0, 1), likely))
+    spread = (total["error"] / total["count"].clamp_min(1)).sqrt().clamp_min(1e-3)
+    model.spread.copy_(torch.where(total["count"] > 0, spread, 1.0))
+
+
+@torch.no_grad()
+def _calibrate(model: Ensemble, table: Cells, chunk: int = 1024) -> None:
+    """Remember where the held-out truths fell in their predicted distributions.
+
+    Recalibration by the quantiles of the probability integral transform (Kuleshov et al. 2018,
+    section 3). A column with few held-out cells borrows from all.
+    """
+    model.eval()
+    ranks, held_ = [], []
+    for rows in torch.arange(len(table.values), device=table.values.device).split(chunk):
+        values = table.values[rows]
+        probabilities, _ = model(values, table.visible[rows], table.exclude(rows))
+        flat = probabilities.flatten(0, 1)
+        ranks.append(model.prior.support.rank(flat, values.flatten(0, 1)))
+        held_.append(table.held[rows].flatten(0, 1))
+    rank, held = torch.cat(ranks), torch.cat(held_) & model.prior.support.is_number
+    levels = torch.linspace(0, 1, N_LEVELS_CALIBRATION, device=rank.device)
+    everywhere = rank[held]
+    if len(everywhere) < 50:
+        return
+    pooled = _quantiles(everywhere, levels)
+    for j in range(rank.shape[1]):
+        own = rank[held[:, j], j]
+        share = len(own) / (len(own) + 100)
+        mine = _quantiles(own, levels) if len(own) > 1 else pooled
+        model.ranks[j] = share * mine + (1 - share) * pooled
+
+
+def _quantiles(x: Tensor, levels: Tensor) -> Tensor:
+    # torch.quantile refuses more than 16 million values.
+    return torch.quantile(x[: 10_000_000].float(), levels)

@@ -1,0 +1,312 @@
+"""MAEImputer: fills missing cells; points, draws and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from maetab.base import BaseMAE, Table, _seed
+from maetab.data.codec import fill
+from maetab.data.windows import cut, merge, take
+from maetab.engine.apply import draw, predict, predict_probabilities, predict_quantiles
+from maetab.engine.runtime import pick_device
+
+SCORE_FRACTION, SCORE_SEED = 0.2, 0
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
+    __doc__ = f"""Fill the missing cells of a table from the observed ones.
+
+    A masked autoencoder learns to predict hidden cells; what is missing is hidden for good. Points,
+    draws and intervals come from the same predicted distribution. Columns keep their dtypes, and
+    observed cells come back bit for bit.
+
+    Parameters
+    ----------
+    add_indicator : bool
+        Append a boolean column per column that had missing cells in fit, True where missing.
+    keep_empty_features : bool
+        Whether a column without any observed cell in fit stays in the output, still missing.
+    min_value, max_value : None, number, or sequence of one per column
+        Range of the imputed numbers, in the units of the columns. None is the observed range.
+    copy : bool
+        Accepted for the sake of scikit-learn's imputers; the input is never changed.
+    {(BaseMAE.__doc__ or "").partition("----------")[2].strip()}
+
+    Attributes
+    ----------
+    schema_ : Schema, kinds, levels and ranges of the columns
+    model_ : torch.nn.Module of the fitted networks, on the CPU
+    history_ : list of dict, one per look at the held-out cells while training
+    n_iter_ : epochs of the longest training
+    n_features_in_ : columns seen in fit
+    feature_names_in_ : their names, if all are text
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({{"size": [1.0, 2.0, 3.0, None], "color": ["red", None, "blue", "red"]}})
+    >>> filled = MAEImputer(max_iter=2, random_state=0).fit_transform(frame)
+    >>> int(filled.isna().sum().sum()), filled["size"].tolist()[:3]
+    (0, [1.0, 2.0, 3.0])
+    """
+
+    add_indicator: bool = False
+    keep_empty_features: bool = True
+    min_value: float | Sequence[float] | None = None
+    max_value: float | Sequence[float] | None = None
+    copy: bool = True
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from the observed cells of X.
+
+        Parameters
+        ----------
+        X : (n, F) pandas, polars or pyarrow table, array or list of lists; n at least 2
+        y : ignored
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters, shapes, names or cells that cannot be used; the message names them.
+        """
+        self._fit(X)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to X and return it filled; the same as `fit(X).transform(X)`."""
+        return self.fit(X, y).transform(X)
+
+    def transform(self, X: Any) -> Any:
+        """Return X filled, in the same kind of container, with its dtypes, index and order.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
+
+        Returns
+        -------
+        filled : (n, F) table; what is observed is unchanged, and a missing cell is the expected
+            number, clipped to the range, or the likeliest level
+        """
+        table = self._read(X)
+        return self._finish(table, self._points(table))
+
+    def sample(
+        self,
+        X: Any,
+        n_draws: int = 5,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> list[Any]:
+        """Return `n_draws` filled copies of X: draws, for multiple imputation (Rubin 1987).
+
+        Missing cells of a row are drawn jointly, so that the copies keep the spread and the
+        dependence of the data, which points do not.
+
+        Parameters
+        ----------
+        X : (n, F) table
+        n_draws : at least 1
+        random_state : None (then that of the estimator), int or numpy.random.RandomState
+        """
+        if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
+            raise ValueError(f"n_draws must be an int of at least 1, got {n_draws!r}.")
+        table = self._read(X)
+        seed = _seed(self.random_state if random_state is None else random_state)
+        seeds = np.random.default_rng(seed).integers(2**31, size=n_draws)
+        return [
+            self._finish(table, self._run(table, draw, seed=int(one))[0]) for one in seeds
+        ]
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Any, Any]:
+        """Return two tables between which each missing number lies with the given probability.
+
+        Central intervals, calibrated on cells held out in fit. In both tables observed cells stand
+        as they are, and missing cells of categories stay missing: see `predict_proba` for those.
+
+        Parameters
+        ----------
+        X : (n, F) table
+        coverage : in (0, 1)
+        """
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")
+        table = self._read(X)
+        levels = [(1 - coverage) / 2, (1 + coverage) / 2]
+        bounds = self._run(table, predict_quantiles, levels=levels)
+        low, high = (self._whole(b, up) for b, up in zip(bounds, (False, True), strict=True))
+        return self._finish(table, low, numbers_only=True), self._finish(
+            table, high, numbers_only=True
+        )
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of every level of every categorical column.
+
+        A cell that is observed has probability 1 at its level. Levels that were seen only once,
+        and those behind the most frequent 64, are not predicted: they have 0 elsewhere.
+
+        Parameters
+        ----------
+        X : (n, F) table
+
+        Returns
+        -------
+        probabilities : (n, all levels) table
+            A pandas frame has the columns (column, level), so `probabilities["color"]` is the
+            table of one column; other tables have columns named "color=red".
+        """
+        table = self._read(X)
+        where = [j for j, c in enumerate(self.schema_.columns) if c.kind == "category" and c.levels]
+        said = self._run(table, predict_probabilities, columns=where)[0] if where else None
+        labels, parts = [], [np.zeros((len(table.values), 0))]
+        for i, j in enumerate(where):
+            column, n_modelled = self.schema_.columns[j], self.model_.config.n_levels[j]
+            assert said is not None
+            chance = np.zeros((len(table.values), len(column.levels)))
+            chance[:, :n_modelled] = said[:, i, :n_modelled]
+            seen = table.observed[:, j]
+            chance[seen] = table.values[seen, j][:, None] == np.arange(len(column.levels))
+            labels += [(column.name, level) for level in column.levels]
+            parts.append(chance)
+        if isinstance(X, pd.DataFrame):
+            names = pd.MultiIndex.from_tuples(labels, names=["column", "level"]) if labels else []
+        else:
+            names = [f"{name}={level}" for name, level in labels]
+        frame = pd.DataFrame(np.concatenate(parts, 1), index=table.frame.index, columns=names)
+        return table.back.table(frame)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the skill on cells hidden for the purpose: 1 perfect, 0 no better than the mean.
+
+        A fifth of the observed cells is hidden, by a seed of its own, so that estimators with
+        different parameters are compared on the same cells. Numbers: 1 - squared error / that of
+        the mean; categories: (accuracy - a) / (1 - a) with a that of the most frequent level; the
+        mean over columns. Meant for rows that were not in fit, as in cross-validation.
+
+        Parameters
+        ----------
+        X : (n, F) table
+        y : ignored
+        """
+        table = self._read(X)
+        drawn = np.random.default_rng(SCORE_SEED).random(table.values.shape)
+        hidden = table.observed & (drawn < SCORE_FRACTION)
+        filled = self._points(table._replace(observed=table.observed & ~hidden))
+        skills = []
+        for j, column in enumerate(self.schema_.columns):
+            truth, guess = table.values[hidden[:, j], j], filled[hidden[:, j], j]
+            if column.kind == "number":
+                missed, worst = np.square(truth - guess).sum(), np.square(truth).sum()
+            else:
+                missed, worst = (truth != guess).sum(), (truth != 0).sum()
+            if worst > 0:
+                skills.append(1 - missed / worst)
+        return float(np.mean(skills)) if skills else 0.0
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the output columns, as in scikit-learn's imputers."""
+        check_is_fitted(self, "model_")
+        names = super().get_feature_names_out(input_features)
+        added = [f"missingindicator_{names[j]}" for j in self.indicator_features_]
+        return np.concatenate([names[self._kept()], np.array(added, dtype=object)])
+
+    def _fit(self, X: Any) -> Table:
+        self._check_range()
+        table = self._fit_model(X)
+        self.indicator_features_ = (
+            np.flatnonzero(~table.observed.all(0)) if self.add_indicator else np.array([], int)
+        )
+        return table
+
+    def _run(self, table: Table, apply: Any, **options: Any) -> np.ndarray:
+        """Return what `apply` says, (..., n, F...), computed only for rows that miss something."""
+        rows = np.flatnonzero(~table.observed.all(1))
+        windows = cut(len(rows))
+        device = pick_device(self.device)
+        values, observed = table.values[rows], table.observed[rows]
+        said = apply(self.model_, take(values, windows), take(observed, windows), device, **options)
+        if apply is not predict_quantiles:
+            said = said[None]
+        out = np.zeros((len(said), len(table.values), *said.shape[3:]), np.float32)
+        for one, result in zip(said, out, strict=True):
+            result[rows] = merge(one, windows, len(rows))
+        return out
+
+    def _points(self, table: Table) -> np.ndarray:
+        return self._run(table, predict)[0]
+
+    def _finish(self, table: Table, values: np.ndarray, numbers_only: bool = False) -> Any:
+        """Return the user's table with `values` (n, F) in its missing cells."""
+        seen = self._seen()
+        number = np.array([column.kind == "number" for column in self.schema_.columns])
+        replace = ~table.observed & seen & (number | (not numbers_only))
+        filled = fill(table.frame, self._clip(values), replace, self.schema_)
+        if not self._kept().all():
+            filled = filled.loc[:, self._kept()]
+        for j in self.indicator_features_:
+            name = f"missingindicator_{table.frame.columns[j]}"
+            filled = filled.assign(**{name: ~table.observed[:, j]})
+        return table.back.give(filled)
+
+    def _seen(self) -> np.ndarray:
+        """(F,) bool: columns that had an observed cell in fit."""
+        return np.array([column.n_observed > 0 for column in self.schema_.columns])
+
+    def _kept(self) -> np.ndarray:
+        return self._seen() | self.keep_empty_features
+
+    def _whole(self, values: np.ndarray, up: bool) -> np.ndarray:
+        """Return bounds (n, F) moved outwards to whole numbers in integer columns."""
+        values = values.astype(np.float64)
+        for j, column in enumerate(self.schema_.columns):
+            if column.kind == "number" and column.integer:
+                natural = values[:, j] * column.scale + column.center
+                natural = np.ceil(natural - 1e-6) if up else np.floor(natural + 1e-6)
+                values[:, j] = (natural - column.center) / column.scale
+        return values
+
+    def _clip(self, values: np.ndarray) -> np.ndarray:
+        """Return standardised values (n, F) inside the range of each number."""
+        values = values.astype(np.float64)
+        low, high = self._range("min_value"), self._range("max_value")
+        for j, column in enumerate(self.schema_.columns):
+            if column.kind == "number" and column.n_observed:
+                bottom = column.lower if low is None else low[j]
+                top = column.upper if high is None else high[j]
+                ends = (np.array([bottom, top]) - column.center) / column.scale
+                values[:, j] = values[:, j].clip(*ends)
+        return values
+
+    def _range(self, name: str) -> np.ndarray | None:
+        """Return `min_value` or `max_value` as (F,) floats, None for the observed range."""
+        value = getattr(self, name)
+        if value is None:
+            return None
+        return np.broadcast_to(np.asarray(value, dtype=float), (self.n_features_in_,))
+
+    def _check_range(self) -> None:
+        for name in ("min_value", "max_value"):
+            value = getattr(self, name)
+            if value is not None and not np.issubdtype(np.asarray(value).dtype, np.number):
+                raise ValueError(
+                    f"The {name!r} parameter of MAEImputer must be None, a number or one number "
+                    f"per column, got {value!r}."
+                )
+        low, high = self.min_value, self.max_value
+        if low is not None and high is not None and np.any(np.asarray(low) > np.asarray(high)):
+            raise ValueError(
+                f"The 'min_value' parameter of MAEImputer must not exceed max_value={high!r}, "
+                f"got {low!r}."
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

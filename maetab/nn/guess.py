@@ -1,0 +1,213 @@
+"""The first guess in the words of cells: Gaussian and similar rows, stacked column by column."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from maetab.nn.memory import MAX_ROWS, RowMemory
+from maetab.nn.objectives import Support
+from maetab.nn.prior import MAX_DENSE, GaussianPrior
+
+N_TUNING = 120  # steps that the metric of the memory is tuned for
+HIDE = 0.3  # share of the cells hidden while tuning and stacking
+
+
+class Guess(NamedTuple):
+    """What is guessed of each coordinate before any network looks.
+
+    mean, variance : (B, C); the value and 0 where visible
+    parts : (B, C, 3) means of the Gaussian, of similar rows, and of the Gaussian corrected by
+        what it missed in similar rows
+    """
+
+    mean: Tensor
+    variance: Tensor
+    parts: Tensor
+
+
+class Prior(nn.Module):
+    """The first guess: a Gaussian and a memory of rows, stacked.
+
+    Parameters
+    ----------
+    n_levels : per column; 0 for a number
+    n_bins : most bins of a number
+    n_rows : rows that the memory holds
+    """
+
+    stack: Tensor
+    inflate: Tensor
+
+    def __init__(self, n_levels: tuple[int, ...], n_bins: int, n_rows: int) -> None:
+        super().__init__()
+        self.n_levels = n_levels
+        self.coordinates = coordinates(n_levels)
+        columns = [j for j, c in enumerate(self.coordinates) for _ in range(c.stop - c.start)]
+        n = len(columns)
+        self.gaussian = GaussianPrior(n, 0 if n <= MAX_DENSE else min(32, n // 4))
+        self.memory = RowMemory(columns, n_rows)
+        self.support = Support(n_levels, n_bins)
+        self.register_buffer("stack", torch.zeros(n, 2))
+        self.register_buffer("inflate", torch.full((n, 2), 0.5))
+
+    def expand(self, values: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (B, C) coordinates and their visibility; an unknown level is not visible."""
+        if not any(self.n_levels):
+            return values, visible
+        parts, seen = [], []
+        for j, n in enumerate(self.n_levels):
+            column, there = values[:, j : j + 1], visible[:, j : j + 1]
+            if n:
+                levels = torch.arange(n, device=values.device)
+                parts.append((column == levels).to(values.dtype))
+                seen.append((there & (column < n)).expand(-1, n))
+            else:
+                parts.append(column)
+                seen.append(there)
+        return torch.cat(parts, 1), torch.cat(seen, 1)
+
+    @torch.no_grad()
+    def forward(
+        self, values: Tensor, visible: Tensor, exclude: Tensor | None = None
+    ) -> tuple[Guess, Tensor]:
+        """Return the guess at the coordinates and the logits (B, F, K) that it implies.
+
+        Parameters
+        ----------
+        values : (B, F); what is not visible is never read
+        visible : (B, F) bool
+        exclude : (B,) the remembered row that each row is, -1 for none
+
+        Visible cells get the logits of their column's marginal: their value is no guess.
+        """
+        spread, seen = self.expand(torch.where(visible, values, 0.0), visible)
+        guess = self._guess(spread, seen, exclude)
+        first = [c.start for c in self.coordinates]
+        logits = self.support.number_logits(guess.mean[:, first], guess.variance[:, first])
+        for j, n_levels in enumerate(self.n_levels):
+            if n_levels:
+                said = guess.mean[:, self.coordinates[j]]
+                logits[:, j] = self.support.level_logits(j, said)
+        return guess, torch.where(visible[..., None], self.support.share.log(), logits)
+
+    def _guess(self, values: Tensor, visible: Tensor, exclude: Tensor | None) -> Guess:
+        normal = self.gaussian(values, visible)
+        near = self.memory(values, visible, exclude)
+        moved = normal.mean + near.residual
+        mean = normal.mean + self.stack[:, 0] * (near.mean - normal.mean)
+        mean = mean + self.stack[:, 1] * near.residual
+        variance = self.inflate[:, 0] * normal.variance + self.inflate[:, 1] * near.variance
+        parts = torch.stack([normal.mean, near.mean, moved], -1)
+        mean = torch.where(visible, values, mean)
+        return Guess(mean, torch.where(visible, 0.0, variance), parts)
+
+    def point(self, guess: Guess) -> Tensor:
+        """Return (B, F) the guess at numbers; 0 for categories."""
+        first = [c.start for c in self.coordinates]
+        return torch.where(self.support.is_number, guess.mean[:, first], 0.0)
+
+    def fit(
+        self, values: Tensor, observed: Tensor, generator: torch.Generator, batch: int = 256
+    ) -> Tensor:
+        """Estimate everything from (n, F) values.
+
+        Returns
+        -------
+        remembered : (n,) the place of each row in the memory, -1 if it is not remembered
+        """
+        self.support.fit(values, observed)
+        spread, seen = self.expand(values, observed)
+        every = max(1, -(-len(values) // 10_000))
+        self.gaussian.fit(spread[::every], seen[::every])
+        n = len(values)
+        rows = torch.randperm(n, generator=generator, device=values.device)[:MAX_ROWS]
+        self.memory.fill(
+            spread[rows], seen[rows], self.gaussian.residuals(spread[rows], seen[rows])
+        )
+        remembered = torch.full((n,), -1, device=values.device)
+        remembered[rows] = torch.arange(len(rows), device=values.device)
+        if n > 1:
+            self._tune(values, observed, remembered, generator, batch)
+            self._fit_stack(values, observed, remembered, generator)
+        return remembered
+
+    def _hide(self, values: Tensor, observed: Tensor, generator: torch.Generator) -> tuple:
+        """Return coordinates (B, C), which are visible, and which were hidden just now."""
+        drawn = torch.rand(observed.shape, generator=generator, device=observed.device)
+        visible = observed & (drawn >= HIDE)
+        spread, seen = self.expand(values, visible)
+        _, there = self.expand(values, observed)
+        return spread, seen, there & ~seen
+
+    def _tune(
+        self,
+        values: Tensor,
+        observed: Tensor,
+        remembered: Tensor,
+        generator: torch.Generator,
+        batch: int,
+    ) -> None:
+        """Learn the metric of the memory: squared error of the two guesses it gives."""
+        optimizer = torch.optim.Adam(self.memory.parameters(), lr=0.1)
+        n = len(values)
+        for _ in range(N_TUNING):
+            rows = torch.randint(n, (min(batch, n),), generator=generator, device=values.device)
+            spread, seen, hidden = self._hide(values[rows], observed[rows], generator)
+            normal = self.gaussian(spread, seen)
+            near = self.memory(spread, seen, remembered[rows])
+            direct = (near.mean - spread).square()
+            moved = (normal.mean + near.residual - spread).square()
+            middle = ((near.mean + normal.mean) / 2 - spread).square()
+            loss = ((direct + moved + middle) * hidden).sum() / hidden.sum().clamp_min(1)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+    @torch.no_grad()
+    def _fit_stack(
+        self,
+        values: Tensor,
+        observed: Tensor,
+        remembered: Tensor,
+        generator: torch.Generator,
+        chunk: int = 512,
+    ) -> None:
+        """Least squares, per coordinate, of the truth on the guesses; shrunk to the pooled one."""
+        gram, right, squares, count = 0.0, 0.0, 0.0, 0.0
+        chosen = torch.randperm(len(values), generator=generator, device=values.device)[:4096]
+        seen_before: list[tuple[Tensor, ...]] = []
+        for rows in chosen.split(chunk):
+            spread, seen, hidden = self._hide(values[rows], observed[rows], generator)
+            normal = self.gaussian(spread, seen)
+            near = self.memory(spread, seen, remembered[rows])
+            basis = torch.stack([near.mean - normal.mean, near.residual], -1).double()
+            basis = basis * hidden[..., None]
+            truth = (spread - normal.mean).double() * hidden
+            gram = gram + torch.einsum("bci,bcj->cij", basis, basis)
+            right = right + torch.einsum("bci,bc->ci", basis, truth)
+            count = count + hidden.sum(0)
+            seen_before.append((basis, truth, normal.variance * hidden, near.variance * hidden))
+        unit = torch.eye(2, dtype=torch.float64, device=values.device)
+        scale = torch.einsum("cii->c", gram) / 2
+        pooled = torch.linalg.solve(gram.sum(0) + (1e-3 * scale.sum() + 1e-9) * unit, right.sum(0))
+        ridge = (scale * 20 / count.clamp_min(1) + 1e-9)[:, None, None] * unit
+        stack = torch.linalg.solve(gram + ridge, right + (ridge @ pooled[:, None])[..., 0])
+        self.stack.copy_(stack.clamp(-0.5, 1.5))
+        error = normals = nears = 0.0
+        for basis, truth, normal_, near_ in seen_before:
+            error = error + (truth - (basis * self.stack).sum(-1)).square().sum(0)
+            normals, nears = normals + normal_.sum(0), nears + near_.sum(0)
+        half = error[:, None] / 2 / torch.stack([normals, nears], -1).double().clamp_min(1e-6)
+        self.inflate.copy_(torch.where(count[:, None] > 5, half, 0.5).clamp(0.05, 5.0))
+
+
+def coordinates(n_levels: tuple[int, ...]) -> list[slice]:
+    """Return the coordinates of each column: one for a number, one per level of a category."""
+    start, slices = 0, []
+    for n in n_levels:
+        slices.append(slice(start, start + max(n, 1)))
+        start += max(n, 1)
+    return slices

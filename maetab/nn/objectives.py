@@ -1,0 +1,184 @@
+"""What a cell may be, how likely each possibility is, and how far a prediction is from the truth.
+
+Every column has a finite support of K possibilities: the levels of a category, or quantile bins of
+a number. The distributional objective (default) learns their probabilities by cross-entropy
+(BinXent, Lee et al. 2024, section 3); "mse", "mae" and "cosine" predict numbers as points, and
+still categories by cross-entropy.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor, nn
+
+LOSSES = ("distribution", "mse", "mae", "cosine")
+
+
+class Support(nn.Module):
+    """The K possibilities of each of F columns.
+
+    Buffers: `lower`, `upper`, `center` (F, K) of a bin, in standardised units; `share` (F, K)
+    observed frequencies; `edges` (F, K - 1) between bins, infinite behind the last.
+
+    Parameters
+    ----------
+    n_levels : one number per column; 0 for a number, else how many levels are predicted
+    n_bins : most bins of a number
+    """
+
+    lower: Tensor
+    upper: Tensor
+    center: Tensor
+    share: Tensor
+    edges: Tensor
+    is_number: Tensor
+
+    def __init__(self, n_levels: tuple[int, ...], n_bins: int) -> None:
+        super().__init__()
+        self.n_levels, self.n_bins = n_levels, n_bins
+        self.size = max(n_bins if 0 in n_levels else 1, *n_levels, 2)  # K
+        f, k = len(n_levels), self.size
+        for name in ("lower", "upper", "center", "share"):
+            self.register_buffer(name, torch.zeros(f, k))
+        self.register_buffer("edges", torch.full((f, k - 1), math.inf))
+        self.register_buffer("is_number", torch.tensor([n == 0 for n in n_levels]))
+
+    @torch.no_grad()
+    def fit(self, values: Tensor, observed: Tensor) -> None:
+        """Place bins at the quantiles of the observed numbers, count the levels.
+
+        Parameters
+        ----------
+        values : (n, F) standardised numbers and level codes
+        observed : (n, F) bool
+        """
+        for j, n_levels in enumerate(self.n_levels):
+            column = values[observed[:, j], j].float()
+            if n_levels:
+                known = column[column < n_levels].long()
+                count = torch.bincount(known, minlength=n_levels)[:n_levels].float()
+                self.share[j, :n_levels] = (count + 0.5) / (count + 0.5).sum()
+            elif len(column) == 0:
+                self.share[j, 0] = 1.0
+            else:
+                self._fit_bins(j, column)
+
+    def _fit_bins(self, j: int, column: Tensor) -> None:
+        unique, count = column.unique(return_counts=True)
+        if len(unique) <= self.n_bins:
+            group = torch.arange(len(unique), device=column.device)
+        else:
+            middle = (count.cumsum(0) - count / 2) / len(column)
+            group = (middle * self.n_bins).long().clamp_max(self.n_bins - 1)
+        _, group = group.unique(return_inverse=True)
+        k = int(group.max()) + 1
+        size = torch.zeros(k, device=column.device).index_add_(0, group, count.float())
+        total = torch.zeros(k, device=column.device).index_add_(0, group, count * unique)
+        first = torch.searchsorted(group, torch.arange(k, device=column.device))
+        last = torch.searchsorted(group, torch.arange(k, device=column.device), right=True) - 1
+        lower, upper = unique[first], unique[last]
+        self.lower[j, :k], self.upper[j, :k] = lower, upper
+        self.center[j, :k] = (total / size).clamp(lower, upper)
+        self.share[j, :k] = size / len(column)
+        self.edges[j, : k - 1] = (upper[:-1] + lower[1:]) / 2
+
+    def index(self, values: Tensor) -> Tensor:
+        """Return (B, F) the possibility each value is; -1 for a level that is not predicted."""
+        found = torch.searchsorted(self.edges, values.T.contiguous()).T  # (B, F)
+        n_levels = torch.tensor(self.n_levels, device=values.device)
+        code = torch.where(values < n_levels, values, -1.0).long()
+        return torch.where(self.is_number, found, code)
+
+    def number_logits(self, mean: Tensor, variance: Tensor) -> Tensor:
+        """Return (B, F, K) log mass of each bin under a normal, a little mixed with the marginal.
+
+        Parameters
+        ----------
+        mean, variance : (B, F), read only in number columns
+        """
+        scale = (2 * (variance + 1e-4)).sqrt()[..., None]
+        below = 0.5 * (1 + torch.erf((self.edges - mean[..., None]) / scale))
+        below = nnf.pad(nnf.pad(below, (1, 0)), (0, 1), value=1.0)
+        mass = below.diff(dim=-1)
+        return (0.95 * mass + 0.05 * self.share).log()
+
+    def level_logits(self, column: int, linear: Tensor) -> Tensor:
+        """Return (B, K) logits of a category from linear guesses (B, levels) at its indicators."""
+        n_levels = self.n_levels[column]
+        linear = linear.clamp_min(0.0)
+        linear = linear / linear.sum(1, keepdim=True).clamp_min(1e-6)
+        mixed = 0.9 * linear + 0.1 * self.share[column, :n_levels]
+        return nnf.pad(mixed.log(), (0, self.size - n_levels), value=-math.inf)
+
+    def mean(self, probabilities: Tensor) -> Tensor:
+        """Return (B, F) the expectation of numbers, the likeliest level of categories."""
+        return torch.where(
+            self.is_number,
+            (probabilities * self.center).sum(-1),
+            probabilities.argmax(-1).float(),
+        )
+
+    def quantile(self, probabilities: Tensor, level: Tensor) -> Tensor:
+        """Return (B, F) the value below which a share `level` (B, F) of the distribution lies.
+
+        Inside a bin the mass is spread evenly; a category gives the level that the share falls on,
+        so uniform random shares are draws.
+        """
+        upto = probabilities.cumsum(-1)
+        upto = upto / upto[..., -1:]
+        last = (self.share > 0).sum(-1) - 1
+        k = torch.minimum((upto < level[..., None]).sum(-1), last)
+        before = nnf.pad(upto, (1, 0)).gather(-1, k[..., None])[..., 0]
+        inside = upto.gather(-1, k[..., None])[..., 0] - before
+        part = ((level - before) / inside.clamp_min(1e-9)).clamp(0, 1)
+        lower = self.lower.expand_as(probabilities).gather(-1, k[..., None])[..., 0]
+        upper = self.upper.expand_as(probabilities).gather(-1, k[..., None])[..., 0]
+        return torch.where(self.is_number, lower + part * (upper - lower), k.float())
+
+    def rank(self, probabilities: Tensor, values: Tensor) -> Tensor:
+        """Return (B, F) the share of the distribution below each value (the PIT), mid-ranked."""
+        k = self.index(values).clamp_min(0)[..., None]
+        upto = probabilities.cumsum(-1)
+        inside = probabilities.gather(-1, k)[..., 0]
+        lower = self.lower.expand_as(probabilities).gather(-1, k)[..., 0]
+        upper = self.upper.expand_as(probabilities).gather(-1, k)[..., 0]
+        wide = upper > lower
+        part = ((values - lower) / torch.where(wide, upper - lower, 1.0)).clamp(0, 1)
+        return upto.gather(-1, k)[..., 0] - inside + torch.where(wide, part, 0.5) * inside
+
+
+def cell_loss(
+    logits: Tensor, point: Tensor, values: Tensor, weight: Tensor, support: Support, loss: str
+) -> Tensor:
+    """Return the mean loss of the cells that count, a scalar.
+
+    Parameters
+    ----------
+    logits : (B, F, K) of the support
+    point : (B, F) predicted numbers
+    values : (B, F) the truth
+    weight : (B, F) what each cell counts; 0 leaves it out
+    loss : one of `LOSSES`
+    """
+    k = support.index(values)
+    weight = torch.where(k >= 0, weight, 0.0)
+    total = weight.sum().clamp_min(1e-6)
+    by_class = support.is_number if loss != "distribution" else torch.zeros_like(support.is_number)
+    entropy = nnf.cross_entropy(logits.flatten(0, 1), k.clamp_min(0).flatten(), reduction="none")
+    result = (entropy.view_as(weight) * torch.where(by_class, 0.0, weight)).sum() / total
+    numbers = torch.where(support.is_number, weight, 0.0)
+    error = point - torch.where(numbers > 0, values, 0.0)
+    if loss == "mae":
+        result = result + (error.abs() * numbers).sum() / total
+    elif loss == "cosine":
+        truth = torch.where(numbers > 0, values, 0.0) * numbers
+        similar = nnf.cosine_similarity(point * numbers, truth, dim=1, eps=1e-6)
+        result = result + (1 - similar).mean()
+    else:
+        # Differs from BinXent: the squared error of the expectation joins the cross-entropy,
+        # because the expectation is what fills a cell; it is clipped against wild values.
+        result = result + (error.square().clamp_max(25.0) * numbers).sum() / total
+    return result

@@ -1,0 +1,216 @@
+"""The closed-form first guess: what a Gaussian says of the hidden cells, given the visible ones.
+
+Every number is one coordinate, every category one coordinate per level (its indicator), so the
+conditional mean of a hidden category is a linear guess at its probabilities.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+MAX_DENSE = 100  # coordinates up to which the full covariance is used; factors beyond
+
+
+class Normal(NamedTuple):
+    """Conditional mean and variance (B, C) of each coordinate; the value and 0 where visible."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+class GaussianPrior(nn.Module):
+    """A multivariate normal over C coordinates, fitted by EM on incomplete rows.
+
+    Up to `MAX_DENSE` coordinates the covariance is full (Little and Rubin 2019, section 11.2);
+    beyond, it is a factor model, whose conditionals cost k x k instead of C x C per row
+    (Rubin and Thayer 1982).
+
+    Parameters
+    ----------
+    n_coordinates : C
+    n_factors : k of the factor model; 0 for the full covariance
+    """
+
+    location: Tensor
+    covariance: Tensor
+    loadings: Tensor
+    noise: Tensor
+
+    def __init__(self, n_coordinates: int, n_factors: int = 0) -> None:
+        super().__init__()
+        c, k = n_coordinates, n_factors
+        self.n_factors = k
+        double = torch.float64
+        self.register_buffer("location", torch.zeros(c, dtype=double))
+        self.register_buffer("covariance", torch.eye(0 if k else c, dtype=double))
+        self.register_buffer("loadings", torch.zeros(c if k else 0, k, dtype=double))
+        self.register_buffer("noise", torch.ones(c if k else 0, dtype=double))
+
+    @torch.no_grad()
+    def forward(self, values: Tensor, visible: Tensor) -> Normal:
+        """Return the guess at every coordinate from the visible ones.
+
+        Parameters
+        ----------
+        values : (B, C) float; what is not visible is never read
+        visible : (B, C) bool
+        """
+        centred = torch.where(visible, values.double() - self.location, 0.0)
+        if self.n_factors:
+            mean, variance = self._condition_factors(centred, visible)
+        else:
+            mean, variance, _ = self._condition_dense(centred, visible)
+        mean = torch.where(visible, values, (mean + self.location).to(values.dtype))
+        variance = torch.where(visible, 0.0, variance).clamp_min(0).to(values.dtype)
+        return Normal(mean, variance)
+
+    @torch.no_grad()
+    def residuals(self, values: Tensor, visible: Tensor) -> Tensor:
+        """Return (n, C): each visible value less its guess from the other visible ones; 0 else."""
+        out = []
+        for values_, visible_ in zip(values.split(1024), visible.split(1024), strict=True):
+            centred = torch.where(visible_, values_.double() - self.location, 0.0)
+            if self.n_factors:
+                scaled = self.loadings / self.noise[:, None]
+                mean, covariance = self._factor_posterior(centred, visible_)
+                pull = centred / self.noise - mean @ scaled.T
+                k = self.n_factors
+                outer = (scaled[:, :, None] * scaled[:, None, :]).reshape(-1, k * k)
+                diagonal = 1 / self.noise - covariance.reshape(-1, k * k) @ outer.T
+            else:
+                system = self._visible_system(visible_)
+                precision = torch.cholesky_inverse(torch.linalg.cholesky(system))
+                pull = torch.einsum("bij,bj->bi", precision, centred)
+                diagonal = precision.diagonal(dim1=1, dim2=2)
+            out.append(torch.where(visible_, pull / diagonal, 0.0).to(values.dtype))
+        return torch.cat(out)
+
+    @torch.no_grad()
+    def fit(self, values: Tensor, visible: Tensor, n_iter: int = 20, tol: float = 1e-3) -> None:
+        """Estimate mean and covariance by EM; `n_iter` rounds, or until they move less than `tol`.
+
+        Parameters
+        ----------
+        values : (n, C) float
+        visible : (n, C) bool
+        """
+        values = torch.where(visible, values.double(), 0.0)
+        count = visible.sum(0).clamp_min(1)
+        self.location.copy_(values.sum(0) / count)
+        centred = torch.where(visible, values - self.location, 0.0)
+        spread = (centred.square().sum(0) / count).clamp_min(1e-6)
+        step = self._em_factors if self.n_factors else self._em_dense
+        if self.n_factors:
+            self._start_factors(centred, spread)
+        else:
+            self.covariance.copy_(torch.diag(spread))
+        for _ in range(n_iter):
+            if step(values, visible, spread) < tol:
+                break
+
+    # ---- full covariance
+
+    def _condition_dense(self, centred: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return conditional mean (B, C), variance (B, C) and the whitened cross term (B, C, C).
+
+        The identity stands in the rows and columns that are not visible, so that one batched
+        Cholesky factor serves rows with different visible cells.
+        """
+        system = self._visible_system(visible)
+        cross = torch.where(visible[:, :, None], self.covariance, 0.0)
+        factor = torch.linalg.cholesky(system)
+        whitened = torch.linalg.solve_triangular(
+            factor, torch.cat([cross, centred[:, :, None]], dim=2), upper=False
+        )
+        cross, right = whitened[:, :, :-1], whitened[:, :, -1:]
+        mean = (cross * right).sum(1)
+        variance = self.covariance.diagonal() - cross.square().sum(1)
+        return mean, variance, cross
+
+    def _visible_system(self, visible: Tensor) -> Tensor:
+        both = visible[:, :, None] & visible[:, None, :]
+        system = torch.where(both, self.covariance, 0.0)
+        system.diagonal(dim1=1, dim2=2).add_((~visible).double())
+        return system
+
+    def _em_dense(self, values: Tensor, visible: Tensor, spread: Tensor) -> float:
+        n, c = values.shape
+        total, second = torch.zeros(c).double(), torch.zeros(c, c).double()
+        total, second = total.to(values.device), second.to(values.device)
+        explained = torch.zeros_like(second)
+        chunk = max(16, min(1024, 4_000_000 // (c * c)))
+        for values_, visible_ in zip(values.split(chunk), visible.split(chunk), strict=True):
+            centred = torch.where(visible_, values_ - self.location, 0.0)
+            mean, _, cross = self._condition_dense(centred, visible_)
+            filled = torch.where(visible_, centred, mean)
+            total += filled.sum(0)
+            second += filled.T @ filled
+            flat = cross.reshape(-1, c)
+            explained += flat.T @ flat
+        shift = total / n
+        covariance = (second + n * self.covariance - explained) / n - torch.outer(shift, shift)
+        # Shrink by a hundredth and a term that matters only when rows are few.
+        share = 1e-3 + c / (c + 20.0 * n)
+        covariance.mul_(1 - share).diagonal().add_(share * spread)
+        scale = spread.sqrt()
+        moved = ((covariance - self.covariance) / torch.outer(scale, scale)).abs().max()
+        self.location.add_(shift)
+        self.covariance.copy_((covariance + covariance.T) / 2)
+        return float(moved)
+
+    # ---- factor model
+
+    def _start_factors(self, centred: Tensor, spread: Tensor) -> None:
+        scaled = centred / spread.sqrt()
+        rows = scaled[: 20_000]
+        _, singular, right = torch.linalg.svd(rows.T @ rows / len(rows))
+        top = singular[: self.n_factors].sqrt()
+        self.loadings.copy_(right[: self.n_factors].T * top * spread.sqrt()[:, None] * 0.9)
+        self.noise.copy_((spread - self.loadings.square().sum(1)).clamp_min(0.05 * spread))
+
+    def _factor_posterior(self, centred: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean (B, k) and covariance (B, k, k) of the factors of each row."""
+        k = self.n_factors
+        scaled = self.loadings / self.noise[:, None]  # (C, k)
+        outer = (scaled[:, :, None] * self.loadings[:, None, :]).reshape(-1, k * k)
+        precision = (visible.double() @ outer).view(-1, k, k)
+        precision.diagonal(dim1=1, dim2=2).add_(1.0)
+        covariance = torch.cholesky_inverse(torch.linalg.cholesky(precision))
+        mean = torch.einsum("bij,bj->bi", covariance, centred @ scaled)
+        return mean, covariance
+
+    def _condition_factors(self, centred: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        mean, covariance = self._factor_posterior(centred, visible)
+        k = self.n_factors
+        outer = (self.loadings[:, :, None] * self.loadings[:, None, :]).reshape(-1, k * k)
+        variance = covariance.reshape(-1, k * k) @ outer.T + self.noise
+        return mean @ self.loadings.T, variance
+
+    def _em_factors(self, values: Tensor, visible: Tensor, spread: Tensor) -> float:
+        k, c = self.n_factors, values.shape[1]
+        gram = torch.zeros(c, (k + 1) * (k + 1), dtype=torch.float64, device=values.device)
+        right = torch.zeros(c, k + 1, dtype=torch.float64, device=values.device)
+        for values_, visible_ in zip(values.split(1024), visible.split(1024), strict=True):
+            centred = torch.where(visible_, values_ - self.location, 0.0)
+            mean, covariance = self._factor_posterior(centred, visible_)
+            one = torch.cat([mean, torch.ones_like(mean[:, :1])], 1)  # (B, k + 1)
+            moment = one[:, :, None] * one[:, None, :]
+            moment[:, :k, :k] += covariance
+            gram += visible_.double().T @ moment.flatten(1)
+            right += torch.where(visible_, values_, 0.0).T @ one
+        gram = gram.view(c, k + 1, k + 1)
+        ridge = torch.full((k + 1,), 1.0, dtype=torch.float64, device=values.device)
+        ridge[-1] = 1e-6
+        solved = torch.linalg.solve(gram + torch.diag(ridge), right[:, :, None])[:, :, 0]
+        count = visible.sum(0).clamp_min(1)
+        square = torch.where(visible, values, 0.0).square().sum(0)
+        fit = torch.einsum("ci,cij,cj->c", solved, gram, solved)
+        noise = (square - 2 * (solved * right).sum(1) + fit) / count
+        moved = ((solved[:, :k] - self.loadings) / spread.sqrt()[:, None]).abs().max()
+        self.loadings.copy_(solved[:, :k])
+        self.location.copy_(solved[:, k])
+        self.noise.copy_(torch.maximum(noise, 0.01 * spread))
+        return float(moved)

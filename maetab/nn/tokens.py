@@ -1,0 +1,120 @@
+"""Cells -> tokens: piecewise-linear numbers, embedded categories, and who the column is."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from maetab.nn.guess import Guess
+
+
+class PiecewiseLinear(nn.Module):
+    """Encode a number by how far it reaches through each quantile piece of its column.
+
+    Gorishniy et al. 2022 ("On Embeddings for Numerical Features"), section 3.2; the standardised
+    value itself, log-compressed, stands beside the pieces so that tails are not lost.
+
+    Parameters
+    ----------
+    n_features, n_pieces : F and P
+    """
+
+    start: Tensor
+    inverse: Tensor
+
+    def __init__(self, n_features: int, n_pieces: int) -> None:
+        super().__init__()
+        self.size = n_pieces + 1
+        self.register_buffer("start", torch.zeros(n_features, n_pieces))
+        self.register_buffer("inverse", torch.zeros(n_features, n_pieces))
+
+    @torch.no_grad()
+    def fit(self, values: Tensor, observed: Tensor) -> None:
+        """Place the pieces at the quantiles of the observed values, (n, F) each."""
+        n_pieces = self.start.shape[1]
+        for j in range(values.shape[1]):
+            column = values[observed[:, j], j].sort().values
+            if len(column) == 0:
+                continue
+            steps = torch.linspace(0, 1, n_pieces + 1, device=column.device)
+            edges = column[(steps * (len(column) - 1)).round().long()].unique()
+            width = edges.diff()
+            self.start[j, : len(width)] = edges[:-1]
+            self.inverse[j, : len(width)] = 1 / width.clamp_min(1e-6)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return (B, F, P + 1) from (B, F)."""
+        pieces = ((values[..., None] - self.start) * self.inverse).clamp(0, 1)
+        return torch.cat([pieces, values.sign()[..., None] * values.abs().log1p()[..., None]], -1)
+
+
+class Tokens(nn.Module):
+    """One token per cell: what is visible by its value, what is not by the prior's guess.
+
+    Parameters
+    ----------
+    n_levels : per column; 0 for a number
+    n_pieces, width : P and D
+    """
+
+    def __init__(self, n_levels: tuple[int, ...], n_pieces: int, width: int) -> None:
+        super().__init__()
+        self.n_levels = n_levels
+        self.numbers = [j for j, n in enumerate(n_levels) if n == 0]
+        self.categories = [j for j, n in enumerate(n_levels) if n]
+        order = self.numbers + self.categories
+        self.place = [order.index(j) for j in range(len(n_levels))]
+        f, most = len(n_levels), max([*n_levels, 1])
+        self.pieces = PiecewiseLinear(len(self.numbers), n_pieces)
+        size, scale = self.pieces.size, 1 / math.sqrt(self.pieces.size)
+        shape = (len(self.numbers), size, width)
+        self.number = nn.Parameter(torch.randn(shape) * scale)
+        self.number_guess = nn.Parameter(torch.randn(shape) * scale)
+        self.parts = nn.Parameter(torch.zeros(len(self.numbers), 4, width))
+        # The level behind the last is "unseen": known to be there, unknown to the model.
+        self.level = nn.Parameter(torch.randn(len(self.categories), most + 1, width) * 0.5)
+        self.feature = nn.Parameter(torch.randn(f, width) * 0.5)
+        self.mask = nn.Parameter(torch.randn(width) * 0.02)
+
+    def visible(self, values: Tensor) -> Tensor:
+        """Return (B, F, D) tokens of cells whose value may be read; `values` (B, F)."""
+        parts = []
+        if self.numbers:
+            encoded = self.pieces(values[:, self.numbers])
+            parts.append(per_column(encoded, self.number))
+        if self.categories:
+            # A level that is not modelled has the code n_levels, as one that was never seen.
+            most = torch.tensor([self.n_levels[j] for j in self.categories], device=values.device)
+            code = torch.minimum(values[:, self.categories].long(), most)
+            column = torch.arange(len(self.categories), device=values.device)
+            parts.append(self.level[column, code])
+        return torch.cat(parts, 1)[:, self.place] + self.feature
+
+    def hidden(self, guess: Guess, coordinates: list[slice]) -> Tensor:
+        """Return (B, F, D) mask tokens that carry the prior's guess, (B, C) mean and variance."""
+        parts = []
+        if self.numbers:
+            first = [coordinates[j].start for j in self.numbers]
+            encoded = self.pieces(guess.mean[:, first])
+            spread = guess.variance[:, first].sqrt()[..., None]
+            rest = torch.cat([guess.parts[:, first].clamp(-8, 8), spread], -1)  # (B, F, 4)
+            parts.append(per_column(encoded, self.number_guess) + per_column(rest, self.parts))
+        for i, j in enumerate(self.categories):
+            linear = guess.mean[:, coordinates[j]]
+            parts.append((linear @ self.level[i, : self.n_levels[j]])[:, None])
+        return torch.cat(parts, 1)[:, self.place] + self.feature + self.mask
+
+
+def per_column(values: Tensor, weight: Tensor) -> Tensor:
+    """Return (B, F, Q): each column of `values` (B, F, P) through its own `weight` (F, P, Q)."""
+    return torch.bmm(values.transpose(0, 1), weight).transpose(0, 1)
+
+
+def time_identity(n_steps: int, width: int, like: Tensor) -> Tensor:
+    """Return (T, D) sines and cosines that tell time steps apart (Vaswani et al. 2017, 3.5)."""
+    step = torch.arange(n_steps, device=like.device, dtype=like.dtype)[:, None]
+    rate = torch.exp(torch.arange(0, width, 2, device=like.device) * (-math.log(1e4) / width))
+    waves = torch.cat([(step * rate).sin(), (step * rate).cos()], 1)
+    return waves[:, :width]
