@@ -5,22 +5,26 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from maetab.engine.runtime import seeded, training_precision
+from maetab.nn.guess import Guess
 from maetab.nn.masking import Masking
 from maetab.nn.memory import MAX_ROWS
-from maetab.nn.model import N_LEVELS_CALIBRATION, Ensemble, MaskedAutoencoder, ModelConfig
+from maetab.nn.model import N_LEVELS_CALIBRATION, Ensemble, MaskedAutoencoder, ModelConfig, Prediction
 from maetab.nn.objectives import cell_loss
 
+N_MASKS = 4  # masks that a row is seen with
+
 Record = dict[str, float]
-CHECKS = 25  # times the held-out cells are looked at in a full run
-N_STEPS = 1000  # steps of one network when `max_iter` is None
+CHECKS = 12  # times the held-out cells are looked at in a full run
+N_EPOCHS, N_STEPS = 20, (100, 400)  # of one network when `max_iter` is None: epochs, in steps
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class FitOptions:
     Parameters
     ----------
     masking : hides cells of a batch
-    max_iter : epochs; None for about `N_STEPS` steps; 0 for the prior alone
+    max_iter : epochs; None for `N_EPOCHS` between `N_STEPS`; 0 for the prior alone
     max_time : seconds for everything, or None
     visible_weight : what a visible cell counts in the loss, a hidden one counts 1
     on_record : is given each record of the history as it is made; True stops the network
@@ -43,7 +47,7 @@ class FitOptions:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     validation_fraction: float = 0.1
-    n_iter_no_change: int = 8
+    n_iter_no_change: int = 4
     visible_weight: float = 0.2
     seed: int = 0
     device: torch.device = torch.device("cpu")
@@ -114,6 +118,15 @@ def _hold_out(observed: Tensor, fraction: float, generator: torch.Generator) -> 
     return held & several[:, None, None]
 
 
+class Batch(NamedTuple):
+    """What one step reads: rows (B,), their cells (B, T, F), and the first guess at them."""
+
+    rows: Tensor
+    visible: Tensor
+    hidden: Tensor
+    first: tuple[Guess, Tensor]
+
+
 class _Run:
     """One network's training."""
 
@@ -130,7 +143,8 @@ class _Run:
         n = len(table.values)
         self.batch = min(options.batch_size, n)
         self.per_epoch = max(1, n // self.batch)
-        epochs = options.max_iter or max(3, math.ceil(N_STEPS / self.per_epoch))
+        steps = min(max(N_EPOCHS * self.per_epoch, N_STEPS[0]), N_STEPS[1])
+        epochs = options.max_iter or max(2, math.ceil(steps / self.per_epoch))
         self.steps = epochs * self.per_epoch
         decay = [p for p in member.parameters() if p.ndim > 1]
         rest = [p for p in member.parameters() if p.ndim <= 1]
@@ -140,7 +154,8 @@ class _Run:
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         rows = table.held.flatten(1).any(1).nonzero()[:, 0]
-        self.rows = rows[:: max(1, len(rows) // 2000)]
+        self.kept: list[list[Batch]] = []
+        self.rows = rows[:: max(1, len(rows) // 1000)]
         self.checked = self._first(self.rows, table.visible[self.rows])
 
     def _rate(self, step: int) -> float:
@@ -150,7 +165,7 @@ class _Run:
             return (step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
 
-    def _first(self, rows: Tensor, visible: Tensor) -> tuple:
+    def _first(self, rows: Tensor, visible: Tensor) -> tuple[Guess, Tensor]:
         values = self.table.values[rows].flatten(0, 1)
         return self.member.prior(values, visible.flatten(0, 1), self.table.exclude(rows))
 
@@ -161,11 +176,8 @@ class _Run:
         every = max(1, self.steps // CHECKS)
         begun, losses, step = time.monotonic(), [], 0
         while step < self.steps:
-            order = torch.randperm(
-                len(self.table.values), generator=generator, device=self.table.values.device
-            )
-            for rows in order.split(self.batch)[: self.per_epoch]:
-                losses.append(self.step(rows, generator))
+            for batch in self.batches(step // self.per_epoch, generator):
+                losses.append(self.step(batch))
                 step += 1
                 late = time.monotonic() > self.until
                 if step % every and step < self.steps and not late:
@@ -193,16 +205,36 @@ class _Run:
         self.member.load_state_dict(best_state)
         return records
 
-    def step(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Take one step on these rows; return the loss."""
-        values, allowed = self.table.values[rows], self.table.visible[rows]
-        hidden = self.options.masking(allowed, generator)
-        visible = allowed & ~hidden
-        weight = hidden + self.options.visible_weight * visible
+    def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Give the batches of an epoch: rows, masks and first guesses.
+
+        The first guess costs as much as the step itself, so after `N_MASKS` epochs those seen
+        before come again, in another order.
+        """
+        device = self.table.values.device
+        if epoch >= N_MASKS:
+            known = self.kept[epoch % N_MASKS]
+            for i in torch.randperm(len(known), generator=generator, device=device).tolist():
+                yield known[i]
+            return
+        self.kept.append([])
+        order = torch.randperm(len(self.table.values), generator=generator, device=device)
+        for rows in order.split(self.batch)[: self.per_epoch]:
+            allowed = self.table.visible[rows]
+            hidden = self.options.masking(allowed, generator)
+            visible = allowed & ~hidden
+            batch = Batch(rows, visible, hidden, self._first(rows, visible))
+            if self.steps > N_MASKS * self.per_epoch:
+                self.kept[-1].append(batch)
+            yield batch
+
+    def step(self, batch: Batch) -> Tensor:
+        """Take one step; return the loss."""
+        values = self.table.values[batch.rows]
+        weight = batch.hidden + self.options.visible_weight * batch.visible
         self.member.train()
-        first = self._first(rows, visible)
         with training_precision(values.device):
-            said = self.member(values, visible, first)
+            said = self.member(values, batch.visible, batch.first)
         loss = self._loss(said, values, weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -221,7 +253,7 @@ class _Run:
         said = self.member(values, visible, self.checked)
         return float(self._loss(said, values, self.table.held[self.rows].float()))
 
-    def _loss(self, said, values: Tensor, weight: Tensor) -> Tensor:
+    def _loss(self, said: Prediction, values: Tensor, weight: Tensor) -> Tensor:
         flat = [x.flatten(0, 1).float() for x in (said.logits, said.point, values, weight)]
         support = self.member.prior.support
         return cell_loss(*flat, support=support, loss=self.member.config.loss)
@@ -233,14 +265,16 @@ def _held_out_errors(
 ) -> dict[str, Tensor]:
     """Return sums per column over the held-out cells of one network.
 
-    "gap": (network - prior)^2; "gain": (truth - prior)(network - prior); "error": (truth -
-    network)^2; "count"; "likelihood" (F, 5): log-likelihood of categories at five blends.
+    "gap": (network - prior)^2; "gain": (truth - prior)(network - prior); "noise": (truth -
+    prior)^2 (network - prior)^2; "error": (truth - network)^2; "count"; "likelihood" (F, 5):
+    log-likelihood of categories at five blends.
     """
     member.eval()
     support, config = model.prior.support, model.config
     f = len(config.n_levels)
     blends = torch.linspace(0, 1, 5, device=table.values.device)
-    sums = {k: torch.zeros(f, device=blends.device) for k in ("gap", "gain", "error", "count")}
+    names = ("gap", "gain", "noise", "error", "count")
+    sums = {name: torch.zeros(f, device=blends.device) for name in names}
     sums["likelihood"] = torch.zeros(f, 5, device=blends.device)
     for rows in torch.arange(len(table.values), device=blends.device).split(chunk):
         values, visible = table.values[rows], table.visible[rows]
@@ -248,8 +282,10 @@ def _held_out_errors(
         first = model.prior(values_, visible.flatten(0, 1), table.exclude(rows))
         said = member(values, visible, first)
         guess, point = model.prior.point(first[0]), said.point.flatten(0, 1)
-        sums["gap"] += ((point - guess).square() * held_).sum(0)
-        sums["gain"] += ((values_ - guess) * (point - guess) * held_).sum(0)
+        gap, missed = (point - guess) * held_, (values_ - guess) * held_
+        sums["gap"] += gap.square().sum(0)
+        sums["gain"] += (missed * gap).sum(0)
+        sums["noise"] += (missed * gap).square().sum(0)
         sums["error"] += ((values_ - point).square() * held_).sum(0)
         sums["count"] += held_.sum(0)
         k = support.index(values_)
@@ -265,15 +301,17 @@ def _held_out_errors(
 def _trust(model: Ensemble, errors: list[dict[str, Tensor]]) -> None:
     """Set, per column, the blend of networks and prior that was best on held-out cells.
 
-    Numbers by least squares (shrunk to the pooled answer where cells are few), categories by
-    likelihood.
+    Numbers by least squares, shrunk to the pooled answer where cells are few, and a part of
+    a standard error below it: a network has to earn its share. Categories by likelihood.
     """
     total = {k: torch.stack([e[k] for e in errors]).sum(0) for k in errors[0]}
     number = model.prior.support.is_number
-    pooled = (total["gain"] * number).sum() / (total["gap"] * number).sum().clamp_min(1e-9)
-    mean_gap = total["gap"] / total["count"].clamp_min(1)
-    shrink = 20 * mean_gap
-    slope = (total["gain"] + shrink * pooled.clamp(0, 1)) / (total["gap"] + shrink).clamp_min(1e-9)
+    gap, gain = total["gap"] * number, total["gain"] * number
+    doubt = 0.25 * (total["noise"] * number).sum().sqrt()
+    pooled = ((gain.sum() - doubt) / gap.sum().clamp_min(1e-9)).clamp(0, 1)
+    shrink = 100 * gap / total["count"].clamp_min(1)
+    doubt = 0.25 * total["noise"].sqrt()
+    slope = (gain - doubt + shrink * pooled) / (gap + shrink).clamp_min(1e-9)
     likely = total["likelihood"].argmax(1) / 4
     model.trust.copy_(torch.where(number, slope.clamp(0, 1), likely))
     spread = (total["error"] / total["count"].clamp_min(1)).sqrt().clamp_min(1e-3)

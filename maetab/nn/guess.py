@@ -11,7 +11,7 @@ from maetab.nn.memory import MAX_ROWS, RowMemory
 from maetab.nn.objectives import Support
 from maetab.nn.prior import MAX_DENSE, GaussianPrior
 
-N_TUNING = 120  # steps that the metric of the memory is tuned for
+N_TUNING = 150  # steps that the metric of the memory is tuned for
 HIDE = 0.3  # share of the cells hidden while tuning and stacking
 
 
@@ -152,6 +152,7 @@ class Prior(nn.Module):
     ) -> None:
         """Learn the metric of the memory: squared error of the two guesses it gives."""
         optimizer = torch.optim.Adam(self.memory.parameters(), lr=0.1)
+        rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, N_TUNING)
         n = len(values)
         for _ in range(N_TUNING):
             rows = torch.randint(n, (min(batch, n),), generator=generator, device=values.device)
@@ -165,6 +166,7 @@ class Prior(nn.Module):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+            rate.step()
 
     @torch.no_grad()
     def _fit_stack(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 MAX_ROWS = 4096
+N_HEADS = 4
 
 
 class Neighbours(NamedTuple):
@@ -51,8 +52,10 @@ class RowMemory(nn.Module):
         # A row far away in many columns is far enough: the scale falls with the columns.
         n_columns = max(columns) + 1
         start = torch.full((n_columns,), 2.0 * min(1.0, 10 / n_columns)).log()
-        self.log_weight = nn.Parameter(start)
-        self.log_cost = nn.Parameter(torch.zeros(n_columns))
+        shape = (N_HEADS, n_columns)
+        self.log_weight = nn.Parameter(start + 0.5 * torch.randn(shape))
+        self.log_cost = nn.Parameter(torch.zeros(shape))
+        self.choice = nn.Parameter(torch.zeros(shape))
 
     def forward(
         self, values: Tensor, visible: Tensor, exclude: Tensor | None = None
@@ -65,31 +68,34 @@ class RowMemory(nn.Module):
         visible : (B, C) bool
         exclude : (B,) the remembered row that is this row itself, -1 for none
         """
-        weight = self.log_weight.exp()[self.columns]
-        seen = visible.to(self.values.dtype)
         clean = torch.where(visible, values, 0.0).to(self.values.dtype)
-        # Sum over shared coordinates of weight * (difference^2 - cost): the constant that a
-        # coordinate costs where it is not shared drops out of the softmax.
-        scaled = clean * weight
-        cost = self.log_cost.exp()[self.columns]
-        left = torch.cat([scaled * clean - seen * (weight * cost), seen * weight, -2 * scaled], 1)
+        seen = visible.to(self.values.dtype)
         right = torch.cat([self.visible, self.values.square(), self.values], 1)
-        distance = left @ right.T  # (B, n)
+        known = torch.cat([right, self.residuals], 1)
+        # Rows that know nothing of what is hidden (this row itself among them, when it is
+        # remembered) would take the largest share and leave the guess to nobody.
+        idle = (1 - seen) @ self.visible.T < 0.5
         if exclude is not None:
             row = torch.arange(len(values), device=values.device)
-            ours = exclude >= 0
-            distance = distance.index_put(
-                (row[ours], exclude[ours]), torch.tensor(torch.inf, device=values.device)
-            )
-        share = torch.softmax(-distance, 1)
-        said = share @ torch.cat(
-            [self.visible, self.values, self.values.square(), self.residuals], 1
-        )
-        total, mean, square, residual = said.chunk(4, 1)
-        # A pinch of the column's mean (zero) stands in where no similar row has the cell.
-        total = total + 1e-4
-        mean = mean / total
-        return Neighbours(mean, (square / total - mean.square()).clamp_min(0), residual / total)
+            idle[row[exclude >= 0], exclude[exclude >= 0]] = True
+        chosen = self.choice.softmax(0)[:, self.columns]
+        said: Tensor | float = 0.0
+        for weight, cost, choice in zip(self.log_weight, self.log_cost, chosen, strict=True):
+            weight, cost = weight.exp()[self.columns], cost.exp()[self.columns]
+            # Sum over shared coordinates of weight * (difference^2 - cost): what a coordinate
+            # costs where it is not shared, less a constant of the row, which softmax ignores.
+            scaled = clean * weight
+            left = [scaled * clean - seen * (weight * cost), seen * weight, -2 * scaled]
+            distance = torch.cat(left, 1) @ right.T  # (B, n)
+            distance = distance.masked_fill(idle, 1e6)
+            share = torch.softmax(-distance, 1)
+            total, square, mean, residual = (share @ known).chunk(4, 1)
+            # A pinch of the column's mean (zero) where no similar row has the cell.
+            per_row = choice / (total + 1e-6)
+            said = said + torch.stack([mean, square, residual]) * per_row
+        assert isinstance(said, Tensor)
+        mean, square, residual = said
+        return Neighbours(mean, (square - mean.square()).clamp_min(0), residual)
 
     @torch.no_grad()
     def fill(self, values: Tensor, visible: Tensor, residuals: Tensor) -> None:
