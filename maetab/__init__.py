@@ -1,7 +1,27 @@
 """Masked autoencoders for tables behind a scikit-learn API."""
 
-from maetab.imputer import MAEImputer
+from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maetab.imputer import MAEImputer
+    from maetab.persist import load, save
 
 __all__ = ["MAEImputer", "load", "save"]
 __version__ = "0.1.0"
+
+# Read when first asked for: torch takes seconds to import, and `maetab --help` has no use for it.
+_HOMES = {"MAEImputer": "imputer", "load": "persist", "save": "persist"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'maetab' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"maetab.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from maetab.data.codec import encode
 from maetab.data.containers import Back, read_frame
-from maetab.data.schema import Schema, check_columns, infer_schema
+from maetab.data.schema import check_columns, infer_schema
 from maetab.data.windows import cut, take
 from maetab.engine.fit import FitOptions, Record, fit_model
 from maetab.engine.runtime import pick_device
@@ -82,7 +82,7 @@ class BaseMAE(BaseEstimator):
         Share of the observed cells that is held out to stop in time, to weigh the networks
         against the first guess, and to calibrate.
     n_iter_no_change : at least 1
-        Looks at the held-out cells (25 in a full run) without gain before a network stops.
+        Looks at the held-out cells (12 in a full run) without gain before a network stops.
     categorical_features : "auto" or sequence of column names or positions
         Columns that are categories besides those of category, text and boolean dtype.
     missing_values : scalar or list of scalars
@@ -112,7 +112,7 @@ class BaseMAE(BaseEstimator):
     learning_rate_init: float = 3e-3
     weight_decay: float = 0.01
     validation_fraction: float = 0.1
-    n_iter_no_change: int = 8
+    n_iter_no_change: int = 4
     categorical_features: str | Sequence = "auto"
     missing_values: Any = np.nan
     device: str = "auto"

@@ -121,9 +121,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         table = self._read(X)
         seed = _seed(self.random_state if random_state is None else random_state)
         seeds = np.random.default_rng(seed).integers(2**31, size=n_draws)
-        return [
-            self._finish(table, self._run(table, draw, seed=int(one))[0]) for one in seeds
-        ]
+        return [self._finish(table, self._run(table, draw, seed=int(one))[0]) for one in seeds]
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Any, Any]:
         """Return two tables between which each missing number lies with the given probability.
@@ -175,6 +173,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
             chance[seen] = table.values[seen, j][:, None] == np.arange(len(column.levels))
             labels += [(column.name, level) for level in column.levels]
             parts.append(chance)
+        names: Any
         if isinstance(X, pd.DataFrame):
             names = pd.MultiIndex.from_tuples(labels, names=["column", "level"]) if labels else []
         else:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,9 +17,16 @@ from maetab.engine.runtime import seeded, training_precision
 from maetab.nn.guess import Guess
 from maetab.nn.masking import Masking
 from maetab.nn.memory import MAX_ROWS
-from maetab.nn.model import N_LEVELS_CALIBRATION, Ensemble, MaskedAutoencoder, ModelConfig, Prediction
+from maetab.nn.model import (
+    N_LEVELS_CALIBRATION,
+    Ensemble,
+    MaskedAutoencoder,
+    ModelConfig,
+    Prediction,
+)
 from maetab.nn.objectives import cell_loss
 
+N_PAIRS = 20_000_000  # pairs of tokens that a batch may compare
 N_MASKS = 4  # masks that a row is seen with
 
 Record = dict[str, float]
@@ -95,7 +102,9 @@ def fit_model(
         tables, errors = [], []
         for i, member in enumerate(model.members):
             assert isinstance(member, MaskedAutoencoder)
-            table = Cells(cells, there, _hold_out(there, options.validation_fraction, generator), remembered)
+            table = Cells(
+                cells, there, _hold_out(there, options.validation_fraction, generator), remembered
+            )
             if options.max_iter != 0:
                 share = (i + 1) / len(model.members)
                 until = math.inf if options.max_time is None else started + options.max_time * share
@@ -141,14 +150,19 @@ class _Run:
         self.member, self.table, self.options = member, table, options
         self.until, self.number = until, number
         n = len(table.values)
-        self.batch = min(options.batch_size, n)
+        # Attention compares all pairs of tokens: wide rows come in smaller batches.
+        tokens = table.values[0].numel() + 1
+        self.batch = min(options.batch_size, n, max(8, N_PAIRS // tokens**2))
         self.per_epoch = max(1, n // self.batch)
         steps = min(max(N_EPOCHS * self.per_epoch, N_STEPS[0]), N_STEPS[1])
         epochs = options.max_iter or max(2, math.ceil(steps / self.per_epoch))
         self.steps = epochs * self.per_epoch
         decay = [p for p in member.parameters() if p.ndim > 1]
         rest = [p for p in member.parameters() if p.ndim <= 1]
-        groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": rest}]
+        groups: list[dict[str, Any]] = [
+            {"params": decay, "weight_decay": options.weight_decay},
+            {"params": rest},
+        ]
         self.optimizer = torch.optim.AdamW(
             groups, lr=options.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
         )
@@ -190,14 +204,15 @@ class _Run:
                         "epoch": math.ceil(step / self.per_epoch),
                         "train_loss": float(torch.stack(losses).mean()),
                         "validation_loss": score,
-                        "learning_rate": self.schedule.get_last_lr()[0],
+                        "learning_rate": float(self.schedule.get_last_lr()[0]),
                         "seconds": time.monotonic() - begun,
                     }
                 )
                 losses = []
                 stop = self.options.on_record and self.options.on_record(records[-1])
-                waited = 0 if score < best else waited + 1
-                if score < best:
+                gained = score < best or len(self.rows) == 0
+                waited = 0 if gained else waited + 1
+                if gained:
                     best, best_state = score, copy.deepcopy(self.member.state_dict())
                 if stop is True or late or waited >= self.options.n_iter_no_change:
                     step = self.steps
@@ -254,9 +269,11 @@ class _Run:
         return float(self._loss(said, values, self.table.held[self.rows].float()))
 
     def _loss(self, said: Prediction, values: Tensor, weight: Tensor) -> Tensor:
-        flat = [x.flatten(0, 1).float() for x in (said.logits, said.point, values, weight)]
-        support = self.member.prior.support
-        return cell_loss(*flat, support=support, loss=self.member.config.loss)
+        logits, point, truth, counts = (
+            x.flatten(0, 1).float() for x in (said.logits, said.point, values, weight)
+        )
+        support, loss = self.member.prior.support, self.member.config.loss
+        return cell_loss(logits, point, truth, counts, support, loss)
 
 
 @torch.no_grad()
@@ -313,6 +330,8 @@ def _trust(model: Ensemble, errors: list[dict[str, Tensor]]) -> None:
     doubt = 0.25 * total["noise"].sqrt()
     slope = (gain - doubt + shrink * pooled) / (gap + shrink).clamp_min(1e-9)
     likely = total["likelihood"].argmax(1) / 4
+    if total["count"].sum() == 0:  # nothing was held out: nothing speaks against the networks
+        slope, likely = torch.ones_like(slope), torch.ones_like(likely)
     model.trust.copy_(torch.where(number, slope.clamp(0, 1), likely))
     spread = (total["error"] / total["count"].clamp_min(1)).sqrt().clamp_min(1e-3)
     model.spread.copy_(torch.where(total["count"] > 0, spread, 1.0))
@@ -348,4 +367,4 @@ def _calibrate(model: Ensemble, table: Cells, chunk: int = 1024) -> None:
 
 def _quantiles(x: Tensor, levels: Tensor) -> Tensor:
     # torch.quantile refuses more than 16 million values.
-    return torch.quantile(x[: 10_000_000].float(), levels)
+    return torch.quantile(x[:10_000_000].float(), levels)

@@ -50,7 +50,9 @@ class Block(nn.Module):
         """Return (B, L, D); keys that are not `visible` (B, L) are not read; None reads all."""
         b, length, d = x.shape
         qkv = self.qkv(self.norm1(x)).view(b, length, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = self.out(_attend(*qkv, visible).transpose(1, 2).reshape(b, length, d))
+        mixed = self.out(
+            _attend(qkv[0], qkv[1], qkv[2], visible).transpose(1, 2).reshape(b, length, d)
+        )
         x = x + nnf.dropout(mixed, self.dropout, self.training)
         inner = self.down(nnf.relu(self.up(self.norm2(x))))
         return x + nnf.dropout(inner, self.dropout, self.training)

@@ -178,32 +178,33 @@ class Prior(nn.Module):
         chunk: int = 512,
     ) -> None:
         """Least squares, per coordinate, of the truth on the guesses; shrunk to the pooled one."""
-        gram, right, squares, count = 0.0, 0.0, 0.0, 0.0
-        chosen = torch.randperm(len(values), generator=generator, device=values.device)[:4096]
-        seen_before: list[tuple[Tensor, ...]] = []
-        for rows in chosen.split(chunk):
-            spread, seen, hidden = self._hide(values[rows], observed[rows], generator)
+        n, c = len(values), len(self.stack)
+        rows = torch.randperm(n, generator=generator, device=values.device)[:4096]
+        basis, truth, spread_of, hidden_ = [], [], [], []
+        for some in rows.split(chunk):
+            spread, seen, hidden = self._hide(values[some], observed[some], generator)
             normal = self.gaussian(spread, seen)
-            near = self.memory(spread, seen, remembered[rows])
-            basis = torch.stack([near.mean - normal.mean, near.residual], -1).double()
-            basis = basis * hidden[..., None]
-            truth = (spread - normal.mean).double() * hidden
-            gram = gram + torch.einsum("bci,bcj->cij", basis, basis)
-            right = right + torch.einsum("bci,bc->ci", basis, truth)
-            count = count + hidden.sum(0)
-            seen_before.append((basis, truth, normal.variance * hidden, near.variance * hidden))
+            near = self.memory(spread, seen, remembered[some])
+            basis.append(torch.stack([near.mean - normal.mean, near.residual], -1))
+            truth.append(spread - normal.mean)
+            spread_of.append(torch.stack([normal.variance, near.variance], -1))
+            hidden_.append(hidden)
+        hidden = torch.cat(hidden_)
+        x = torch.cat(basis).double() * hidden[..., None]  # (n, C, 2)
+        y = torch.cat(truth).double() * hidden
+        gram, right = torch.einsum("bci,bcj->cij", x, x), torch.einsum("bci,bc->ci", x, y)
+        count = hidden.sum(0)
         unit = torch.eye(2, dtype=torch.float64, device=values.device)
-        scale = torch.einsum("cii->c", gram) / 2
+        scale = gram.diagonal(dim1=1, dim2=2).sum(1) / 2
         pooled = torch.linalg.solve(gram.sum(0) + (1e-3 * scale.sum() + 1e-9) * unit, right.sum(0))
         ridge = (scale * 20 / count.clamp_min(1) + 1e-9)[:, None, None] * unit
         stack = torch.linalg.solve(gram + ridge, right + (ridge @ pooled[:, None])[..., 0])
         self.stack.copy_(stack.clamp(-0.5, 1.5))
-        error = normals = nears = 0.0
-        for basis, truth, normal_, near_ in seen_before:
-            error = error + (truth - (basis * self.stack).sum(-1)).square().sum(0)
-            normals, nears = normals + normal_.sum(0), nears + near_.sum(0)
-        half = error[:, None] / 2 / torch.stack([normals, nears], -1).double().clamp_min(1e-6)
-        self.inflate.copy_(torch.where(count[:, None] > 5, half, 0.5).clamp(0.05, 5.0))
+        error = (y - (x * self.stack).sum(-1)).square().sum(0)
+        told = (torch.cat(spread_of).double() * hidden[..., None]).sum(0)
+        half = error[:, None] / 2 / told.clamp_min(1e-6)
+        enough = (count > 5)[:, None].expand(c, 2)
+        self.inflate.copy_(torch.where(enough, half, 0.5).clamp(0.05, 5.0))
 
 
 def coordinates(n_levels: tuple[int, ...]) -> list[slice]:

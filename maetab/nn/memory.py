@@ -57,9 +57,7 @@ class RowMemory(nn.Module):
         self.log_cost = nn.Parameter(torch.zeros(shape))
         self.choice = nn.Parameter(torch.zeros(shape))
 
-    def forward(
-        self, values: Tensor, visible: Tensor, exclude: Tensor | None = None
-    ) -> Neighbours:
+    def forward(self, values: Tensor, visible: Tensor, exclude: Tensor | None = None) -> Neighbours:
         """Return what rows like these say.
 
         Parameters
@@ -88,7 +86,7 @@ class RowMemory(nn.Module):
             left = [scaled * clean - seen * (weight * cost), seen * weight, -2 * scaled]
             distance = torch.cat(left, 1) @ right.T  # (B, n)
             distance = distance.masked_fill(idle, 1e6)
-            share = torch.softmax(-distance, 1)
+            share = torch.softmax(-distance, 1).masked_fill(idle, 0.0)
             total, square, mean, residual = (share @ known).chunk(4, 1)
             # A pinch of the column's mean (zero) where no similar row has the cell.
             per_row = choice / (total + 1e-6)

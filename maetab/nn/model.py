@@ -195,7 +195,5 @@ class Ensemble(nn.Module):
             return said.logits.softmax(-1)
         support = self.prior.support
         normal = support.number_logits(said.point.flatten(0, 1), self.spread.square())
-        logits = torch.where(
-            support.is_number[:, None], normal.view_as(said.logits), said.logits
-        )
+        logits = torch.where(support.is_number[:, None], normal.view_as(said.logits), said.logits)
         return logits.softmax(-1)

@@ -165,7 +165,7 @@ class GaussianPrior(nn.Module):
 
     def _start_factors(self, centred: Tensor, spread: Tensor) -> None:
         scaled = centred / spread.sqrt()
-        rows = scaled[: 20_000]
+        rows = scaled[:20_000]
         _, singular, right = torch.linalg.svd(rows.T @ rows / len(rows))
         top = singular[: self.n_factors].sqrt()
         self.loadings.copy_(right[: self.n_factors].T * top * spread.sqrt()[:, None] * 0.9)

@@ -1,0 +1,37 @@
+# From a bare checkout `make demo` and `make test` need only python3 (3.11+), pip and make.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint format bench clean
+
+demo: $(READY)
+	@mkdir -p out
+	$(PY) -m maetab demo --output out/maetab_demo_filled.csv --force
+
+test: lint
+	$(PY) -m pytest -q
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(READY)
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: $(READY)
+	@test -n "$$MAETAB_DATA" || { echo "bench: set MAETAB_DATA to the folder of the data sets" >&2; exit 2; }
+	$(PY) -m benchmarks.impute
+
+clean:
+	rm -rf $(VENV) dist build out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# pip before 25.1 does not know --group.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q --upgrade "pip>=25.1"
+	$(PY) -m pip install -q -c constraints.txt -e . --group test
+	touch $@

@@ -1,0 +1,392 @@
+"""Any table in, the same kind of table out; and what the cells of a column hold."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+# How one cell is called in a message; a column may hold several of these words.
+SPOKEN = {
+    "number": "a number",
+    "text": "text",
+    "boolean": "a boolean",
+    "datetime": "a date or time",
+    "timedelta": "a duration",
+    "interval": "an interval",
+}
+
+
+def word_of(cell_type: type) -> str | None:
+    """Key of `SPOKEN` for cells of this type, None where they cannot be used."""
+    if issubclass(cell_type, (bool, np.bool_)):
+        return "boolean"
+    if issubclass(cell_type, (int, float, np.integer, np.floating)):
+        return "number"
+    if issubclass(cell_type, str):
+        return "text"
+    if issubclass(cell_type, datetime.date):
+        return "datetime"
+    if issubclass(cell_type, datetime.timedelta):
+        return "timedelta"
+    return "interval" if issubclass(cell_type, pd.Interval) else None
+
+
+def word_of_dtype(dtype: Any, name: Hashable) -> str:
+    """Key of `SPOKEN` for the dtype, "category", or "any" for objects."""
+    is_a = pd.api.types
+    if isinstance(dtype, pd.CategoricalDtype):
+        odd = [type(v) for v in dtype.categories if word_of(type(v)) is None]
+        if odd:
+            raise odd_cell(name, odd[0])
+        return "category"
+    if isinstance(dtype, pd.SparseDtype):
+        raise TypeError(f"column {name!r}: is sparse; pass it dense, as by .sparse.to_dense().")
+    if is_a.is_complex_dtype(dtype):
+        raise ValueError(f"Complex data not supported\ncolumn {name!r} is {dtype}.")
+    if is_a.is_bool_dtype(dtype):
+        return "boolean"
+    if is_a.is_numeric_dtype(dtype) and getattr(dtype, "kind", "O") in "iuf":
+        return "number"
+    if getattr(dtype, "kind", "") == "M" or isinstance(dtype, pd.DatetimeTZDtype):
+        return "datetime"
+    if getattr(dtype, "kind", "") == "m":
+        return "timedelta"
+    if is_a.is_object_dtype(dtype):
+        return "any"
+    if is_a.is_string_dtype(dtype) or str(dtype).startswith("dictionary"):
+        return "text"
+    raise TypeError(
+        f"column {name!r}: has dtype {dtype}; the argument must be a string, a real number, "
+        f"a boolean or a date. Convert the column first, for example by .astype(float)."
+    )
+
+
+def odd_cell(name: Hashable, cell_type: type) -> Exception:
+    if issubclass(cell_type, (complex, np.complexfloating)):
+        return ValueError(f"Complex data not supported\ncolumn {name!r} holds complex numbers.")
+    advice = "the argument must be a string, a real number, a boolean or a date"
+    if issubclass(cell_type, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)):
+        advice = "convert the column by pandas.to_datetime or pandas.to_timedelta"
+    return TypeError(f"column {name!r}: holds a {cell_type.__name__}; {advice}.")
+
+
+def python_scalar(value: Any) -> Any:
+    """Return the value as a plain Python scalar."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)):
+        return value.item()
+    return value
+
+
+def same(value: Any, other: Any) -> bool:
+    """True if two scalars are equal and of the same kind: 1 is 1.0, but not True."""
+    return word_of(type(value)) == word_of(type(other)) and bool(value == other)
+
+
+def refuse_odd_objects(series: pd.Series, given: np.ndarray) -> None:
+    for cell_type in set(map(type, series.to_numpy(dtype=object)[given])):
+        if word_of(cell_type) not in ("number", "text", "boolean"):
+            raise odd_cell(series.name, cell_type)
+
+
+def read_floats(series: pd.Series, word: str) -> np.ndarray:
+    """(n,) float64: numbers, or seconds since 1970 or of duration; NaN where missing."""
+    if word == "number":
+        if isinstance(series.dtype, np.dtype):
+            with np.errstate(over="ignore"):
+                return series.to_numpy().astype(np.float64)
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    index: Any = pd.DatetimeIndex(series) if word == "datetime" else pd.TimedeltaIndex(series)
+    return np.where(index.isna(), np.nan, index.asi8 / PER_SECOND[index.unit])
+
+
+def factorize_objects(cells: np.ndarray) -> tuple[np.ndarray, list]:
+    """Codes and values of mixed scalars, in which True and 1 are two levels."""
+    given = ~pd.isna(cells)
+    if len({word_of(t) for t in set(map(type, cells[given]))} & {"boolean", "number"}) < 2:
+        found, distinct = pd.factorize(cells)
+        return found.astype(np.int64), [python_scalar(value) for value in distinct]
+    is_boolean = np.array([isinstance(cell, (bool, np.bool_)) for cell in cells], dtype=bool)
+    codes = np.full(len(cells), -1, dtype=np.int64)
+    values: list = []
+    for part in (given & is_boolean, given & ~is_boolean):
+        found, distinct = pd.factorize(cells[part])
+        codes[part] = found + len(values)
+        values += [python_scalar(value) for value in distinct]
+    return codes, values
+
+
+def as_float(value: Any, word: str) -> float:
+    """Return a scalar on the scale of `read_floats`, NaN where it is not of that kind."""
+    if word_of(type(value)) != word:
+        return math.nan
+    if word == "number":
+        return float(value)
+    if word == "timedelta":
+        return pd.Timedelta(value).total_seconds()
+    stamp = pd.Timestamp(value)
+    return float(stamp.timestamp())
+
+
+def extra_missing(missing_values: Any) -> list:
+    """Return the values that count as missing besides NaN, None, NA and NaT.
+
+    Parameters
+    ----------
+    missing_values : scalar or list, tuple, set or array of scalars.
+    """
+    is_many = isinstance(missing_values, (list, tuple, set, frozenset, np.ndarray, pd.Index))
+    values: Iterable = missing_values if is_many else [missing_values]
+    extra = []
+    for value in values:
+        if not pd.api.types.is_scalar(value):
+            raise ValueError(
+                f"missing_values must be a scalar or a list of scalars, got {missing_values!r}."
+            )
+        if not pd.isna(value):
+            extra.append(python_scalar(value))
+    return extra
+
+
+class Back(Protocol):
+    """The way back from the pandas view to the container that the user gave."""
+
+    def give(self, frame: pd.DataFrame) -> Any:
+        """Return the view, in which cells were changed, as the container of the user."""
+
+    def table(self, frame: pd.DataFrame) -> Any:
+        """Return a frame of new columns as the same kind of container."""
+
+
+@dataclass(frozen=True)
+class PandasBack:
+    """A pandas frame is its own view."""
+
+    def give(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame."""
+        return frame
+
+    def table(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame."""
+        return frame
+
+
+@dataclass(frozen=True)
+class ArrayBack:
+    """Back to a NumPy array of `dtype`."""
+
+    dtype: np.dtype
+
+    def give(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return (n, F) of `dtype`; of floats where a whole number or boolean is missing."""
+        if self.dtype.kind in "US":
+            text = frame.to_numpy(dtype=object).astype(self.dtype.kind)
+            return text.astype(np.result_type(text, self.dtype))
+        if self.dtype.kind in "iub" and frame.isna().to_numpy().any():
+            return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+        return frame.to_numpy(dtype=self.dtype)
+
+    def table(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the frame as an array of its own common dtype."""
+        return frame.to_numpy()
+
+
+@dataclass(frozen=True)
+class TableBack:
+    """Back to polars, pyarrow and whatever else narwhals reads."""
+
+    source: Any  # narwhals frame
+    view: pd.DataFrame
+
+    def give(self, frame: pd.DataFrame) -> Any:
+        """Return the table with new cells where `frame` differs from the view."""
+        known = self.source.columns if len(frame) == len(self.view) else []
+        merged = {
+            str(name): (self._merged if name in known else self._new)(str(name), frame[name])
+            for name in frame.columns
+        }
+        return self._fields_of_source(self._native(merged))
+
+    def table(self, frame: pd.DataFrame) -> Any:
+        """Return the frame, without its index, as the same kind of table."""
+        return self._native({str(name): self._new(str(name), frame[name]) for name in frame})
+
+    def _native(self, columns: dict[str, Any]) -> Any:
+        # narwhals reads its own series cell by cell, and then loses nanoseconds of pyarrow
+        native = {name: column.to_native() for name, column in columns.items()}
+        return nw.from_dict(native, backend=self.source.implementation).to_native()
+
+    def _new(self, name: str, series: pd.Series, dtype: Any = None) -> Any:
+        backend = self.source.implementation
+        if dtype is None and isinstance(series.dtype, np.dtype) and series.dtype.kind in "iufb":
+            return nw.Series.from_numpy(name, np.array(series), backend=backend)
+        if dtype == nw.Enum and backend.is_pyarrow():
+            dtype = nw.Categorical
+        cells = series.astype(object).where(series.notna(), None).tolist()
+        column = nw.new_series(name, cells, dtype, backend=backend)
+        return column if dtype is None else column.cast(dtype)
+
+    def _merged(self, name: str, series: pd.Series) -> Any:
+        """Column `name` of the source, with the cells of `series` where the two differ."""
+        changed, column = _changed(self.view[name], series), self.source[name]
+        if not changed.any():
+            return column
+        if column.dtype == nw.Unknown:  # a column of type null becomes what fills it
+            return self._new(name, series)
+        if column.dtype == nw.Date:
+            series = series.dt.round("D")
+        where = nw.Series.from_numpy("", changed, backend=self.source.implementation)
+        return self._new(name, series, column.dtype).zip_with(where, column).alias(name)
+
+    def _fields_of_source(self, native: Any) -> Any:
+        """Give pyarrow its fields and metadata back, such as large_string."""
+        if not self.source.implementation.is_pyarrow():
+            return native
+        source, schema = self.source.to_native().schema, native.schema
+        for place, name in enumerate(native.column_names):
+            if name in source.names and str(source.field(name).type) != "null":
+                schema = schema.set(place, source.field(name))
+        return native.cast(schema.with_metadata(source.metadata))
+
+
+def _changed(before: pd.Series, after: pd.Series) -> np.ndarray:
+    """(n,) bool: True where two columns differ; two missing cells do not."""
+    missing = (before.isna() & after.isna()).to_numpy()
+    if before.dtype != after.dtype:
+        return ~missing
+    equal = pd.array(before.array == after.array, dtype="boolean").to_numpy(bool, na_value=False)
+    return ~(equal | missing)
+
+
+def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
+    """Return a pandas view of a table and the way back to its container.
+
+    Parameters
+    ----------
+    X : pandas, polars or pyarrow table, 2-D array or list of lists, or an eager frame of narwhals
+        The columns of an array are called x0, x1, ...
+
+    Raises
+    ------
+    TypeError
+        For sparse or lazy tables and what is no table at all.
+    ValueError
+        For arrays that are not 2-D, complex numbers and repeated column names.
+
+    Examples
+    --------
+    >>> frame, back = read_frame(np.array([[1.0, np.nan]]))
+    >>> list(frame.columns), back.give(frame.fillna(2.0))
+    (['x0', 'x1'], array([[1., 2.]]))
+    """
+    if isinstance(X, pd.DataFrame):
+        refuse_duplicates(X.columns)
+        return X, PandasBack()
+    if hasattr(X, "tocsr") or hasattr(X, "tocoo"):
+        raise TypeError("Input X is sparse, but dense data is required; convert it by X.toarray().")
+    if isinstance(X, (pd.Series, nw.Series)) or type(X).__name__ == "Series":
+        raise _not_two_dimensional(1)
+    if isinstance(X, (list, tuple, np.ndarray)):
+        return _read_array(X)
+    if hasattr(X, "column_names"):  # pyarrow reports repeated names late and in its own words
+        refuse_duplicates(X.column_names)
+    source = nw.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(source, nw.DataFrame):
+        return _read_table(source)
+    if hasattr(X, "__array__"):
+        return _read_array(X)
+    advice = "call .collect() first" if hasattr(X, "collect") else "pass a data frame or 2-D array"
+    raise TypeError(f"Input X must be a table in memory, got {type(X).__name__}; {advice}.")
+
+
+def _not_two_dimensional(ndim: int) -> ValueError:
+    return ValueError(
+        f"Expected 2D array, got {ndim}D array instead.\nReshape your data either using "
+        f"array.reshape(-1, 1) if your data has a single feature or array.reshape(1, -1) "
+        f"if it contains a single sample."
+    )
+
+
+def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
+    if isinstance(X, np.ma.MaskedArray):
+        X = np.ma.filled(X.astype(np.float64 if X.dtype.kind in "iufb" else object), np.nan)
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"Input X must have rows of equal length: {error}") from error
+    if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
+        array = np.asarray(X, dtype=object)  # NumPy writes the numbers in [[1, "a"]] as text
+    if array.ndim != 2:
+        raise _not_two_dimensional(array.ndim)
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported\nInput X is {array.dtype}.")
+    back = ArrayBack(array.dtype)
+    if array.dtype.kind in "US":
+        array = array.astype(object)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    names = [f"x{position}" for position in range(array.shape[1])]
+    return pd.DataFrame(array, columns=names, dtype=array.dtype, copy=False), back
+
+
+def _read_table(source: Any) -> tuple[pd.DataFrame, Back]:
+    native = source.to_native()
+    if isinstance(native, pd.DataFrame):
+        return native, PandasBack()
+    columns = {name: pd.Series(_view(source[name])) for name in source.columns}
+    view = pd.DataFrame(columns, index=pd.RangeIndex(len(source)))
+    return view, TableBack(source, view)
+
+
+def _view(column: Any) -> Any:
+    """Return one narwhals column as a pandas array that holds the same values."""
+    dtype, missing = column.dtype, column.is_null().to_numpy()
+    if dtype.is_integer() and dtype not in (nw.Int128, nw.UInt128):
+        return pd.arrays.IntegerArray(column.fill_null(0).to_numpy().copy(), missing.copy())
+    if dtype.is_float():
+        return column.fill_null(math.nan).to_numpy()
+    if dtype == nw.Boolean:
+        return pd.arrays.BooleanArray(column.fill_null(False).to_numpy().copy(), missing.copy())
+    if dtype == nw.String:
+        return pd.array(column.to_list(), dtype="str")
+    if dtype == nw.Enum:
+        return pd.Categorical(column.to_list(), categories=list(dtype.categories), ordered=True)
+    if dtype == nw.Categorical:
+        return pd.Categorical(column.to_list())
+    if dtype in (nw.Date, nw.Datetime, nw.Duration):
+        return _view_times(column, missing)
+    return pd.Series(column.to_list(), dtype=object)
+
+
+def _view_times(column: Any, missing: np.ndarray) -> Any:
+    dtype = column.dtype
+    unit = "s" if dtype == nw.Date else dtype.time_unit
+    if dtype == nw.Duration:
+        totals = {"ns": "nanoseconds", "us": "microseconds", "ms": "milliseconds", "s": "seconds"}
+        ticks = getattr(column.dt, f"total_{totals[unit]}")()
+    else:
+        ticks = column.dt.timestamp("ms" if unit == "s" else unit)
+    whole = ticks.fill_null(0).to_numpy().astype(np.int64)
+    if unit == "s" and dtype != nw.Duration:
+        whole = whole // 1000
+    times = whole.astype(f"{'m' if dtype == nw.Duration else 'M'}8[{unit}]")
+    times[missing] = np.array("NaT", dtype=times.dtype)
+    zone = getattr(dtype, "time_zone", None)
+    return pd.DatetimeIndex(times, tz="UTC").tz_convert(zone) if zone else times
+
+
+def refuse_duplicates(columns: Iterable) -> None:
+    """Raise a ValueError that lists the column names which occur more than once."""
+    names = pd.Index(columns)
+    if not names.is_unique:
+        twice = ", ".join(map(repr, names[names.duplicated()].unique()[:10]))
+        raise ValueError(f"Column names must be unique, got more than one of {twice}.")

@@ -1,0 +1,294 @@
+"""What the columns of a table are: kinds, levels, centers and scales."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from maetab.data.codec import Cells, check_kind
+from maetab.data.containers import (
+    extra_missing,
+    python_scalar,
+    refuse_duplicates,
+    same,
+    word_of,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column as it was in fit.
+
+    Parameters
+    ----------
+    name : label of the column in the frame.
+    kind : "number" or "category"
+        Booleans and text are categories; dates and durations are numbers.
+    dtype : str(dtype) in the fitted frame.
+    levels : every level known in fit, most frequent first; () for a number.
+    counts : how often each level was seen, in the order of `levels`.
+    center, scale : mean and standard deviation of the observed numbers; 0 and 1 for a category.
+        `scale` is 1 for a constant or empty column, and always finite and positive.
+    lower, upper : smallest and largest observed number; dates in seconds since 1970 in UTC,
+        durations in seconds.
+    integer : True where the dtype holds whole numbers only.
+    n_observed : number of observed cells.
+    temporal : None, "datetime" or "timedelta".
+    """
+
+    name: Hashable
+    kind: str
+    dtype: str
+    levels: tuple = ()
+    counts: tuple[int, ...] = ()
+    center: float = 0.0
+    scale: float = 1.0
+    lower: float = 0.0
+    upper: float = 0.0
+    integer: bool = False
+    n_observed: int = 0
+    temporal: str | None = None
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Kinds of cell this column held in fit (keys of `SPOKEN`); empty if it held none."""
+        if self.kind == "number":
+            return frozenset({self.temporal or "number"})
+        return frozenset(word_of(type(level)) or "" for level in self.levels)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table, in order."""
+
+    columns: tuple[Column, ...]
+
+    def names(self) -> list[Hashable]:
+        """Labels of the columns."""
+        return [column.name for column in self.columns]
+
+    def n_levels(self) -> list[int]:
+        """Number of levels of each column; 0 for numbers."""
+        return [len(column.levels) for column in self.columns]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` reads, as plain JSON values."""
+        return {"columns": [_column_to_dict(column) for column in self.columns]}
+
+    @classmethod
+    def from_dict(cls, written: dict[str, Any]) -> Schema:
+        """Rebuild the schema that `to_dict` wrote."""
+        return cls(tuple(_column_from_dict(column) for column in written["columns"]))
+
+
+def _column_to_dict(column: Column) -> dict[str, Any]:
+    written = asdict(column)
+    written["name"] = write_label(column.name)
+    written["levels"] = [write_label(level) for level in column.levels]
+    written["counts"] = list(column.counts)
+    return written
+
+
+def _column_from_dict(written: dict[str, Any]) -> Column:
+    read = dict(written)
+    read["name"] = read_label(written["name"])
+    read["levels"] = tuple(read_label(level) for level in written["levels"])
+    read["counts"] = tuple(written["counts"])
+    return Column(**read)
+
+
+def write_label(value: Any) -> list:
+    """Return a level or a column name as [type, JSON value]; `read_label` is its way back."""
+    value = python_scalar(value)
+    if value is None:
+        return ["none", None]
+    if isinstance(value, (bool, int, str)):
+        return [type(value).__name__, value]
+    if isinstance(value, float):
+        return ["float", repr(float(value))]
+    if isinstance(value, tuple):
+        return ["tuple", [write_label(part) for part in value]]
+    if isinstance(value, pd.Interval):
+        return ["interval", [write_label(value.left), write_label(value.right), value.closed]]
+    if isinstance(value, (pd.Timestamp, datetime.date)):
+        kind = "timestamp" if isinstance(value, pd.Timestamp) else "date"
+        return [kind, value.isoformat()]
+    if isinstance(value, pd.Timedelta):
+        return ["timedelta", value.isoformat()]
+    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be written as JSON.")
+
+
+def read_label(written: Sequence) -> Any:
+    """Return the value that `write_label` wrote."""
+    kind, value = written
+    if kind == "tuple":
+        return tuple(read_label(part) for part in value)
+    if kind == "interval":
+        return pd.Interval(read_label(value[0]), read_label(value[1]), closed=value[2])
+    readers: dict[str, Any] = {
+        "float": float,
+        "timestamp": pd.Timestamp,
+        "timedelta": pd.Timedelta,
+        "date": datetime.date.fromisoformat,
+    }
+    return readers[kind](value) if kind in readers else value
+
+
+def infer_schema(
+    frame: pd.DataFrame,
+    categorical_features: Any = "auto",
+    missing_values: Any = np.nan,
+    estimator_name: str = "MAEImputer",
+) -> Schema:
+    """Return the kinds, levels and scales of the columns of a frame.
+
+    Parameters
+    ----------
+    frame : as given by `read_frame`.
+    categorical_features : "auto" or a list of column names or positions
+        Columns that are categories besides those that are so by dtype: category, text, boolean.
+    missing_values : scalar or list of scalars
+        Values that count as missing besides NaN, None, NA and NaT.
+    estimator_name : named in errors about parameters.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the column, what it holds and what would do.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"age": [30.0, None, 50.0], "city": ["Bonn", "Ulm", "Bonn"]})
+    >>> [(column.name, column.kind, column.levels) for column in infer_schema(frame).columns]
+    [('age', 'number', ()), ('city', 'category', ('Bonn', 'Ulm'))]
+    """
+    refuse_duplicates(frame.columns)
+    chosen = _positions(categorical_features, frame.columns, estimator_name)
+    extra = extra_missing(missing_values)
+    columns = []
+    for position in range(frame.shape[1]):
+        cells = Cells(frame.iloc[:, position], extra)
+        as_number = cells.kind == "number" and position not in chosen
+        columns.append(_number_column(cells) if as_number else _category_column(cells, extra))
+    return Schema(tuple(columns))
+
+
+def _positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
+    """Positions of the columns that the user calls categories."""
+    if chosen is None or (isinstance(chosen, str) and chosen == "auto"):
+        return set()
+    if isinstance(chosen, str) or not isinstance(chosen, Iterable):
+        raise ValueError(
+            f"The 'categorical_features' parameter of {estimator_name} must be 'auto' or a list "
+            f"of column names or positions, got {chosen!r}."
+        )
+    places = {name: position for position, name in enumerate(columns)}
+    found = set()
+    for name in chosen:
+        if name in places:
+            found.add(places[name])
+        elif isinstance(name, (int, np.integer)) and -len(columns) <= name < len(columns):
+            found.add(int(name) % len(columns))
+        else:
+            raise ValueError(
+                f"The 'categorical_features' parameter of {estimator_name} names {name!r}, which "
+                f"is not a column of X; its columns are {_listed(columns)}."
+            )
+    return found
+
+
+def _number_column(cells: Cells) -> Column:
+    numbers = cells.numbers[cells.observed]
+    center, scale = center_and_scale(numbers)
+    return Column(
+        name=cells.name,
+        kind="number",
+        dtype=str(cells.dtype),
+        center=center,
+        scale=scale,
+        lower=float(numbers.min()) if numbers.size else 0.0,
+        upper=float(numbers.max()) if numbers.size else 0.0,
+        integer=cells.integer,
+        n_observed=int(numbers.size),
+        temporal=cells.temporal,
+    )
+
+
+def _category_column(cells: Cells, extra: list) -> Column:
+    codes, values = cells.factors
+    seen = np.bincount(codes[cells.observed], minlength=len(values))
+    if cells.dtype_word == "category":
+        kept = [i for i, v in enumerate(values) if seen[i] or not any(same(v, e) for e in extra)]
+        kept.sort(key=lambda i: -seen[i])
+    else:
+        kept = [i for i in range(len(values)) if seen[i] or cells.dtype_word == "boolean"]
+        kept.sort(key=lambda i: (-seen[i], str(values[i])))
+    return Column(
+        name=cells.name,
+        kind="category",
+        dtype=str(cells.dtype),
+        levels=tuple(values[i] for i in kept),
+        counts=tuple(int(seen[i]) for i in kept),
+        n_observed=int(cells.observed.sum()),
+    )
+
+
+def center_and_scale(numbers: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of finite float64 numbers; (0, 1) where there are none.
+
+    The numbers are divided by a power of two first, so that squares of huge or tiny ones neither
+    overflow nor vanish. The scale of a constant is 1.
+    """
+    if not numbers.size:
+        return 0.0, 1.0
+    if numbers.min() == numbers.max():
+        return float(numbers[0]), 1.0
+    exponent = int(np.frexp(np.abs(numbers).max())[1])
+    small = np.ldexp(numbers, -exponent)
+    mean = small.mean()
+    spread = np.sqrt(np.mean((small - mean) ** 2)) or np.abs(small - mean).max()
+    scale = float(np.ldexp(spread, exponent))
+    return float(np.ldexp(mean, exponent)), scale if 0.0 < scale < np.inf else 1.0
+
+
+def check_columns(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.nan) -> None:
+    """Raise a ValueError unless the frame has the columns of fit, in order and of the same kinds.
+
+    A column without an observed cell passes as any kind.
+    """
+    refuse_duplicates(frame.columns)
+    _check_names(frame.columns, schema)
+    extra = extra_missing(missing_values)
+    for position, column in enumerate(schema.columns):
+        check_kind(Cells(frame.iloc[:, position], extra), column)
+
+
+def _check_names(columns: pd.Index, schema: Schema) -> None:
+    now, fitted = list(columns), schema.names()
+    if now == fitted:
+        return
+    unexpected = [name for name in now if name not in set(fitted)]
+    missing = [name for name in fitted if name not in set(now)]
+    message = "The feature names should match those that were passed during fit.\n"
+    if unexpected:
+        message += f"Feature names unseen at fit time:\n{_bullets(unexpected)}"
+    if missing:
+        message += f"Feature names seen at fit time, yet now missing:\n{_bullets(missing)}"
+    if not unexpected and not missing:
+        message += "Feature names must be in the same order as they were in fit.\n"
+    raise ValueError(message)
+
+
+def _bullets(names: Sequence) -> str:
+    more = "- ...\n" if len(names) > 5 else ""
+    return "".join(f"- {name}\n" for name in names[:5]) + more
+
+
+def _listed(names: Iterable) -> str:
+    listed = list(names)
+    return ", ".join(map(repr, listed[:10])) + (", ..." if len(listed) > 10 else "")

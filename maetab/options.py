@@ -1,0 +1,113 @@
+"""What each verb of the command line takes."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+
+
+def _names(text: str) -> list[str]:
+    """Names between commas; one that holds a comma stands in double quotes."""
+    return next(csv.reader([text]), [])
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
+    return share
+
+
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """The file that a verb reads, and how."""
+    parser.add_argument("input", metavar="IN", help="CSV, TSV or Parquet file; - for stdin")
+    group = parser.add_argument_group("how the file is read")
+    add = group.add_argument
+    add("--format", choices=("csv", "tsv", "parquet"), help="of - and of unknown suffixes")
+    add("--delimiter", metavar="CHAR", help="between cells, such as ';'")
+    add("--decimal", metavar="CHAR", default=".", help="decimal mark (default: .)")
+    add("--encoding", default="utf-8", help="of text files (default: utf-8)")
+    add(
+        "--na-values",
+        metavar="TEXTS",
+        type=_names,
+        help="cells that count as missing beside empty ones "
+        "(default: NA,NaN,nan,NULL,null,None,N/A,?)",
+    )
+    add(
+        "--categorical",
+        metavar="COLUMNS",
+        type=_names,
+        action="extend",
+        default=[],
+        help="columns that are categories although they look like numbers or free text",
+    )
+    add(
+        "--exclude",
+        metavar="COLUMNS",
+        type=_names,
+        action="extend",
+        default=[],
+        help="columns that the model does not see; they pass through as they are",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """What a fit needs."""
+    group = parser.add_argument_group("the model")
+    group.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")
+    group.add_argument("--max-time", type=float, metavar="SECONDS", help="limit for one fit")
+    group.add_argument("--device", help="cpu, cuda, ... (default: chosen by the library)")
+    group.add_argument("-v", "--verbose", action="store_true", help="report the training")
+
+
+def add_demo(parser: argparse.ArgumentParser) -> None:
+    """What `maetab demo` takes."""
+    name = "maetab_demo_filled.csv"
+    parser.add_argument("-o", "--output", default=name, help=f"file to write (default: {name})")
+    parser.add_argument("--force", action="store_true", help="overwrite the file")
+    add_model(parser)
+    parser.set_defaults(max_time=90.0)
+
+
+def add_impute(parser: argparse.ArgumentParser) -> None:
+    """What `maetab impute` takes."""
+    add_input(parser)
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="file; - for stdout")
+    parser.add_argument(
+        "--columns",
+        metavar="COLUMNS",
+        type=_names,
+        action="extend",
+        help="fill only these (default: all); the others still serve as inputs",
+    )
+    parser.add_argument("--model", metavar="FILE", help="use this saved model, fit nothing")
+    parser.add_argument("--save", metavar="FILE", help="save the fitted model")
+    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
+    add_model(parser)
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """What `maetab evaluate` takes."""
+    add_input(parser)
+    parser.add_argument(
+        "--mechanism",
+        choices=("mcar", "mar", "mnar", "block", "observed"),
+        default="mcar",
+        help="how cells are hidden (default: mcar)",
+    )
+    parser.add_argument("--frac", type=_share, default=0.3, help="share hidden (default: 0.3)")
+    parser.add_argument("--cv", type=int, default=3, help="number of folds (default: 3)")
+    parser.add_argument(
+        "--compare",
+        metavar="METHODS",
+        type=_names,
+        default=["median", "knn"],
+        help="of mean,median,knn,iterative (default: median,knn)",
+    )
+    add_model(parser)
+
+
+def add_info(parser: argparse.ArgumentParser) -> None:
+    """What `maetab info` takes."""
+    parser.add_argument("model", metavar="MODEL", help="a saved model")

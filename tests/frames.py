@@ -1,0 +1,133 @@
+"""Frames of every dtype with missing cells, for property tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from hypothesis import strategies as st
+
+WORDS = ["Ulm", "Bonn", "Köln", "", "x y"]
+
+
+def _floats(rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.normal(3.0, 2.0, n) * 10.0 ** rng.integers(-3, 4)
+
+
+def _whole(rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.integers(0, 100, n)
+
+
+def _booleans(rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.random(n) < 0.4
+
+
+def _texts(rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.choice(np.array(WORDS, dtype=object), n)
+
+
+def _times(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.datetime64("2021-03-27T00:00:00") + rng.integers(0, 10**6, n).astype("m8[s]")
+
+
+def _durations(rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.integers(0, 10**6, n).astype("m8[s]")
+
+
+def _category(rng: np.random.Generator, n: int) -> pd.Categorical:
+    levels = ["never", *WORDS]
+    return pd.Categorical(_texts(rng, n), categories=levels, ordered=bool(rng.random() < 0.5))
+
+
+def _number_category(rng: np.random.Generator, n: int) -> pd.Categorical:
+    return pd.Categorical(rng.integers(0, 3, n), categories=[5, 2, 1, 0])
+
+
+def _intervals(rng: np.random.Generator, n: int) -> pd.Categorical:
+    return pd.cut(rng.random(n), [0.0, 0.3, 0.7, 1.0])
+
+
+def _object_mixed(rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.choice(np.array(["a", True, 7, 2.5, False], dtype=object), n)
+
+
+# dtype of the column -> what its cells are; dtypes that cannot be missing are in WHOLE_ONLY
+CELLS: dict[str, Callable] = {
+    **dict.fromkeys(["float64", "float32", "float16", "Float64", "Float32"], _floats),
+    **dict.fromkeys(["double[pyarrow]", "float[pyarrow]"], _floats),
+    **dict.fromkeys(["Int8", "Int16", "Int32", "Int64"], _whole),
+    **dict.fromkeys(["UInt8", "UInt16", "UInt32", "UInt64", "int64[pyarrow]"], _whole),
+    **dict.fromkeys(["int8[pyarrow]", "uint16[pyarrow]"], _whole),
+    **dict.fromkeys(["boolean", "bool[pyarrow]", "object: bool"], _booleans),
+    **dict.fromkeys(["str", "string", "object: str"], _texts),
+    **dict.fromkeys(["string[python]", "large_string[pyarrow]"], _texts),
+    **dict.fromkeys(["datetime64[s]", "datetime64[ms]", "datetime64[us]"], _times),
+    **dict.fromkeys(["datetime64[ns]", "datetime64[us, Europe/Paris]"], _times),
+    **dict.fromkeys(["datetime64[ns, UTC]", "timestamp[us][pyarrow]"], _times),
+    **dict.fromkeys(["timestamp[ns, tz=Europe/Paris][pyarrow]", "date32[day][pyarrow]"], _times),
+    **dict.fromkeys(["timedelta64[s]", "timedelta64[us]", "timedelta64[ns]"], _durations),
+    "duration[us][pyarrow]": _durations,
+    "category": _category,
+    "category: int": _number_category,
+    "category: interval": _intervals,
+    "object: int": _whole,
+    "object: float": _floats,
+    "object: mixed": _object_mixed,
+}
+WHOLE_ONLY: dict[str, Callable] = {
+    **dict.fromkeys(["int8", "int16", "int32", "int64", "uint8", "uint32", "uint64"], _whole),
+    "bool": _booleans,
+}
+
+
+def make_column(
+    dtype: str, n_rows: int, rng: np.random.Generator, missing: float = 0.2
+) -> pd.Series:
+    """Return a column of this dtype, in which about a share `missing` of the cells is missing."""
+    if dtype in WHOLE_ONLY:
+        return pd.Series(WHOLE_ONLY[dtype](rng, n_rows)).astype(dtype)
+    cells, hidden = CELLS[dtype](rng, n_rows), rng.random(n_rows) < missing
+    if dtype.startswith("category"):
+        return pd.Series(cells).mask(hidden)
+    if dtype.startswith("object"):
+        column = pd.Series(cells).astype(object)
+        sentinels = rng.choice(np.array([None, np.nan, pd.NA], dtype=object), n_rows)
+        return column.where(~hidden, pd.Series(sentinels, dtype=object))
+    if dtype == "date32[day][pyarrow]":
+        cells = pd.Series(cells).dt.floor("D")
+    if "tz=" in dtype or "/" in dtype or "UTC" in dtype:
+        cells = pd.Series(cells).dt.tz_localize("UTC")
+    if isinstance(cells, np.ndarray) and cells.dtype == object:
+        return pd.Series(cells, dtype=dtype).mask(hidden)
+    return pd.Series(cells).astype(dtype).mask(hidden)
+
+
+def _frame(dtypes: list[str], n_rows: int, seed: int, missing: float = 0.2) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    columns = {
+        f"{place} {dtype}": make_column(dtype, n_rows, rng, missing)
+        for place, dtype in enumerate(dtypes)
+    }
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(n_rows))
+    frame.index = pd.Index(rng.permutation(n_rows) + 100, name="row")
+    frame.attrs["source"] = "made up"
+    return frame
+
+
+def example_frame(n_rows: int = 60, seed: int = 0) -> pd.DataFrame:
+    """Return one frame with a column of every dtype; about 20% of the cells are missing."""
+    return _frame([*CELLS, *WHOLE_ONLY], n_rows, seed)
+
+
+@st.composite
+def mixed_frames(
+    draw: st.DrawFn, min_rows: int = 1, max_rows: int = 20, max_columns: int = 6
+) -> pd.DataFrame:
+    """Draw frames of any dtypes, from without a missing cell to all missing."""
+    dtypes = draw(
+        st.lists(st.sampled_from([*CELLS, *WHOLE_ONLY]), min_size=1, max_size=max_columns)
+    )
+    n_rows = draw(st.integers(min_rows, max_rows))
+    seed = draw(st.integers(0, 2**32 - 1))
+    return _frame(dtypes, n_rows, seed, draw(st.sampled_from([0.0, 0.2, 0.7, 1.0])))

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from polars.testing import assert_frame_equal
+
+from maetab.data.codec import encode, fill, read_frame
+from maetab.data.schema import infer_schema
+
+NOW = datetime.datetime(2024, 3, 31, 1, 30, 7, 123457)
+
+
+def polars_table() -> pl.DataFrame:
+    numbers = [1, None, 3, 7]
+    return pl.DataFrame(
+        {
+            "i64": pl.Series([2**60 + 1, None, -5, 4], dtype=pl.Int64),
+            "u8": pl.Series(numbers, dtype=pl.UInt8),
+            "f64": pl.Series([0.1, None, float("nan"), 2.0]),
+            "f32": pl.Series([0.1, None, 0.7, 2.0], dtype=pl.Float32),
+            "bool": pl.Series([True, None, False, True]),
+            "text": pl.Series(["a", None, "b", "a"]),
+            "cat": pl.Series(["a", None, "b", "a"], dtype=pl.Categorical),
+            "enum": pl.Series(["a", None, "b", "a"], dtype=pl.Enum(["z", "b", "a"])),
+            "date": pl.Series([NOW.date(), None, NOW.date(), datetime.date(1960, 1, 1)]),
+            "us": pl.Series([NOW, None, NOW, NOW], dtype=pl.Datetime("us")),
+            "ns": pl.Series([10**18 + 1, None, 5, 7]).cast(pl.Datetime("ns", "Europe/Paris")),
+            "dur": pl.Series([1, None, 3, 4]).cast(pl.Duration("ms")),
+            "null": pl.Series([None] * 4, dtype=pl.Null),
+        }
+    )
+
+
+def arrow_table() -> pa.Table:
+    table = pa.table(
+        {
+            "i64": pa.array([2**60 + 1, None, -5, 4]),
+            "f32": pa.array([0.1, None, float("nan"), 2.0], pa.float32()),
+            "bool": pa.array([True, None, False, True]),
+            "text": pa.array(["a", None, "b", "a"], pa.large_string()),
+            "small": pa.array(["a", None, "b", "a"], pa.string()),
+            "dict": pa.array(["a", None, "b", "a"]).cast(pa.dictionary(pa.int8(), pa.string())),
+            "date": pa.array([1, None, 2, 3], pa.date32()),
+            "ns": pa.array([10**18 + 1, None, 5, 7], pa.timestamp("ns", "Europe/Paris")),
+            "dur": pa.array([1, None, 3, 4], pa.duration("us")),
+        }
+    )
+    return table.replace_schema_metadata({"source": "made up"})
+
+
+def filled(X):
+    frame, back = read_frame(X)
+    schema = infer_schema(frame)
+    values, observed = encode(frame, schema)
+    return back.give(fill(frame, values, ~observed, schema)), observed
+
+
+def test_polars_comes_back_with_its_dtypes_and_observed_cells():
+    table = polars_table()
+    result, observed = filled(table)
+    assert_frame_equal(table, polars_table())
+    for place, name in enumerate(table.columns):
+        assert result[name].null_count() == 0, name
+        if name != "null":
+            assert result.schema[name] == table.schema[name]
+            rows = np.flatnonzero(observed[:, place])
+            assert result[name][rows].equals(table[name][rows], check_dtypes=True), name
+    assert observed.sum(axis=0).tolist() == [3, 3, 2, *[3] * 9, 0]
+
+
+def test_pyarrow_comes_back_with_its_schema_and_observed_cells():
+    table = arrow_table()
+    result, observed = filled(table)
+    assert result.schema.equals(table.schema, check_metadata=True)
+    for place, name in enumerate(table.column_names):
+        assert result[name].null_count == 0
+        rows = np.flatnonzero(observed[:, place])
+        assert result[name].take(rows).to_pylist() == table[name].take(rows).to_pylist()
+        assert observed[:, place].sum() == (2 if name == "f32" else 3)
+
+
+def test_a_view_without_change_gives_back_the_same_table():
+    for table in (polars_table(), arrow_table()):
+        frame, back = read_frame(table)
+        assert back.give(frame.copy()).equals(table) or isinstance(table, pa.Table)
+    frame, back = read_frame(polars_table())
+    assert_frame_equal(back.give(frame), polars_table())
+
+
+def test_cells_made_missing_become_null():
+    frame, back = read_frame(polars_table())
+    result = back.give(frame.mask(np.repeat(np.arange(4)[:, None] == 0, frame.shape[1], axis=1)))
+    assert result.schema == polars_table().schema
+    assert all(result[name][0] is None for name in result.columns)
+
+
+def test_columns_can_be_dropped_and_added():
+    table = pl.DataFrame({"a": [1, None], "b": ["x", None]})
+    frame, back = read_frame(table)
+    result = back.give(frame[["b"]].assign(seen=[True, False], score=[0.5, np.nan]))
+    assert result.columns == ["b", "seen", "score"]
+    assert result.schema == {"b": pl.String, "seen": pl.Boolean, "score": pl.Float64}
+
+
+@pytest.mark.parametrize("table", [polars_table(), arrow_table()])
+def test_new_columns_come_in_the_same_kind_of_table(table):
+    _, back = read_frame(table)
+    result = back.table(pd.DataFrame({"p": [0.25, 0.75], "name": ["a", None]}, index=[5, 6]))
+    assert type(result) is type(table)
+    assert result["p"].to_numpy().tolist() == [0.25, 0.75]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f8", "<U3", "object"])
+def test_arrays_come_back_with_their_dtype(dtype):
+    array = np.array([["1", "2"], ["3", "4"]]).astype(dtype)
+    result, _ = filled(array)
+    assert result.dtype == array.dtype and (result == array).all()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.arange(6.0).reshape(2, 3)[::-1, ::-1],
+        np.arange(6).reshape(2, 3),
+        np.array([[True, False]]),
+        np.array([["2020-01-01"]], dtype="M8[s]"),
+    ],
+)
+def test_read_only_arrays_of_any_layout_come_back_equal(array):
+    array.setflags(write=False)
+    result, _ = filled(array)
+    assert result.dtype == array.dtype and np.array_equal(result, array)
+
+
+def test_object_arrays_are_read_column_by_column():
+    array = np.array([[1, "a", True], [None, None, None], [2, "a", True]], dtype=object)
+    frame, _ = read_frame(array)
+    assert [column.kind for column in infer_schema(frame).columns] == ["number", *["category"] * 2]
+    result, _ = filled(array)
+    assert result.tolist() == [[1, "a", True], [2, "a", True], [2, "a", True]]
+
+
+def test_lists_are_read_as_arrays_and_keep_numbers_beside_text():
+    frame, _ = read_frame([[1, "a"], [2, "b"]])
+    assert [column.kind for column in infer_schema(frame).columns] == ["number", "category"]
+    assert list(frame.columns) == ["x0", "x1"]
+
+
+def test_masked_cells_of_an_array_are_missing():
+    result, observed = filled(np.ma.array([[1.0], [2.0]], mask=[[True], [False]]))
+    assert observed.tolist() == [[False], [True]] and result.tolist() == [[2.0], [2.0]]
+
+
+def test_whole_numbers_with_a_missing_cell_come_back_as_floats():
+    frame, back = read_frame(np.array([[1, 2]]))
+    result = back.give(frame.astype("Int64").mask([[True, False]]))
+    np.testing.assert_array_equal(result, [[np.nan, 2.0]])
+
+
+def test_pandas_is_its_own_view():
+    frame = pd.DataFrame({"a": [1.0]}, index=["r"])
+    view, back = read_frame(frame)
+    assert view is frame and back.give(view) is frame and back.table(view) is frame
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (np.ones(3), ValueError, "Expected 2D array, got 1D array instead.\nReshape your data"),
+        (np.ones((1, 1, 1)), ValueError, "Expected 2D array, got 3D array instead"),
+        (pd.Series([1.0]), ValueError, "got 1D array instead"),
+        (pl.Series([1.0]), ValueError, "got 1D array instead"),
+        ([[1], [1, 2]], ValueError, "rows of equal length"),
+        (np.ones((1, 1)) * 1j, ValueError, "Complex data not supported"),
+        (pl.LazyFrame({"a": [1]}), TypeError, "got LazyFrame; call .collect"),
+        ("text", TypeError, "must be a table in memory, got str"),
+        ({"a": [1]}, TypeError, "must be a table in memory, got dict"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "more than one of 'a'"),
+        (pa.table([[1], [2]], names=["a", "a"]), ValueError, "more than one of 'a'"),
+    ],
+)
+def test_what_is_no_table_is_refused(X, error, message):
+    with pytest.raises(error, match=message):
+        read_frame(X)
+
+
+def test_sparse_matrices_are_refused():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match="sparse"):
+        read_frame(sparse.csr_array(np.eye(2)))
+
+
+def test_a_polars_column_of_lists_is_refused_by_name():
+    frame, _ = read_frame(pl.DataFrame({"a": [[1], [2]]}))
+    with pytest.raises(TypeError, match="column 'a': holds a list"):
+        infer_schema(frame)

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import wasserstein_distance
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.model_selection import KFold
+
+from maetab import MAEImputer
+from maetab.data.schema import infer_schema
+from maetab.evaluation import cell_scores, cross_val_impute
+
+
+def people(n: int = 240, seed: int = 0) -> pd.DataFrame:
+    """Numbers and categories that say something of each other."""
+    rng = np.random.default_rng(seed)
+    age = rng.normal(40, 12, n)
+    frame = pd.DataFrame(
+        {
+            "age": age,
+            "income": 100 * age + rng.normal(0, 200, n),
+            "children": rng.integers(0, 4, n),
+            "old": np.where(age > 40, "yes", "no"),
+            "color": pd.Categorical(rng.choice(list("xyz"), n, p=[0.7, 0.2, 0.1])),
+            "owner": rng.random(n) < 0.3,
+        }
+    )
+    frame.loc[::9, "age"] = np.nan
+    frame.loc[::11, "old"] = None
+    return frame
+
+
+class Recorder(TransformerMixin, BaseEstimator):
+    """Fill by zeros, and keep what was seen (class attributes outlive clones)."""
+
+    seen: list = []  # noqa: RUF012
+
+    def fit(self, X: np.ndarray, y: object = None) -> Recorder:
+        Recorder.seen.append(("fit", X))
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        Recorder.seen.append(("transform", X))
+        return np.nan_to_num(X)
+
+
+class Untouched(TransformerMixin, BaseEstimator):
+    """Fill nothing."""
+
+    def fit(self, X: np.ndarray, y: object = None) -> Untouched:
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        return X
+
+
+def test_cell_scores_agree_with_formulas_written_out() -> None:
+    truth = pd.DataFrame({"size": [1.0, 2.0, 3.0, 6.0], "kind": ["a", "a", "b", "a"]})
+    filled = pd.DataFrame({"size": [1.0, 3.0, 3.0, 4.0], "kind": ["a", "b", "b", "a"]})
+    hidden = pd.DataFrame({"size": [False, True, True, True], "kind": [False, True, True, True]})
+    scores = cell_scores(truth, filled, hidden, infer_schema(truth)).set_index(["column", "metric"])
+    scale = np.std([1.0, 2.0, 3.0, 6.0])
+    expected = {
+        ("size", "rmse"): np.sqrt((1 + 0 + 4) / 3) / scale,
+        ("size", "mae"): (1 + 0 + 2) / 3 / scale,
+        ("size", "wasserstein"): wasserstein_distance([2.0, 3.0, 6.0], [3.0, 3.0, 4.0]) / scale,
+        ("kind", "accuracy"): 2 / 3,
+        ("kind", "f1_macro"): (2 / 3 + 2 / 3) / 2,
+    }
+    assert scores["value"].to_dict() == pytest.approx(expected, rel=1e-6)
+    assert (scores["n_cells"] == 3).all()
+
+
+def test_a_perfect_filling_has_no_error_and_full_accuracy() -> None:
+    frame = people()
+    hidden = frame.notna()
+    scores = cell_scores(frame, frame, hidden, infer_schema(frame))
+    best = scores["metric"].isin(["accuracy", "f1_macro"]).astype(float)
+    assert (scores["value"] == best).all()
+
+
+def test_columns_without_hidden_cells_have_no_line() -> None:
+    frame = people()
+    hidden = pd.DataFrame(False, index=frame.index, columns=frame.columns)
+    hidden.loc[1, "income"] = True
+    scores = cell_scores(frame, frame, hidden, infer_schema(frame))
+    assert set(scores["column"]) == {"income"}
+
+
+def test_the_table_is_long_and_complete() -> None:
+    frame = people()
+    scores = cross_val_impute(SimpleImputer(), frame, cv=2)
+    assert list(scores.columns) == ["fold", "column", "metric", "method", "value", "n_cells"]
+    assert set(scores["method"]) == {"SimpleImputer", "median", "knn"}
+    assert len(scores) == 2 * 3 * (3 * 3 + 3 * 2)  # folds, methods, numbers and categories
+    assert scores["value"].notna().all()
+    per_method = scores.groupby(["fold", "column", "metric"])["n_cells"].nunique()
+    assert (per_method == 1).all()
+
+
+def test_the_median_baseline_is_the_train_median_and_the_most_frequent_level() -> None:
+    frame = people().drop(columns=["children"]).dropna().reset_index(drop=True)
+    folds = [(np.arange(100), np.arange(100, len(frame)))]
+    scores = cross_val_impute([], frame, cv=folds, baselines=["median"], metrics=["mae"], frac=0.4)
+    by_hand = cross_val_impute({"hand": ByHand()}, frame, cv=folds, baselines=[], frac=0.4)
+    merged = scores.merge(by_hand, on=["fold", "column", "metric"])
+    assert merged["value_x"].to_numpy() == pytest.approx(merged["value_y"].to_numpy(), rel=1e-5)
+    freq = SimpleImputer(strategy="most_frequent")
+    several = cross_val_impute(freq, frame, cv=2, baselines=["median", "mean"], metrics="accuracy")
+    wide = several.pivot(index=["fold", "column"], columns="method", values="value")
+    assert (wide["median"] == wide["SimpleImputer"]).all()
+    assert (wide["mean"] == wide["SimpleImputer"]).all()
+
+
+class ByHand(TransformerMixin, BaseEstimator):
+    def fit(self, X: np.ndarray, y: object = None) -> ByHand:
+        self.median_ = np.nanmedian(X, axis=0)
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        return np.where(np.isnan(X), self.median_, X)
+
+
+def test_imputers_learn_from_the_train_rows_and_never_see_a_hidden_cell() -> None:
+    Recorder.seen.clear()
+    frame = pd.DataFrame({"a": np.arange(100.0), "b": np.arange(100.0) % 7})
+    cross_val_impute(Recorder(), frame, cv=KFold(4), baselines=[], frac=0.25)
+    assert [(call, len(X)) for call, X in Recorder.seen] == [("fit", 75), ("transform", 25)] * 4
+    for call, X in Recorder.seen:
+        assert np.isnan(X).mean() == pytest.approx(0.25, abs=0.15)
+        if call == "fit":  # standardised by the visible train cells
+            assert np.nanmean(X, axis=0) == pytest.approx(0, abs=1e-5)
+            assert np.nanstd(X, axis=0) == pytest.approx(1, abs=1e-5)
+
+
+def test_estimators_are_cloned_and_not_fitted() -> None:
+    imputer = KNNImputer()
+    cross_val_impute(imputer, people(), cv=2, baselines=[])
+    assert not hasattr(imputer, "n_features_in_")
+
+
+def test_errors_are_in_standard_deviations_of_the_train_rows() -> None:
+    frame = people()[["age", "income"]]
+    scores = cross_val_impute(KNNImputer(), frame, cv=2, metrics=["rmse"])
+    same = cross_val_impute(KNNImputer(), frame * 1000 + 5, cv=2, metrics=["rmse"])
+    assert scores["value"].to_numpy() == pytest.approx(same["value"].to_numpy(), rel=1e-4)
+
+
+def test_cells_left_missing_are_reported_as_nan_or_as_wrong() -> None:
+    scores = cross_val_impute(Untouched(), people(), cv=2, baselines=[])
+    numbers = scores["metric"].isin(["rmse", "mae", "wasserstein"])
+    assert scores.loc[numbers, "value"].isna().all()
+    assert (scores.loc[~numbers, "value"] == 0).all()
+
+
+def test_the_same_seed_gives_the_same_table() -> None:
+    first, again, other = (
+        cross_val_impute([], people(), cv=2, baselines=["iterative"], random_state=s)
+        for s in (0, 0, 1)
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)
+
+
+def test_imputers_may_come_alone_in_a_list_or_with_names() -> None:
+    frame = people()[["age", "income"]]
+    options = {"cv": 2, "metrics": ["mae"], "baselines": []}
+    pair = [KNNImputer(n_neighbors=1), KNNImputer(n_neighbors=9)]
+    listed = cross_val_impute(pair, frame, **options)
+    named = cross_val_impute({"one": pair[0], "nine": pair[1]}, frame, **options)
+    assert list(listed["method"].unique()) == ["KNNImputer", "KNNImputer-2"]
+    assert (listed["value"] == named["value"]).all()
+    beside = cross_val_impute(pair[0], frame, **{**options, "baselines": [SimpleImputer()]})
+    assert list(beside["method"].unique()) == ["KNNImputer", "SimpleImputer"]
+
+
+def test_categories_in_arrays_can_be_named() -> None:
+    rng = np.random.default_rng(0)
+    array = np.column_stack([rng.normal(size=200), rng.integers(0, 3, 200)])
+    scores = cross_val_impute([], array, cv=2, categorical_features=[1], baselines=["median"])
+    assert set(scores.loc[scores["column"] == "x1", "metric"]) == {"accuracy", "f1_macro"}
+
+
+@pytest.mark.parametrize("mechanism", ["mcar", "mar", "mnar", "block", "observed"])
+def test_an_imputer_of_maetab_is_compared_on_the_frame_as_it_is(mechanism: str) -> None:
+    imputer = MAEImputer(max_iter=0, n_estimators=1, width=16, random_state=0)
+    frame = people()
+    scores = cross_val_impute(imputer, frame, cv=2, mechanism=mechanism, baselines=["median"])
+    assert scores["value"].notna().all()
+    income = scores[(scores["column"] == "income") & (scores["metric"] == "rmse")]
+    if mechanism == "mcar":
+        means = income.groupby("method")["value"].mean()
+        assert means["MAEImputer"] < means["median"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"metrics": ["r2"]}, ValueError, "'metrics' must be among .* got 'r2'"),
+        ({"baselines": ["magic"]}, ValueError, "'baselines' must be among .* got 'magic'"),
+        ({"estimators": "knn"}, TypeError, "must be an imputer instance, got 'knn'"),
+        ({"estimators": KNNImputer}, TypeError, "must be an imputer instance"),
+        ({"estimators": [], "baselines": []}, ValueError, "no method to compare"),
+        ({"mechanism": "x"}, ValueError, "'mechanism' must be one of"),
+    ],
+)
+def test_bad_options_are_refused(options: dict, error: type, message: str) -> None:
+    options = {"estimators": KNNImputer(), **options}
+    with pytest.raises(error, match=message):
+        cross_val_impute(options.pop("estimators"), people(60), **options)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from maetab.nn.memory import N_HEADS, RowMemory
+
+
+def a_memory(n: int = 12, columns: tuple[int, ...] = (0, 1, 2, 2), seed: int = 0) -> RowMemory:
+    torch.manual_seed(seed)
+    c, memory = len(columns), RowMemory(list(columns), n)
+    for parameter in memory.parameters():
+        parameter.data.add_(0.3 * torch.randn(parameter.shape))
+    memory.fill(torch.randn(n, c), torch.rand(n, c) < 0.7, torch.randn(n, c))
+    return memory.double()
+
+
+def some_rows(n: int = 6, c: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    visible = torch.rand(n, c) < 0.5
+    visible[:, 0] = True
+    visible[:, 1] = False
+    return torch.randn(n, c).double(), visible
+
+
+def by_loops(memory: RowMemory, row, visible, excluded: int):
+    """Mean, variance and residual of every coordinate of one row."""
+    columns = memory.columns.numpy()
+    weight, cost = memory.log_weight.exp().detach().numpy(), memory.log_cost.exp().detach().numpy()
+    choice = memory.choice.softmax(0).detach().numpy()
+    known = memory.visible.numpy() > 0.5
+    sums = np.zeros((3, len(columns)))
+    for head in range(N_HEADS):
+        usable, closeness = [], []
+        for r in range(len(known)):
+            if r == excluded or not (known[r] & ~visible).any():
+                continue
+            distance = 0.0
+            for c, column in enumerate(columns):
+                if visible[c] and known[r, c]:
+                    apart = (row[c] - memory.values.numpy()[r, c]) ** 2
+                    distance += weight[head, column] * (apart - cost[head, column])
+            usable.append(r)
+            closeness.append(-distance)
+        share = np.exp(np.array(closeness) - max(closeness))
+        share /= share.sum()
+        for c, column in enumerate(columns):
+            total = sum(s for s, r in zip(share, usable) if known[r, c]) + 1e-6
+            for i, what in enumerate((memory.values, memory.values**2, memory.residuals)):
+                said = sum(s * what.numpy()[r, c] for s, r in zip(share, usable) if known[r, c])
+                sums[i, c] += choice[head, column] * said / total
+    mean, square, residual = sums
+    return mean, np.maximum(square - mean**2, 0), residual
+
+
+def test_the_memory_says_what_loops_over_its_rows_say():
+    memory = a_memory()
+    values, visible = some_rows()
+    exclude = torch.tensor([-1, 0, 3, -1, 11, 5])
+    said = memory(values, visible, exclude)
+    for i in range(len(values)):
+        wanted = by_loops(memory, values[i].numpy(), visible[i].numpy(), int(exclude[i]))
+        for mine, theirs in zip(said, wanted, strict=True):
+            np.testing.assert_allclose(mine[i].detach(), theirs, atol=1e-7)
+
+
+def test_without_exclusion_is_the_same_as_excluding_nothing():
+    memory = a_memory()
+    values, visible = some_rows()
+    nobody = torch.full((len(values),), -1)
+    for mine, theirs in zip(memory(values, visible), memory(values, visible, nobody), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def poisoned(memory: RowMemory, row: int) -> None:
+    memory.values[row] = 1e3 * memory.visible[row]
+    memory.residuals[row] = -1e3 * memory.visible[row]
+
+
+def test_an_excluded_row_is_never_read():
+    memory = a_memory()
+    values, visible = some_rows()
+    exclude = torch.full((len(values),), 4)
+    before = memory(values, visible, exclude)
+    poisoned(memory, 4)
+    for mine, theirs in zip(before, memory(values, visible, exclude), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_an_excluded_row_is_not_read_even_where_no_other_row_knows_the_cell():
+    memory = a_memory()
+    memory.visible[:, 3] = 0.0
+    memory.visible[4, 3] = 1.0
+    visible = torch.tensor([[True, True, True, False]])
+    values = torch.randn(1, 4).double()
+    before = memory(values, visible, torch.tensor([4]))
+    poisoned(memory, 4)
+    for mine, theirs in zip(before, memory(values, visible, torch.tensor([4])), strict=True):
+        assert torch.equal(mine[:, 3], theirs[:, 3])
+
+
+def test_rows_that_know_nothing_of_the_hidden_cells_are_never_read():
+    memory = a_memory()
+    values, visible = some_rows()
+    visible[:, 1:3] = torch.tensor([False, True])
+    knows = (memory.visible[:, None, :] > 0.5) & ~visible
+    idle = ~knows.any(2).any(1)  # of no use to any of the rows
+    memory.visible[0, 1], memory.visible[0, 3], idle[0] = 0.0, 0.0, True
+    before = memory(values, visible)
+    for row in idle.nonzero()[:, 0].tolist():
+        poisoned(memory, row)
+    after = memory(values, visible)
+    hidden = ~visible
+    for mine, theirs in zip(before, after, strict=True):
+        assert torch.equal(mine[hidden], theirs[hidden])
+
+
+@pytest.mark.parametrize("poison", [1e6, float("nan")])
+def test_what_is_not_visible_is_never_read(poison):
+    memory = a_memory()
+    values, visible = some_rows()
+    spoiled = torch.where(visible, values, poison)
+    for mine, theirs in zip(memory(values, visible), memory(spoiled, visible), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_what_is_missing_is_not_remembered():
+    memory = RowMemory([0, 1], 2)
+    nan = float("nan")
+    memory.fill(
+        torch.tensor([[1.0, nan], [nan, 2.0]]), torch.eye(2).bool(), torch.full((2, 2), 5.0)
+    )
+    assert torch.equal(memory.values, torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
+    assert torch.equal(memory.residuals, 5.0 * torch.eye(2))
+
+
+def test_a_cell_that_no_row_knows_gets_the_mean_of_the_column():
+    memory = a_memory()
+    memory.visible[:, 1] = 0.0
+    memory.values[:, 1] = 0.0
+    memory.residuals[:, 1] = 0.0
+    said = memory(*some_rows())
+    assert (said.mean[:, 1] == 0).all() and (said.residual[:, 1] == 0).all()

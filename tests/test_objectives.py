@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from maetab.nn.objectives import LOSSES, Support, cell_loss
+
+LEVELS = (0, 3, 0)
+
+
+def a_table(n: int = 200, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """A skewed number, a category and a number of five values."""
+    rng = np.random.default_rng(seed)
+    columns = [rng.exponential(size=n), rng.integers(0, 3, n), rng.integers(0, 5, n) / 2]
+    observed = torch.tensor(rng.random((n, 3)) < 0.9)
+    return torch.tensor(np.stack(columns, 1), dtype=torch.float32), observed
+
+
+def fitted(n_bins: int = 8, seed: int = 0) -> Support:
+    support = Support(LEVELS, n_bins)
+    support.fit(*a_table(seed=seed))
+    return support
+
+
+def chances(n: int, support: Support, seed: int = 0) -> torch.Tensor:
+    """Random distributions (n, F, K) over what is possible."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.rand(n, *support.share.shape, generator=generator) * (support.share > 0)
+    return drawn / drawn.sum(-1, keepdim=True)
+
+
+columns = st.lists(
+    st.floats(-1e3, 1e3, width=32) | st.integers(-3, 3).map(float), min_size=1, max_size=80
+)
+
+
+@given(column=columns, n_bins=st.integers(1, 40))
+@settings(max_examples=100, deadline=None)
+def test_bins_are_sorted_apart_and_hold_every_value(column, n_bins):
+    values = torch.tensor(column)[:, None]
+    support = Support((0,), n_bins)
+    support.fit(values, torch.ones_like(values, dtype=torch.bool))
+    k = int((support.share[0] > 0).sum())
+    lower, upper, center = (getattr(support, n)[0, :k] for n in ("lower", "upper", "center"))
+    assert 1 <= k <= n_bins
+    assert (lower <= center).all() and (center <= upper).all()
+    assert (upper[:-1] < lower[1:]).all()
+    assert float(support.share.sum()) == pytest.approx(1, abs=1e-5)
+    index = support.index(values)
+    counts = torch.bincount(index[:, 0], minlength=k) / len(column)
+    torch.testing.assert_close(counts, support.share[0, :k])
+    x = values[:, 0]
+    assert (support.lower[0, index[:, 0]] <= x).all() and (x <= support.upper[0, index[:, 0]]).all()
+
+
+def test_centers_are_the_means_of_their_bins():
+    support, (values, observed) = fitted(), a_table()
+    column = values[observed[:, 0], 0]
+    index = support.index(values)[observed[:, 0], 0]
+    for k in range(8):
+        assert float(support.center[0, k]) == pytest.approx(float(column[index == k].mean()), 1e-4)
+
+
+def test_few_values_get_a_bin_each():
+    support = fitted()
+    assert support.center[2, :5].tolist() == [0.0, 0.5, 1.0, 1.5, 2.0]
+    assert torch.equal(support.lower[2, :5], support.upper[2, :5])
+
+
+def test_levels_are_counted_and_unknown_ones_have_no_index():
+    values, observed = a_table()
+    support = Support((0, 2, 0), 8)  # the third level is not modelled
+    support.fit(values, observed)
+    seen = values[observed[:, 1], 1]
+    count = np.array([(seen == 0).sum(), (seen == 1).sum()])
+    np.testing.assert_allclose(support.share[1, :2], (count + 0.5) / (count + 0.5).sum(), rtol=1e-5)
+    assert support.index(torch.tensor([[0.0, 2.0, 0.0]]))[0, 1] == -1
+
+
+def test_only_observed_cells_are_fitted():
+    values, observed = a_table()
+    support = Support(LEVELS, 8)
+    support.fit(torch.where(observed, values, float("nan")), observed)
+    for mine, theirs in zip(fitted().buffers(), support.buffers(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_a_column_without_a_cell_stands_at_the_mean():
+    support = Support((0, 2), 4)
+    support.fit(torch.zeros(5, 2), torch.zeros(5, 2, dtype=torch.bool))
+    torch.testing.assert_close(support.share.sum(1), torch.ones(2))
+    assert support.mean(support.share[None])[0, 0] == 0
+
+
+@given(seed=st.integers(0, 999))
+@settings(max_examples=25, deadline=None)
+def test_quantile_of_the_rank_is_the_value_inside_bins(seed):
+    support = fitted()
+    generator = torch.Generator().manual_seed(seed)
+    said = chances(20, support, seed).clamp_min(1e-3) * (support.share > 0)
+    said = said / said.sum(-1, keepdim=True)
+    bins = torch.randint(8, (20,), generator=generator)
+    part = torch.rand(20, generator=generator)
+    lower, upper = support.lower[0, bins], support.upper[0, bins]
+    x = torch.zeros(20, 3)
+    x[:, 0] = lower + part * (upper - lower)
+    back = support.quantile(said, support.rank(said, x))
+    inside = (part > 0.01) & (part < 0.99)
+    wide = (upper - lower) > 1e-3
+    torch.testing.assert_close(back[inside & wide, 0], x[inside & wide, 0], atol=2e-3, rtol=2e-3)
+
+
+def test_quantile_is_that_of_a_histogram():
+    support, said = fitted(), chances(1, fitted())
+    levels = np.linspace(0.01, 0.99, 40)
+    p = said[0, 0].double().numpy()
+    ends = np.concatenate([[0], p.cumsum()])
+    for level in levels:
+        k = np.searchsorted(ends[1:], level)
+        part = (level - ends[k]) / p[k]
+        wanted = float(support.lower[0, k]) + part * float(
+            support.upper[0, k] - support.lower[0, k]
+        )
+        got = support.quantile(said, torch.full((1, 3), float(level)))[0, 0]
+        assert float(got) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_quantiles_rise_with_the_level_and_stay_in_the_range():
+    support, said = fitted(), chances(10, fitted())
+    levels = torch.linspace(0, 1, 51)
+    found = torch.stack([support.quantile(said, level.expand(10, 3)) for level in levels])
+    assert (found.diff(dim=0) >= -1e-6).all()
+    values, observed = a_table()
+    seen = values[observed[:, 0], 0]
+    assert found[..., 0].min() >= seen.min() and found[..., 0].max() <= seen.max()
+    assert set(found[..., 1].unique().tolist()) <= {0.0, 1.0, 2.0}
+
+
+def test_uniform_levels_give_draws_with_the_probabilities():
+    support, said = fitted(), chances(1, fitted())
+    generator = torch.Generator().manual_seed(0)
+    drawn = support.quantile(
+        said.expand(20_000, -1, -1), torch.rand(20_000, 3, generator=generator)
+    )
+    for j in range(3):
+        index = support.index(drawn)[:, j]
+        share = torch.bincount(index, minlength=8)[:8] / 20_000
+        assert (share - said[0, j]).abs().max() < 0.02
+
+
+def test_ranks_of_truths_are_uniform_under_their_own_distribution():
+    values, _ = a_table(5000)
+    support = Support(LEVELS, 32)
+    support.fit(values, torch.ones(5000, 3, dtype=torch.bool))
+    rank = support.rank(support.share.expand(5000, -1, -1), values)[:, 0].sort().values
+    assert (rank - torch.linspace(0, 1, 5000)).abs().max() < 0.02
+
+
+def test_mean_of_probabilities_is_the_expectation_or_the_likeliest_level():
+    support, said = fitted(), chances(30, fitted())
+    mean = support.mean(said)
+    np.testing.assert_allclose(mean[:, 0], (said[:, 0] * support.center[0]).sum(-1), rtol=1e-5)
+    assert torch.equal(mean[:, 1], said[:, 1].argmax(-1).float())
+
+
+def test_number_logits_integrate_the_normal_over_the_bins():
+    support = fitted()
+    mean, variance = torch.tensor([[0.7, 0.0, 1.2]]), torch.tensor([[0.4, 0.0, 0.01]])
+    got = support.number_logits(mean, variance)[0].exp().numpy()
+    for j in (0, 2):
+        edges = np.concatenate([[-np.inf], support.edges[j].numpy(), [np.inf]])
+        mass = np.diff(norm.cdf(edges, float(mean[0, j]), np.sqrt(float(variance[0, j]) + 1e-4)))
+        wanted = 0.95 * mass + 0.05 * support.share[j].numpy()
+        np.testing.assert_allclose(got[j], wanted, atol=1e-6)
+        assert got[j].sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_level_logits_are_the_clipped_guesses_mixed_with_the_marginal():
+    support = fitted()
+    got = support.level_logits(1, torch.tensor([[0.5, -0.2, 1.5], [-1.0, -1.0, -1.0]])).softmax(-1)
+    share = support.share[1, :3]
+    wanted = 0.9 * torch.tensor([0.25, 0.0, 0.75]) + 0.1 * share
+    torch.testing.assert_close(got[0, :3], wanted)
+    torch.testing.assert_close(got[1, :3], share)
+    assert (got[:, 3:] == 0).all()
+
+
+def loss_of(loss: str, weight: torch.Tensor, **changes) -> float:
+    support, (values, _) = fitted(), a_table()
+    generator = torch.Generator().manual_seed(3)
+    given = {
+        "logits": torch.randn(200, 3, 8, generator=generator),
+        "point": torch.randn(200, 3, generator=generator),
+        "values": values,
+    } | changes
+    return float(cell_loss(**given, weight=weight, support=support, loss=loss))
+
+
+def test_cross_entropy_is_that_of_torch():
+    support, (values, _) = fitted(), a_table()
+    logits, weight = torch.randn(200, 3, 8), torch.rand(200, 3)
+    point = values * support.is_number  # so that the squared error is zero
+    got = cell_loss(logits, point, values, weight, support, "distribution")
+    k = support.index(values)
+    wanted = sum(
+        (torch.nn.functional.cross_entropy(logits[:, j], k[:, j], reduction="none") * weight[:, j])
+        for j in range(3)
+    )
+    torch.testing.assert_close(got, wanted.sum() / weight.sum())
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "cosine"])
+def test_point_losses_are_those_written_out(loss):
+    support, (values, _) = fitted(), a_table()
+    weight = torch.zeros(200, 3)
+    weight[:, [0, 2]] = torch.rand(200, 2).round()
+    point = torch.randn(200, 3)
+    got = float(cell_loss(torch.randn(200, 3, 8), point, values, weight, support, loss))
+    error, w = (point - values).numpy()[:, [0, 2]], weight.numpy()[:, [0, 2]]
+    if loss == "cosine":
+        a, b = point.numpy()[:, [0, 2]] * w, values.numpy()[:, [0, 2]] * w
+        lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        wanted = np.mean(1 - (a * b).sum(1) / np.maximum(lengths, 1e-12))
+    else:
+        size = np.abs(error) if loss == "mae" else np.minimum(error**2, 25)
+        wanted = (size * w).sum() / w.sum()
+    assert got == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_cells_without_weight_change_nothing(loss):
+    weight = (torch.rand(200, 3, generator=torch.Generator().manual_seed(1)) < 0.5).float()
+    values, _ = a_table()
+    poisoned = torch.where(weight > 0, values, 1e6)
+    assert loss_of(loss, weight) == loss_of(loss, weight, values=poisoned)
+    nothing = torch.zeros(200, 3)
+    assert np.isfinite(loss_of(loss, nothing))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_levels_that_are_not_predicted_do_not_count(loss):
+    weight = torch.zeros(200, 3)
+    weight[:, 1] = 1.0
+    weight[:50, 1] = 0.0
+    values, _ = a_table()
+    unknown = values.clone()
+    unknown[:50, 1] = 3.0
+    assert loss_of(loss, torch.ones(200, 3) * weight.amax(0), values=unknown) == pytest.approx(
+        loss_of(loss, weight), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_truth_costs_less_than_anything_else(loss):
+    values, _ = a_table()
+    support = fitted()
+    right = torch.nn.functional.one_hot(support.index(values), 8) * 20.0
+    best = loss_of(loss, torch.ones(200, 3), logits=right, point=values)
+    assert best < loss_of(loss, torch.ones(200, 3)) and best < 0.01

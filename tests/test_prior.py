@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from maetab.nn.prior import GaussianPrior
+
+
+def random_covariance(rng: np.random.Generator, c: int) -> np.ndarray:
+    root = rng.normal(size=(c, c + 2))
+    return root @ root.T / c
+
+
+def textbook(location, covariance, row, visible):
+    """Conditional mean and variance of one row, by an explicit inverse."""
+    v, h = np.flatnonzero(visible), np.flatnonzero(~visible)
+    gain = covariance[np.ix_(h, v)] @ np.linalg.inv(covariance[np.ix_(v, v)])
+    mean, variance = row.copy(), np.zeros(len(row))
+    mean[h] = location[h] + gain @ (row[v] - location[v])
+    variance[h] = np.diag(covariance[np.ix_(h, h)] - gain @ covariance[np.ix_(v, h)])
+    return mean, variance
+
+
+def a_prior(location, covariance) -> GaussianPrior:
+    prior = GaussianPrior(len(location))
+    prior.location.copy_(torch.tensor(location))
+    prior.covariance.copy_(torch.tensor(covariance))
+    return prior
+
+
+def a_factor_prior(rng: np.random.Generator, c: int, k: int) -> tuple[GaussianPrior, np.ndarray]:
+    """Return a factor prior and the covariance it stands for."""
+    prior = GaussianPrior(c, k)
+    loadings, noise = rng.normal(size=(c, k)), rng.uniform(0.1, 1.0, c)
+    prior.loadings.copy_(torch.tensor(loadings))
+    prior.noise.copy_(torch.tensor(noise))
+    prior.location.copy_(torch.tensor(rng.normal(size=c)))
+    return prior, loadings @ loadings.T + np.diag(noise)
+
+
+def some_rows(rng: np.random.Generator, n: int, c: int) -> tuple[np.ndarray, np.ndarray]:
+    visible = rng.random((n, c)) < 0.6
+    visible[0], visible[1] = False, True
+    return rng.normal(size=(n, c)), visible
+
+
+@pytest.mark.parametrize("c", [1, 2, 7])
+def test_the_guess_is_the_textbook_conditional(c):
+    rng = np.random.default_rng(c)
+    location, covariance = rng.normal(size=c), random_covariance(rng, c)
+    values, visible = some_rows(rng, 20, c)
+    said = a_prior(location, covariance)(torch.tensor(values), torch.tensor(visible))
+    for i in range(20):
+        mean, variance = textbook(location, covariance, values[i], visible[i])
+        np.testing.assert_allclose(said.mean[i], mean, atol=1e-9)
+        np.testing.assert_allclose(said.variance[i], variance, atol=1e-9)
+
+
+def test_the_factor_guess_is_the_textbook_conditional_of_its_covariance():
+    rng = np.random.default_rng(0)
+    prior, covariance = a_factor_prior(rng, 9, 3)
+    values, visible = some_rows(rng, 20, 9)
+    said = prior(torch.tensor(values), torch.tensor(visible))
+    for i in range(20):
+        mean, variance = textbook(prior.location.numpy(), covariance, values[i], visible[i])
+        np.testing.assert_allclose(said.mean[i], mean, atol=1e-9)
+        np.testing.assert_allclose(said.variance[i], variance, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_factors", [0, 2])
+def test_residuals_are_leave_one_out_guesses_made_one_by_one(n_factors):
+    rng = np.random.default_rng(3)
+    if n_factors:
+        prior, covariance = a_factor_prior(rng, 6, n_factors)
+        location = prior.location.numpy()
+    else:
+        location, covariance = rng.normal(size=6), random_covariance(rng, 6)
+        prior = a_prior(location, covariance)
+    values, visible = some_rows(rng, 15, 6)
+    got = prior.residuals(torch.tensor(values), torch.tensor(visible))
+    for i, j in np.ndindex(15, 6):
+        others = visible[i].copy()
+        others[j] = False
+        mean, _ = textbook(location, covariance, values[i], others)
+        wanted = values[i, j] - mean[j] if visible[i, j] else 0.0
+        assert float(got[i, j]) == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize("n_factors", [0, 2])
+@pytest.mark.parametrize("poison", [1e6, float("nan"), float("inf")])
+def test_what_is_not_visible_is_never_read(n_factors, poison):
+    rng = np.random.default_rng(4)
+    values, visible = map(torch.tensor, some_rows(rng, 50, 5))
+    spoiled = torch.where(visible, values, poison)
+    one, other = GaussianPrior(5, n_factors), GaussianPrior(5, n_factors)
+    one.fit(values, visible)
+    other.fit(spoiled, visible)
+    for mine, theirs in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs)
+    for mine, theirs in zip(one(values, visible), one(spoiled, visible), strict=True):
+        assert torch.equal(mine, theirs)
+    assert torch.equal(one.residuals(values, visible), one.residuals(spoiled, visible))
+
+
+def test_em_on_complete_rows_gives_mean_and_shrunk_covariance():
+    rng = np.random.default_rng(5)
+    n, c = 200, 4
+    values = rng.multivariate_normal(rng.normal(size=c), random_covariance(rng, c), n)
+    prior = GaussianPrior(c)
+    prior.fit(torch.tensor(values), torch.ones(n, c, dtype=torch.bool))
+    share = 1e-3 + c / (c + 20 * n)
+    plain = np.cov(values.T, bias=True)
+    wanted = (1 - share) * plain + share * np.diag(np.diag(plain))
+    np.testing.assert_allclose(prior.location, values.mean(0), atol=1e-9)
+    np.testing.assert_allclose(prior.covariance, wanted, atol=1e-9)
+
+
+def test_em_on_incomplete_rows_comes_near_the_truth():
+    rng = np.random.default_rng(6)
+    location, covariance = np.array([1.0, -2.0, 0.5]), random_covariance(rng, 3)
+    values = torch.tensor(rng.multivariate_normal(location, covariance, 5000))
+    visible = torch.tensor(rng.random((5000, 3)) < 0.7)
+    prior = GaussianPrior(3)
+    prior.fit(values, visible)
+    np.testing.assert_allclose(prior.location, location, atol=0.1)
+    np.testing.assert_allclose(prior.covariance, covariance, atol=0.15)
+
+
+def test_em_undoes_the_bias_of_values_missing_by_another_column():
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=4000)
+    y = 2 * x + 0.3 * rng.normal(size=4000)
+    visible = np.stack([np.ones(4000, bool), x < 0], 1)  # y is seen only where x is low
+    prior = GaussianPrior(2)
+    prior.fit(torch.tensor(np.stack([x, y], 1)), torch.tensor(visible))
+    assert y[x < 0].mean() < -1.3
+    assert abs(float(prior.location[1]) - y.mean()) < 0.25
+
+
+def test_fitted_factors_guess_as_the_true_covariance_does():
+    rng = np.random.default_rng(8)
+    truth, covariance = a_factor_prior(rng, 24, 3)
+    location = truth.location.numpy()
+    values = rng.multivariate_normal(location, covariance, 1500)
+    visible = rng.random(values.shape) < 0.8
+    fitted = GaussianPrior(24, 3)
+    fitted.fit(torch.tensor(values), torch.tensor(visible))
+    dense = a_prior(location, covariance)
+    mine, best = (p(torch.tensor(values), torch.tensor(visible)) for p in (fitted, dense))
+    hidden = ~visible
+    error = (mine.mean.numpy() - values)[hidden]
+    least = (best.mean.numpy() - values)[hidden]
+    assert np.mean(error**2) < 1.1 * np.mean(least**2)
+    assert np.corrcoef(mine.mean.numpy()[hidden], best.mean.numpy()[hidden])[0, 1] > 0.97
+
+
+def test_em_survives_constant_empty_and_twin_columns():
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(30, 1))
+    values = torch.tensor(np.concatenate([x, x, np.ones((30, 1)), rng.normal(size=(30, 1))], 1))
+    visible = torch.ones(30, 4, dtype=torch.bool)
+    visible[:, 3] = False
+    visible[::3, 0] = False
+    for n_factors in (0, 2):
+        prior = GaussianPrior(4, n_factors)
+        prior.fit(values, visible)
+        said = prior(values, visible)
+        assert torch.isfinite(said.mean).all() and torch.isfinite(said.variance).all()
+        assert (said.variance >= 0).all()
+        assert torch.isfinite(prior.residuals(values, visible)).all()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from maetab.engine.runtime import pick_device, seeded, training_precision
+
+CPU = torch.device("cpu")
+
+
+def test_auto_is_cuda_where_there_is_one():
+    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])
+def test_a_device_of_this_machine_is_taken(device):
+    assert pick_device(device) == CPU
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "", None, 3.5, ["cpu"]])
+def test_another_device_is_refused_in_one_sentence(device):
+    with pytest.raises(ValueError, match="'device' parameter must be 'auto' or a device"):
+        pick_device(device)
+
+
+def test_a_device_that_holds_no_numbers_is_refused():
+    with pytest.raises(ValueError, match="'device' parameter must be 'auto' or a device"):
+        pick_device("meta")
+
+
+def draws(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    with seeded(seed, CPU) as generator:
+        return torch.rand(3), torch.rand(3, generator=generator)
+
+
+def test_the_same_seed_draws_the_same_and_another_seed_other_numbers():
+    for mine, again, other in zip(draws(1), draws(1), draws(2), strict=True):
+        assert torch.equal(mine, again) and not torch.equal(mine, other)
+
+
+def test_the_global_state_comes_back():
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    draws(1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_global_state_comes_back_after_an_error():
+    before = torch.get_rng_state()
+    with pytest.raises(ZeroDivisionError), seeded(3, CPU):
+        torch.rand(3)
+        raise ZeroDivisionError
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_training_on_the_cpu_is_in_full_precision():
+    with training_precision(CPU):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32

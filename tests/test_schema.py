@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import statistics
+
+import numpy as np
+import pandas as pd
+import pytest
+from frames import CELLS, WHOLE_ONLY, example_frame, make_column, mixed_frames
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maetab.data.schema import Schema, center_and_scale, check_columns, infer_schema
+
+
+def column_of(cells, dtype=None, **kwargs):
+    return infer_schema(pd.DataFrame({"x": pd.Series(cells, dtype=dtype)}), **kwargs).columns[0]
+
+
+@given(frame=mixed_frames(min_rows=0))
+@settings(max_examples=60, deadline=None)
+def test_a_schema_survives_strict_json(frame):
+    schema = infer_schema(frame)
+    written = json.dumps(schema.to_dict(), allow_nan=False)
+    read = Schema.from_dict(json.loads(written))
+    assert read == schema
+    for old, new in zip(schema.columns, read.columns, strict=True):
+        assert [*map(type, old.levels)] == [*map(type, new.levels)]
+
+
+def test_labels_of_every_type_survive_json():
+    frame = pd.DataFrame([[1.0] * 4], columns=[1, ("a", 2), None, pd.Timestamp("2020-01-01")])
+    schema = infer_schema(frame)
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+    assert schema.names() == list(frame.columns)
+
+
+@pytest.mark.parametrize("dtype", [*CELLS, *WHOLE_ONLY])
+def test_the_kind_follows_the_dtype(dtype):
+    column = column_of(make_column(dtype, 30, np.random.default_rng(0)))
+    words = ("bool", "str", "category", "mixed")
+    is_category = any(word in dtype for word in words)
+    is_time = any(word in dtype for word in ("datetime", "timestamp", "date32"))
+    is_duration = any(word in dtype for word in ("timedelta", "duration"))
+    assert column.kind == ("category" if is_category else "number")
+    assert column.temporal == ("datetime" if is_time else "timedelta" if is_duration else None)
+    assert column.integer == ("int" in dtype.lower() and not is_category)
+
+
+def test_levels_come_most_frequent_first_then_by_text_and_unseen_ones_last():
+    assert column_of(["b", "c", "a", "c", None]).levels == ("c", "a", "b")
+    declared = pd.Categorical(["b", "a", "b"], categories=["z", "a", "b"])
+    assert column_of(declared).levels == ("b", "a", "z")
+    assert column_of(declared).counts == (2, 1, 0)
+
+
+def test_ties_in_a_category_dtype_keep_its_order():
+    tied = pd.Categorical(["a", "b"], categories=["b", "z", "a"])
+    assert column_of(tied).levels == ("b", "a", "z")
+
+
+@pytest.mark.parametrize("dtype", ["bool", "boolean", "bool[pyarrow]"])
+def test_booleans_have_two_levels_even_if_one_was_seen(dtype):
+    assert column_of([True, True], dtype).levels == (True, False)
+
+
+def test_numbers_called_categories_keep_their_type():
+    frame = pd.DataFrame({"a": [1, 2, 2], "b": [0.5, 1.5, np.nan], "c": [1.0, 2.0, 3.0]})
+    columns = infer_schema(frame, categorical_features=["a", 1]).columns
+    assert [column.kind for column in columns] == ["category", "category", "number"]
+    assert columns[0].levels == (2, 1) and type(columns[0].levels[0]) is int
+    assert columns[1].levels == (0.5, 1.5)
+
+
+@pytest.mark.parametrize("chosen", [["nope"], [7]])
+def test_a_category_that_is_no_column_is_named(chosen):
+    with pytest.raises(ValueError, match=f"'categorical_features'.*MAEX names {chosen[0]!r}"):
+        infer_schema(pd.DataFrame({"a": [1]}), chosen, estimator_name="MAEX")
+
+
+@given(numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+@settings(max_examples=200, deadline=None)
+def test_scales_are_finite_and_positive_for_any_numbers(numbers):
+    center, scale = center_and_scale(np.array(numbers))
+    assert np.isfinite(center) and np.isfinite(scale) and scale > 0
+
+
+@given(numbers=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
+@settings(max_examples=100, deadline=None)
+def test_center_and_scale_are_mean_and_standard_deviation(numbers):
+    center, scale = center_and_scale(np.array(numbers))
+    assert center == pytest.approx(statistics.fmean(numbers), rel=1e-9, abs=1e-9)
+    spread = statistics.pstdev(numbers)
+    if spread > 1e-6:
+        assert scale == pytest.approx(spread, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "object", "Int64", "float32"])
+def test_an_all_missing_column_is_a_number_without_observations(dtype):
+    column = column_of([None, None], dtype)
+    assert (column.kind, column.n_observed, column.center, column.scale) == ("number", 0, 0, 1)
+
+
+def test_a_constant_column_has_scale_one():
+    column = column_of([0.1, 0.1, 0.1, np.nan])
+    assert (column.center, column.scale, column.lower, column.upper) == (0.1, 1.0, 0.1, 0.1)
+
+
+def test_values_that_stand_for_missing_are_no_levels_and_no_numbers():
+    assert column_of(["a", "?", "?"], missing_values="?").levels == ("a",)
+    assert column_of([1, -200, 3], missing_values=[-200]).lower == 1
+    assert column_of([1, "?", 3], object, missing_values="?").kind == "number"
+    assert column_of([True, False], missing_values=[1]).n_observed == 2
+    dates = pd.to_datetime(["1900-01-01", "2020-01-01"])
+    assert column_of(dates, missing_values=pd.Timestamp("1900-01-01")).n_observed == 1
+
+
+def test_missing_values_must_be_scalars():
+    with pytest.raises(ValueError, match="missing_values must be a scalar or a list"):
+        column_of([1.0], missing_values={"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("cell", "word"),
+    [
+        ({1: 2}, "dict"),
+        ([1], "list"),
+        ({1}, "set"),
+        (b"a", "bytes"),
+        (decimal.Decimal(1), "Decimal"),
+        (object(), "object"),
+    ],
+)
+def test_a_cell_that_is_no_scalar_is_refused_with_column_and_type(cell, word):
+    message = f"column 'x': holds a {word}; the argument must be a string, a real number"
+    with pytest.raises(TypeError, match=message):
+        column_of([cell, "a"], object)
+
+
+def test_dates_in_an_object_column_are_sent_to_pandas():
+    with pytest.raises(TypeError, match="column 'x': holds a date; .*pandas.to_datetime"):
+        column_of([datetime.date(2020, 1, 1)], object)
+
+
+def test_infinity_complex_sparse_and_huge_numbers_are_refused():
+    with pytest.raises(ValueError, match="Input X contains infinity in column 'x'"):
+        column_of([1.0, np.inf])
+    with pytest.raises(ValueError, match="Complex data not supported"):
+        column_of([1j])
+    with pytest.raises(TypeError, match="column 'x': is sparse"):
+        column_of(pd.arrays.SparseArray([0.0, 1.0]))
+    with pytest.raises(ValueError, match="column 'x': holds a whole number too large"):
+        column_of([10**400], object)
+
+
+def test_repeated_column_names_are_named():
+    with pytest.raises(ValueError, match="unique, got more than one of 'a'"):
+        infer_schema(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+@pytest.mark.parametrize(
+    ("fitted", "now", "message"),
+    [
+        ([1.0], ["n/a"], r"column 'x' was a number in fit \(float64\) and is now text"),
+        (["a"], [1.0], "column 'x' was text in fit .* and is now a number"),
+        ([True], ["True"], "column 'x' was a boolean in fit .* and is now text"),
+        ([1.0], [pd.Timestamp("2020")], "was a number in fit .* and is now a date or time"),
+        ([1.0], pd.Categorical([1]), "was a number in fit .* and is now a category of a number"),
+    ],
+)
+def test_a_column_that_changed_its_kind_is_named(fitted, now, message):
+    schema = infer_schema(pd.DataFrame({"x": fitted}))
+    with pytest.raises(ValueError, match=message):
+        check_columns(pd.DataFrame({"x": now}), schema)
+
+
+def test_one_text_among_numbers_is_shown():
+    schema = infer_schema(pd.DataFrame({"x": [1.0]}))
+    frame = pd.DataFrame({"x": pd.Series([1, "n/a"], dtype=object)})
+    with pytest.raises(ValueError, match="such as 'n/a'"):
+        check_columns(frame, schema)
+    check_columns(frame, schema, missing_values="n/a")
+
+
+def test_a_column_of_the_same_kind_or_without_cells_passes():
+    schema = infer_schema(pd.DataFrame({"x": [1, 2], "t": ["a", "b"]}))
+    check_columns(pd.DataFrame({"x": [1.5, np.nan], "t": pd.Categorical(["c", "a"])}), schema)
+    check_columns(pd.DataFrame({"x": [None, None], "t": [np.nan, np.nan]}), schema)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["b"], "seen at fit time, yet now missing:\n- a"),
+        (["a", "b", "c"], "unseen at fit time:\n- c"),
+        (["b", "a"], "must be in the same order as they were in fit"),
+    ],
+)
+def test_other_columns_than_in_fit_are_refused(columns, message):
+    schema = infer_schema(pd.DataFrame({"a": [1], "b": [1]}))
+    with pytest.raises(ValueError, match=message):
+        check_columns(pd.DataFrame({name: [1] for name in columns}), schema)
+
+
+def test_the_example_frame_has_every_kind_and_missing_cells():
+    frame = example_frame(60, seed=0)
+    assert 0.1 < frame.isna().to_numpy().mean() < 0.3
+    assert set(infer_schema(frame).n_levels()) > {0, 2}
+    pd.testing.assert_frame_equal(frame, example_frame(60, seed=0))
