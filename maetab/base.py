@@ -52,11 +52,11 @@ class BaseMAE(BaseEstimator):
     ----------
     mask_ratio : in [0, 1)
         Expected share of the observed cells that is hidden in a training step.
-    masking : "bernoulli", "fixed", "block", "copy", "proportional", or an object of maetab.nn.masking
-        Which cells are hidden together. An object brings a ratio of its own.
+    masking : "bernoulli", "fixed", "block", "copy" or "proportional", or a masking object
+        Which cells are hidden together. An object of maetab.nn.masking brings its own ratio.
     loss : "distribution", "mse", "mae" or "cosine"
-        "distribution" learns the probabilities of quantile bins; the others learn points. Categories
-        are always learned by cross-entropy.
+        "distribution" learns the probabilities of quantile bins; the others learn points.
+        Categories are always learned by cross-entropy.
     backbone : "transformer", "mlp" or "linear"
         What encoder and decoder are made of.
     n_estimators : at least 1

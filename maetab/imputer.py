@@ -52,7 +52,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     Examples
     --------
     >>> import pandas as pd
-    >>> frame = pd.DataFrame({{"size": [1.0, 2.0, 3.0, None], "color": ["red", None, "blue", "red"]}})
+    >>> colors = ["red", None, "blue", "red"]
+    >>> frame = pd.DataFrame({{"size": [1.0, 2.0, 3.0, None], "color": colors}})
     >>> filled = MAEImputer(max_iter=2, random_state=0).fit_transform(frame)
     >>> int(filled.isna().sum().sum()), filled["size"].tolist()[:3]
     (0, [1.0, 2.0, 3.0])

@@ -140,7 +140,7 @@ def test_a_cell_that_is_no_scalar_is_refused_with_column_and_type(cell, word):
 
 
 def test_dates_in_an_object_column_are_sent_to_pandas():
-    with pytest.raises(TypeError, match="column 'x': holds a date; .*pandas.to_datetime"):
+    with pytest.raises(TypeError, match=r"column 'x': holds a date; .*pandas.to_datetime"):
         column_of([datetime.date(2020, 1, 1)], object)
 
 

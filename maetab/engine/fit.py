@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,7 +57,7 @@ class FitOptions:
     n_iter_no_change: int = 4
     visible_weight: float = 0.2
     seed: int = 0
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     on_record: Callable[[Record], object] | None = None
 
 
@@ -75,6 +75,11 @@ class Cells:
     @property
     def visible(self) -> Tensor:
         return self.observed & ~self.held
+
+    def some(self) -> Tensor:
+        """Return evenly spaced rows, all of them or some 10,000: enough to judge by."""
+        n = len(self.values)
+        return torch.arange(0, n, max(1, n // 10_000), device=self.values.device)
 
     def exclude(self, rows: Tensor) -> Tensor:
         """Return (B * T,) the remembered rows that windows `rows` (B,) are themselves."""
@@ -293,7 +298,7 @@ def _held_out_errors(
     names = ("gap", "gain", "noise", "error", "count")
     sums = {name: torch.zeros(f, device=blends.device) for name in names}
     sums["likelihood"] = torch.zeros(f, 5, device=blends.device)
-    for rows in torch.arange(len(table.values), device=blends.device).split(chunk):
+    for rows in table.some().split(chunk):
         values, visible = table.values[rows], table.visible[rows]
         values_, held_ = values.flatten(0, 1), table.held[rows].flatten(0, 1)
         first = model.prior(values_, visible.flatten(0, 1), table.exclude(rows))
@@ -346,7 +351,7 @@ def _calibrate(model: Ensemble, table: Cells, chunk: int = 1024) -> None:
     """
     model.eval()
     ranks, held_ = [], []
-    for rows in torch.arange(len(table.values), device=table.values.device).split(chunk):
+    for rows in table.some().split(chunk):
         values = table.values[rows]
         probabilities, _ = model(values, table.visible[rows], table.exclude(rows))
         flat = probabilities.flatten(0, 1)

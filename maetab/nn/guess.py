@@ -12,6 +12,7 @@ from maetab.nn.objectives import Support
 from maetab.nn.prior import MAX_DENSE, GaussianPrior
 
 N_TUNING = 150  # steps that the metric of the memory is tuned for
+N_TUNING_ROWS = 2048  # remembered rows that tuning compares with
 HIDE = 0.3  # share of the cells hidden while tuning and stacking
 
 
@@ -158,7 +159,7 @@ class Prior(nn.Module):
             rows = torch.randint(n, (min(batch, n),), generator=generator, device=values.device)
             spread, seen, hidden = self._hide(values[rows], observed[rows], generator)
             normal = self.gaussian(spread, seen)
-            near = self.memory(spread, seen, remembered[rows])
+            near = self.memory(spread, seen, remembered[rows], N_TUNING_ROWS)
             direct = (near.mean - spread).square()
             moved = (normal.mean + near.residual - spread).square()
             middle = ((near.mean + normal.mean) / 2 - spread).square()

@@ -57,7 +57,13 @@ class RowMemory(nn.Module):
         self.log_cost = nn.Parameter(torch.zeros(shape))
         self.choice = nn.Parameter(torch.zeros(shape))
 
-    def forward(self, values: Tensor, visible: Tensor, exclude: Tensor | None = None) -> Neighbours:
+    def forward(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        exclude: Tensor | None = None,
+        n_rows: int | None = None,
+    ) -> Neighbours:
         """Return what rows like these say.
 
         Parameters
@@ -65,17 +71,20 @@ class RowMemory(nn.Module):
         values : (B, C); what is not visible is never read
         visible : (B, C) bool
         exclude : (B,) the remembered row that is this row itself, -1 for none
+        n_rows : compare with so many of the remembered rows only; None for all
         """
         clean = torch.where(visible, values, 0.0).to(self.values.dtype)
         seen = visible.to(self.values.dtype)
-        right = torch.cat([self.visible, self.values.square(), self.values], 1)
-        known = torch.cat([right, self.residuals], 1)
+        there, kept = self.visible[:n_rows], self.values[:n_rows]
+        right = torch.cat([there, kept.square(), kept], 1)
+        known = torch.cat([right, self.residuals[:n_rows]], 1)
         # Rows that know nothing of what is hidden (this row itself among them, when it is
         # remembered) would take the largest share and leave the guess to nobody.
-        idle = (1 - seen) @ self.visible.T < 0.5
+        idle = (1 - seen) @ there.T < 0.5
         if exclude is not None:
+            ours = (exclude >= 0) & (exclude < len(kept))
             row = torch.arange(len(values), device=values.device)
-            idle[row[exclude >= 0], exclude[exclude >= 0]] = True
+            idle[row[ours], exclude[ours]] = True
         chosen = self.choice.softmax(0)[:, self.columns]
         said: Tensor | float = 0.0
         for weight, cost, choice in zip(self.log_weight, self.log_cost, chosen, strict=True):
