@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -18,7 +19,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from maetab.data.codec import encode
 from maetab.data.containers import Back, read_frame
 from maetab.data.schema import check_columns, infer_schema
-from maetab.data.windows import cut, take
+from maetab.data.windows import cut, merge, take
+from maetab.engine.apply import predict, predict_quantiles
 from maetab.engine.fit import FitOptions, Record, fit_model
 from maetab.engine.runtime import pick_device
 from maetab.nn.backbones import BACKBONES
@@ -26,7 +28,10 @@ from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
 
+FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
+OURS = ("maetab", "sklearn")  # packages that a warning does not point into
 logger = logging.getLogger("maetab")
+SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
 MAX_LEVELS = 64  # levels of a category that are told apart; rarer ones share a token
 
 
@@ -132,10 +137,9 @@ class BaseMAE(BaseEstimator):
         known = {field.name for field in fields(cls)}
         shared = {k: v for k, v in other.get_params(deep=False).items() if k in known}
         new = cls(**(shared | parameters))
-        for name in ("n_features_in_", "feature_names_in_", "schema_", "model_", "history_"):
+        for name in (*FITTED, "feature_names_in_"):
             if hasattr(other, name):
                 setattr(new, name, getattr(other, name))
-        new.n_iter_ = other.n_iter_
         return new
 
     def _fit_model(self, X: Any) -> Table:
@@ -152,6 +156,7 @@ class BaseMAE(BaseEstimator):
         )
         values, observed = encode(frame, self.schema_, missing_values=self.missing_values)
         self._warn_of_columns(observed)
+        self.missing_features_ = np.flatnonzero(~observed.all(0))
         rows = cut(len(values))
         self.model_, self.history_ = fit_model(
             self._config(), take(values, rows), take(observed, rows), self._options()
@@ -172,6 +177,40 @@ class BaseMAE(BaseEstimator):
         check_columns(frame, self.schema_, missing_values=self.missing_values)
         values, observed = encode(frame, self.schema_, missing_values=self.missing_values)
         return Table(frame, back, values, observed)
+
+    def _skill(self, X: Any) -> float:
+        """Return the mean skill over columns at cells hidden by a seed of its own; see score."""
+        table = self._read(X)
+        drawn = np.random.default_rng(SCORE_SEED).random(table.values.shape)
+        hidden = table.observed & (drawn < SCORE_FRACTION)
+        filled = self._points(table._replace(observed=table.observed & ~hidden))
+        skills = []
+        for j, column in enumerate(self.schema_.columns):
+            truth, guess = table.values[hidden[:, j], j], filled[hidden[:, j], j]
+            if column.kind == "number":
+                missed, worst = np.square(truth - guess).sum(), np.square(truth).sum()
+            else:
+                missed, worst = (truth != guess).sum(), (truth != 0).sum()
+            if worst > 0:
+                skills.append(1 - missed / worst)
+        return float(np.mean(skills)) if skills else 0.0
+
+    def _run(self, table: Table, apply: Any, **options: Any) -> np.ndarray:
+        """Return what `apply` says, (..., n, F...), computed only for rows that miss something."""
+        rows = np.flatnonzero(~table.observed.all(1))
+        windows = cut(len(rows))
+        device = pick_device(self.device)
+        values, observed = table.values[rows], table.observed[rows]
+        said = apply(self.model_, take(values, windows), take(observed, windows), device, **options)
+        if apply is not predict_quantiles:
+            said = said[None]
+        out = np.zeros((len(said), len(table.values), *said.shape[3:]), np.float32)
+        for one, result in zip(said, out, strict=True):
+            result[rows] = merge(one, windows, len(rows))
+        return out
+
+    def _points(self, table: Table) -> np.ndarray:
+        return self._run(table, predict)[0]
 
     def _check_size(self, frame: pd.DataFrame, least: int = 2) -> None:
         """Refuse tables with too little in them, in scikit-learn's words."""
@@ -211,7 +250,7 @@ class BaseMAE(BaseEstimator):
             validation_fraction=self.validation_fraction,
             n_iter_no_change=self.n_iter_no_change,
             visible_weight=self.visible_weight,
-            seed=_seed(self.random_state),
+            seed=_seed(self.random_state, type(self).__name__),
             device=pick_device(self.device),
             on_record=_report if self.verbose else None,
         )
@@ -232,7 +271,9 @@ class BaseMAE(BaseEstimator):
                 said.append(f"column {column.name!r} is constant")
         if said:
             warnings.warn(
-                f"{type(self).__name__}: " + "; ".join(said) + ".", UserWarning, stacklevel=4
+                f"{type(self).__name__}: " + "; ".join(said) + ".",
+                UserWarning,
+                stacklevel=_depth(),
             )
 
     def _check_parameters(self) -> None:
@@ -246,6 +287,7 @@ class BaseMAE(BaseEstimator):
         for name in ("n_estimators", "width", "n_heads", "n_layers", "batch_size"):
             self._check_number(name, 1, np.inf, "an int of at least 1", whole=True)
         self._check_number("n_iter_no_change", 1, np.inf, "an int of at least 1", whole=True)
+        self._check_number("verbose", 0, np.inf, "an int of at least 0", whole=True)
         if self.max_iter is not None:
             self._check_number("max_iter", 0, np.inf, "None or an int of at least 0", whole=True)
         if self.max_time is not None:
@@ -277,6 +319,14 @@ class BaseMAE(BaseEstimator):
             raise ValueError(
                 f"The {name!r} parameter of {type(self).__name__} must be {words}, got {value!r}."
             )
+
+    def _check_flags(self, *names: str) -> None:
+        for name in names:
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(
+                    f"The {name!r} parameter of {type(self).__name__} must be True or False, "
+                    f"got {getattr(self, name)!r}."
+                )
 
     def _check_choice(self, name: str, choices: tuple[str, ...], more: str = "") -> None:
         value = getattr(self, name)
@@ -322,7 +372,7 @@ def _n_modelled(column: Any) -> int:
     return max(1, min(MAX_LEVELS, sum(count > 1 for count in column.counts)))
 
 
-def _seed(random_state: Any) -> int:
+def _seed(random_state: Any, estimator_name: str) -> int:
     """Return a seed; the global NumPy state is neither read nor moved."""
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31 - 1))
@@ -331,9 +381,17 @@ def _seed(random_state: Any) -> int:
     if isinstance(random_state, Integral) and 0 <= int(random_state) < 2**32:
         return int(random_state)
     raise ValueError(
-        f"The 'random_state' parameter must be None, an int in [0, 2**32) or a "
-        f"numpy.random.RandomState, got {random_state!r}."
+        f"The 'random_state' parameter of {estimator_name} must be None, an int in [0, 2**32) "
+        f"or a numpy.random.RandomState, got {random_state!r}."
     )
+
+
+def _depth() -> int:
+    """Return the stacklevel at which a warning points to the caller of the package."""
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals["__name__"].split(".")[0] in OURS:
+        depth, frame = depth + 1, frame.f_back
+    return depth
 
 
 def _report(record: Record) -> None:

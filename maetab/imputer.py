@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -13,11 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import BaseMAE, Table, _seed
 from maetab.data.codec import fill
-from maetab.data.windows import cut, merge, take
-from maetab.engine.apply import draw, predict, predict_probabilities, predict_quantiles
-from maetab.engine.runtime import pick_device
-
-SCORE_FRACTION, SCORE_SEED = 0.2, 0
+from maetab.engine.apply import draw, predict_probabilities, predict_quantiles
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -78,7 +75,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         ValueError, TypeError
             For parameters, shapes, names or cells that cannot be used; the message names them.
         """
-        self._fit(X)
+        self._check_flags("add_indicator", "keep_empty_features", "copy")
+        table = self._fit_model(X)
+        self._check_range(table.values.shape[1])
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
@@ -117,10 +116,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         n_draws : at least 1
         random_state : None (then that of the estimator), int or numpy.random.RandomState
         """
-        if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
+        if not isinstance(n_draws, Integral) or isinstance(n_draws, bool) or n_draws < 1:
             raise ValueError(f"n_draws must be an int of at least 1, got {n_draws!r}.")
         table = self._read(X)
-        seed = _seed(self.random_state if random_state is None else random_state)
+        chosen = self.random_state if random_state is None else random_state
+        seed = _seed(chosen, type(self).__name__)
         seeds = np.random.default_rng(seed).integers(2**31, size=n_draws)
         return [self._finish(table, self._run(table, draw, seed=int(one))[0]) for one in seeds]
 
@@ -135,7 +135,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         X : (n, F) table
         coverage : in (0, 1)
         """
-        if not 0 < coverage < 1:
+        if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")
         table = self._read(X)
         levels = [(1 - coverage) / 2, (1 + coverage) / 2]
@@ -195,52 +195,14 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         X : (n, F) table
         y : ignored
         """
-        table = self._read(X)
-        drawn = np.random.default_rng(SCORE_SEED).random(table.values.shape)
-        hidden = table.observed & (drawn < SCORE_FRACTION)
-        filled = self._points(table._replace(observed=table.observed & ~hidden))
-        skills = []
-        for j, column in enumerate(self.schema_.columns):
-            truth, guess = table.values[hidden[:, j], j], filled[hidden[:, j], j]
-            if column.kind == "number":
-                missed, worst = np.square(truth - guess).sum(), np.square(truth).sum()
-            else:
-                missed, worst = (truth != guess).sum(), (truth != 0).sum()
-            if worst > 0:
-                skills.append(1 - missed / worst)
-        return float(np.mean(skills)) if skills else 0.0
+        return self._skill(X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the output columns, as in scikit-learn's imputers."""
         check_is_fitted(self, "model_")
         names = super().get_feature_names_out(input_features)
-        added = [f"missingindicator_{names[j]}" for j in self.indicator_features_]
+        added = [f"missingindicator_{names[j]}" for j in self._indicated()]
         return np.concatenate([names[self._kept()], np.array(added, dtype=object)])
-
-    def _fit(self, X: Any) -> Table:
-        self._check_range()
-        table = self._fit_model(X)
-        self.indicator_features_ = (
-            np.flatnonzero(~table.observed.all(0)) if self.add_indicator else np.array([], int)
-        )
-        return table
-
-    def _run(self, table: Table, apply: Any, **options: Any) -> np.ndarray:
-        """Return what `apply` says, (..., n, F...), computed only for rows that miss something."""
-        rows = np.flatnonzero(~table.observed.all(1))
-        windows = cut(len(rows))
-        device = pick_device(self.device)
-        values, observed = table.values[rows], table.observed[rows]
-        said = apply(self.model_, take(values, windows), take(observed, windows), device, **options)
-        if apply is not predict_quantiles:
-            said = said[None]
-        out = np.zeros((len(said), len(table.values), *said.shape[3:]), np.float32)
-        for one, result in zip(said, out, strict=True):
-            result[rows] = merge(one, windows, len(rows))
-        return out
-
-    def _points(self, table: Table) -> np.ndarray:
-        return self._run(table, predict)[0]
 
     def _finish(self, table: Table, values: np.ndarray, numbers_only: bool = False) -> Any:
         """Return the user's table with `values` (n, F) in its missing cells."""
@@ -250,7 +212,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         filled = fill(table.frame, self._clip(values), replace, self.schema_)
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
-        for j in self.indicator_features_:
+        for j in self._indicated():
             name = f"missingindicator_{table.frame.columns[j]}"
             filled = filled.assign(**{name: ~table.observed[:, j]})
         return table.back.give(filled)
@@ -261,6 +223,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     def _kept(self) -> np.ndarray:
         return self._seen() | self.keep_empty_features
+
+    def _indicated(self) -> list[int]:
+        return self.missing_features_.tolist() if self.add_indicator else []
 
     def _whole(self, values: np.ndarray, up: bool) -> np.ndarray:
         """Return bounds (n, F) moved outwards to whole numbers in integer columns."""
@@ -280,6 +245,10 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
             if column.kind == "number" and column.n_observed:
                 bottom = column.lower if low is None else low[j]
                 top = column.upper if high is None else high[j]
+                if high is None:
+                    top = max(bottom, top)
+                elif low is None:
+                    bottom = min(bottom, top)
                 ends = (np.array([bottom, top]) - column.center) / column.scale
                 values[:, j] = values[:, j].clip(*ends)
         return values
@@ -291,13 +260,15 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
             return None
         return np.broadcast_to(np.asarray(value, dtype=float), (self.n_features_in_,))
 
-    def _check_range(self) -> None:
+    def _check_range(self, n_columns: int) -> None:
         for name in ("min_value", "max_value"):
             value = getattr(self, name)
-            if value is not None and not np.issubdtype(np.asarray(value).dtype, np.number):
+            ends = np.asarray(value if value is not None else 0.0)
+            fits = ends.dtype.kind in "iuf" and ends.shape in ((), (n_columns,))
+            if not fits or np.isnan(ends).any():
                 raise ValueError(
                     f"The {name!r} parameter of MAEImputer must be None, a number or one number "
-                    f"per column, got {value!r}."
+                    f"for each of the {n_columns} columns, got {value!r}."
                 )
         low, high = self.min_value, self.max_value
         if low is not None and high is not None and np.any(np.asarray(low) > np.asarray(high)):

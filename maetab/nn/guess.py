@@ -7,12 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from maetab.nn.memory import MAX_ROWS, RowMemory
+from maetab.nn.memory import MAX_ROWS, Neighbours, RowMemory
 from maetab.nn.objectives import Support
-from maetab.nn.prior import MAX_DENSE, GaussianPrior
+from maetab.nn.prior import MAX_DENSE, GaussianPrior, Normal
 
 N_TUNING = 150  # steps that the metric of the memory is tuned for
 N_TUNING_ROWS = 2048  # remembered rows that tuning compares with
+MAX_SHIFT = 300  # coordinates up to which rows are weighted by what is missing
 HIDE = 0.3  # share of the cells hidden while tuning and stacking
 
 
@@ -98,8 +99,7 @@ class Prior(nn.Module):
         normal = self.gaussian(values, visible)
         near = self.memory(values, visible, exclude)
         moved = normal.mean + near.residual
-        mean = normal.mean + self.stack[:, 0] * (near.mean - normal.mean)
-        mean = mean + self.stack[:, 1] * near.residual
+        mean = normal.mean + (_corrections(normal, near) * self.stack.to(values.dtype)).sum(-1)
         variance = self.inflate[:, 0] * normal.variance + self.inflate[:, 1] * near.variance
         parts = torch.stack([normal.mean, near.mean, moved], -1)
         mean = torch.where(visible, values, mean)
@@ -186,13 +186,14 @@ class Prior(nn.Module):
             spread, seen, hidden = self._hide(values[some], observed[some], generator)
             normal = self.gaussian(spread, seen)
             near = self.memory(spread, seen, remembered[some])
-            basis.append(torch.stack([near.mean - normal.mean, near.residual], -1))
+            basis.append(_corrections(normal, near))
             truth.append(spread - normal.mean)
             spread_of.append(torch.stack([normal.variance, near.variance], -1))
             hidden_.append(hidden)
         hidden = torch.cat(hidden_)
-        x = torch.cat(basis).double() * hidden[..., None]  # (n, C, 2)
-        y = torch.cat(truth).double() * hidden
+        counts = hidden * self._odds(values[rows], observed[rows]).sqrt()
+        x = torch.cat(basis).double() * counts[..., None]  # (n, C, 2)
+        y = torch.cat(truth).double() * counts
         gram, right = torch.einsum("bci,bcj->cij", x, x), torch.einsum("bci,bc->ci", x, y)
         count = hidden.sum(0)
         unit = torch.eye(2, dtype=torch.float64, device=values.device)
@@ -202,10 +203,50 @@ class Prior(nn.Module):
         stack = torch.linalg.solve(gram + ridge, right + (ridge @ pooled[:, None])[..., 0])
         self.stack.copy_(stack.clamp(-0.5, 1.5))
         error = (y - (x * self.stack).sum(-1)).square().sum(0)
-        told = (torch.cat(spread_of).double() * hidden[..., None]).sum(0)
+        told = (torch.cat(spread_of).double() * counts.square()[..., None]).sum(0)
         half = error[:, None] / 2 / told.clamp_min(1e-6)
         enough = (count > 5)[:, None].expand(c, 2)
         self.inflate.copy_(torch.where(enough, half, 0.5).clamp(0.05, 5.0))
+
+
+    def _odds(self, values: Tensor, observed: Tensor) -> Tensor:
+        """Return (n, C): how much likelier a row is among those that miss a coordinate.
+
+        What is missing may differ from what is observed (MAR). Rows are weighted by the odds that
+        a linear discriminant gives (Bickel et al. 2009, section 3), so that the guesses are judged
+        where they will be used. Weights lie in [0.1, 10], and are about 1 where cells are missing
+        at random.
+        """
+        spread, seen = self.expand(values, observed)
+        filled = self.gaussian(spread, seen).mean.double()  # (n, C)
+        n, c = filled.shape
+        if c > MAX_SHIFT:
+            return torch.ones_like(filled)
+        filled = (filled - filled.mean(0)) / filled.std(0).clamp_min(1e-6)
+        gone, there = (~seen).double(), seen.double()
+        count = gone.sum(0)[:, None]
+        apart = gone.T @ filled / count.clamp_min(1) - there.T @ filled / (n - count).clamp_min(1)
+        column = self.memory.columns
+        other = column[:, None] != column[None, :]
+        both = other[:, :, None] & other[:, None, :]
+        unit = torch.eye(c, dtype=torch.float64, device=values.device)
+        spread_of = torch.where(both, filled.T @ filled / n, 0.0) + 0.1 * unit
+        direction = torch.linalg.solve(spread_of, torch.where(other, apart, 0.0))  # (C, C)
+        logit = filled @ (direction * count / (count + 50)).T
+        odds = logit.clamp(-2.3, 2.3).exp()
+        mean = (odds * there).sum(0) / there.sum(0).clamp_min(1)
+        return (odds / mean.clamp_min(1e-6)).clamp(0.1, 10)
+
+
+def _corrections(normal: Normal, near: Neighbours) -> Tensor:
+    """Return (B, C, 2): how far similar rows would move the Gaussian guess, in two ways.
+
+    An average of rows cannot reach beyond them, where a line can: so it moves the guess by two
+    conditional standard deviations at most.
+    """
+    reach = 2 * normal.variance.sqrt()
+    direct = (near.mean - normal.mean).clamp(-reach, reach)
+    return torch.stack([direct, near.residual], -1)
 
 
 def coordinates(n_levels: tuple[int, ...]) -> list[slice]:
