@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from maetab.detector import MAEAnomalyDetector
+    from maetab.encoder import MAEEncoder
     from maetab.imputer import MAEImputer
     from maetab.persist import load, save
 
-__all__ = ["MAEImputer", "load", "save"]
+__all__ = ["MAEAnomalyDetector", "MAEEncoder", "MAEImputer", "load", "save"]
 __version__ = "0.1.0"
 
 # Read when first asked for: torch takes seconds to import, and `maetab --help` has no use for it.
-_HOMES = {"MAEImputer": "imputer", "load": "persist", "save": "persist"}
+_HOMES = {
+    "MAEAnomalyDetector": "detector",
+    "MAEEncoder": "encoder",
+    "MAEImputer": "imputer",
+    "load": "persist",
+    "save": "persist",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -27,6 +27,7 @@ from maetab.nn.backbones import BACKBONES
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
+from maetab.parameters import CheckedParameters
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
 OURS = ("maetab", "sklearn")  # packages that a warning does not point into
@@ -50,7 +51,7 @@ class Table(NamedTuple):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseMAE(BaseEstimator):
+class BaseMAE(CheckedParameters, BaseEstimator):
     """A masked autoencoder over the cells of a table; the base of the estimators.
 
     Parameters
@@ -179,21 +180,21 @@ class BaseMAE(BaseEstimator):
         return Table(frame, back, values, observed)
 
     def _skill(self, X: Any) -> float:
-        """Return the mean skill over columns at cells hidden by a seed of its own; see score."""
+        """Return the skill at cells hidden by a seed of its own; see MAEImputer.score."""
         table = self._read(X)
         drawn = np.random.default_rng(SCORE_SEED).random(table.values.shape)
         hidden = table.observed & (drawn < SCORE_FRACTION)
         filled = self._points(table._replace(observed=table.observed & ~hidden))
-        skills = []
-        for j, column in enumerate(self.schema_.columns):
-            truth, guess = table.values[hidden[:, j], j], filled[hidden[:, j], j]
-            if column.kind == "number":
-                missed, worst = np.square(truth - guess).sum(), np.square(truth).sum()
-            else:
-                missed, worst = (truth != guess).sum(), (truth != 0).sum()
-            if worst > 0:
-                skills.append(1 - missed / worst)
-        return float(np.mean(skills)) if skills else 0.0
+        number = np.array([column.kind == "number" for column in self.schema_.columns])
+        missed = np.where(number, np.square(table.values - filled), table.values != filled)
+        worst = np.where(number, np.square(table.values), table.values != 0)
+        skills, weights = [], []
+        for kind in (number, ~number):
+            total = (worst * hidden)[:, kind].sum()
+            if total > 0:
+                skills.append(1 - (missed * hidden)[:, kind].sum() / total)
+                weights.append(kind.sum())
+        return float(np.average(skills, weights=weights)) if skills else 0.0
 
     def _run(self, table: Table, apply: Any, **options: Any) -> np.ndarray:
         """Return what `apply` says, (..., n, F...), computed only for rows that miss something."""
@@ -300,41 +301,6 @@ class BaseMAE(BaseEstimator):
             raise ValueError(
                 f"The 'width' parameter of {type(self).__name__} must be a multiple of "
                 f"n_heads={self.n_heads}, got {self.width}."
-            )
-
-    def _check_number(
-        self,
-        name: str,
-        least: float,
-        most: float,
-        words: str,
-        *,
-        below: bool = False,
-        whole: bool = False,
-    ) -> None:
-        value = getattr(self, name)
-        kind = Integral if whole else Real
-        fits = isinstance(value, kind) and not isinstance(value, bool)
-        if not fits or not least <= value <= most or (below and value >= most):
-            raise ValueError(
-                f"The {name!r} parameter of {type(self).__name__} must be {words}, got {value!r}."
-            )
-
-    def _check_flags(self, *names: str) -> None:
-        for name in names:
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise ValueError(
-                    f"The {name!r} parameter of {type(self).__name__} must be True or False, "
-                    f"got {getattr(self, name)!r}."
-                )
-
-    def _check_choice(self, name: str, choices: tuple[str, ...], more: str = "") -> None:
-        value = getattr(self, name)
-        if not isinstance(value, str) or value not in choices:
-            listed = ", ".join(map(repr, choices))
-            raise ValueError(
-                f"The {name!r} parameter of {type(self).__name__} must be one of {listed}{more}, "
-                f"got {value!r}."
             )
 
     def __getstate__(self) -> dict[str, Any]:

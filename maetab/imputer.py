@@ -187,8 +187,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
         A fifth of the observed cells is hidden, by a seed of its own, so that estimators with
         different parameters are compared on the same cells. Numbers: 1 - squared error / that of
-        the mean; categories: (accuracy - a) / (1 - a) with a that of the most frequent level; the
-        mean over columns. Meant for rows that were not in fit, as in cross-validation.
+        the mean; categories: (accuracy - a) / (1 - a) with a that of the most frequent level;
+        each pooled over the columns of its kind, and averaged by their number. Meant for rows
+        that were not in fit, as in cross-validation.
 
         Parameters
         ----------
@@ -250,7 +251,13 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
                 elif low is None:
                     bottom = min(bottom, top)
                 ends = (np.array([bottom, top]) - column.center) / column.scale
-                values[:, j] = values[:, j].clip(*ends)
+                scaled = values[:, j].clip(*ends)
+                # Back in natural units rounding may pass a bound by the last bit.
+                for _ in range(2):
+                    natural = scaled * column.scale + column.center
+                    scaled = np.where(natural < bottom, np.nextafter(scaled, np.inf), scaled)
+                    scaled = np.where(natural > top, np.nextafter(scaled, -np.inf), scaled)
+                values[:, j] = scaled
         return values
 
     def _range(self, name: str) -> np.ndarray | None:

@@ -77,6 +77,48 @@ def test_a_row_says_the_same_bit_for_bit_whatever_stands_beside_it(backbone, t):
         assert_same_bits([x[rows] for x in said], some)
 
 
+def assert_places_do_not_matter(model, values, visible) -> None:
+    whole = everything(model, values, visible)
+    for row in range(len(values)):
+        alone = everything(model, values[row : row + 1], visible[row : row + 1])
+        assert_same_bits([x[row : row + 1] for x in whole], alone)
+
+
+# Matrix products with few columns take other kernels at other places of the batch.
+@pytest.mark.parametrize("n_rows", range(2, 14))
+@pytest.mark.parametrize("n_columns", [2, 3, 5])
+def test_rows_of_a_model_fitted_on_few_rows_do_not_depend_on_their_place(n_rows, n_columns):
+    rng = np.random.default_rng(n_rows)
+    values = rng.normal(size=(40, 1, n_columns)).astype(np.float32)
+    visible = rng.random(values.shape) < 0.6
+    config = ModelConfig((0,) * n_columns, width=16, n_estimators=1, n_bins=8, n_pieces=4)
+    options = FitOptions(masking=Bernoulli(0.3), max_iter=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guess_module, "N_TUNING", 5)
+        model, _ = fit_model(config, values[:n_rows], visible[:n_rows], options)
+    assert_places_do_not_matter(model, values, visible)
+
+
+@pytest.mark.parametrize("n_levels", range(2, 14))
+def test_rows_of_categories_do_not_depend_on_their_place(n_levels):
+    rng = np.random.default_rng(n_levels)
+    values = rng.integers(0, n_levels, (60, 1, 3)).astype(np.float32)
+    values[..., 2] %= 2
+    visible = rng.random(values.shape) < 0.6
+    config = ModelConfig((n_levels, n_levels, 2), width=16, n_estimators=1, n_pieces=4)
+    options = FitOptions(masking=Bernoulli(0.3), max_iter=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guess_module, "N_TUNING", 5)
+        model, _ = fit_model(config, values, visible, options)
+    model.members[0].head.data.normal_(generator=torch.Generator().manual_seed(0))
+    model.trust.fill_(0.7)
+    whole = predict_probabilities(model, values, visible, CPU, columns=[0, 1])
+    for row in range(60):
+        one = slice(row, row + 1)
+        alone = predict_probabilities(model, values[one], visible[one], CPU, columns=[0, 1])
+        assert_same_bits([whole[one]], [alone])
+
+
 @pytest.mark.parametrize("poison", [1e6, np.nan, -np.inf])
 def test_no_output_changes_by_a_bit_when_a_hidden_cell_does(fitted, poison):
     values, visible = windows(seed=2)

@@ -208,7 +208,6 @@ class Prior(nn.Module):
         enough = (count > 5)[:, None].expand(c, 2)
         self.inflate.copy_(torch.where(enough, half, 0.5).clamp(0.05, 5.0))
 
-
     def _odds(self, values: Tensor, observed: Tensor) -> Tensor:
         """Return (n, C): how much likelier a row is among those that miss a coordinate.
 

@@ -116,11 +116,15 @@ class MaskedAutoencoder(nn.Module):
         visible : (B, T, F) bool
         first : what `prior` says of the (B * T, F) rows, if it is known already
         """
-        b, t, f = values.shape
         if first is None:
             first = self.prior(values.flatten(0, 1), visible.flatten(0, 1))
+        return self.read(self.encode(values, visible), visible, first)
+
+    def read(self, latent: Tensor, visible: Tensor, first: tuple[Guess, Tensor]) -> Prediction:
+        """Predict every cell from the latent (B, 1 + L, D) that `encode` gave."""
+        b, t, f = visible.shape
         guess, base = first
-        decoded = self.decode(self.encode(values, visible), visible, guess)
+        decoded = self.decode(latent, visible, guess)
         cells = decoded[:, 1:].reshape(b * t, f, -1)
         raw = per_column(cells, self.head) + self.bias  # (B * T, F, K)
         support = self.prior.support

@@ -1,0 +1,46 @@
+"""Checks of the parameters of an estimator: one clear error for what one cannot be."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+
+
+class CheckedParameters:
+    """An object whose attributes can be checked; the errors name class, parameter and value."""
+
+    def _check_number(
+        self,
+        name: str,
+        least: float,
+        most: float,
+        words: str,
+        *,
+        below: bool = False,
+        whole: bool = False,
+    ) -> None:
+        value = getattr(self, name)
+        kind = Integral if whole else Real
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        if not fits or not least <= value <= most or (below and value >= most):
+            raise ValueError(
+                f"The {name!r} parameter of {type(self).__name__} must be {words}, got {value!r}."
+            )
+
+    def _check_flags(self, *names: str) -> None:
+        for name in names:
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(
+                    f"The {name!r} parameter of {type(self).__name__} must be True or False, "
+                    f"got {getattr(self, name)!r}."
+                )
+
+    def _check_choice(self, name: str, choices: tuple[str, ...], more: str = "") -> None:
+        value = getattr(self, name)
+        if not isinstance(value, str) or value not in choices:
+            listed = ", ".join(map(repr, choices))
+            raise ValueError(
+                f"The {name!r} parameter of {type(self).__name__} must be one of {listed}{more}, "
+                f"got {value!r}."
+            )

@@ -1,0 +1,150 @@
+"""Readouts of fitted models: their sizes, their way back, their independence of the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from maetab.engine import embed
+from maetab.engine.fit import FitOptions, fit_model
+from maetab.nn.masking import Bernoulli
+from maetab.nn.model import Ensemble, ModelConfig
+
+CPU = torch.device("cpu")
+N_LEVELS = (0, 3, 0)
+
+
+def table(n_rows: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two numbers and a category that go together; a fifth of the cells is missing."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n_rows)
+    values = np.stack([x, np.digitize(x, [-0.5, 0.5]), x**2 - 1], 1).astype(np.float32)
+    observed = rng.random(values.shape) > 0.2
+    return (values * observed)[:, None], observed[:, None]
+
+
+@pytest.fixture(scope="module")
+def model() -> Ensemble:
+    config = ModelConfig(N_LEVELS, width=8, n_heads=2, n_estimators=2)
+    return fit_model(config, *table(), FitOptions(Bernoulli(0.3), max_iter=3))[0]
+
+
+@pytest.mark.parametrize("readout", embed.READOUTS)
+def test_every_readout_has_the_size_it_says_and_is_finite(model, readout):
+    latent, pieces = embed.embed_rows(model, *table(), CPU, readout)
+    assert latent.shape == (200, embed.latent_size(model.config, readout))
+    assert pieces.shape == (200, sum(embed.piece_sizes(model.prior.support)))
+    assert np.isfinite(latent).all() and np.isfinite(pieces).all()
+
+
+@pytest.mark.parametrize("readout", embed.READOUTS)
+def test_readouts_are_those_of_the_completed_row(model, readout):
+    values, observed = table(seed=1)
+    latent, _ = embed.embed_rows(model, values, observed, CPU, readout)
+    with torch.inference_mode():
+        there = torch.tensor(observed)
+        _, point = model.eval()(torch.tensor(values), there)
+        whole = torch.where(there, torch.tensor(values), point)
+        tokens = [m.encode(whole, torch.ones_like(there)) for m in model.members]
+    expected = {
+        "concat": [t.flatten(1) for t in tokens],
+        "mean": [t[:, 1:].mean(1) for t in tokens],
+        "cls": [t[:, 0] for t in tokens],
+    }[readout]
+    np.testing.assert_allclose(latent, torch.cat(expected, 1).numpy(), atol=1e-5)
+
+
+def test_a_row_reads_the_same_alone_and_among_others(model):
+    values, observed = table(700)
+    size = embed.latent_size(model.config, "concat")
+    rng = np.random.default_rng(0)
+    components = rng.normal(size=(5, size)).astype(np.float32)
+    projection = embed.Projection(np.zeros(size, np.float32), components)
+    every = embed.embed_rows(model, values, observed, CPU, "concat", projection)
+    for rows in (slice(3, 4), slice(0, 700, 7), slice(None, None, -1)):
+        some = embed.embed_rows(model, values[rows], observed[rows], CPU, "concat", projection)
+        for a, b in zip(every, some, strict=True):
+            np.testing.assert_array_equal(a[rows], b)
+
+
+def test_a_projection_is_the_linear_map_of_the_readout(model):
+    size = embed.latent_size(model.config, "cls")
+    rng = np.random.default_rng(0)
+    mean, components = (rng.normal(size=s).astype(np.float32) for s in (size, (4, size)))
+    plain, _ = embed.embed_rows(model, *table(), CPU, "cls")
+    mapped, _ = embed.embed_rows(model, *table(), CPU, "cls", embed.Projection(mean, components))
+    np.testing.assert_allclose(mapped, (plain - mean) @ components.T, atol=1e-4)
+
+
+def test_a_missing_cell_is_not_read(model):
+    values, observed = table()
+    wild = np.where(observed, values, np.float32(1e6))
+    for a, b in zip(
+        embed.embed_rows(model, values, observed, CPU, "concat"),
+        embed.embed_rows(model, wild, observed, CPU, "concat"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_observed_cells_come_back_from_their_pieces(model):
+    values, observed = table()
+    _, pieces = embed.embed_rows(model, values, observed, CPU, "cls")
+    back, known = embed.decode_pieces(model.prior.support, pieces)
+    assert known.all()
+    np.testing.assert_array_equal(back[observed[:, 0]], values[:, 0][observed[:, 0]])
+
+
+def test_a_level_that_is_not_known_has_no_piece_and_comes_back_missing(model):
+    values = np.array([[[0.3, 3.0, -0.2]]], np.float32)
+    _, pieces = embed.embed_rows(model, values, np.ones((1, 1, 3), bool), CPU, "cls")
+    _, known = embed.decode_pieces(model.prior.support, pieces)
+    assert known.tolist() == [[True, False, True]]
+
+
+def test_pieces_of_a_missing_number_are_the_mean_over_its_bins(model):
+    """Against the encoding of every bin's centre, weighted by its probability."""
+    support = model.prior.support
+    rng = torch.Generator().manual_seed(0)
+    real = support.share > 0
+    chance = torch.rand(1, *real.shape, generator=rng) * real
+    chance = chance / chance.sum(-1, keepdim=True)
+    hidden = torch.zeros(1, 3, dtype=torch.bool)
+    said = embed.encode_pieces(support, torch.zeros(1, 3), hidden, chance)
+    for j, start in ((0, 0), (2, sum(embed.piece_sizes(support)[:2]))):
+        size = embed.piece_sizes(support)[j]
+        centers = torch.zeros(size, 3)
+        centers[:, j] = support.center[j, :size]
+        each = embed.encode_pieces(
+            support, centers, torch.ones(size, 3, dtype=torch.bool), chance.expand(size, -1, -1)
+        )[:, start : start + size]
+        np.testing.assert_allclose(
+            said[0, start : start + size], chance[0, j, :size] @ each, atol=1e-5
+        )
+
+
+def test_tokens_decode_to_what_the_networks_predict_of_visible_cells(model):
+    values, observed = table()
+    observed = np.ones_like(observed)
+    latent, _ = embed.embed_rows(model, values, observed, CPU, "concat")
+    decoded, known = embed.decode_latent(model, latent, CPU)
+    assert known.all()
+    with torch.inference_mode():
+        shares = [
+            model.probabilities(m(torch.tensor(values), torch.tensor(observed)))[:, 0]
+            for m in model.members
+        ]
+    mean = sum(shares) / len(shares)
+    np.testing.assert_allclose(decoded, model.prior.support.mean(mean), atol=1e-4)
+
+
+def test_remembered_rows_are_training_rows(model):
+    values, observed = table()
+    kept, there = embed.remembered_rows(model)
+    assert len(kept) == 200
+    train = {
+        (*v.ravel().tolist(), *o.ravel().tolist()) for v, o in zip(values, observed, strict=True)
+    }
+    for row, seen in zip(kept, there, strict=True):
+        assert (*(row * seen).ravel().tolist(), *seen.ravel().tolist()) in train

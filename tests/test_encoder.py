@@ -1,0 +1,231 @@
+"""MAEEncoder: what comes out, in which container, and back."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from frames import example_frame
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from maetab.encoder import MAEEncoder
+from maetab.imputer import MAEImputer
+
+SMALL = {"width": 8, "n_heads": 2, "max_iter": 2, "random_state": 0}
+
+
+def make_frame(n_rows: int = 120, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(10, 3, n_rows)
+    frame = pd.DataFrame(
+        {
+            "size": x,
+            "area": x**2 + rng.normal(0, 5, n_rows),
+            "count": rng.poisson(4, n_rows),
+            "color": np.where(x > 10, "red", np.where(x > 8, "blue", "green")),
+        },
+        index=pd.RangeIndex(100, 100 + n_rows, name="id"),
+    )
+    frame["count"] = frame["count"].astype("Int64")
+    return frame.mask(rng.random(frame.shape) < 0.15)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> MAEEncoder:
+    return MAEEncoder(**SMALL).fit(make_frame())
+
+
+@parametrize_with_checks(
+    [
+        MAEEncoder(max_iter=1, width=8, n_heads=2),
+        MAEEncoder(max_iter=1, width=8, n_heads=2, n_components=None, add_raw=False),
+    ]
+)
+def test_scikit_learn_finds_nothing_wrong(estimator, check):
+    check(estimator)
+
+
+def test_a_frame_gives_a_frame_with_its_index_and_float32(encoder):
+    frame = make_frame(seed=1)
+    out = encoder.transform(frame)
+    assert out.index.equals(frame.index)
+    assert (out.dtypes == np.float32).all()
+    assert list(out.columns) == [f"maeencoder{i}" for i in range(out.shape[1])]
+    assert list(out.columns) == list(encoder.get_feature_names_out())
+    assert np.isfinite(out.to_numpy()).all()
+
+
+def test_other_containers_come_back_as_they_are_with_the_same_numbers():
+    frame = make_frame().drop(columns="color").astype("float64")
+    encoder = MAEEncoder(**SMALL).fit(frame)
+    expected = encoder.transform(frame).to_numpy()
+    lazy = encoder.transform(pl.from_pandas(frame))
+    assert isinstance(lazy, pl.DataFrame)
+    np.testing.assert_array_equal(lazy.to_numpy(), expected)
+    array = MAEEncoder(**SMALL).fit_transform(frame.to_numpy())
+    assert isinstance(array, np.ndarray) and array.dtype == np.float32
+    np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize("kind", ["default", "pandas", "polars"])
+def test_set_output_is_obeyed(kind):
+    out = MAEEncoder(**SMALL).set_output(transform=kind).fit_transform(make_frame())
+    assert isinstance(out, pl.DataFrame if kind == "polars" else pd.DataFrame)
+
+
+@pytest.mark.parametrize("readout", ["concat", "mean", "cls"])
+@pytest.mark.parametrize("n_components", [None, 3])
+@pytest.mark.parametrize("add_raw", [False, True])
+def test_the_output_is_as_wide_as_the_parameters_say(readout, n_components, add_raw):
+    frame = make_frame()
+    fitted = MAEEncoder(readout=readout, n_components=n_components, add_raw=add_raw, **SMALL).fit(
+        frame
+    )
+    out = fitted.transform(frame)
+    assert out.shape == (len(frame), len(fitted.get_feature_names_out()))
+    latent = n_components or (8 * 5 if readout == "concat" else 8)
+    assert (out.shape[1] == latent) != add_raw
+
+
+def test_components_are_the_principal_ones_of_the_readout():
+    frame = make_frame()
+    whole = MAEEncoder(n_components=None, add_raw=False, **SMALL).fit(frame)
+    latent = whole.transform(frame).to_numpy().astype(np.float64)
+    part = MAEEncoder.from_fitted(whole, n_components=4).transform(frame).to_numpy()
+    _, spread, _ = np.linalg.svd(latent - latent.mean(0), full_matrices=False)
+    np.testing.assert_allclose(part.std(0), spread[:4] / np.sqrt(len(frame)), rtol=1e-3)
+    np.testing.assert_allclose(np.corrcoef(part.T), np.eye(4), atol=1e-3)
+
+
+def test_there_are_no_more_components_than_the_rows_span():
+    out = MAEEncoder(n_components=64, add_raw=False, **SMALL).fit_transform(make_frame(10))
+    assert out.shape[1] < 10
+
+
+def test_one_fit_serves_imputer_and_encoder():
+    frame = make_frame()
+    imputer = MAEImputer(**SMALL).fit(frame)
+    encoder = MAEEncoder.from_fitted(imputer)
+    assert encoder.model_ is imputer.model_
+    assert encoder.transform(frame).shape[0] == len(frame)
+    assert encoder.score(frame) == imputer.score(frame)
+
+
+def test_every_dtype_is_encoded_and_decoded():
+    frame = example_frame(80)
+    encoder = MAEEncoder(**SMALL).fit(frame)
+    out = encoder.transform(frame)
+    assert np.isfinite(out.to_numpy()).all()
+    assert encoder.inverse_transform(out).shape == frame.shape
+
+
+def test_observed_cells_come_back_from_the_encoded_input(encoder):
+    frame = make_frame(seed=2)
+    back = encoder.inverse_transform(encoder.transform(frame))
+    assert back.index.equals(frame.index)
+    assert not back.isna().any().any()
+    for name in frame:
+        seen = frame[name].notna()
+        if name == "color":
+            assert (back[name][seen] == frame[name][seen]).all()
+        else:
+            np.testing.assert_allclose(
+                back[name][seen].astype(float), frame[name][seen].astype(float), rtol=1e-5
+            )
+
+
+def test_tokens_alone_reconstruct_the_table():
+    frame = make_frame(400)
+    settings = SMALL | {"max_iter": 60, "width": 16, "visible_weight": 1.0}
+    encoder = MAEEncoder(n_components=None, add_raw=False, **settings).fit(frame)
+    back = encoder.inverse_transform(encoder.transform(frame))
+    seen = frame["size"].notna()
+    assert np.corrcoef(back["size"][seen], frame["size"][seen])[0, 1] > 0.95
+    few = MAEEncoder.from_fitted(encoder, n_components=20)
+    again = few.inverse_transform(few.transform(frame))
+    assert np.corrcoef(again["size"][seen], frame["size"][seen])[0, 1] > 0.9
+
+
+def test_an_array_comes_back_as_an_array():
+    x = make_frame()[["size", "area"]].to_numpy()
+    encoder = MAEEncoder(**SMALL).fit(x)
+    back = encoder.inverse_transform(encoder.transform(x))
+    assert isinstance(back, np.ndarray)
+    np.testing.assert_allclose(back[~np.isnan(x)], x[~np.isnan(x)], rtol=1e-5)
+
+
+def test_what_cannot_be_inverted_says_so():
+    encoder = MAEEncoder(readout="cls", add_raw=False, **SMALL).fit(make_frame())
+    with pytest.raises(ValueError, match=r"needs add_raw=True or readout='concat', got .*'cls'"):
+        encoder.inverse_transform(encoder.transform(make_frame()))
+
+
+def test_features_of_another_width_are_refused(encoder):
+    with pytest.raises(ValueError, match="Z has 3 features, but MAEEncoder gives"):
+        encoder.inverse_transform(np.zeros((2, 3)))
+
+
+def test_levels_that_were_never_seen_and_empty_rows_are_encoded(encoder):
+    frame = make_frame(6, seed=3)
+    frame["color"] = "violet"
+    frame.iloc[0] = None
+    assert np.isfinite(encoder.transform(frame).to_numpy()).all()
+
+
+def test_numbers_far_out_stay_finite(encoder):
+    frame = make_frame(4).astype({"size": "float64"})
+    frame["size"] = [1e30, -1e30, 1e12, 3.0]
+    assert np.isfinite(encoder.transform(frame).to_numpy()).all()
+
+
+def test_clones_and_pickles_encode_the_same_bit_for_bit(encoder):
+    frame = make_frame(seed=4)
+    expected = encoder.transform(frame)
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(encoder)).transform(frame), expected)
+    pd.testing.assert_frame_equal(clone(encoder).fit(make_frame()).transform(frame), expected)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("readout", "sum"), ("n_components", 0), ("n_components", 2.5), ("add_raw", "yes")],
+)
+def test_parameters_that_cannot_be_are_named(parameter, value):
+    with pytest.raises(ValueError, match=f"The '{parameter}' parameter of MAEEncoder must be"):
+        MAEEncoder(**{parameter: value}).fit(make_frame())
+
+
+def test_it_stands_in_a_pipeline_before_a_classifier():
+    frame = make_frame(200)
+    y = (make_frame(200).fillna({"size": 10})["size"] > 10).to_numpy()
+    model = make_pipeline(MAEEncoder(**SMALL), LogisticRegression(max_iter=500))
+    assert model.fit(frame, y).score(frame, y) > 0.9
+
+
+def test_the_network_can_be_trained_further_with_labels(encoder):
+    frame = make_frame(60, seed=5)
+    values, visible = encoder.to_tensors(frame)
+    assert values.shape == visible.shape == (60, 1, 4)
+    assert torch.equal(visible[:, 0], torch.tensor(frame.notna().to_numpy()))
+    member = pickle.loads(pickle.dumps(encoder)).model_.members[0]
+    head = torch.nn.Linear(8, 1)
+    target = (frame["size"].fillna(10).to_numpy() > 10).astype(np.float32)
+    optimizer = torch.optim.Adam([*member.parameters(), *head.parameters()], lr=1e-2)
+    losses = []
+    for _ in range(20):
+        tokens = member.encode(values, visible)
+        assert tokens.shape == (60, 5, 8)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            head(tokens.mean(1))[:, 0], torch.tensor(target)
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.7 * losses[0]

@@ -1,0 +1,177 @@
+"""MAEImputer: draws, intervals, probabilities and the score."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from frames import example_frame
+from test_imputer import assert_observed_cells_are_unchanged, gaussian, holes, table, tiny
+
+from maetab import MAEImputer
+from maetab.nn import guess as guess_module
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_tuning():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guess_module, "N_TUNING", 5)
+        yield
+
+
+@pytest.fixture(scope="module")
+def every_dtype() -> tuple[pd.DataFrame, MAEImputer]:
+    frame = example_frame(40)
+    return frame, tiny().fit(frame)
+
+
+def test_draws_differ_from_each_other_and_repeat_with_the_seed():
+    frame = table()
+    imputer = tiny().fit(frame)
+    draws = imputer.sample(frame, n_draws=4)
+    assert len(draws) == 4
+    for i in range(4):
+        for j in range(i):
+            assert not draws[i].equals(draws[j])
+    for mine, again in zip(draws, imputer.sample(frame, n_draws=4), strict=True):
+        pd.testing.assert_frame_equal(mine, again)
+    assert not imputer.sample(frame, 1, random_state=5)[0].equals(draws[0])
+
+
+def test_draws_keep_observed_cells_dtypes_and_range(every_dtype):
+    frame, imputer = every_dtype
+    for filled in imputer.sample(frame, 2):
+        assert not filled.isna().any().any()
+        assert_observed_cells_are_unchanged(filled, frame)
+        for column in imputer.schema_.columns:
+            if column.kind == "category":
+                assert set(map(str, filled[column.name])) <= set(map(str, column.levels))
+
+
+def test_draws_have_the_distribution_of_the_data():
+    truth = gaussian(600, 0.8, f=2)
+    hidden = np.random.default_rng(1).random(600) < 0.3
+    X = truth.copy()
+    X[hidden, 1] = np.nan
+    imputer = tiny(max_iter=5).fit(X)
+    drawn = np.stack([one[hidden, 1] for one in imputer.sample(X, 10)])
+    assert abs(drawn.mean() - truth[hidden, 1].mean()) < 0.15
+    assert 0.85 < drawn.std() / truth[hidden, 1].std() < 1.15
+    together = [np.corrcoef(truth[hidden, 0], one)[0, 1] for one in drawn]
+    assert abs(np.mean(together) - 0.8) < 0.1
+    points = imputer.transform(X)[hidden, 1]
+    assert points.std() < 0.95 * truth[hidden, 1].std()  # which is why there are draws
+    within = drawn.std(0).mean()  # 0.6 is what is left of the spread, given the other column
+    assert 0.4 < within < 0.8
+
+
+def test_draws_of_a_category_have_its_frequencies():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"x": rng.normal(size=400), "c": rng.choice(list("abc"), 400, p=[0.6, 0.3, 0.1])}
+    )
+    frame.loc[:200, "c"] = np.nan
+    imputer = tiny().fit(frame)
+    drawn = pd.concat([one["c"][:200] for one in imputer.sample(frame, 5)])
+    share = drawn.value_counts(normalize=True)
+    seen = frame["c"].value_counts(normalize=True)
+    assert (share.reindex(list("abc")).fillna(0) - seen).abs().max() < 0.12
+
+
+@pytest.mark.parametrize("loss", ["distribution", "mse"])
+def test_intervals_cover_what_they_promise(loss):
+    truth = gaussian(600, 0.7)
+    X, hidden = holes(truth, 0.25)
+    imputer = tiny(loss=loss, max_iter=5).fit(X)
+    low, high = imputer.predict_interval(X, coverage=0.9)
+    inside = (truth >= low) & (truth <= high)
+    assert 0.8 <= inside[hidden].mean() <= 0.97
+    assert np.array_equal(low[~hidden], truth[~hidden]) and np.array_equal(low, high) is False
+    narrow = np.subtract(*imputer.predict_interval(X, coverage=0.5)[::-1])
+    assert narrow[hidden].mean() < 0.7 * (high - low)[hidden].mean()
+    assert (low <= high).all()
+    # Told by the other columns: narrower than the spread of the column itself.
+    assert (high - low)[hidden].mean() < 0.85 * 2 * 1.645
+
+
+def test_intervals_hold_the_middle_and_leave_categories_missing():
+    frame = table()
+    imputer = tiny().fit(frame)
+    low, high = imputer.predict_interval(frame)
+    for bound in (low, high):
+        assert_observed_cells_are_unchanged(bound.drop(columns="c"), frame.drop(columns="c"))
+        assert (bound["c"].isna() == frame["c"].isna()).all()
+        assert not bound[["a", "b", "k"]].isna().any().any()
+    assert (low[["a", "b", "k"]] <= high[["a", "b", "k"]]).all().all()
+
+
+def test_probabilities_sum_to_one_and_observed_cells_are_certain():
+    frame = table(80).assign(flag=lambda d: pd.array(d["a"] > 0, dtype="boolean"))
+    frame.loc[::4, "flag"] = pd.NA
+    chances = tiny().fit(frame).predict_proba(frame)
+    assert set(chances.columns.get_level_values(0)) == {"c", "flag"}
+    pd.testing.assert_index_equal(chances.index, frame.index)
+    for name in ("c", "flag"):
+        mine, seen = chances[name], frame[name].notna()
+        np.testing.assert_allclose(mine.sum(axis=1), 1, atol=1e-5)
+        assert ((mine >= 0) & (mine <= 1)).all().all()
+        wanted = pd.get_dummies(frame.loc[seen, name].astype(object), dtype=float)
+        said = mine[seen].reindex(columns=wanted.columns).to_numpy()
+        assert np.array_equal(said, wanted.to_numpy())
+        assert (mine[~seen].max(axis=1) < 1).all()
+
+
+def test_the_likeliest_level_is_the_imputed_one():
+    frame = table(80)
+    imputer = tiny().fit(frame)
+    gaps = frame["c"].isna()
+    best = imputer.predict_proba(frame)["c"].idxmax(axis=1)
+    assert (imputer.transform(frame)["c"][gaps] == best[gaps]).all()
+
+
+def test_tables_without_categories_have_no_probabilities():
+    frame = table()[["a", "b"]]
+    chances = tiny().fit(frame).predict_proba(frame)
+    assert chances.shape == (50, 0) and chances.index.equals(frame.index)
+
+
+# ---- score
+
+
+def test_score_is_a_skill_that_repeats():
+    frame = table(200)
+    imputer = tiny().fit(frame)
+    score = imputer.score(table(200, seed=3))
+    assert isinstance(score, float) and -0.2 < score <= 1
+    assert score == imputer.score(table(200, seed=3))
+
+
+def test_score_is_higher_for_columns_that_go_together():
+    scores = {}
+    for rho in (0.0, 0.5, 0.95):
+        X, Y = (holes(gaussian(300, rho, seed=s), 0.1)[0] for s in (0, 7))
+        scores[rho] = tiny().fit(X).score(Y)
+    assert scores[0.0] < 0.1 and scores[0.0] < scores[0.5] < scores[0.95] <= 1
+    assert scores[0.95] > 0.8
+
+
+def test_score_compares_with_a_computation_by_hand():
+    frame = table(120)
+    imputer, new = tiny().fit(frame), table(120, seed=4)
+    drawn = np.random.default_rng(0).random(new.shape)
+    hidden = new.notna().to_numpy() & (drawn < 0.2)
+    filled, skills = imputer.transform(new.mask(hidden)), []
+    for j, name in enumerate(new.columns):
+        truth, guess = new.loc[hidden[:, j], name], filled.loc[hidden[:, j], name]
+        if name == "c":
+            common = frame["c"].mode()[0]
+            skills.append(1 - (truth != guess).sum() / (truth != common).sum())
+        elif name != "k":  # rounding comes after the score
+            worst = ((truth - frame[name].mean()) ** 2).sum()
+            skills.append(1 - ((truth - guess) ** 2).sum() / worst)
+    truth = new.loc[hidden[:, 2], "k"].astype(float)
+    column = imputer.schema_.columns[2]
+    unrounded = imputer._points(imputer._read(new.mask(hidden)))[hidden[:, 2], 2]
+    guess = unrounded * column.scale + column.center
+    skills.append(1 - ((truth - guess) ** 2).sum() / ((truth - column.center) ** 2).sum())
+    assert imputer.score(new) == pytest.approx(np.mean(skills), abs=0.01)

@@ -1,0 +1,285 @@
+"""The nine laws of the house, each as one property."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import random
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from frames import mixed_frames
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_codec import assert_same_to_float32
+
+from maetab import MAEImputer
+from maetab.data.codec import decode, encode
+from maetab.data.schema import infer_schema
+from maetab.data.windows import cut, merge, take
+from maetab.engine.apply import draw, predict, predict_probabilities, predict_quantiles
+from maetab.engine.fit import fit_model
+from maetab.nn import guess as guess_module
+from maetab.nn.backbones import pack, unpack
+from maetab.nn.masking import MASKINGS
+
+CPU = torch.device("cpu")
+few = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_tuning():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guess_module, "N_TUNING", 2)
+        yield
+
+
+@st.composite
+def settings_of_an_imputer(draw) -> dict:
+    return {
+        "max_iter": draw(st.sampled_from([0, 1, 2])),
+        "n_estimators": 1,
+        "width": 8,
+        "n_heads": 2,
+        "random_state": draw(st.integers(0, 2**32 - 1)),
+        "loss": draw(st.sampled_from(["distribution", "mse", "mae", "cosine"])),
+        "backbone": draw(st.sampled_from(["transformer", "mlp", "linear"])),
+        "masking": draw(st.sampled_from(sorted(MASKINGS))),
+        "mask_ratio": draw(st.sampled_from([0.0, 0.3, 0.8])),
+        "add_indicator": draw(st.booleans()),
+        "keep_empty_features": draw(st.booleans()),
+    }
+
+
+frames = mixed_frames(min_rows=2, max_rows=16, max_columns=4)
+
+
+def fitted(frame: pd.DataFrame, parameters: dict) -> MAEImputer:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return MAEImputer(**parameters).fit(frame)
+
+
+def everything(imputer: MAEImputer, frame: pd.DataFrame) -> list[pd.DataFrame]:
+    """All that does not depend on the other rows."""
+    return [
+        imputer.transform(frame),
+        *imputer.predict_interval(frame, coverage=0.8),
+        imputer.predict_proba(frame),
+    ]
+
+
+def assert_same(mine: list[pd.DataFrame], theirs: list[pd.DataFrame]) -> None:
+    for one, other in zip(mine, theirs, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True, check_freq=False)
+
+
+# 1
+
+
+@given(frame=mixed_frames())
+@many
+def test_law_1_decode_gives_back_what_encode_took(frame):
+    schema = infer_schema(frame)
+    values, observed = encode(frame, schema)
+    assert_same_to_float32(decode(values, observed, schema, like=frame), frame, schema)
+
+
+# 2
+
+
+@given(
+    n=st.integers(0, 40),
+    window=st.integers(1, 9),
+    stride=st.integers(1, 9),
+    n_series=st.integers(0, 4),
+    seed=st.integers(0, 999),
+)
+@many
+def test_law_2_merge_gives_back_what_cut_took(n, window, stride, n_series, seed):
+    rng = np.random.default_rng(seed)
+    series = rng.integers(0, n_series, n) if n_series else None
+    x = rng.normal(size=(n, 3))
+    rows = cut(n, window, min(stride, window), series)
+    assert merge(take(x, rows), rows, n).tobytes() == x.tobytes()
+
+
+@given(
+    b=st.integers(1, 6), length=st.integers(1, 9), share=st.floats(0, 1), seed=st.integers(0, 99)
+)
+@many
+def test_law_2_unpack_gives_back_what_pack_took(b, length, share, seed):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(b, length, 4, generator=generator)
+    visible = torch.rand(b, length, generator=generator) < share
+    back = unpack(*pack(x, visible), length)
+    assert torch.equal(back[visible], x[visible]) and (back[~visible] == 0).all()
+
+
+# 3
+
+
+@given(
+    name=st.sampled_from(sorted(MASKINGS)),
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 7)),
+    ratio=st.floats(0, 0.99),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 999),
+)
+@many
+def test_law_3_hidden_is_a_part_of_observed_and_repeats_with_the_seed(
+    name, shape, ratio, share, seed
+):
+    generator = torch.Generator().manual_seed(seed)
+    observed = torch.rand(shape, generator=generator) < share
+    drawn = [
+        MASKINGS[name](ratio=ratio)(observed, torch.Generator().manual_seed(seed)) for _ in range(2)
+    ]
+    assert torch.equal(*drawn) and not (drawn[0] & ~observed).any()
+
+
+# 4
+
+
+@given(frame=frames, parameters=settings_of_an_imputer(), poison=st.sampled_from([1e6, np.nan]))
+@few
+def test_law_4_what_is_not_visible_changes_no_bit(frame, parameters, poison):
+    imputer = fitted(frame, parameters)
+    values, observed = encode(frame, imputer.schema_)
+    hide = np.random.default_rng(0).random(observed.shape) < 0.4
+    visible, model = (observed & ~hide)[:, None], imputer.model_
+    spoiled = np.where(visible, values[:, None], np.float32(poison))
+    columns = list(range(values.shape[1]))
+    for apply, more in (
+        (predict, {}),
+        (predict_probabilities, {"columns": columns}),
+        (predict_quantiles, {"levels": [0.1, 0.9]}),
+        (draw, {"seed": 3}),
+    ):
+        clean = np.where(visible, values[:, None], np.float32(0))
+        said = [apply(model, x, visible, CPU, **more) for x in (values[:, None], spoiled, clean)]
+        assert said[0].tobytes() == said[1].tobytes() == said[2].tobytes()
+
+
+@given(frame=frames, parameters=settings_of_an_imputer(), poison=st.sampled_from([1e6, np.nan]))
+@few
+def test_law_4_what_is_not_observed_changes_no_bit_of_the_model(frame, parameters, poison):
+    imputer = fitted(frame, parameters)
+    values, observed = encode(frame, imputer.schema_)
+    spoiled = np.where(observed, values, np.float32(poison))
+    config, options = imputer._config(), imputer._options()
+    one, other = (
+        fit_model(config, x[:, None], observed[:, None], options)[0].state_dict()
+        for x in (values, spoiled)
+    )
+    assert all(torch.equal(one[k], other[k]) for k in one)
+
+
+# 5
+
+
+@given(frame=frames, parameters=settings_of_an_imputer())
+@few
+def test_law_5_no_observed_cell_changes(frame, parameters):
+    imputer = fitted(frame, parameters)
+    for filled in (
+        imputer.transform(frame),
+        *imputer.sample(frame, 2),
+        *imputer.predict_interval(frame),
+    ):
+        assert filled.index.equals(frame.index) and filled.attrs == frame.attrs
+        for name in frame.columns.intersection(filled.columns):
+            seen = frame[name].notna()
+            assert filled[name].dtype == frame[name].dtype
+            pd.testing.assert_series_equal(filled[name][seen], frame[name][seen], check_exact=True)
+
+
+@given(frame=frames, parameters=settings_of_an_imputer(), seed=st.integers(0, 999))
+@few
+def test_law_5_rows_are_independent_bit_for_bit(frame, parameters, seed):
+    imputer = fitted(frame, parameters)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(frame))
+    some = order[: rng.integers(1, len(frame) + 1)]
+    whole = everything(imputer, frame)
+    for rows in (order, some, order[:1]):
+        assert_same(everything(imputer, frame.iloc[rows]), [x.iloc[rows] for x in whole])
+
+
+# 6
+
+
+@given(frame=frames, parameters=settings_of_an_imputer())
+@few
+def test_law_6_transform_learns_nothing(frame, parameters):
+    imputer = fitted(frame, parameters)
+    before, kept = joblib.hash(imputer.__getstate__()), frame.copy(deep=True)
+    everything(imputer, frame)
+    imputer.sample(frame, 1)
+    imputer.score(frame)
+    imputer.get_feature_names_out()
+    assert joblib.hash(imputer.__getstate__()) == before
+    pd.testing.assert_frame_equal(frame, kept)
+
+
+# 7
+
+
+@given(frame=frames, parameters=settings_of_an_imputer())
+@few
+def test_law_7_a_pickle_predicts_the_same(frame, parameters):
+    imputer = fitted(frame, parameters)
+    again = pickle.loads(pickle.dumps(imputer))
+    assert_same(everything(again, frame), everything(imputer, frame))
+    assert_same(again.sample(frame, 2), imputer.sample(frame, 2))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("maetab.persist") is None, reason="no persist yet")
+@given(frame=frames, parameters=settings_of_an_imputer())
+@few
+def test_law_7_a_saved_model_predicts_the_same(frame, parameters, tmp_path_factory):
+    from maetab.persist import load, save
+
+    imputer, path = fitted(frame, parameters), tmp_path_factory.mktemp("saved") / "m.safetensors"
+    save(imputer, path)
+    again = load(path)
+    assert_same(everything(again, frame), everything(imputer, frame))
+    assert_same(again.sample(frame, 2), imputer.sample(frame, 2))
+
+
+# 8
+
+
+@given(frame=frames, parameters=settings_of_an_imputer())
+@few
+def test_law_8_a_table_is_a_series_of_windows_of_length_one(frame, parameters):
+    imputer = fitted(frame, parameters)
+    values, observed = encode(frame, imputer.schema_)
+    rows = cut(len(frame), window=1, series=np.zeros(len(frame)))
+    windows = take(values, rows), take(observed, rows)
+    model, _ = fit_model(imputer._config(), *windows, imputer._options())
+    mine, theirs = model.state_dict(), imputer.model_.state_dict()
+    assert all(torch.equal(mine[k], theirs[k]) for k in theirs)
+    points = merge(predict(model, *windows, CPU), rows, len(frame))
+    gaps = ~observed
+    assert points[gaps].tobytes() == imputer._points(imputer._read(frame))[gaps].tobytes()
+
+
+# 9
+
+
+@given(frame=frames, parameters=settings_of_an_imputer(), seed=st.integers(0, 999))
+@few
+def test_law_9_global_random_states_are_left_as_they_were(frame, parameters, seed):
+    torch.manual_seed(seed), np.random.seed(seed), random.seed(seed)
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    imputer = fitted(frame, parameters)
+    everything(imputer, frame)
+    imputer.sample(frame, 1)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1:] == (np.random.get_state()[1].tolist(), random.getstate())

@@ -1,0 +1,164 @@
+"""Scores of rows and cells, on tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.covariance import MinCovDet
+
+from maetab.engine.fit import FitOptions, fit_model
+from maetab.engine.score import (
+    crowd_distances,
+    distances,
+    hidden_sets,
+    one_hot,
+    remembered_places,
+    remembered_rows,
+    robust_distances,
+    robust_gaussian,
+    surprises,
+)
+from maetab.nn.masking import Bernoulli
+from maetab.nn.model import ModelConfig
+
+CPU = torch.device("cpu")
+N_LEVELS = (0, 0, 3)
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """A fitted prior, its 90 rows, and which cells of them are observed."""
+    random = np.random.default_rng(0)
+    values = random.normal(size=(90, 3)).astype(np.float32)
+    values[:, 1] = 2 * values[:, 0] + 0.1 * values[:, 1]
+    values[:, 2] = (values[:, 0] > 0) + random.integers(2, size=90)
+    observed = random.random(values.shape) < 0.9
+    values[~observed] = 0
+    config = ModelConfig(n_levels=N_LEVELS, n_memory=90, n_estimators=1)
+    options = FitOptions(masking=Bernoulli(0.3), max_iter=0)
+    model, _ = fit_model(config, values[:, None], observed[:, None], options)
+    return model, values, observed
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 5, 21])
+def test_every_column_is_hidden_about_equally_often_and_never_all_of_them(n_columns):
+    sets = hidden_sets(n_columns, 12)
+    assert np.ptp(sets.sum(0)) <= 1
+    assert sets.any(1).all()
+    assert n_columns == 1 or not sets.all(1).any()
+    np.testing.assert_array_equal(sets, hidden_sets(n_columns, 12))
+
+
+def test_training_rows_are_found_in_the_memory_and_others_are_not(mixed):
+    model, values, observed = mixed
+    places = remembered_places(model, values, observed)
+    held, there = remembered_rows(model)
+    np.testing.assert_array_equal(held[places], values)
+    np.testing.assert_array_equal(there[places], observed)
+    moved = np.where(observed, values + np.float32(0.25), values)
+    moved[:, 2] = values[:, 2]
+    changed = observed[:, :2].any(1)
+    assert (remembered_places(model, moved, observed)[changed] == -1).all()
+
+
+def brute_distances(model, values, observed, places, k):
+    held, there = remembered_rows(model)
+    right = one_hot(held, there, N_LEVELS)
+    result = []
+    for row, place in zip(one_hot(values, observed, N_LEVELS), places, strict=True):
+        square = np.square(right - row)
+        shared = (~np.isnan(square)).sum(1)
+        total = np.where(shared, np.nansum(square, 1) * len(row) / np.maximum(shared, 1), 1e30)
+        total[place] = 1e30
+        result.append(np.sort(total)[:k].mean())
+    return np.array(result)
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_distances_are_those_to_other_rows_in_shared_coordinates(mixed, k):
+    model, values, observed = mixed
+    places = remembered_places(model, values, observed)
+    found = distances(model, values, observed, places, k, None, CPU)
+    np.testing.assert_allclose(found, brute_distances(model, values, observed, places, k), 1e-5)
+
+
+def test_rows_that_are_not_allowed_are_nobodys_neighbours(mixed):
+    model, values, observed = mixed
+    values, observed = values[:5], np.ones((5, 3), bool)
+    nowhere = np.full(5, -1)
+    only = np.zeros(90, bool)
+    only[[3, 7]] = True
+    found = distances(model, values, observed, nowhere, 1, only, CPU)
+    assert (found >= distances(model, values, observed, nowhere, 1, None, CPU)).all()
+    far = values + np.float32(1000)
+    assert (distances(model, far, observed, nowhere, 1, only, CPU) > 1e5).all()
+
+
+def test_a_level_that_was_never_seen_is_far_from_all_rows(mixed):
+    model, values, _ = mixed
+    known, everywhere = values[:8].copy(), np.ones((8, 3), bool)
+    strange = known.copy()
+    strange[:, 2] = 3
+    nowhere = np.full(8, -1)
+    near = distances(model, known, everywhere, nowhere, 1, None, CPU)
+    assert (distances(model, strange, everywhere, nowhere, 1, None, CPU) > near).all()
+    usual = surprises(model, known, everywhere, nowhere, 6, CPU)
+    wrong = surprises(model, strange, everywhere, nowhere, 6, CPU)
+    assert (wrong[:, 2] > usual[:, 2]).all()
+
+
+def test_a_cell_that_contradicts_the_others_surprises_most(mixed):
+    model, _, _ = mixed
+    rows = np.array([[1.0, 2.0, 1.0], [1.0, -2.0, 1.0]], np.float32)
+    wrong = surprises(model, rows, np.ones((2, 3), bool), np.full(2, -1), 8, CPU)
+    assert (wrong[1, :2] > 3 * wrong[0, :2]).all()
+
+
+def test_surprises_do_not_depend_on_the_rows_beside_and_skip_missing_cells(mixed):
+    model, values, observed = mixed
+    places = remembered_places(model, values, observed)
+    together = surprises(model, values, observed, places, 5, CPU, scale=np.ones(3))
+    alone = [
+        surprises(model, values[i : i + 1], observed[i : i + 1], places[i : i + 1], 5, CPU,
+                  scale=np.ones(3))[0]
+        for i in range(10)
+    ]  # fmt: skip
+    np.testing.assert_array_equal(together[:10], alone)
+    np.testing.assert_array_equal(np.isnan(together), ~observed)
+
+
+def test_what_is_not_observed_changes_no_score(mixed):
+    model, values, observed = mixed
+    places = remembered_places(model, values, observed)
+    noise = np.where(observed, values, np.float32(77))
+    np.testing.assert_array_equal(remembered_places(model, noise, observed), places)
+    for score in (
+        lambda v: surprises(model, v, observed, places, 3, CPU),
+        lambda v: distances(model, v, observed, places, 2, None, CPU),
+    ):
+        np.testing.assert_array_equal(score(values), score(noise))
+
+
+def test_robust_distances_rank_rows_as_the_minimum_covariance_determinant_does():
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(300, 4)) @ random.normal(size=(4, 4))
+    rows[:60] = 8 + 0.1 * random.normal(size=(60, 4))
+    far = robust_distances(rows, *robust_gaussian(rows))
+    theirs = MinCovDet(random_state=0).fit(rows).mahalanobis(rows)
+    assert np.corrcoef(np.argsort(np.argsort(far)), np.argsort(np.argsort(theirs)))[0, 1] > 0.9
+    assert far[:60].min() > far[60:].max()
+
+
+def test_robust_distances_bear_missing_cells_and_constant_columns():
+    rows = np.random.default_rng(0).normal(size=(40, 5))
+    rows[::3, 1], rows[:, 2] = np.nan, 4.0
+    far = robust_distances(rows, *robust_gaussian(rows))
+    assert np.isfinite(far).all() and (far >= 0).all()
+
+
+def test_crowd_distances_see_through_a_small_group_of_outliers():
+    random = np.random.default_rng(0)
+    rows = np.vstack([random.normal(size=(190, 2)), 6 + 0.01 * random.normal(size=(10, 2))])
+    far = crowd_distances(rows, 0.1)
+    assert far[190:].min() > np.quantile(far[:190], 0.95)
