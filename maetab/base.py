@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import Any, NamedTuple, Self
@@ -28,10 +27,10 @@ from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
 from maetab.parameters import CheckedParameters
+from maetab.progress import reported
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
 OURS = ("maetab", "sklearn")  # packages that a warning does not point into
-logger = logging.getLogger("maetab")
 SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
 MAX_LEVELS = 64  # levels of a category that are told apart; rarer ones share a token
 
@@ -98,8 +97,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     random_state : None, int or numpy.random.RandomState
         An int makes results repeatable.
     verbose : 0 or 1
-        1 reports the training: as a progress bar if rich is installed, else through the logger
-        "maetab".
+        1 reports the training through the logger "maetab", and as a line that moves if rich is
+        installed.
     """
 
     mask_ratio: float = 0.3
@@ -159,9 +158,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         self._warn_of_columns(observed)
         self.missing_features_ = np.flatnonzero(~observed.all(0))
         rows = cut(len(values))
-        self.model_, self.history_ = fit_model(
-            self._config(), take(values, rows), take(observed, rows), self._options()
-        )
+        with reported(self.verbose) as on_record:
+            self.model_, self.history_ = fit_model(
+                self._config(), take(values, rows), take(observed, rows), self._options(on_record)
+            )
         self.n_iter_ = max([int(record["epoch"]) for record in self.history_], default=1)
         return Table(frame, back, values, observed)
 
@@ -237,7 +237,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             n_estimators=self.n_estimators,
         )
 
-    def _options(self) -> FitOptions:
+    def _options(self, on_record: Callable[[Record], None] | None) -> FitOptions:
         masking = self.masking
         if isinstance(masking, str):
             masking = MASKINGS[masking](ratio=self.mask_ratio)
@@ -253,7 +253,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             visible_weight=self.visible_weight,
             seed=_seed(self.random_state, type(self).__name__),
             device=pick_device(self.device),
-            on_record=_report if self.verbose else None,
+            on_record=on_record,
         )
 
     def _warn_of_columns(self, observed: np.ndarray) -> None:
@@ -358,13 +358,6 @@ def _depth() -> int:
     while frame.f_back is not None and frame.f_globals["__name__"].split(".")[0] in OURS:
         depth, frame = depth + 1, frame.f_back
     return depth
-
-
-def _report(record: Record) -> None:
-    logger.info(
-        "network %d, epoch %d: training loss %.4f, held-out loss %.4f, %.1f s",
-        *(record[k] for k in ("network", "epoch", "train_loss", "validation_loss", "seconds")),
-    )
 
 
 def _are_text(names: list) -> bool:

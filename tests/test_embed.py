@@ -52,14 +52,17 @@ def test_readouts_are_those_of_the_completed_row(model, readout):
         "mean": [t[:, 1:].mean(1) for t in tokens],
         "cls": [t[:, 0] for t in tokens],
     }[readout]
-    np.testing.assert_allclose(latent, torch.cat(expected, 1).numpy(), atol=1e-5)
+    tokens = torch.cat(expected, 1).numpy()
+    assert tokens.shape[1] == embed.block_sizes(model.config, readout)[0]
+    np.testing.assert_allclose(latent[:, : tokens.shape[1]], tokens, atol=1e-5)
 
 
-def test_a_row_reads_the_same_alone_and_among_others(model):
+@pytest.mark.parametrize("n_components", [1, 2, 5, 9, 70])
+def test_a_row_reads_the_same_alone_and_among_others(model, n_components):
     values, observed = table(700)
     size = embed.latent_size(model.config, "concat")
     rng = np.random.default_rng(0)
-    components = rng.normal(size=(5, size)).astype(np.float32)
+    components = rng.normal(size=(n_components, size)).astype(np.float32)
     projection = embed.Projection(np.zeros(size, np.float32), components)
     every = embed.embed_rows(model, values, observed, CPU, "concat", projection)
     for rows in (slice(3, 4), slice(0, 700, 7), slice(None, None, -1)):
@@ -114,29 +117,24 @@ def test_pieces_of_a_missing_number_are_the_mean_over_its_bins(model):
     said = embed.encode_pieces(support, torch.zeros(1, 3), hidden, chance)
     for j, start in ((0, 0), (2, sum(embed.piece_sizes(support)[:2]))):
         size = embed.piece_sizes(support)[j]
-        centers = torch.zeros(size, 3)
-        centers[:, j] = support.center[j, :size]
-        each = embed.encode_pieces(
-            support, centers, torch.ones(size, 3, dtype=torch.bool), chance.expand(size, -1, -1)
-        )[:, start : start + size]
-        np.testing.assert_allclose(
-            said[0, start : start + size], chance[0, j, :size] @ each, atol=1e-5
-        )
+        n_bins = int(real[j].sum())
+        centers = torch.zeros(n_bins, 3)
+        centers[:, j] = support.center[j, :n_bins]
+        seen = torch.ones(n_bins, 3, dtype=torch.bool)
+        each = embed.encode_pieces(support, centers, seen, chance.expand(n_bins, -1, -1))
+        expected = chance[0, j, :n_bins] @ each[:, start : start + size]
+        np.testing.assert_allclose(said[0, start : start + size], expected, atol=1e-5)
 
 
-def test_tokens_decode_to_what_the_networks_predict_of_visible_cells(model):
-    values, observed = table()
-    observed = np.ones_like(observed)
+def test_a_remembered_row_is_most_similar_to_itself_and_similarities_are_a_kernel(model):
+    values, observed = embed.remembered_rows(model)
     latent, _ = embed.embed_rows(model, values, observed, CPU, "concat")
-    decoded, known = embed.decode_latent(model, latent, CPU)
-    assert known.all()
-    with torch.inference_mode():
-        shares = [
-            model.probabilities(m(torch.tensor(values), torch.tensor(observed)))[:, 0]
-            for m in model.members
-        ]
-    mean = sum(shares) / len(shares)
-    np.testing.assert_allclose(decoded, model.prior.support.mean(mean), atol=1e-4)
+    n_tokens, n = embed.block_sizes(model.config, "concat")
+    similar = latent[:, n_tokens:].astype(np.float64)
+    assert similar.shape == (200, 200) == (n, n)
+    np.testing.assert_allclose(np.diag(similar), 1.0, atol=1e-4)
+    np.testing.assert_allclose(similar, similar.T, atol=1e-4)
+    assert np.linalg.eigvalsh(similar).min() > -1e-3
 
 
 def test_remembered_rows_are_training_rows(model):

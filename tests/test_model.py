@@ -30,7 +30,7 @@ def a_model(t: int = 1, **changes) -> Ensemble:
         n_steps=t,
         width=8,
         n_heads=2,
-        n_bins=6,
+        n_bins=8,
         n_pieces=4,
         dropout=0.0,
         n_memory=30 * t,
@@ -82,10 +82,10 @@ def test_no_output_changes_by_a_bit_when_a_hidden_cell_does(backbone, loss, t, p
 def test_shapes_are_those_documented(t):
     model, (values, visible) = a_model(t), rows(t=t, seed=1)
     probabilities, point = model(values, visible)
-    assert probabilities.shape == (30, t, 4, 6) and point.shape == (30, t, 4)
+    assert probabilities.shape == (30, t, 4, 8) and point.shape == (30, t, 4)
     member = model.members[0]
     assert member.encode(values, visible).shape == (30, 1 + 4 * t, 8)
-    assert member(values, visible).logits.shape == (30, t, 4, 6)
+    assert member(values, visible).logits.shape == (30, t, 4, 8)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -169,3 +169,29 @@ def test_em_survives_constant_empty_and_twin_columns():
         assert torch.isfinite(said.mean).all() and torch.isfinite(said.variance).all()
         assert (said.variance >= 0).all()
         assert torch.isfinite(prior.residuals(values, visible)).all()
+
+
+def test_a_round_of_em_for_factors_is_that_of_rubin_and_thayer():
+    rng = np.random.default_rng(10)
+    prior, _ = a_factor_prior(rng, 5, 2)
+    values, visible = some_rows(rng, 40, 5)
+    location, noise = prior.location.numpy().copy(), prior.noise.numpy().copy()
+    loadings = prior.loadings.numpy().copy()
+    gram, right = np.zeros((5, 3, 3)), np.zeros((5, 3))
+    for row, seen in zip(values, visible, strict=True):
+        part = loadings[seen] / noise[seen, None]
+        spread = np.linalg.inv(np.eye(2) + loadings[seen].T @ part)
+        one = np.append(spread @ part.T @ (row - location)[seen], 1.0)
+        moment = np.outer(one, one)
+        moment[:2, :2] += spread
+        gram[seen] += moment
+        right[seen] += row[seen, None] * one
+    prior._em_factors(torch.tensor(values), torch.tensor(visible), torch.ones(5).double())
+    ridge = np.diag([1.0, 1.0, 1e-6])
+    for j in range(5):
+        solved = np.linalg.solve(gram[j] + ridge, right[j])
+        np.testing.assert_allclose(prior.loadings[j], solved[:2], atol=1e-9)
+        np.testing.assert_allclose(prior.location[j], solved[2], atol=1e-9)
+        square = (values[visible[:, j], j] ** 2).sum()
+        left = square - 2 * solved @ right[j] + solved @ gram[j] @ solved
+        assert float(prior.noise[j]) == pytest.approx(max(left / visible[:, j].sum(), 0.01))

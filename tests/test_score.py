@@ -103,27 +103,27 @@ def test_a_level_that_was_never_seen_is_far_from_all_rows(mixed):
     nowhere = np.full(8, -1)
     near = distances(model, known, everywhere, nowhere, 1, None, CPU)
     assert (distances(model, strange, everywhere, nowhere, 1, None, CPU) > near).all()
-    usual = surprises(model, known, everywhere, nowhere, 6, CPU)
-    wrong = surprises(model, strange, everywhere, nowhere, 6, CPU)
+    usual = surprises(model, known, everywhere, nowhere, hidden_sets(3, 6), CPU)
+    wrong = surprises(model, strange, everywhere, nowhere, hidden_sets(3, 6), CPU)
     assert (wrong[:, 2] > usual[:, 2]).all()
 
 
 def test_a_cell_that_contradicts_the_others_surprises_most(mixed):
     model, _, _ = mixed
     rows = np.array([[1.0, 2.0, 1.0], [1.0, -2.0, 1.0]], np.float32)
-    wrong = surprises(model, rows, np.ones((2, 3), bool), np.full(2, -1), 8, CPU)
+    wrong = surprises(model, rows, np.ones((2, 3), bool), np.full(2, -1), hidden_sets(3, 8), CPU)
     assert (wrong[1, :2] > 3 * wrong[0, :2]).all()
 
 
 def test_surprises_do_not_depend_on_the_rows_beside_and_skip_missing_cells(mixed):
     model, values, observed = mixed
     places = remembered_places(model, values, observed)
-    together = surprises(model, values, observed, places, 5, CPU, scale=np.ones(3))
+    sets = hidden_sets(3, 5)
+    together = surprises(model, values, observed, places, sets, CPU, scale=np.ones(3))
     alone = [
-        surprises(model, values[i : i + 1], observed[i : i + 1], places[i : i + 1], 5, CPU,
-                  scale=np.ones(3))[0]
-        for i in range(10)
-    ]  # fmt: skip
+        surprises(model, values[i], observed[i], places[i], sets, CPU, scale=np.ones(3))[0]
+        for i in np.arange(10)[:, None]
+    ]
     np.testing.assert_array_equal(together[:10], alone)
     np.testing.assert_array_equal(np.isnan(together), ~observed)
 
@@ -134,7 +134,7 @@ def test_what_is_not_observed_changes_no_score(mixed):
     noise = np.where(observed, values, np.float32(77))
     np.testing.assert_array_equal(remembered_places(model, noise, observed), places)
     for score in (
-        lambda v: surprises(model, v, observed, places, 3, CPU),
+        lambda v: surprises(model, v, observed, places, hidden_sets(3, 3), CPU),
         lambda v: distances(model, v, observed, places, 2, None, CPU),
     ):
         np.testing.assert_array_equal(score(values), score(noise))

@@ -103,7 +103,13 @@ def fit_model(
         model = Ensemble(config).to(device)
         there = torch.tensor(observed, device=device)
         cells = torch.where(there, torch.tensor(values, device=device), 0.0)
-        remembered = model.prior.fit(cells.flatten(0, 1), there.flatten(0, 1), generator)
+        until = math.inf if options.max_time is None else started + options.max_time
+        remembered = model.prior.fit(
+            cells.flatten(0, 1),
+            there.flatten(0, 1),
+            generator,
+            late=lambda: time.monotonic() > until,
+        )
         tables, errors = [], []
         for i, member in enumerate(model.members):
             assert isinstance(member, MaskedAutoencoder)
@@ -111,9 +117,8 @@ def fit_model(
                 cells, there, _hold_out(there, options.validation_fraction, generator), remembered
             )
             if options.max_iter != 0:
-                share = (i + 1) / len(model.members)
-                until = math.inf if options.max_time is None else started + options.max_time * share
-                run = _Run(member, table, options, until, i)
+                left = (until - time.monotonic()) / (len(model.members) - i)
+                run = _Run(member, table, options, time.monotonic() + left, i)
                 history += run.train(generator)
             tables.append(table)
             errors.append(_held_out_errors(model, member, table))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -111,9 +112,14 @@ class Prior(nn.Module):
         return torch.where(self.support.is_number, guess.mean[:, first], 0.0)
 
     def fit(
-        self, values: Tensor, observed: Tensor, generator: torch.Generator, batch: int = 256
+        self,
+        values: Tensor,
+        observed: Tensor,
+        generator: torch.Generator,
+        batch: int = 256,
+        late: Callable[[], bool] = lambda: False,
     ) -> Tensor:
-        """Estimate everything from (n, F) values.
+        """Estimate everything from (n, F) values; once it is `late`, tuning stops where it is.
 
         Returns
         -------
@@ -131,7 +137,7 @@ class Prior(nn.Module):
         remembered = torch.full((n,), -1, device=values.device)
         remembered[rows] = torch.arange(len(rows), device=values.device)
         if n > 1:
-            self._tune(values, observed, remembered, generator, batch)
+            self._tune(values, observed, remembered, generator, batch, late)
             self._fit_stack(values, observed, remembered, generator)
         return remembered
 
@@ -150,6 +156,7 @@ class Prior(nn.Module):
         remembered: Tensor,
         generator: torch.Generator,
         batch: int,
+        late: Callable[[], bool],
     ) -> None:
         """Learn the metric of the memory: squared error of the two guesses it gives."""
         optimizer = torch.optim.Adam(self.memory.parameters(), lr=0.1)
@@ -168,6 +175,8 @@ class Prior(nn.Module):
             loss.backward()
             optimizer.step()
             rate.step()
+            if late():
+                break
 
     @torch.no_grad()
     def _fit_stack(
