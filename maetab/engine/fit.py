@@ -31,7 +31,9 @@ N_MASKS = 4  # masks that a row is seen with
 
 Record = dict[str, float]
 CHECKS = 12  # times the held-out cells are looked at in a full run
-N_EPOCHS, N_STEPS = 20, (100, 400)  # of one network when `max_iter` is None: epochs, in steps
+# Steps of one network when `max_iter` is None. Small tables are left to the first guess sooner:
+# there it is hard to beat, and seconds count.
+N_EPOCHS, N_STEPS = 20, (20, 400)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class FitOptions:
     Parameters
     ----------
     masking : hides cells of a batch
-    max_iter : epochs; None for `N_EPOCHS` between `N_STEPS`; 0 for the prior alone
+    max_iter : epochs; None for a number that suits the rows; 0 for the prior alone
     max_time : seconds for everything, or None
     visible_weight : what a visible cell counts in the loss, a hidden one counts 1
     on_record : is given each record of the history as it is made; True stops the network
@@ -164,7 +166,7 @@ class _Run:
         tokens = table.values[0].numel() + 1
         self.batch = min(options.batch_size, n, max(8, N_PAIRS // tokens**2))
         self.per_epoch = max(1, n // self.batch)
-        steps = min(max(N_EPOCHS * self.per_epoch, N_STEPS[0]), N_STEPS[1])
+        steps = min(max(N_EPOCHS * (self.per_epoch - 3), N_STEPS[0]), N_STEPS[1])
         epochs = options.max_iter or max(2, math.ceil(steps / self.per_epoch))
         self.steps = epochs * self.per_epoch
         decay = [p for p in member.parameters() if p.ndim > 1]
