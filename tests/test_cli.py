@@ -39,11 +39,11 @@ class MedianOrMode:
 def stub(monkeypatch):
     made = []
 
-    def make(args):
+    def make(args, name, **parameters):
         made.append(MedianOrMode())
         return made[-1]
 
-    monkeypatch.setattr(cli, "_imputer", make)
+    monkeypatch.setattr(cli, "_estimator", make)
     return made
 
 
@@ -275,7 +275,7 @@ def test_a_saved_model_decides_the_columns_and_their_types(tmp_path, monkeypatch
     fitted = pd.DataFrame(
         {"x": [1.5, 2.5], "y": [True, True], "d": pd.to_datetime(["2024-01-02"] * 2)}
     )
-    monkeypatch.setattr(cli, "_load", lambda path: MedianOrMode().fit(fitted))
+    monkeypatch.setattr(cli, "_load", lambda *_: MedianOrMode().fit(fitted))
     text = "new,d,x,y\n007,2024-01-01,1,False\n,,,\n008,2024-01-03,3,True\n"
     filled = fill(tmp_path, text, "--model", "m.safetensors")
     assert filled == text.replace(",,,", ",2024-01-02,2,True")

@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from maetab.encoder import MAEEncoder
 from maetab.imputer import MAEImputer
 
-SMALL = {"width": 8, "n_heads": 2, "max_iter": 2, "random_state": 0}
+SMALL = {"width": 8, "n_heads": 2, "n_estimators": 1, "max_iter": 2, "random_state": 0}
 
 
 def make_frame(n_rows: int = 120, seed: int = 0) -> pd.DataFrame:
@@ -44,8 +44,10 @@ def encoder() -> MAEEncoder:
 
 @parametrize_with_checks(
     [
-        MAEEncoder(max_iter=1, width=8, n_heads=2),
-        MAEEncoder(max_iter=1, width=8, n_heads=2, n_components=None, add_raw=False),
+        MAEEncoder(max_iter=1, width=8, n_heads=2, n_estimators=1),
+        MAEEncoder(
+            max_iter=1, width=8, n_heads=2, n_estimators=1, n_components=None, add_raw=False
+        ),
     ]
 )
 def test_scikit_learn_finds_nothing_wrong(estimator, check):

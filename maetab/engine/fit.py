@@ -16,7 +16,7 @@ from torch import Tensor
 from maetab.engine.runtime import seeded, training_precision
 from maetab.nn.guess import Guess
 from maetab.nn.masking import Masking
-from maetab.nn.memory import MAX_ROWS
+from maetab.nn.memory import MAX_ROWS, MIN_ROWS
 from maetab.nn.model import (
     N_LEVELS_CALIBRATION,
     Ensemble,
@@ -101,7 +101,8 @@ def fit_model(
     device, started = options.device, time.monotonic()
     history: list[Record] = []
     with seeded(options.seed, device) as generator:
-        config = replace(config, n_memory=min(MAX_ROWS, observed.shape[0] * observed.shape[1]))
+        n_rows = observed.shape[0] * observed.shape[1]
+        config = replace(config, n_memory=max(MIN_ROWS, min(MAX_ROWS, n_rows)))
         model = Ensemble(config).to(device)
         there = torch.tensor(observed, device=device)
         cells = torch.where(there, torch.tensor(values, device=device), 0.0)

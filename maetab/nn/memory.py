@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, nn
 
 MAX_ROWS = 4096
+# Places that a small table leaves empty know nothing, so they are never read. They are there
+# because narrow matrix products depend, in the last bit, on a row's place in the batch.
+MIN_ROWS = 16
 N_HEADS = 4
 
 
@@ -107,6 +110,7 @@ class RowMemory(nn.Module):
     @torch.no_grad()
     def fill(self, values: Tensor, visible: Tensor, residuals: Tensor) -> None:
         """Remember these rows, (n, C) each; `residuals` is what the Gaussian prior missed."""
-        self.values.copy_(torch.where(visible, values, 0.0))
-        self.visible.copy_(visible)
-        self.residuals.copy_(torch.where(visible, residuals, 0.0))
+        n = len(values)
+        self.values[:n] = torch.where(visible, values, 0.0)
+        self.visible[:n] = visible.to(self.visible.dtype)
+        self.residuals[:n] = torch.where(visible, residuals, 0.0)

@@ -39,7 +39,8 @@ class Support(nn.Module):
     def __init__(self, n_levels: tuple[int, ...], n_bins: int) -> None:
         super().__init__()
         self.n_levels, self.n_bins = n_levels, n_bins
-        self.size = max(n_bins if 0 in n_levels else 1, *n_levels, 2)  # K
+        most = max(n_bins if 0 in n_levels else 1, *n_levels, 2)
+        self.size = -(-most // 4) * 4  # K; products of other widths differ in the last bit by row
         f, k = len(n_levels), self.size
         for name in ("lower", "upper", "center", "share"):
             self.register_buffer(name, torch.zeros(f, k))
