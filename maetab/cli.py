@@ -14,19 +14,32 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import maetab
-from maetab.options import add_demo, add_evaluate, add_impute, add_info, add_input
+from maetab.options import (
+    DETECTION,
+    add_demo,
+    add_detect,
+    add_encode,
+    add_evaluate,
+    add_impute,
+    add_info,
+    add_input,
+)
+from maetab.workfiles import (
+    format_out,
+    layout_of,
+    open_table,
+    refuse_existing,
+    wanted_columns,
+    write_result,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from maetab.data.schema import Column
-    from maetab.files import Layout, Table
-
-FREE_TEXT = 20  # with more different texts than this, most of them alone, a column is no category
+    from maetab.files import Table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="maetab", description="Masked autoencoders for tables: fill missing cells."
+        prog="maetab",
+        description="Masked autoencoders for tables: fill missing cells, find anomalies, "
+        "make features.",
     )
     parser.add_argument("--version", action=_Version, help="print the version and exit")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -84,38 +99,74 @@ class _Version(argparse.Action):
 
 
 def _impute(args: argparse.Namespace) -> None:
-    from maetab.files import format_of, write_table
+    from maetab.files import write_table
 
-    _refuse_existing(args, args.output, args.save)
-    if args.model and (args.save or args.exclude or args.categorical):
-        args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
-    out_format = format_of(args.output, args.format or _format_in(args))
     began = time.perf_counter()
-    imputer = _load(args.model) if args.model else None
-    known = imputer.schema_.columns if imputer is not None else ()
-    table = _open(args, known)
-    columns = [column.name for column in known] or _usable(table, args)
+    imputer, table, columns = _prepare(args, "MAEImputer")
+    out_format = format_out(args)
     frame = table.frame[columns]
     targets = _targets(args.columns, columns)
     if imputer is None and (args.save or frame[targets].isna().any(axis=None)):
-        imputer = _imputer(args).fit(frame)
+        imputer = _estimator(args, "MAEImputer").fit(frame)
     n_filled = 0
     if imputer is not None:
         filled = imputer.transform(frame)
         n_filled = sum(table.put(name, filled[name]) for name in targets)
     if args.save:
         _save(imputer, args.save)
-    write_table(table, args.output, out_format, _layout(args, out_format))
+    write_table(table, args.output, out_format, layout_of(args, out_format))
     seconds = time.perf_counter() - began
     _say(f"{n_filled} cells filled in {seconds:.1f} s" if n_filled else "nothing to fill; copied")
+
+
+def _detect(args: argparse.Namespace) -> None:
+    from maetab.report import beside, listed, reasons_of, score_rows
+
+    began, name = time.perf_counter(), "MAEAnomalyDetector"
+    given = {"trim": args.trim, "contamination": args.contamination}
+    given = {key: value for key, value in given.items() if value is not None}
+    detector, table, columns = _prepare(args, name, **given)
+    frame = table.frame[columns]
+    if detector is None:
+        detector = _estimator(args, name, **(DETECTION | given)).fit(frame)
+    scores = score_rows(detector, frame)
+    strangest = frame.loc[scores["score"].sort_values(kind="stable").index[: args.top]]
+    n_reasons = max(1, min(args.reasons, len(columns) // 2))  # the others say what is expected
+    reasons = reasons_of(detector, strangest, table, n_reasons)
+    if args.save:
+        _save(detector, args.save)
+    write_result(args, table, columns, beside(scores, reasons, n_reasons), first="row")
+    if args.output != "-":
+        head = ["row", "score", "column", "value", "expected"]
+        _show("The strangest rows, and the cells that make them so", head, listed(scores, reasons))
+    n_strange, seconds = (scores["label"] == "anomaly").sum(), time.perf_counter() - began
+    _say(f"{n_strange} of {len(scores)} rows are anomalies; found in {seconds:.1f} s")
+
+
+def _encode(args: argparse.Namespace) -> None:
+    began = time.perf_counter()
+    given = {"n_components": args.components, "readout": args.readout, "add_raw": args.add_raw}
+    parameters = {key: value for key, value in given.items() if value is not None}
+    if args.components == "all":
+        parameters["n_components"] = None
+    encoder, table, columns = _prepare(args, "MAEEncoder", **parameters)
+    frame = table.frame[columns]
+    if encoder is None:
+        encoder = _estimator(args, "MAEEncoder", **parameters).fit(frame)
+    features = encoder.transform(frame)
+    if args.save:
+        _save(encoder, args.save)
+    write_result(args, table, columns, features)
+    seconds = time.perf_counter() - began
+    _say(f"{features.shape[1]} features of {len(features)} rows in {seconds:.1f} s")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
     from maetab.evaluation import cross_val_impute
 
-    table = _open(args)
+    table = open_table(args)
     scores = cross_val_impute(
-        {"maetab": _imputer(args)},
+        {"maetab": _estimator(args, "MAEImputer")},
         table.frame[_usable(table, args)],
         mechanism=args.mechanism,
         frac=args.frac,
@@ -146,16 +197,17 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _describe(args: argparse.Namespace) -> None:
     from maetab.data.schema import infer_schema
+    from maetab.report import note_on, range_of
 
-    table = _open(args)
+    table = open_table(args)
     usable = [name for name in table.names if name not in args.exclude]
     rows = []
     for column in infer_schema(table.frame[usable]).columns:
         n_missing = len(table.frame) - column.n_observed
         share = n_missing / max(len(table.frame), 1)
-        note = _note(table, str(column.name), args)
+        note = note_on(table, str(column.name), wanted_columns(args))
         kind = column.temporal or ("whole number" if column.integer else column.kind)
-        shown = [column.name, kind, column.dtype, n_missing, f"{share:.1%}", _range(column)]
+        shown = [column.name, kind, column.dtype, n_missing, f"{share:.1%}", range_of(column)]
         rows.append([*shown, f"({note})" if note else ""])
     head = ["column", "kind", "dtype", "missing", "share", "values", ""]
     _show(f"{len(table.frame)} rows, {len(table.names)} columns", head, rows)
@@ -182,7 +234,7 @@ def _demo(args: argparse.Namespace) -> None:
 
     from maetab.evaluation import amputate
 
-    _refuse_existing(args, args.output)
+    refuse_existing(args, args.output)
     complete = load_breast_cancer(as_frame=True).data
     holes, hidden = amputate(complete, "mcar", 0.3, random_state=args.seed)
     _say(
@@ -193,7 +245,7 @@ def _demo(args: argparse.Namespace) -> None:
         "mean": SimpleImputer(),
         "k nearest neighbours": KNNImputer(),
         "chained regression": IterativeImputer(random_state=args.seed),
-        "maetab": _imputer(args),
+        "maetab": _estimator(args, "MAEImputer"),
     }
     center, spread, rows = holes.mean(), holes.std(), []
     for name, method in methods.items():
@@ -213,6 +265,8 @@ def _demo(args: argparse.Namespace) -> None:
 VERBS: dict[str, tuple[Callable, Callable, str]] = {
     "demo": (add_demo, _demo, "hide cells of a small table, fill them, compare with other ways"),
     "impute": (add_impute, _impute, "fill the missing cells of a file"),
+    "detect": (add_detect, _detect, "score the rows of a file, name the anomalies and why"),
+    "encode": (add_encode, _encode, "turn the rows of a file into features"),
     "evaluate": (
         add_evaluate,
         _evaluate,
@@ -235,77 +289,41 @@ def _warn(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -
 
 
 def _show(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table with aligned columns: the first to the left, numbers to the right."""
-    lines = [[str(cell) for cell in row] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    print(title)
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
-    print()
+    """Print a table with aligned columns."""
+    from maetab.report import aligned
+
+    print(title, *aligned(head, rows), sep="\n", end="\n\n")
 
 
-def _refuse_existing(args: argparse.Namespace, *paths: str | None) -> None:
-    for path in paths:
-        if path and path != "-" and not args.force and Path(path).exists():
-            args.fail(f"{path} exists; pass --force to overwrite it")
+def _prepare(
+    args: argparse.Namespace, name: str, **parameters: Any
+) -> tuple[Any, Table, list[str]]:
+    """The saved model or None, the input, and the columns of it that the model sees.
 
-
-def _format_in(args: argparse.Namespace) -> str:
-    from maetab.files import format_of
-
-    return format_of(args.input, args.format)
-
-
-def _layout(args: argparse.Namespace, form: str) -> Layout:
-    from maetab.files import DELIMITERS, NA_VALUES, Layout
-
-    same_form = form == _format_in(args)
-    delimiter = (args.delimiter if same_form else None) or DELIMITERS.get(form, ",")
-    for option, mark in (("--delimiter", delimiter), ("--decimal", args.decimal)):
-        if len(mark) != 1 or mark in '"\r\n':
-            args.fail(f"{option} must be one character, got {mark!r}")
-    na_values = NA_VALUES if args.na_values is None else args.na_values
-    return Layout(delimiter, args.decimal, args.encoding, tuple(na_values))
-
-
-def _open(args: argparse.Namespace, known: Sequence[Column] = ()) -> Table:
-    """The input file with its types read; names in the options are checked against it."""
-    from maetab.files import read_table
-
-    form = _format_in(args)
-    table = read_table(args.input, form, _layout(args, form))
-    wanted = [*args.exclude, *args.categorical, *(getattr(args, "columns", None) or ())]
-    for name in [*wanted, *(column.name for column in known)]:
-        if name not in table.names:
-            raise ValueError(f"there is no column {name!r}; there are {', '.join(table.names)}")
-    if not len(table):
-        raise ValueError("the file has columns but no rows")
-    table.read_types(args.categorical, known)
-    return table
-
-
-def _note(table: Table, name: str, args: argparse.Namespace) -> str | None:
-    """Why the model does not use a column, or what looks wrong with it."""
-    observed = table.frame[name].dropna()
-    wanted = [*args.categorical, *(getattr(args, "columns", None) or ())]
-    if observed.empty:
-        return "no observed cell; left as it is"
-    if name in table.doubts:
-        return table.doubts[name]
-    is_text = observed.dtype.kind not in "biufcmM" and observed.dtype != "category"
-    n_different = observed.nunique() if is_text else 0
-    if name not in wanted and n_different > max(FREE_TEXT, len(observed) / 2):
-        return f"free text, {n_different} different ones; left as it is unless in --categorical"
-    return None
+    Parameters
+    ----------
+    name : class of the model; one of another class hands over what it has learned
+    parameters : of that class, where they differ from those of the saved model
+    """
+    refuse_existing(args, args.output, args.save)
+    format_out(args)
+    if args.model and (args.save or args.exclude or args.categorical):
+        args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
+    model = _load(args, name, **parameters) if args.model else None
+    known = model.schema_.columns if model is not None else ()
+    table = open_table(args, known)
+    return model, table, [column.name for column in known] or _usable(table, args)
 
 
 def _usable(table: Table, args: argparse.Namespace) -> list[str]:
     """Columns that the model sees; those it cannot use are named to the user."""
+    from maetab.report import note_on
+
     columns = []
     for name in table.names:
         if name in args.exclude:
             continue
-        note = _note(table, name, args)
+        note = note_on(table, name, wanted_columns(args))
         if note is not None and note == table.doubts.get(name):
             raise ValueError(f"column {name!r}: {note}")
         if note is None:
@@ -324,44 +342,30 @@ def _targets(wanted: list[str] | None, columns: list[str]) -> list[str]:
     return columns if wanted is None else wanted
 
 
-def _imputer(args: argparse.Namespace) -> Any:
-    from maetab.imputer import MAEImputer
-
+def _estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
+    """A new estimator of the class `name`."""
     given = {"max_time": args.max_time, "device": args.device}
-    options = {name: value for name, value in given.items() if value is not None}
+    parameters |= {key: value for key, value in given.items() if value is not None}
     if args.verbose:
-        options["verbose"] = 1
+        parameters["verbose"] = 1
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    return MAEImputer(random_state=args.seed, **options)
+    return getattr(maetab, name)(random_state=args.seed, **parameters)
 
 
-def _load(path: str) -> Any:
-    from maetab.persist import load
+def _load(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
+    """The saved model as an estimator of the class `name`."""
+    model = maetab.load(args.model)
+    same = type(model).__name__ == name
+    if same and list(parameters) == ["contamination"]:  # only moves a threshold
+        model.set_params(**parameters).set_threshold(**parameters)
+    elif not same or parameters:
+        model = getattr(maetab, name).from_fitted(model, **parameters)
+    return model if args.device is None else model.set_params(device=args.device)
 
-    return load(path)
 
-
-def _save(imputer: Any, path: str) -> None:
-    from maetab.persist import save
-
-    save(imputer, path)
+def _save(model: Any, path: str) -> None:
+    maetab.save(model, path)
     _say(f"model saved to {path}")
-
-
-def _range(column: Column) -> str:
-    """Levels or range of a column, short."""
-    if not column.n_observed:
-        return ""
-    if column.kind == "category":
-        pairs = zip(column.levels[:3], column.counts)
-        more = f", ... ({len(column.levels)} levels)" if len(column.levels) > 3 else ""
-        return ", ".join(f"{str(level)[:20]} {count}" for level, count in pairs) + more
-    if column.temporal is None:
-        return f"{column.lower:.6g} to {column.upper:.6g}"
-    from pandas import Timedelta, Timestamp
-
-    read = Timestamp if column.temporal == "datetime" else Timedelta
-    return f"{read(column.lower, unit='s')} to {read(column.upper, unit='s')}"
 
 
 def _demo_error(complete: pd.DataFrame, filled: pd.DataFrame, hidden: pd.DataFrame) -> float:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maetab.cells import CellFormat, infer_format, known_format
+from maetab.cells import DIGITS, CellFormat, infer_format, known_format
 from maetab.data.schema import Column
 
 NA_VALUES = ("NA", "NaN", "nan", "NULL", "null", "None", "N/A", "?")
@@ -128,6 +128,19 @@ class TextTable:
         self.frame[name] = filled
         return len(where)
 
+    def rest(self, used: Collection[str], typed: bool) -> pd.DataFrame:
+        """The columns that are not in `used`, as texts, or as the types that were read."""
+        names = [name for name in self.names if name not in used]
+        if typed:
+            return self.frame[names]
+        index = pd.RangeIndex(len(self))
+        return pd.DataFrame({name: self.texts(name) for name in names}, index, dtype=object)
+
+    def spell(self, name: str, row: int, value: Any) -> tuple[str, str]:
+        """The text of a cell, and of another value as it would be written there."""
+        written = self.formats[name].write(pd.Series([value]))[0] if pd.notna(value) else ""
+        return self.texts(name)[row], written
+
     def to_text(self, layout: Layout) -> str:
         """The whole file, as it was read wherever nothing was put."""
         if layout.delimiter == self.layout.delimiter:
@@ -197,6 +210,18 @@ class ParquetTable:
         self.frame[name] = filled
         return n_filled
 
+    def rest(self, used: Collection[str], typed: bool) -> pd.DataFrame:
+        """The columns that are not in `used`, those of a pandas index among them, as they are."""
+        others = self.arrow.drop_columns([name for name in self.names if name in used])
+        frame = others.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+        return frame.set_axis(pd.RangeIndex(len(self)))
+
+    def spell(self, name: str, row: int, value: Any) -> tuple[str, str]:
+        """The text of a cell, and of another value of its column."""
+        cells = (self.frame[name].iloc[row], value)
+        seen, other = (f"{c:.{DIGITS}g}" if isinstance(c, float) else str(c) for c in cells)
+        return seen, other if pd.notna(value) else ""
+
     def to_text(self, layout: Layout) -> str:
         """The table as delimited text."""
         frame = self.arrow.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
@@ -246,11 +271,29 @@ def read_table(path: str, form: str, layout: Layout) -> Table:
 def write_table(table: Table, path: str, form: str, layout: Layout) -> None:
     """Write to a file, whole or not at all, or to standard output for `-`."""
     if form == "parquet":
-        buffer = _pyarrow().BufferOutputStream()
-        _pyarrow().parquet.write_table(table.to_arrow(), buffer)
-        content = buffer.getvalue().to_pybytes()
+        _write(_parquet(table.to_arrow()), path)
     else:
-        content = table.to_text(layout).encode(layout.encoding)
+        _write(table.to_text(layout).encode(layout.encoding), path)
+
+
+def write_frame(frame: pd.DataFrame, path: str, form: str, layout: Layout) -> None:
+    """Write a frame without its index, as `write_table` does."""
+    if form == "parquet":
+        _write(_parquet(_pyarrow().Table.from_pandas(frame, preserve_index=False)), path)
+        return
+    text = frame.to_csv(
+        index=False, sep=layout.delimiter, decimal=layout.decimal, lineterminator="\n"
+    )
+    _write(text.encode(layout.encoding), path)
+
+
+def _parquet(arrow: Any) -> bytes:
+    buffer = _pyarrow().BufferOutputStream()
+    _pyarrow().parquet.write_table(arrow, buffer)
+    return buffer.getvalue().to_pybytes()
+
+
+def _write(content: bytes, path: str) -> None:
     if path.endswith(".gz"):
         content = gzip.compress(content, mtime=0)
     if path == "-":

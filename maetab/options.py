@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import csv
 
+# Of `detect` unless told otherwise: the file may hold anomalies, and some rows are to be named.
+DETECTION = {"trim": 0.2, "contamination": 0.05}
+
 
 def _names(text: str) -> list[str]:
     """Names between commas; one that holds a comma stands in double quotes."""
@@ -16,6 +19,33 @@ def _share(text: str) -> float:
     if not 0 < share < 1:
         raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
     return share
+
+
+def _contamination(text: str) -> float | str:
+    if text == "auto":
+        return text
+    share = _share(text)
+    if share > 0.5:
+        raise argparse.ArgumentTypeError(f"must be auto or at most 0.5, got {text}")
+    return share
+
+
+def _trim(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 0.5:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 0.5, got {text}")
+    return share
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return count
+
+
+def _components(text: str) -> int | str:
+    return text if text == "all" else _count(text)
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +82,15 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """What a verb writes, and the models it reads or keeps."""
+    add = parser.add_argument
+    add("-o", "--output", metavar="OUT", required=True, help="file; - for stdout")
+    add("--model", metavar="FILE", help="use this saved model, of any verb; fit nothing")
+    add("--save", metavar="FILE", help="save the fitted model")
+    add("--force", action="store_true", help="overwrite files that exist")
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """What a fit needs."""
     group = parser.add_argument_group("the model")
@@ -73,7 +112,7 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
 def add_impute(parser: argparse.ArgumentParser) -> None:
     """What `maetab impute` takes."""
     add_input(parser)
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="file; - for stdout")
+    add_output(parser)
     parser.add_argument(
         "--columns",
         metavar="COLUMNS",
@@ -81,9 +120,69 @@ def add_impute(parser: argparse.ArgumentParser) -> None:
         action="extend",
         help="fill only these (default: all); the others still serve as inputs",
     )
-    parser.add_argument("--model", metavar="FILE", help="use this saved model, fit nothing")
-    parser.add_argument("--save", metavar="FILE", help="save the fitted model")
-    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
+    add_model(parser)
+
+
+def add_detect(parser: argparse.ArgumentParser) -> None:
+    """What `maetab detect` takes."""
+    add_input(parser)
+    add_output(parser)
+    add = parser.add_argument
+    add(
+        "--top",
+        metavar="N",
+        type=_count,
+        default=10,
+        help="explain the N strangest rows (default: 10)",
+    )
+    add(
+        "--reasons",
+        metavar="N",
+        type=_count,
+        default=3,
+        help="columns that explain a row, at most half of all (default: 3)",
+    )
+    add(
+        "--contamination",
+        metavar="SHARE",
+        type=_contamination,
+        help="share of the rows learned from to call anomalies, at most 0.5, or auto: rows "
+        "stranger than 95 %% of those that were not trimmed "
+        f"(default: {DETECTION['contamination']}, or as in the saved model)",
+    )
+    add(
+        "--trim",
+        metavar="SHARE",
+        type=_trim,
+        help="share of the rows, the strangest at first sight, that is not learned from; 0 if all "
+        "rows of the file are known to be normal "
+        f"(default: {DETECTION['trim']}, or as in the saved model)",
+    )
+    add_model(parser)
+
+
+def add_encode(parser: argparse.ArgumentParser) -> None:
+    """What `maetab encode` takes."""
+    add_input(parser)
+    add_output(parser)
+    add = parser.add_argument
+    add(
+        "--components",
+        metavar="N",
+        type=_components,
+        help="at most N principal components of the encoder's tokens; all for the tokens "
+        "themselves (default: 64)",
+    )
+    add(
+        "--readout",
+        choices=("concat", "mean", "cls"),
+        help="tokens that are read: all, their mean, or the row's (default: concat)",
+    )
+    add(
+        "--add-raw",
+        action=argparse.BooleanOptionalAction,
+        help="append the encoded input (default: yes)",
+    )
     add_model(parser)
 
 

@@ -257,6 +257,13 @@ def test_history_draws_two_lines_for_each_network(imputer, saved):
     assert display.lines_[1].get_ydata().tolist() == first["validation_loss"].tolist()
 
 
+def test_history_of_a_single_look_can_be_seen():
+    record = {"network": 0, "step": 7, "train_loss": 1.0, "validation_loss": 2.0}
+    display = HistoryDisplay.from_frame([record]).plot()
+    assert [line.get_marker() for line in display.lines_] == [".", "."]  # a line has no length
+    assert display.lines_[1].get_xydata().tolist() == [[7.0, 2.0]]
+
+
 def test_history_of_an_untrained_estimator_is_refused(detector):
     with pytest.raises(ValueError, match="no network was trained"):
         HistoryDisplay.from_estimator(detector)

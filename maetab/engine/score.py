@@ -6,6 +6,7 @@ on nothing but the row and the model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from maetab.nn.model import Ensemble
 
 HIDDEN_SHARES = (0.3, 0.5)  # of the columns, in turns
 N_CONSULTED = 1024  # remembered rows that guesses at hidden cells are made from
-FAR = 1e30
+FAR = 1e300
 
 
 def hidden_sets(n_columns: int, n_sets: int) -> np.ndarray:
@@ -74,10 +75,9 @@ def surprises(
     values: np.ndarray,
     observed: np.ndarray,
     places: np.ndarray,
-    n_sets: int,
+    sets: np.ndarray,
     device: torch.device,
     scale: np.ndarray | None = None,
-    quantile: float | None = None,
 ) -> np.ndarray:
     """Return (n, F) how wrong the guesses at each cell are, hidden with changing other cells.
 
@@ -89,11 +89,9 @@ def surprises(
     values : (n, F) as encoded
     observed : (n, F) bool
     places : (n,) the place of a row in the memory, -1 for none; it is not asked about itself
-    n_sets : how many sets of columns are hidden, one after the other
+    sets : (n_sets, F) bool, columns that are hidden together, one set after the other
     scale : (F,) usual error of each column; None returns the errors themselves
-    quantile : of the surprises of a cell over the sets; None for their mean
     """
-    sets = hidden_sets(values.shape[1], n_sets)
     small = _consulted(model)
     n_held = small.config.n_memory
     places = np.where(places < n_held, places, -1)
@@ -108,8 +106,7 @@ def surprises(
             said = torch.stack([_errors(small, values_, seen_, own, one) for one in hide])
             if usual is not None:
                 said = torch.log1p(said / usual)
-            wrong = said.nanmean(0) if quantile is None else said.nanquantile(quantile, 0)
-            out[rows] = wrong[:n].cpu().numpy()
+            out[rows] = said.nanmean(0)[:n].cpu().numpy()
     return out
 
 
@@ -137,44 +134,144 @@ def distances(
     observed: np.ndarray,
     places: np.ndarray,
     n_nearest: int,
-    allowed: np.ndarray | None,
+    allowed: np.ndarray,
     device: torch.device,
+    usual: float = 0.0,
 ) -> np.ndarray:
     """Return (n,) the mean squared distance of each row to the nearest remembered rows.
 
-    Standardised numbers and indicators of levels; summed over the coordinates that both rows
-    have, and scaled up to all. A row does not see itself.
+    In standardised numbers and indicators of levels. What a row misses is what the Gaussian
+    expects from its other cells, so that no row is near because it says little. A row does not
+    see itself.
 
     Parameters
     ----------
-    allowed : (n_memory,) bool, remembered rows that count; None for all
+    allowed : (n_memory,) bool, remembered rows that count
+    usual : squared difference that a missing coordinate counts if nothing is known of it
     """
-    memory = model.prior.memory
+    prior = model.prior
     out = np.zeros(len(values))
-    keep = torch.ones(len(memory.values), dtype=torch.bool)
-    keep = keep if allowed is None else torch.tensor(allowed)
+    n_nearest = max(1, min(n_nearest, int(allowed.sum()) - 1))
     with on_device(model, device), torch.inference_mode():
-        held, there = memory.values.double(), memory.visible.double()
-        right = torch.cat([there, held.square(), held], 1).T
-        n_nearest = max(1, min(n_nearest, int(keep.sum()) - 1))
-        barred = ~keep.to(device)
+        barred = ~torch.tensor(allowed, device=device)
+        memory = zip(prior.memory.values.split(256), prior.memory.visible.split(256), strict=True)
+        parts = [_complete(prior, x, v > 0) for x, v in memory]
+        held, vague = (torch.cat(part) for part in zip(*parts, strict=True))
+        constant = held.square().sum(1) + usual * vague
+        right = torch.cat([constant[:, None], torch.ones_like(constant)[:, None], held], 1).T
         for rows, values_, seen_ in batches(values[:, None], observed[:, None], device):
             n = rows.stop - rows.start
-            spread, seen = model.prior.expand(values_[:, 0], seen_[:, 0])
+            spread, seen = prior.expand(values_[:, 0], seen_[:, 0])
             # An unknown level differs from all others; it is not missing.
-            seen = seen | ~_known(model.prior, values_[:, 0], seen_[:, 0])
-            spread, seen = spread.double(), seen.double()
-            spread = spread * seen
-            square = torch.cat([spread.square(), seen, -2 * spread], 1) @ right
-            shared = seen @ there.T
-            square = square.clamp_min(0) * (seen.shape[1] / shared.clamp_min(1))
-            square = square.masked_fill((shared < 0.5) | barred, FAR)
+            seen = seen | ~_known(prior, values_[:, 0], seen_[:, 0])
+            full, unsure = _complete(prior, spread * seen, seen)
+            one = torch.ones_like(unsure)[:, None]
+            square = torch.cat([one, full.square().sum(1, keepdim=True), -2 * full], 1) @ right
+            square = square.masked_fill(barred, FAR)
             own = torch.tensor(places[rows], device=device)
             which = (own >= 0).nonzero()[:, 0]
             square[which, own[which]] = FAR
-            near = square.topk(n_nearest, largest=False).values
-            out[rows] = near.mean(1)[:n].cpu().numpy()
+            near = square.topk(n_nearest, largest=False).indices
+            # Again without products, whose last digits depend on where a row stands in its batch.
+            exact = (full[:, None] - held[near]).square().sum(-1) + usual * vague[near]
+            out[rows] = (exact.mean(1) + usual * unsure)[:n].cpu().numpy()
     return out
+
+
+def _complete(prior: Prior, values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (B, C) rows, completed, and (B,) the variance of what was missing."""
+    if bool(seen.all()):
+        return values.double(), torch.zeros(len(values), dtype=torch.float64, device=values.device)
+    said = prior.gaussian(values, seen)
+    full = torch.where(seen, values, said.mean).double()
+    return full, said.variance.double().sum(1)
+
+
+def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -> np.ndarray:
+    """Return (n, C) float64: numbers and indicators of levels, NaN where not observed."""
+    columns = []
+    for j, n in enumerate(n_levels):
+        column = values[:, j : j + 1].astype(np.float64)
+        spread = (column == np.arange(n)).astype(np.float64) if n else column
+        columns.append(np.where(observed[:, j : j + 1], spread, np.nan))
+    return np.hstack(columns)
+
+
+def robust_gaussian(
+    spread: np.ndarray, n_rounds: int = 20, shrink: float = 1e-2
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return location (C,) and precision (C, C) of the half of the rows that lies densest.
+
+    Concentration steps (Rousseeuw and Van Driessen 1999) from the rows nearest to the medians.
+    Differs from FastMCD: one start, no reweighting, and a shrunken covariance, so that columns
+    that are constant or depend on each other do no harm. NaN counts as the location.
+    """
+    n, c = spread.shape
+    location = np.nan_to_num(np.nanmedian(np.vstack([spread, np.zeros(c)]), axis=0))
+    reach = np.nanmedian(np.abs(np.vstack([spread, np.zeros(c)]) - location), axis=0)
+    far = np.square(np.nan_to_num((spread - location) / np.maximum(reach, 0.1))).sum(1)
+    precision, chosen = np.eye(c), np.zeros(0, int)
+    for _ in range(n_rounds):
+        before, chosen = chosen, np.sort(np.argsort(far, kind="stable")[: max(2, (n + c + 1) // 2)])
+        if np.array_equal(before, chosen):
+            break
+        rows = np.where(np.isnan(spread[chosen]), location, spread[chosen])
+        location = rows.mean(0)
+        covariance = np.cov(rows.T, bias=True).reshape(c, c)
+        share = shrink + c / (c + 20.0 * len(rows))
+        unit = max(np.trace(covariance) / c, 1e-6) * np.eye(c)
+        precision = np.linalg.inv((1 - share) * covariance + share * unit)
+        far = robust_distances(spread, location, precision)
+    return location, precision
+
+
+def robust_distances(
+    spread: np.ndarray, location: np.ndarray, precision: np.ndarray, chunk: int = 4096
+) -> np.ndarray:
+    """Return (n,) squared Mahalanobis distances per coordinate; NaN counts as the location."""
+    out = []
+    for start in range(0, len(spread), chunk):
+        centred = np.nan_to_num(spread[start : start + chunk] - location)
+        out.append(np.einsum("nc,cd,nd->n", centred, precision, centred, optimize=False))
+    return np.concatenate(out) / spread.shape[1]
+
+
+def crowd_distances(spread: np.ndarray, share: float, chunk: int = 1024) -> np.ndarray:
+    """Return (n,) mean squared distance to the nearest `share` of at most 4096 other rows."""
+    rows = torch.tensor(spread)
+    every = -(-len(rows) // 4096)
+    others = rows[::every]
+    k = min(max(10, round(share * len(others))), len(others) - 1)
+    out = []
+    for some in rows.split(chunk):
+        square = torch.cdist(some, others).square()
+        # The nearest is the row itself, or as good as that.
+        out.append(square.topk(k + 1, largest=False).values[:, 1:].mean(1))
+    return torch.cat(out).numpy()
+
+
+def column_means(cells: np.ndarray) -> np.ndarray:
+    """Return (F,) means of the cells that are no NaN; 0 where there are none."""
+    seen = ~np.isnan(cells)
+    return np.where(seen, cells, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
+
+
+def mean_of_largest(cells: np.ndarray, share: float) -> np.ndarray:
+    """Return (n,) means of the largest `share` of the cells of each row, of one at least.
+
+    NaN stands for no cell; 0 where there is none at all.
+    """
+    n_seen = (~np.isnan(cells)).sum(1)
+    ordered = -np.sort(-np.nan_to_num(cells, nan=-1.0), axis=1)
+    count = np.maximum(1, np.floor(share * n_seen)).astype(int)
+    total = np.cumsum(np.maximum(ordered, 0.0), axis=1)
+    return np.take_along_axis(total, count[:, None] - 1, axis=1)[:, 0] / count
+
+
+def middle(part: np.ndarray) -> float:
+    """Return the median of what is positive, a tiny number if nothing is."""
+    positive = part[part > 0]
+    return float(np.median(positive)) if len(positive) else 1e-6
 
 
 def _known(prior: Prior, values: Tensor, seen: Tensor) -> Tensor:
@@ -195,10 +292,11 @@ def _expand(
 def _consulted(model: Ensemble) -> Ensemble:
     """Return the model with a memory of at most `N_CONSULTED` rows; they were drawn at random."""
     n_rows = min(N_CONSULTED, model.config.n_memory)
-    state = model.state_dict()
-    for name in ("values", "visible", "residuals"):
-        key = f"prior.memory.{name}"
-        state[key] = state[key][:n_rows]
+    held = tuple(f"memory.{name}" for name in ("values", "visible", "residuals"))
+    state = {
+        key: tensor[:n_rows] if key.endswith(held) else tensor
+        for key, tensor in model.state_dict().items()
+    }
     with torch.random.fork_rng(devices=[]):
         small = Ensemble(replace(model.config, n_memory=n_rows))
     small.load_state_dict(state)

@@ -1,0 +1,361 @@
+"""Find the anomalies of labelled tables with each detector, append every result to a file.
+
+    python -m benchmarks.detect --data-sets glass Stamps --experiments one-class --seeds 3
+    python -m benchmarks.detect --report
+
+The file of results is also the record of what is done: a run that is in it is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import IsolationForest
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import OneClassSVM
+
+from benchmarks.datasets import list_anomaly_sets, load_anomaly
+from benchmarks.impute import about_run
+
+ROOT = Path(__file__).resolve().parents[1]
+EXPERIMENTS = ("one-class", "contaminated", "missing", "planted")
+CELL_METHODS = ("maetab", "zscore", "knn-residual")
+MISSING = 0.2  # share of the test cells that is hidden
+TRIM = 0.2  # of maetab where rows are contaminated
+ROWS = 50_000  # at most, as in ADBench's successors
+KEY = ("data_set", "experiment", "seed", "method", "version", "threads")
+
+
+class Task(NamedTuple):
+    """Rows to learn from, rows to judge, and what is right.
+
+    y : (n,) 1 where a row is an anomaly; for planted cells (n, F) True where one was planted
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    y: np.ndarray
+
+
+Scores = Callable[[Task, int, dict], np.ndarray]
+
+
+# ---- peers: each returns (n,) higher where a row is stranger
+
+
+def _sklearn(make: Callable[[int], Any]) -> Scores:
+    def strange(task: Task, seed: int, options: dict) -> np.ndarray:
+        return -make(seed).fit(task.train).score_samples(task.test)
+
+    return strange
+
+
+def _pyod(module: str, name: str, **options: Any) -> Scores:
+    def strange(task: Task, seed: int, given: dict) -> np.ndarray:
+        from importlib import import_module
+
+        maker = getattr(import_module(f"pyod.models.{module}"), name)
+        seeded = {"random_state": seed} if name != "ECOD" else {}
+        if name == "DeepSVDD":
+            seeded["n_features"] = task.train.shape[1]
+        fitted = maker(**seeded, **options).fit(task.train)
+        return fitted.decision_function(task.test)
+
+    return strange
+
+
+def _neighbours(task: Task, k: int) -> np.ndarray:
+    """Return (n, k) distances to the nearest training rows; a training row does not see itself."""
+    found = NearestNeighbors(n_neighbors=k).fit(task.train)
+    same = task.train is task.test
+    return found.kneighbors(None if same else task.test)[0]
+
+
+def _knn(task: Task, seed: int, options: dict) -> np.ndarray:
+    return _neighbours(task, 5)[:, -1]
+
+
+def _dte_np(task: Task, seed: int, options: dict) -> np.ndarray:
+    return np.square(_neighbours(task, 5)).mean(1)
+
+
+def _lof(task: Task, seed: int, options: dict) -> np.ndarray:
+    if task.train is task.test:
+        return -LocalOutlierFactor(20).fit(task.train).negative_outlier_factor_
+    return -LocalOutlierFactor(20, novelty=True).fit(task.train).score_samples(task.test)
+
+
+def _maetab(task: Task, seed: int, options: dict) -> np.ndarray:
+    from maetab import MAEAnomalyDetector
+
+    trim = TRIM if task.train is task.test else 0.0
+    detector = MAEAnomalyDetector(**{"random_state": seed, "trim": trim} | options)
+    detector.fit(task.train)
+    if task.y.ndim == 2:
+        return detector.score_cells(task.test).to_numpy()
+    return -detector.score_samples(task.test)
+
+
+METHODS: dict[str, Scores] = {
+    "maetab": _maetab,
+    "IsolationForest": _sklearn(lambda seed: IsolationForest(random_state=seed)),
+    "LOF": _lof,
+    "kNN-5": _knn,
+    "DTE-NP": _dte_np,
+    "OCSVM": _sklearn(lambda seed: OneClassSVM()),
+    "ECOD": _pyod("ecod", "ECOD"),
+    "MCD": _pyod("mcd", "MCD"),
+    "PCA": _pyod("pca", "PCA"),
+    "DeepSVDD": _pyod("deep_svdd", "DeepSVDD", verbose=0),
+}
+
+
+# ---- which cell was planted: (n, F), higher where a cell is stranger
+
+
+def _zscore(task: Task, seed: int, options: dict) -> np.ndarray:
+    return np.abs(StandardScaler().fit(task.train).transform(task.test))
+
+
+def _knn_residual(task: Task, seed: int, options: dict) -> np.ndarray:
+    """Return distances to the mean of the 5 nearest rows, in those that training rows have."""
+    scaler = StandardScaler().fit(task.train)
+    train, test = scaler.transform(task.train), scaler.transform(task.test)
+    found = NearestNeighbors(n_neighbors=5).fit(train)
+    usual = np.abs(train - train[found.kneighbors()[1]].mean(1)).mean(0)
+    missed = np.abs(test - train[found.kneighbors(test)[1]].mean(1))
+    return missed / np.maximum(usual, 1e-3)
+
+
+CELL_SCORES: dict[str, Scores] = {
+    "maetab": _maetab,
+    "zscore": _zscore,
+    "knn-residual": _knn_residual,
+}
+
+
+# ---- tasks
+
+
+def one_class(X: np.ndarray, y: np.ndarray, seed: int) -> Task:
+    """Learn from a random half of the normal rows; judge the others, less copies of learned ones.
+
+    X is (n, F), y (n,) is 1 where a row is an anomaly.
+    """
+    random = np.random.default_rng(seed)
+    normal = random.permutation(np.flatnonzero(y == 0))
+    train, rest = np.split(normal, [len(normal) // 2])
+    known = {row.tobytes() for row in X[train]}
+    test = [i for i in (*rest, *np.flatnonzero(y == 1)) if X[i].tobytes() not in known]
+    return Task(X[train], X[test], y[test])
+
+
+def plant(task: Task, seed: int) -> Task:
+    """Give each normal test row a cell of another row: same column, another value."""
+    random = np.random.default_rng(seed)
+    rows = task.test[task.y == 0].copy()
+    original, planted = rows.copy(), np.zeros(rows.shape, bool)
+    varied = np.flatnonzero(np.ptp(original, axis=0) > 0)
+    for i, row in enumerate(rows):
+        j = random.choice(varied)
+        others = original[original[:, j] != row[j], j]
+        row[j] = random.choice(others)
+        planted[i, j] = True
+    return Task(task.train, rows, planted)
+
+
+def make_task(X: np.ndarray, y: np.ndarray, experiment: str, seed: int) -> Task:
+    """Return the task of an experiment, in the units of the data."""
+    if experiment == "contaminated":
+        return Task(X, X, y)
+    task = one_class(X, y, seed)
+    if experiment == "planted":
+        return plant(task, seed)
+    if experiment == "missing":
+        hidden = np.random.default_rng(seed).random(task.test.shape) < MISSING
+        return task._replace(test=np.where(hidden, np.nan, task.test))
+    return task
+
+
+def prepared(task: Task) -> Task:
+    """Return the task as peers get it: medians for missing cells, scaled by the training rows."""
+    steps = make_pipeline(SimpleImputer(strategy="median"), StandardScaler()).fit(task.train)
+    train = steps.transform(task.train)
+    test = train if task.train is task.test else steps.transform(task.test)
+    return Task(train, test, task.y)
+
+
+# ---- runs
+
+
+def judge(task: Task, strange: np.ndarray) -> dict[str, float]:
+    """Return AUROC and average precision, or how often the planted cell ranks first."""
+    if task.y.ndim == 2:
+        strange = np.where(np.isnan(strange), -np.inf, strange)
+        first = strange.argmax(1)
+        top3 = np.argsort(-strange, axis=1, kind="stable")[:, :3]
+        hit = np.take_along_axis(task.y, top3, 1)
+        return {"first": float(task.y[np.arange(len(first)), first].mean()),
+                "top3": float(hit.any(1).mean())}  # fmt: skip
+    strange = np.nan_to_num(strange, posinf=np.finfo(float).max, neginf=np.finfo(float).min)
+    return {
+        "auroc": float(roc_auc_score(task.y, strange)),
+        "ap": float(average_precision_score(task.y, strange)),
+    }
+
+
+def measure(task: Task, method: str, seed: int, options: dict) -> dict[str, Any]:
+    """Return metrics and seconds of one method, or its error."""
+    ready = task if method in CELL_METHODS else prepared(task)
+    scores = CELL_SCORES if task.y.ndim == 2 else METHODS
+    start = time.perf_counter()
+    try:
+        strange = scores[method](ready, seed, options if method == "maetab" else {})
+    except Exception as failure:  # whatever a method raises is a result to record
+        return {"error": f"{type(failure).__name__}: {failure}"[:300]}
+    seconds = time.perf_counter() - start
+    return judge(task, strange) | {"seconds": seconds}
+
+
+def version_of(method: str, tag: str) -> str:
+    """Return the version that a result belongs to; maetab's carries the tag."""
+    if method != "maetab":
+        return "peer"
+    from maetab import __version__
+
+    return f"{__version__}+{tag}" if tag else __version__
+
+
+def rows_of(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return at most `ROWS` rows of a set, and their labels; columns that vary only."""
+    X, y = load_anomaly(name)
+    if len(X) > ROWS:
+        picked = np.random.default_rng(0).choice(len(X), ROWS, replace=False)
+        X, y = X[picked], y[picked]
+    return X[:, np.ptp(X, axis=0) > 0], y
+
+
+def jobs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, str]]:
+    for name in options.data_sets:
+        for experiment in options.experiments:
+            methods = options.methods
+            if experiment == "planted":
+                methods = [m for m in CELL_METHODS if m != "maetab" or m in options.methods]
+            for seed in range(options.seeds):
+                for method in methods:
+                    yield name, experiment, seed, method
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make every run that is not made yet; append each result the moment it is there."""
+    done = {tuple(line[k] for k in KEY) for line in read(options.output)}
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    for name, experiment, seed, method in jobs(options):
+        version = version_of(method, options.tag)
+        key = dict(
+            zip(KEY, (name, experiment, seed, method, version, options.threads), strict=True)
+        )
+        if tuple(key.values()) in done:
+            continue
+        X, y = rows_of(name)
+        task = make_task(X, y, experiment, seed)
+        shape = {"n_train": len(task.train), "n_test": len(task.test), "n_columns": X.shape[1]}
+        found = measure(task, method, seed, options.options)
+        line = key | shape | found | about_run(options.threads)
+        with options.output.open("a", encoding="utf-8") as results:
+            results.write(json.dumps(line, default=float) + "\n")
+        shown = {k: round(v, 4) if isinstance(v, float) else v for k, v in found.items()}
+        print(name, experiment, seed, method, shown, flush=True)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file of results, none if there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+# ---- report
+
+
+def table(lines: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return data sets x methods: means over seeds, of sets that every method has finished."""
+    return lines.pivot_table(index="data_set", columns="method", values=metric).dropna(how="all")
+
+
+def summary(lines: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
+    """Return methods x means and average ranks over the sets that every method has finished."""
+    parts = {}
+    for metric in metrics:
+        complete = table(lines, metric).dropna()
+        ranks = (-complete).rank(axis=1).mean()
+        parts[metric], parts[f"{metric} rank"] = 100 * complete.mean(), ranks
+        parts["sets"] = pd.Series(len(complete), complete.columns)
+    parts["seconds"] = table(lines, "seconds").mean()
+    return pd.DataFrame(parts).sort_values(metrics[0], ascending=False)
+
+
+def report(path: Path, out: Path) -> None:
+    """Write a Markdown file of all results."""
+    lines = pd.DataFrame(read(path))
+    n_failed = int(lines["error"].notna().sum()) if "error" in lines else 0
+    text = ["# Finding anomalies", "", f"{len(lines)} runs, {n_failed} of them failed.", ""]
+    for experiment in EXPERIMENTS:
+        some = lines[lines["experiment"] == experiment]
+        metrics = ("first", "top3") if experiment == "planted" else ("auroc", "ap")
+        if metrics[0] not in some or some[metrics[0]].isna().all():
+            continue
+        text += [f"## {experiment}", "", to_markdown(summary(some, metrics), 2), ""]
+        for metric in metrics:
+            text += [f"Per set, {metric} in percent:", ""]
+            text += [to_markdown(100 * table(some, metric), 1), ""]
+    out.write_text("\n".join(text), encoding="utf-8")
+
+
+def to_markdown(frame: pd.DataFrame, digits: int) -> str:
+    """Return a frame of numbers as a Markdown table."""
+    rows = [[str(label), *(f"{v:.{digits}f}" for v in row)] for label, row in
+            zip(frame.index, frame.to_numpy(float), strict=True)]  # fmt: skip
+    head = ["", *map(str, frame.columns)]
+    return "\n".join("| " + " | ".join(r) + " |" for r in [head, ["---"] * len(head), *rows])
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data-sets", nargs="+", help="default: all there are")
+    parser.add_argument("--experiments", nargs="+", choices=EXPERIMENTS, default=EXPERIMENTS)
+    parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=tuple(METHODS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1, help="recorded; set OMP_NUM_THREADS")
+    parser.add_argument("--options", type=json.loads, default={}, help="of maetab, as JSON")
+    parser.add_argument("--tag", default="", help="names a variant of maetab")
+    results = ROOT / "benchmarks" / "results"
+    parser.add_argument("--output", type=Path, default=results / "detect.jsonl")
+    parser.add_argument("--report", action="store_true", help="write the report and stop")
+    options = parser.parse_args(arguments)
+    if options.options and not options.tag:
+        parser.error("--options makes a variant of maetab; name it with --tag")
+    known = list_anomaly_sets()
+    wanted = options.data_sets or known
+    options.data_sets = [s for s in known if s in wanted or s.split("_", 1)[1] in wanted]
+    return options
+
+
+if __name__ == "__main__":
+    chosen = parse()
+    if chosen.report:
+        report(chosen.output, chosen.output.with_suffix(".md"))
+    else:
+        run(chosen)

@@ -1,0 +1,182 @@
+"""Linear probes on frozen features: MAEEncoder against plain encodings, with cells missing.
+
+    python -m benchmarks.encode --data-sets pima wine --seeds 1
+
+Encoders learn from the features of the training rows, without labels; the probe learns from 100,
+500 or all labelled training rows, complete; test rows lack 0, 20 or 50 % of their cells. The file
+of results is also the record of what is done: a run that is in it is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.datasets import load
+from benchmarks.encodings import ENCODINGS, OURS
+from benchmarks.impute import about_run
+from benchmarks.peers import is_number, version_of
+from benchmarks.probe import PREDICTORS, Metrics, judge, linear_probe
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+DATA_SETS = [
+    "pima", "wine", "autompg", "compression", "raisin", "breast_w", "obesity", "abalone",
+    "magic", "wdbc", "credit_scoring", "shoppers", "adult", "default", "letter",
+]  # fmt: skip
+BUDGETS = (100, 500, None)  # labels; None is all
+MISSING = (0.0, 0.2, 0.5)  # shares of the cells of test rows
+TRAIN_SHARE = 0.6
+KEY = ["data_set", "rows", "seed", "method", "version", "labels", "missing"]
+
+
+class Task(NamedTuple):
+    """One labelled table, split: `tests` holds the test rows once per share of missing cells."""
+
+    train: pd.DataFrame
+    y_train: np.ndarray
+    tests: list[pd.DataFrame]
+    y_test: np.ndarray
+    kind: str
+
+
+def make_task(name: str, rows: int, seed: int, shares: tuple[float, ...] = MISSING) -> Task:
+    """Return at most `rows` labelled rows of a table, shuffled and split by `seed`."""
+    frame, target, kind = load(name)
+    labelled = np.flatnonzero(target.notna())
+    picked = np.random.default_rng(seed).permutation(labelled)[:rows]
+    frame, target = frame.iloc[picked].reset_index(drop=True), target.iloc[picked]
+    frame = frame.loc[:, frame.nunique() > 1]
+    frame = frame.astype({c: "float64" if is_number(frame[c]) else "object" for c in frame})
+    y = target.to_numpy(np.float64) if kind == "regression" else pd.factorize(target)[0]
+    cut = round(TRAIN_SHARE * len(frame))
+    test = frame.iloc[cut:].reset_index(drop=True)
+    drawn = np.random.default_rng(1000 + seed).random(test.shape)
+    tests = [test.mask(drawn < share) for share in shares]
+    return Task(frame.iloc[:cut], y[:cut], tests, y[cut:], kind)
+
+
+def probed(task: Task, method: str, seed: int) -> Iterator[tuple[int | None, list[Metrics]]]:
+    """Yield, per budget of labels, the metrics of a linear probe on a method's features."""
+    encode = ENCODINGS[method](task.train, seed)
+    train, tests = encode(task.train), [encode(test) for test in task.tests]
+    for labels in budgets(task):
+        predict = linear_probe(train[:labels], task.y_train[:labels], task.kind)
+        yield labels, [judge(predict(test), task.y_test, task.kind) for test in tests]
+
+
+def predicted(task: Task, method: str, seed: int) -> Iterator[tuple[int | None, list[Metrics]]]:
+    """Yield, per budget of labels, the metrics of a method that predicts from the frame itself."""
+    for labels in budgets(task):
+        predict = PREDICTORS[method](task.train, task.y_train[:labels], task.kind, seed)
+        yield labels, [judge(predict(test), task.y_test, task.kind) for test in task.tests]
+
+
+def budgets(task: Task) -> list[int | None]:
+    """Return the budgets that are less than all labels, and all."""
+    return [labels for labels in BUDGETS if labels is None or labels < len(task.y_train)]
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make every run that is not made yet; append each result the moment it is there."""
+    done = done_runs(options.output)
+    for seed in range(options.seeds):
+        for name in options.data_sets:
+            task = make_task(name, options.rows, seed)
+            n_rows = len(task.y_train) + len(task.y_test)
+            for method in options.methods:
+                version = version_of("maetab" if method in OURS else "mean") + options.tag
+                named = {"data_set": name, "rows": n_rows, "seed": seed, "method": method}
+                named["version"] = version
+                if (*named.values(), None, MISSING[-1]) in done:
+                    continue
+                make_runs(task, named, options.output)
+
+
+def make_runs(task: Task, named: dict[str, Any], output: Path) -> None:
+    """Append every result of one method on one task."""
+    start = time.perf_counter()
+    method, seed = named["method"], named["seed"]
+    make: Callable = probed if method in ENCODINGS else predicted
+    for labels, found in make(task, method, seed):
+        seconds = time.perf_counter() - start
+        for missing, metrics in zip(MISSING, found, strict=True):
+            line = named | {"labels": labels, "missing": missing, "kind": task.kind}
+            append(output, line | metrics._asdict() | {"seconds": seconds})
+        shown = " ".join(f"{metrics.score:.3f}" for metrics in found)
+        print(f"{named['data_set']} {seed} {method} {labels or 'all'} labels: {shown}", flush=True)
+
+
+def append(output: Path, line: dict[str, Any]) -> None:
+    """Add one result to the file, with where and when it was made."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with output.open("a", encoding="utf-8") as results:
+        results.write(json.dumps(line | about_run(1), default=float) + "\n")
+
+
+def done_runs(output: Path) -> set[tuple]:
+    """Return the keys of the runs that the file of results holds."""
+    if not output.exists():
+        return set()
+    lines = map(json.loads, output.read_text(encoding="utf-8").splitlines())
+    return {tuple(line[k] for k in KEY) for line in lines}
+
+
+def report(results: Path) -> str:
+    """Return the mean scores as Markdown: tasks that every method has done, methods down."""
+    table = pd.read_json(results, lines=True).drop_duplicates(KEY, keep="last")
+    table["labels"] = table["labels"].map(lambda n: "all" if pd.isna(n) else f"{n:.0f}")
+    task = ["data_set", "seed", "labels", "missing"]
+    complete = table.groupby(task)["method"].transform("nunique") == table["method"].nunique()
+    table = table[complete]
+    sets, seeds = table["data_set"].nunique(), table["seed"].nunique()
+    lines = [
+        f"Mean score (accuracy or R²) over {sets} tables and {seeds} seeds: a linear probe on",
+        "frozen features, and methods that predict from the table itself.",
+        "",
+    ]
+    for value in ("score", "auroc"):
+        held = table[table[value].notna()]
+        wide = held.pivot_table(index="method", columns=["labels", "missing"], values=value)
+        order = [(n, m) for n in ("100", "500", "all") for m in MISSING if (n, m) in wide]
+        head = [f"{n} labels, {m:.0%} missing" for n, m in order]
+        lines += [f"### {value}", "", "| method | " + " | ".join(head) + " |"]
+        lines.append("|---" * (len(head) + 1) + "|")
+        for method, row in wide[order].iterrows():
+            lines.append(f"| {method} | " + " | ".join(f"{v:.4f}" for v in row) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the checked command line."""
+    methods = [*ENCODINGS, *PREDICTORS]
+    parser = argparse.ArgumentParser(prog="benchmarks.encode", description=__doc__.split("\n")[0])
+    add = parser.add_argument
+    add("--data-sets", nargs="+", default=DATA_SETS, metavar="NAME")
+    add("--rows", type=int, default=4000, help="larger tables are cut to this many rows")
+    add("--seeds", type=int, default=3, help="how many splits")
+    add("--methods", nargs="+", default=methods, choices=methods)
+    add("--output", type=Path, default=RESULTS / "encode.jsonl")
+    add("--tag", default="", help="added to the version: a variant gets results of its own")
+    add("--report", action="store_true", help="only write the Markdown beside the results")
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    """Run what is left to run, and write the Markdown."""
+    options = parse()
+    if not options.report:
+        run(options)
+    options.output.with_suffix(".md").write_text(report(options.output), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,402 @@
+"""MAEAnomalyDetector: how strange rows and cells are, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+from sklearn.base import OutlierMixin
+from sklearn.ensemble import IsolationForest
+from sklearn.utils import _safe_indexing
+
+from maetab.base import BaseMAE, Table
+from maetab.data.codec import decode, encode, to_natural
+from maetab.data.containers import read_frame
+from maetab.data.schema import infer_schema
+from maetab.engine.apply import predict, predict_quantiles
+from maetab.engine.runtime import pick_device
+from maetab.engine.score import (
+    column_means,
+    crowd_distances,
+    distances,
+    hidden_sets,
+    mean_of_largest,
+    middle,
+    one_hot,
+    remembered_places,
+    remembered_rows,
+    robust_distances,
+    robust_gaussian,
+    surprises,
+)
+
+MAX_CALIBRATION = 4096  # training rows that scores are compared with
+AUTO_ALARMS = 0.05  # share of normal rows that contamination="auto" calls outliers
+N_LEVELS = 201  # quantiles of each column's surprises that are kept
+TAIL = 0.05  # share of a column's surprises beyond which p-values follow an exponential
+CROWD = 0.05  # share of the remembered rows that a row is compared with when rows are trimmed
+FLOOR_OF_PARTS = 0.01  # of the usual size of a part of the score, added before its logarithm
+FOREST_SEED = 0
+SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
+WEIGHTS = (1.0, 3.0, 0.5)  # of the parts of a score, in the order of `_parts`
+TRIMMED_WEIGHTS = (1.0, 1.0, 0.5, 1.0)  # the same where rows are trimmed
+FLOOR = 1e-3  # smallest usual error of a column
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MAEAnomalyDetector(OutlierMixin, BaseMAE):
+    __doc__ = f"""Tell strange rows from normal ones, and the cells that make them so.
+
+    A masked autoencoder guesses the cells of a row from each other, hidden in many different sets.
+    A row is strange when its cells are not what the others suggest, or when no remembered row
+    is near it; the score joins both. Numbers and categories mix, and cells may be missing.
+
+    Parameters
+    ----------
+    contamination : "auto" or in (0, 0.5]
+        Share of the training rows that `predict` is to call outliers. "auto" calls those outliers
+        that are stranger than 95 % of the rows that were learned from.
+    trim : in [0, 0.5]
+        Share of the training rows, the strangest at a robust first look, that is not learned from.
+        0 trusts every row (novelty detection); 0.2 suits rows among which there are outliers.
+    n_masks : at least 1
+        Sets of columns that are hidden, one after the other, to score a row.
+    {(BaseMAE.__doc__ or "").partition("----------")[2].strip()}
+
+    Attributes
+    ----------
+    offset_ : threshold of `score_samples`; set it, or call `set_threshold`, to move the threshold
+    scores_ : scores of training rows, ascending; no row takes part in its own
+    normal_scores_ : those of rows that were learned from
+    usual_errors_, usual_values_ : (F,) mean errors of guesses, given others and given nothing
+    part_center_, part_scale_, part_floor_ : mean, spread and floor of the parts of the score
+    usual_gap_ : squared difference that counts for a missing cell of which nothing is known
+    trusted_ : (n_memory,) True for remembered rows that count as normal
+    robust_location_, robust_precision_ : of the densest half of the rows, if `trim` is not 0
+    cell_quantiles_ : (F, 201) quantiles of the surprises of each column
+    schema_ : Schema, kinds, levels and ranges of the columns
+    model_ : torch.nn.Module of the fitted networks, on the CPU
+    history_ : list of dict, one per look at the held-out cells while training
+    n_iter_ : epochs of the longest training
+    n_features_in_ : columns seen in fit
+    feature_names_in_ : their names, if all are text
+
+    Notes
+    -----
+    A row that equals a remembered training row is taken for that row and does not see itself, so
+    training rows get the scores that they would get had they been left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=200)
+    >>> normal = np.column_stack([x, 2 * x])
+    >>> detector = MAEAnomalyDetector(max_iter=0, random_state=0).fit(normal)
+    >>> detector.predict([[1.0, 2.0], [1.0, -2.0]]).tolist()
+    [1, -1]
+    >>> detector.explain([[1.0, 2.0], [1.0, -2.0]], top=1)["column"].tolist()
+    ['x1', 'x0']
+    """
+
+    contamination: str | float = "auto"
+    trim: float = 0.0
+    n_masks: int = 12
+    max_iter: int | None = 0
+
+    @classmethod
+    def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
+        """Return a detector around the model that `other` has fitted.
+
+        Scores are calibrated on the training rows that the model remembers.
+
+        Parameters
+        ----------
+        other : fitted estimator of maetab; the two share the model, which nothing changes
+        **parameters : of this class, where they shall differ from those of `other`
+        """
+        new = super().from_fitted(other, **parameters)
+        new._check_parameters()
+        values, observed = remembered_rows(new.model_)
+        kept = new._look(values, observed, new.model_.config.n_levels)
+        new._calibrate(values, observed, kept, trusted=kept)
+        return new
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn what is normal from the observed cells of X.
+
+        Parameters
+        ----------
+        X : (n, F) pandas, polars or pyarrow table, array or list of lists; n at least 2
+        y : ignored
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters, shapes, names or cells that cannot be used; the message names them.
+        """
+        self._check_parameters()
+        if not self.trim:
+            table = self._fit_model(X)
+            kept = np.ones(len(table.values), bool)
+        else:
+            kept = self._first_look(X)
+            rows = X if hasattr(X, "__getitem__") else np.asarray(X)
+            self._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
+            table = self._read(X)
+        some = slice(None, None, -(-len(kept) // MAX_CALIBRATION))
+        self._calibrate(table.values[some], table.observed[some], kept[some])
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return (n,) float64, higher where a row is more normal; training rows have mean 0.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
+        """
+        table = self._read(X)
+        return self._scores(table.values, table.observed)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return (n,) `score_samples` less the threshold: negative for outliers."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return (n,) 1 for normal rows, -1 for outliers."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def p_values(self, X: Any) -> np.ndarray:
+        """Return (n,) in (0, 1]: the share of normal rows that are at least as strange.
+
+        Conformal (Vovk et al. 2005): among rows like those learned from, at most a share p has a
+        p-value of p or less. No training row takes part in its own score.
+        """
+        scores, normal = self.score_samples(X), self.normal_scores_
+        return (1 + np.searchsorted(normal, scores, side="right")) / (1 + len(normal))
+
+    def set_threshold(self, contamination: str | float = "auto") -> Self:
+        """Move `offset_` as if fitted with another `contamination`; nothing is fitted again."""
+        _check_contamination(contamination)
+        if isinstance(contamination, str):
+            self.offset_ = float(np.percentile(self.normal_scores_, 100 * AUTO_ALARMS))
+        else:
+            self.offset_ = float(np.percentile(self.scores_, 100 * float(contamination)))
+        return self
+
+    def score_cells(self, X: Any) -> pd.DataFrame:
+        """Return a frame, rows x columns, of how strange each cell is; missing where it is.
+
+        The unit is -log10 of the share of normal rows whose cell in that column surprises at least
+        as much: 1 is one in ten, 3 one in a thousand, for numbers and categories alike.
+        """
+        table = self._read(X)
+        levels = self._cell_levels(table.values, table.observed)
+        return pd.DataFrame(levels, table.frame.index, table.frame.columns)
+
+    def explain(self, X: Any, top: int = 5, n_columns: int = 3) -> pd.DataFrame:
+        """Return what makes the strangest rows strange, the strangest first.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
+        top : how many rows
+        n_columns : how many columns of each row, the strangest first
+
+        Returns
+        -------
+        reasons : frame with the columns
+            row (label), score, column, value (seen), expected (given the row's other cells), low
+            and high (of the interval that holds 90 % of such cells; numbers only), surprise
+            (as in `score_cells`)
+        """
+        if min(top, n_columns) < 1:
+            raise ValueError(f"top and n_columns must be at least 1, got {top!r}, {n_columns!r}.")
+        table = self._read(X)
+        scores = self._scores(table.values, table.observed)
+        rows = np.argsort(scores, kind="stable")[:top]
+        frame = table.frame.iloc[rows]
+        picked = Table(frame, table.back, table.values[rows], table.observed[rows])
+        levels = self._cell_levels(picked.values, picked.observed)
+        order = np.argsort(np.where(np.isnan(levels), np.inf, -levels), axis=1, kind="stable")
+        told = np.zeros(levels.shape, bool)
+        np.put_along_axis(told, order[:, :n_columns], True, axis=1)
+        told &= picked.observed
+        expected, low, high = self._expected(picked, told)
+        cells = [(i, j) for i in range(len(frame)) for j in order[i, :n_columns] if told[i, j]]
+        i, j = np.array(cells, int).reshape(-1, 2).T
+        columns: dict[str, Any] = {
+            "row": list(frame.index[i]),
+            "score": scores[rows[i]],
+            "column": [frame.columns[column] for column in j],
+            "value": pd.Series([frame.iloc[cell] for cell in cells], dtype=object),
+            "expected": pd.Series([expected.iloc[cell] for cell in cells], dtype=object),
+        }
+        columns |= {"low": low[i, j], "high": high[i, j], "surprise": levels[i, j]}
+        return pd.DataFrame(columns)
+
+    def _expected(self, table: Table, told: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Return what the cells `told` were expected to be, given all others, and an interval."""
+        values, visible = table.values[:, None], (table.observed & ~told)[:, None]
+        device = pick_device(self.device)
+        point = predict(self.model_, values, visible, device)[:, 0]
+        bounds = predict_quantiles(self.model_, values, visible, device, [0.05, 0.95])[:, :, 0]
+        expected = decode(point, told, self.schema_, like=table.frame)
+        number = np.array([column.kind == "number" for column in self.schema_.columns])
+        low, high = (np.where(number, to_natural(b, self.schema_), np.nan) for b in bounds)
+        return expected, low, high
+
+    # ---- scores
+
+    def _scores(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        return self._joined(self._parts(values, observed)[0])
+
+    def _joined(self, parts: np.ndarray) -> np.ndarray:
+        """Return (n,) scores: how much more normal than usual, in standard deviations."""
+        weights = np.array(TRIMMED_WEIGHTS if self.trim else WEIGHTS)
+        usual = (np.log(parts + self.part_floor_) - self.part_center_) / self.part_scale_
+        return -(usual * weights).sum(1) / weights.sum()
+
+    def _parts(self, values: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (n, 3 or 4) what makes rows strange, and the cells' surprises.
+
+        The cells that surprise most given others, the distance to remembered rows, the mean
+        surprise of all cells given nothing, and, if rows are trimmed, a robust distance.
+        """
+        model, device = self.model_, pick_device(self.device)
+        places = remembered_places(model, values, observed)
+        cells = self._surprises(values, observed, places)
+        everything = np.ones((1, values.shape[1]), bool)
+        wrong = surprises(model, values, observed, places, everything, device, self.usual_values_)
+        k = self._n_nearest()
+        parts = [
+            mean_of_largest(cells, SHARE_OF_CELLS),
+            distances(model, values, observed, places, k, self.trusted_, device, self.usual_gap_),
+            mean_of_largest(wrong, 1.0),
+        ]
+        if self.trim:
+            spread = one_hot(values, observed, model.config.n_levels)
+            parts.append(robust_distances(spread, self.robust_location_, self.robust_precision_))
+        return np.column_stack(parts), cells
+
+    def _surprises(
+        self, values: np.ndarray, observed: np.ndarray, places: np.ndarray
+    ) -> np.ndarray:
+        """Return (n, F) surprises of cells given changing others."""
+        sets, device = hidden_sets(values.shape[1], self.n_masks), pick_device(self.device)
+        return surprises(self.model_, values, observed, places, sets, device, self.usual_errors_)
+
+    def _n_nearest(self) -> int:
+        return max(10, round(CROWD * int(self.trusted_.sum()))) if self.trim else 1
+
+    def _cell_levels(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Return (n, F) -log10 of p-values, exponential beyond the last `TAIL` of the surprises."""
+        places = remembered_places(self.model_, values, observed)
+        cells = self._surprises(values, observed, places)
+        shares = np.linspace(0, 1, N_LEVELS)
+        tail = round((1 - TAIL) * (N_LEVELS - 1))
+        out = np.full(cells.shape, np.nan)
+        for j, quantiles in enumerate(self.cell_quantiles_):
+            start = quantiles[tail]
+            reach = max(float((quantiles[tail:] - start).mean()), 1e-2)
+            below = 1 - np.interp(cells[:, j], quantiles[: tail + 1], shares[: tail + 1])
+            beyond = np.maximum(cells[:, j] - start, 0) / reach / np.log(10)
+            out[:, j] = beyond - np.log10(below)
+        return out
+
+    # ---- fitting
+
+    def _first_look(self, X: Any) -> np.ndarray:
+        """Return (n,) bool: True for the rows to learn from, before anything is fitted."""
+        frame, _ = read_frame(X)
+        self._check_size(frame)
+        schema = infer_schema(
+            frame,
+            categorical_features=self.categorical_features,
+            missing_values=self.missing_values,
+            estimator_name=type(self).__name__,
+        )
+        values, observed = encode(frame, schema, missing_values=self.missing_values)
+        return self._look(values, observed, schema.n_levels())
+
+    def _look(
+        self, values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]
+    ) -> np.ndarray:
+        """Return (n,) bool: False for the share `trim` of rows that three detectors rank last.
+
+        Sets `robust_location_` and `robust_precision_`.
+        """
+        n, n_kept = len(values), max(2, round((1 - self.trim) * len(values)))
+        if not self.trim:
+            return np.ones(n, bool)
+        spread = one_hot(values, observed, n_levels)
+        robust = robust_gaussian(spread)
+        self.robust_location_, self.robust_precision_ = robust
+        far = robust_distances(spread, *robust)
+        forest = IsolationForest(random_state=FOREST_SEED).fit(spread)
+        alone = crowd_distances(np.nan_to_num(spread), CROWD)
+        looks = (far, -forest.score_samples(spread), alone)
+        ranks = sum(rankdata(look) for look in looks)
+        kept = np.zeros(n, bool)
+        kept[np.argsort(ranks, kind="stable")[:n_kept]] = True
+        return kept
+
+    def _calibrate(
+        self,
+        values: np.ndarray,
+        observed: np.ndarray,
+        kept: np.ndarray,
+        trusted: np.ndarray | None = None,
+    ) -> None:
+        """Learn from training rows, none of which sees itself, what scores are usual.
+
+        Parameters
+        ----------
+        kept : (n,) bool, True where a row was learned from
+        trusted : (n_memory,) bool, True where a remembered row is normal; None for all
+        """
+        n_memory = self.model_.config.n_memory
+        self.trusted_ = np.ones(n_memory, bool) if trusted is None else trusted
+        places = remembered_places(self.model_, values, observed)
+        device = pick_device(self.device)
+        cells = (values[kept], observed[kept], places[kept])
+        sets = (hidden_sets(values.shape[1], self.n_masks), np.ones((1, values.shape[1]), bool))
+        self.usual_errors_, self.usual_values_ = (
+            np.maximum(column_means(surprises(self.model_, *cells, one, device)), FLOOR)
+            for one in sets
+        )
+        k = self._n_nearest()
+        near = distances(self.model_, *cells, k, self.trusted_, device)
+        self.usual_gap_ = middle(near) / self.model_.prior.memory.values.shape[1]
+        parts, found = self._parts(values, observed)
+        self.part_floor_ = FLOOR_OF_PARTS * np.array([middle(part) for part in parts[kept].T])
+        logs = np.log(parts[kept] + self.part_floor_)
+        self.part_center_, self.part_scale_ = logs.mean(0), np.maximum(logs.std(0), FLOOR)
+        scores = self._joined(parts)
+        self.scores_, self.normal_scores_ = np.sort(scores), np.sort(scores[kept])
+        shares = np.linspace(0, 1, N_LEVELS)
+        self.cell_quantiles_ = np.zeros((found.shape[1], N_LEVELS))
+        for j, column in enumerate(found[kept].T):
+            seen = column[~np.isnan(column)]
+            if len(seen):
+                self.cell_quantiles_[j] = np.quantile(seen, shares)
+        self.set_threshold(self.contamination)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        _check_contamination(self.contamination)
+        self._check_number("trim", 0, 0.5, "in [0, 0.5]")
+        self._check_number("n_masks", 1, np.inf, "an int of at least 1", whole=True)
+
+
+def _check_contamination(value: Any) -> None:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (isinstance(value, str) and value == "auto") and not (number and 0 < value <= 0.5):
+        raise ValueError(
+            f"The 'contamination' parameter of MAEAnomalyDetector must be 'auto' or in (0, 0.5], "
+            f"got {value!r}."
+        )

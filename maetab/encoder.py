@@ -1,0 +1,286 @@
+"""MAEEncoder: features of rows for whatever is learned next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from pandas.api.types import pandas_dtype
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from maetab.base import BaseMAE, Table
+from maetab.data.codec import decode
+from maetab.data.schema import Column
+from maetab.data.windows import cut, take
+from maetab.engine.embed import (
+    READOUTS,
+    Projection,
+    block_sizes,
+    decode_pieces,
+    embed_rows,
+    latent_size,
+    piece_sizes,
+    remembered_rows,
+)
+from maetab.engine.runtime import pick_device
+from maetab.imputer import MAEImputer
+
+LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
+RIDGE = 0.01  # penalty of the linear map back from features to cells
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
+    __doc__ = f"""Turn the rows of a table into numbers for whatever is learned next.
+
+    A masked autoencoder learns, without labels, to predict hidden cells. What its encoder makes of
+    a row describes how the columns go together. Missing cells are first completed with what the
+    model says of them, so that features stay informative where cells are missing; they hold
+    neither NaN nor infinity.
+
+    Parameters
+    ----------
+    n_components : None or at least 1
+        Components that the readout is projected to: the principal ones of up to 4096 training
+        rows, fewer if these span less; with "concat" half of them of the tokens and half of the
+        similarities. None keeps the readout whole.
+    readout : "concat", "mean" or "cls"
+        What is read: all of the encoder's tokens, and the similarity of the row to up to 512
+        training rows by the measure that the first guess has learned; the mean of the cells'
+        tokens; or the token of the row.
+    add_raw : bool
+        Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
+        per level of a category, expectations where a cell is missing.
+    {(BaseMAE.__doc__ or "").partition("----------")[2].strip()}
+
+    Attributes
+    ----------
+    components_ : (n_components, D) rows of the projection, None without one
+    mean_ : (D,) what is subtracted before it, None without one
+    schema_ : Schema, kinds, levels and ranges of the columns
+    model_ : torch.nn.Module of the fitted networks, on the CPU. Each of `model_.members` has
+        `encode(values, visible)`, from (B, 1, F) standardised numbers and codes of levels and
+        (B, 1, F) bool to (B, 1 + F, width) tokens, the row's first.
+    history_ : list of dict, one per look at the held-out cells while training
+    n_iter_ : epochs of the longest training
+    n_features_in_ : columns seen in fit
+    feature_names_in_ : their names, if all are text
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({{"size": [1.0, 2.0, 3.0, None], "color": ["red", None, "blue", "b"]}})
+    >>> encoder = MAEEncoder(n_components=2, add_raw=False, max_iter=2, random_state=0)
+    >>> encoder.fit_transform(frame).shape
+    (4, 2)
+    """
+
+    n_components: int | None = 128
+    readout: str = "concat"
+    add_raw: bool = True
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from the observed cells of X.
+
+        Parameters
+        ----------
+        X : (n, F) pandas, polars or pyarrow table, array or list of lists; n at least 2
+        y : ignored
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters, shapes, names or cells that cannot be used; the message names them.
+        """
+        self._check_readout()
+        self._fit_model(X)
+        self._fit_components()
+        return self
+
+    @classmethod
+    def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
+        """Return an encoder around the model that `other` has fitted.
+
+        Parameters
+        ----------
+        other : fitted estimator of maetab; the two share the model, which nothing changes
+        **parameters : of this class, where they shall differ from those of `other`
+        """
+        new = super().from_fitted(other, **parameters)
+        new._check_readout()
+        new._fit_components()
+        return new
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to X and return its features; the same as `fit(X).transform(X)`."""
+        return self.fit(X, y).transform(X)
+
+    def transform(self, X: Any) -> Any:
+        """Return the features of each row, in the same kind of container.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit; missing cells and unseen levels are fine
+
+        Returns
+        -------
+        features : (n, n_features_out) float32 table; a frame keeps its index
+        """
+        table = self._read(X)
+        features = self._features(table)
+        names = self.get_feature_names_out()
+        frame = pd.DataFrame(features, index=table.frame.index, columns=names)
+        return table.back.table(frame)
+
+    def to_tensors(self, X: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the networks in `model_` read, to train them further with labels.
+
+        Parameters
+        ----------
+        X : (n, F) table
+
+        Returns
+        -------
+        values : (n, 1, F) float32; standardised numbers and codes of levels, 0 where missing
+        visible : (n, 1, F) bool, True where a cell is not missing
+        """
+        table = self._read(X)
+        rows = cut(len(table.values))
+        values, visible = take(table.values, rows), take(table.observed, rows)
+        return torch.tensor(values), torch.tensor(visible)
+
+    def inverse_transform(self, Z: Any) -> Any:
+        """Return the table that features stand for.
+
+        With `add_raw` the encoded input is read back: observed cells return to float32 accuracy,
+        and missing ones as they were completed. Without it the cells are reconstructed by the
+        linear map that is best, in least squares, for the training rows that the model remembers;
+        that loses what the features leave out. Levels that the model does not tell apart come
+        back missing, or as another level.
+
+        Parameters
+        ----------
+        Z : (n, n_features_out) as from `transform`
+
+        Returns
+        -------
+        table : (n, F) frame, or array if fit saw no column names
+        """
+        check_is_fitted(self, "model_")
+        features = check_array(Z, dtype=np.float32)
+        if features.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Z has {features.shape[1]} features, but MAEEncoder gives {self._n_features_out}."
+            )
+        support = self.model_.prior.support
+        if self.add_raw:
+            raw = features[:, self._n_features_out - sum(piece_sizes(support)) :]
+        else:
+            latent, pieces = self._embed(*remembered_rows(self.model_))
+            raw = Ridge(RIDGE).fit(latent, pieces).predict(features)
+        values, observed = decode_pieces(support, raw)
+        index = Z.index if isinstance(Z, pd.DataFrame) else None
+        frame = decode(values, observed, self.schema_, self._blanks(len(features), index))
+        return frame if hasattr(self, "feature_names_in_") else frame.to_numpy()
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the skill on cells hidden for the purpose, as `MAEImputer.score` does.
+
+        Parameters
+        ----------
+        X : (n, F) table
+        y : ignored
+        """
+        check_is_fitted(self, "model_")
+        return MAEImputer.from_fitted(self).score(X)
+
+    @property
+    def _n_features_out(self) -> int:
+        """Columns of the output; an AttributeError before fit, as scikit-learn expects."""
+        if self.components_ is not None:
+            n_latent = len(self.components_)
+        else:
+            n_latent = latent_size(self.model_.config, self.readout)
+        return n_latent + self.add_raw * sum(piece_sizes(self.model_.prior.support))
+
+    def _features(self, table: Table) -> np.ndarray:
+        """Return (n, n_features_out) float32."""
+        rows = cut(len(table.values))
+        latent, raw = self._embed(take(table.values, rows), take(table.observed, rows))
+        features = np.concatenate([latent, raw], 1) if self.add_raw else latent
+        largest = float(np.finfo(np.float32).max)
+        return np.nan_to_num(features, posinf=largest, neginf=-largest)
+
+    def _embed(self, values: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return readout, projected if there are components, and pieces of (n, 1, F) cells."""
+        projection = None
+        if self.components_ is not None:
+            assert self.mean_ is not None
+            projection = Projection(self.mean_, self.components_)
+        device = pick_device(self.device)
+        return embed_rows(self.model_, values, observed, device, self.readout, projection)
+
+    def _fit_components(self) -> None:
+        """Learn the projection from the rows that the model remembers."""
+        self.components_: np.ndarray | None = None
+        self.mean_: np.ndarray | None = None
+        if self.n_components is None:
+            return
+        latent, _ = self._embed(*remembered_rows(self.model_))
+        sizes = block_sizes(self.model_.config, self.readout)
+        share = np.diff(np.linspace(0, self.n_components, len(sizes) + 1).astype(int))[::-1]
+        blocks = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
+        found = [_principal(block, n) for block, n in zip(blocks, share, strict=True)]
+        axes = torch.block_diag(*map(torch.tensor, found))
+        self.components_ = axes.numpy().astype(np.float32)
+        self.mean_ = latent.mean(0)
+
+    def _blanks(self, n_rows: int, index: pd.Index | None) -> pd.DataFrame:
+        """Return a frame of the columns of fit whose cells mean nothing."""
+        names = pd.Index(self.schema_.names(), tupleize_cols=False)
+        blanks = {i: _blank(column, n_rows) for i, column in enumerate(self.schema_.columns)}
+        return pd.DataFrame(blanks, index).set_axis(names, axis=1)
+
+    def _check_readout(self) -> None:
+        self._check_choice("readout", READOUTS)
+        if self.n_components is not None:
+            self._check_number(
+                "n_components", 1, np.inf, "None or an int of at least 1", whole=True
+            )
+        if not isinstance(self.add_raw, (bool, np.bool_)):
+            raise ValueError(
+                f"The 'add_raw' parameter of {type(self).__name__} must be True or False, "
+                f"got {self.add_raw!r}."
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _blank(column: Column, n_rows: int) -> Any:
+    """Return an array of the dtype that the column had in fit."""
+    if column.dtype == "category":
+        return pd.Categorical([None] * n_rows, dtype=pd.CategoricalDtype(list(column.levels)))
+    dtype = pandas_dtype(column.dtype)
+    if isinstance(dtype, np.dtype) and dtype.kind in "iub":
+        return np.zeros(n_rows, dtype)
+    return pd.Series(index=range(n_rows), dtype=dtype).array
+
+
+def _principal(block: np.ndarray, n_components: int) -> np.ndarray:
+    """Return at most `n_components` principal axes of (n, D), without those that hold nothing."""
+    most = min(n_components, max(len(block) - 1, 1), block.shape[1])
+    if most == 0:
+        return np.zeros((0, block.shape[1]))
+    found = PCA(most, random_state=0).fit(block)
+    spread = found.explained_variance_
+    n_kept = max(1, int((spread > LEAST_VARIANCE * spread[0]).sum()))
+    return found.components_[:n_kept]

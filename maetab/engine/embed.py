@@ -1,0 +1,250 @@
+"""Features of rows, read out of a fitted model, and the way back to cells.
+
+Cells that are not visible are completed with what the model says of them, and the completed row is
+encoded, every cell visible. Batches have one shape, as in `engine.apply`, so a row's features do
+not depend on the rows beside it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maetab.engine.apply import batches, on_device
+from maetab.nn.guess import coordinates
+from maetab.nn.model import Ensemble, MaskedAutoencoder, ModelConfig
+from maetab.nn.objectives import Support
+
+READOUTS = ("concat", "mean", "cls")
+MAX_LANDMARKS = 512
+N_STEPS = (16, 8, 4, 2)  # coarser steps of a number, beside those between all its bins
+
+
+class Projection(NamedTuple):
+    """A linear map of the readout: mean (D,) that is subtracted, components (k, D)."""
+
+    mean: np.ndarray
+    components: np.ndarray
+
+
+def latent_size(config: ModelConfig, readout: str) -> int:
+    """Return how many features `embed_rows` reads out."""
+    return sum(block_sizes(config, readout))
+
+
+def block_sizes(config: ModelConfig, readout: str) -> list[int]:
+    """Return how many features are of tokens, and how many of similarities if these are read."""
+    if readout != "concat":
+        return [config.n_estimators * config.width]
+    n_tokens = 1 + config.n_steps * len(config.n_levels)
+    return [config.n_estimators * n_tokens * config.width, min(MAX_LANDMARKS, config.n_memory)]
+
+
+@torch.inference_mode()
+def embed_rows(
+    model: Ensemble,
+    values: np.ndarray,
+    visible: np.ndarray,
+    device: torch.device,
+    readout: str,
+    projection: Projection | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the features of each row that the networks give, and the encoded input beside them.
+
+    Parameters
+    ----------
+    values, visible : (n, 1, F)
+    readout : one of `READOUTS`
+    projection : None keeps the readout as it is
+
+    Returns
+    -------
+    latent : (n, D), see `latent_size`, network by network; (n, k) if projected
+        "concat": the row's token, then those of its cells, and behind all networks the similarity
+        to each landmark, see `Landmarks`; "mean": the mean of its cells' tokens; "cls": the row's
+        token.
+    pieces : (n, R), see `encode_pieces`
+    """
+    assert readout in READOUTS, readout
+    size = latent_size(model.config, readout)
+    if projection is not None:
+        size = len(projection.components)
+        mean = torch.tensor(projection.mean, device=device)
+        # Padded, because the kernel of a narrow product depends on the row's place.
+        wide = np.pad(projection.components, ((0, -size % 16), (0, 0)))
+        components = torch.tensor(wide.T.copy(), device=device)
+    latent = np.zeros((len(values), size), np.float32)
+    pieces = np.zeros((len(values), sum(piece_sizes(model.prior.support))), np.float32)
+    with on_device(model, device):
+        landmarks = Landmarks(model, device) if readout == "concat" else None
+        for rows, values_, visible_ in batches(values, visible, device):
+            n = rows.stop - rows.start
+            whole, encoded = _complete(model, values_, visible_, n)
+            everywhere = torch.ones_like(visible_)
+            parts = []
+            for member in model.members:
+                assert isinstance(member, MaskedAutoencoder)
+                parts.append(_read(member.encode(whole, everywhere), readout))
+            if landmarks is not None:
+                parts.append(landmarks(whole[:, 0]))
+            found = torch.cat(parts, 1)
+            if projection is not None:
+                found = ((found - mean) @ components)[:, :size]
+            latent[rows] = found[:n].cpu().numpy()
+            pieces[rows] = encoded[:n].cpu().numpy()
+    return latent, pieces
+
+
+def _complete(
+    model: Ensemble, values: Tensor, visible: Tensor, n_rows: int
+) -> tuple[Tensor, Tensor]:
+    """Return completed values (B, 1, F) and pieces (B, R); complete rows cost no prediction."""
+    support, cells, seen = model.prior.support, values[:, 0], visible[:, 0]
+    if seen[:n_rows].all():
+        share = support.share.expand(len(values), -1, -1)
+        return values, encode_pieces(support, cells, torch.ones_like(seen), share)
+    probabilities, point = model(values, visible)
+    whole = torch.where(visible, values, point)
+    return whole, encode_pieces(support, cells, seen, probabilities[:, 0])
+
+
+def _read(tokens: Tensor, readout: str) -> Tensor:
+    """Return (B, D) from the tokens (B, 1 + L, D) of a row and its cells."""
+    if readout == "concat":
+        return tokens.flatten(1)
+    return tokens[:, 1:].mean(1) if readout == "mean" else tokens[:, 0]
+
+
+class Landmarks:
+    """Remembered rows that others are compared with (Nystroem features of a Gaussian kernel).
+
+    Distances are weighted as the first guess has learned to find similar rows, and scaled by the
+    median between landmarks. Missing cells of either side are completed.
+    """
+
+    def __init__(self, model: Ensemble, device: torch.device) -> None:
+        self.prior, memory = model.prior, model.prior.memory
+        weight = (memory.log_weight.exp() * memory.choice.softmax(0)).sum(0)
+        self.root = weight[memory.columns].sqrt()
+        values, observed = _places(model)
+        n = min(MAX_LANDMARKS, len(values))
+        parts = [
+            self._place(_complete(model, values_, visible_, rows.stop - rows.start)[0][:, 0])
+            for rows, values_, visible_ in batches(values[:n], observed[:n], device)
+        ]
+        # Padded, because the kernel of a narrow product depends on the row's place.
+        self.place = torch.cat([*parts, parts[0].new_zeros(16, parts[0].shape[1])])[: max(n, 16)]
+        self.n, self.scale = n, 1.0
+        self.scale = float(self._distance(self.place[:n]).median().clamp_min(1e-6))
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Return (B, n) similarities in (0, 1] of completed rows (B, F)."""
+        return (-self._distance(self._place(values)) / self.scale).exp()
+
+    def _place(self, values: Tensor) -> Tensor:
+        spread, seen = self.prior.expand(values, torch.ones_like(values, dtype=torch.bool))
+        return torch.where(seen, spread, 0.0) * self.root
+
+    def _distance(self, place: Tensor) -> Tensor:
+        square = place.square().sum(1, keepdim=True) + self.place.square().sum(1)
+        return (square - 2 * place @ self.place.T).clamp_min(0)[:, : self.n]
+
+
+def piece_sizes(support: Support) -> list[int]:
+    """Return how many of the R pieces belong to each column."""
+    return [
+        n or 1 + sum(len(knots) - 1 for knots in _knots(support, j))
+        for j, n in enumerate(support.n_levels)
+    ]
+
+
+def _knots(support: Support, column: int) -> list[Tensor]:
+    """Return centres of a number's bins, from all of them to few: where the steps begin and end."""
+    center = support.center[column, support.share[column] > 0]
+    last, found = len(center) - 1, []
+    for n_steps in (last, *(n for n in N_STEPS if n < last)):
+        place = torch.linspace(0, last, n_steps + 1, dtype=torch.float64).round().long()
+        found.append(center[place.to(center.device)])
+    return found
+
+
+def encode_pieces(
+    support: Support, values: Tensor, visible: Tensor, probabilities: Tensor
+) -> Tensor:
+    """Return (B, R): the expectation of a fixed encoding of the cells, column by column.
+
+    A number is its standardised value and how far it reaches through steps between centres of its
+    bins (piecewise linear, Gorishniy et al. 2022, section 3.2), fine and coarse; a category is the
+    indicators of its levels, all 0 for a level that is not known. A cell that is not visible is
+    expected: a linear model on top then averages over what the cell may be.
+
+    Parameters
+    ----------
+    values, visible : (B, F)
+    probabilities : (B, F, K), read only where not visible
+    """
+    parts = []
+    for j, n_levels in enumerate(support.n_levels):
+        chance = probabilities[:, j]
+        if n_levels:
+            known = values[:, j, None] == torch.arange(n_levels, device=values.device)
+            own, expected = known.to(values.dtype), chance[:, :n_levels]
+        else:
+            knots, real = _knots(support, j), support.share[j] > 0
+            own = _reach(values[:, j, None], knots)
+            # A sum and no product of matrices, whose kernel depends on the row's place if small.
+            table = _reach(support.center[j, real, None], knots)
+            expected = (chance[:, real, None] * table).sum(1)
+        parts.append(torch.where(visible[:, j, None], own, expected))
+    return torch.cat(parts, 1)
+
+
+def _reach(values: Tensor, knots: list[Tensor]) -> Tensor:
+    """Return (B, 1 + steps) from values (B, 1)."""
+    parts = [(values - k[:-1]) / k.diff().clamp_min(1e-9) for k in knots]
+    return torch.cat([values, *(part.clamp(0, 1) for part in parts)], 1)
+
+
+def decode_pieces(support: Support, pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and observed (n, F) from (n, R): the way back of `encode_pieces`.
+
+    A category whose indicators sum to less than a half is not observed: its level is not known.
+    """
+    values = np.zeros((len(pieces), len(support.n_levels)), np.float32)
+    observed = np.ones(values.shape, dtype=bool)
+    start = 0
+    for j, size in enumerate(piece_sizes(support)):
+        part = pieces[:, start : start + size]
+        if support.n_levels[j]:
+            values[:, j] = part.argmax(1)
+            observed[:, j] = part.sum(1) >= 0.5
+        else:
+            values[:, j] = part[:, 0]
+        start += size
+    return values, observed
+
+
+def remembered_rows(model: Ensemble) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and observed (n, 1, F) of the training rows that the first guess remembers.
+
+    Rows without an observed cell are left out, unless there are no others.
+    """
+    values, observed = _places(model)
+    some = observed.any((1, 2)) | ~observed.any()
+    return values[some], observed[some]
+
+
+def _places(model: Ensemble) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and observed (n, 1, F) of all places of the memory, also those not taken."""
+    memory = model.prior.memory
+    spread, seen = memory.values.cpu().numpy(), memory.visible.cpu().numpy() > 0
+    values = np.zeros((len(spread), 1, len(model.config.n_levels)), np.float32)
+    observed = np.zeros(values.shape, dtype=bool)
+    for j, own in enumerate(coordinates(model.config.n_levels)):
+        several = model.config.n_levels[j] > 0
+        values[:, 0, j] = spread[:, own].argmax(1) if several else spread[:, own.start]
+        observed[:, 0, j] = seen[:, own.start]
+    return values, observed

@@ -1,0 +1,134 @@
+"""What the command line tells about columns and rows: texts and tables, for cli.py to print."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from maetab.data.schema import Column
+
+if TYPE_CHECKING:
+    from maetab.files import Table
+
+FREE_TEXT = 20  # with more different texts than this, most of them alone, a column is no category
+LEAST_SURPRISE = 1.0  # of a cell that explains a row: one in ten normal cells surprises as much
+
+
+def aligned(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Return the lines of a table whose columns stand one below the other."""
+    lines = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+
+
+def note_on(table: Table, name: str, wanted: Collection[str]) -> str | None:
+    """Return why the model does not use a column, or what looks wrong with it.
+
+    Parameters
+    ----------
+    wanted : columns that the user has named, and which are used whatever they hold
+    """
+    observed = table.frame[name].dropna()
+    if observed.empty:
+        return "no observed cell; left as it is"
+    if name in table.doubts:
+        return table.doubts[name]
+    is_text = observed.dtype.kind not in "biufcmM" and observed.dtype != "category"
+    n_different = observed.nunique() if is_text else 0
+    if name not in wanted and n_different > max(FREE_TEXT, len(observed) / 2):
+        return f"free text, {n_different} different ones; left as it is unless in --categorical"
+    return None
+
+
+def range_of(column: Column) -> str:
+    """Return the levels or the range of a column, short."""
+    if not column.n_observed:
+        return ""
+    if column.kind == "category":
+        pairs = zip(column.levels[:3], column.counts)
+        more = f", ... ({len(column.levels)} levels)" if len(column.levels) > 3 else ""
+        return ", ".join(f"{str(level)[:20]} {count}" for level, count in pairs) + more
+    if column.temporal is None:
+        return f"{column.lower:.6g} to {column.upper:.6g}"
+    read = pd.Timestamp if column.temporal == "datetime" else pd.Timedelta
+    return f"{read(column.lower, unit='s')} to {read(column.upper, unit='s')}"
+
+
+def score_rows(detector: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return row (1 is the first), score, label and p_value of each row.
+
+    Parameters
+    ----------
+    detector : fitted MAEAnomalyDetector
+    frame : (n, F) with the labels 0, 1, ...
+    """
+    scores = detector.score_samples(frame)
+    return pd.DataFrame(
+        {
+            "row": np.arange(1, len(frame) + 1),
+            "score": scores.round(6),
+            "label": np.where(scores < detector.offset_, "anomaly", "normal"),
+            "p_value": detector.p_values(frame).round(6),
+        }
+    )
+
+
+def reasons_of(detector: Any, frame: pd.DataFrame, table: Table, n_columns: int) -> pd.DataFrame:
+    """Return what makes the rows of `frame` strange, the strangest row and column first.
+
+    Parameters
+    ----------
+    detector : fitted MAEAnomalyDetector
+    frame : some rows of the table, labelled by their places in it
+    table : spells the cells
+
+    Returns
+    -------
+    reasons : frame with the columns row (1 is the table's first), place (1 is the strangest column
+        of the row), column, value and expected, the last two as they are written in the table.
+        Behind the first, columns that tell little are left out.
+    """
+    found = detector.explain(frame, top=len(frame), n_columns=n_columns)
+    words = [
+        table.spell(str(name), int(row), expected)
+        for name, row, expected in zip(found["column"], found["row"], found["expected"])
+    ]
+    reasons = pd.DataFrame(
+        {
+            "row": found["row"].astype(int) + 1,
+            "column": found["column"],
+            "value": [seen for seen, _ in words],
+            "expected": [expected for _, expected in words],
+        }
+    )
+    tells = (found["surprise"] >= LEAST_SURPRISE) & (reasons["value"] != reasons["expected"])
+    reasons = reasons[tells | ~reasons["row"].duplicated()]
+    reasons.insert(1, "place", reasons.groupby("row").cumcount() + 1)
+    return reasons
+
+
+def beside(scores: pd.DataFrame, reasons: pd.DataFrame, n_columns: int) -> pd.DataFrame:
+    """Return `scores` with the columns column_1, value_1, expected_1, column_2, ... on the right.
+
+    They are missing for rows without reasons.
+    """
+    joined = scores
+    for place in range(1, n_columns + 1):
+        part = reasons.loc[reasons["place"] == place, ["row", "column", "value", "expected"]]
+        renamed = {name: f"{name}_{place}" for name in ("column", "value", "expected")}
+        joined = joined.merge(part.rename(columns=renamed), on="row", how="left")
+    return joined
+
+
+def listed(scores: pd.DataFrame, reasons: pd.DataFrame) -> list[list[str]]:
+    """Return row, score, column, value and expected of each reason; the first two only once."""
+    score_of = scores.set_index("row")["score"]
+    lines = []
+    for reason in reasons.to_dict("records"):
+        row = reason["row"]
+        shown = [f"{row}", f"{score_of[row]:.2f}"] if reason["place"] == 1 else ["", ""]
+        lines.append([*shown, *(str(reason[key]) for key in ("column", "value", "expected"))])
+    return lines

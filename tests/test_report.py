@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pandas as pd
+
+from maetab.report import aligned, beside, listed, reasons_of
+
+SCORES = pd.DataFrame({"row": [1, 2, 3], "score": [0.5, -2.0, -1.0]})
+
+
+class Explainer:
+    """Says what it was told to say."""
+
+    def __init__(self, found):
+        self.found = pd.DataFrame(found, columns=["row", "column", "expected", "surprise"])
+
+    def explain(self, frame, top, n_columns):
+        assert top == len(frame)
+        return self.found
+
+
+class Speller:
+    """Every cell holds 1."""
+
+    def spell(self, name, row, value):
+        return "1", str(value)
+
+
+def test_columns_stand_one_below_the_other():
+    assert aligned(["a", "bb"], [["longer", 1], ["x", 22]]) == [
+        "a       bb",
+        "longer  1",
+        "x       22",
+    ]
+
+
+def test_reasons_that_tell_little_are_left_out():
+    found = [
+        (1, "size", 1, 0.2),  # the first of its row stays
+        (1, "word", 5, 0.9),  # nearly usual
+        (1, "twice", 4, 2.0),
+        (2, "size", 3, 4.0),
+        (2, "twice", 1, 3.0),  # as expected
+    ]
+    frame = pd.DataFrame({"size": [1, 1]}, index=[1, 2])
+    reasons = reasons_of(Explainer(found), frame, Speller(), 3)
+    assert reasons[["row", "place", "column"]].to_numpy().tolist() == [
+        [2, 1, "size"],
+        [2, 2, "twice"],
+        [3, 1, "size"],
+    ]
+
+
+def test_reasons_stand_to_the_right_of_their_row_and_are_listed_below_each_other():
+    found = [(1, "size", 7, 3.0), (1, "word", 8, 2.0), (2, "word", 9, 2.0)]
+    frame = pd.DataFrame({"size": [1, 1]}, index=[1, 2])
+    reasons = reasons_of(Explainer(found), frame, Speller(), 2)
+    wide = beside(SCORES, reasons, 2)
+    assert list(wide)[2:5] == ["column_1", "value_1", "expected_1"]
+    assert wide["row"].tolist() == [1, 2, 3]
+    assert wide.iloc[0, 2:].isna().all()
+    assert wide.iloc[1, 2:].tolist() == ["size", "1", "7", "word", "1", "8"]
+    assert listed(SCORES, reasons) == [
+        ["2", "-2.00", "size", "1", "7"],
+        ["", "", "word", "1", "8"],
+        ["3", "-1.00", "word", "1", "9"],
+    ]
+
+
+def test_rows_without_any_observed_cell_have_no_reasons():
+    frame = pd.DataFrame({"size": [None]}, index=[1])
+    reasons = reasons_of(Explainer([]), frame, Speller(), 2)
+    assert reasons.empty
+    assert beside(SCORES, reasons, 1)["column_1"].isna().all()
