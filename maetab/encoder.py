@@ -29,7 +29,6 @@ from maetab.engine.embed import (
     remembered_rows,
 )
 from maetab.engine.runtime import pick_device
-from maetab.imputer import MAEImputer
 
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
 RIDGE = 0.01  # penalty of the linear map back from features to cells
@@ -197,8 +196,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         X : (n, F) table
         y : ignored
         """
-        check_is_fitted(self, "model_")
-        return MAEImputer.from_fitted(self).score(X)
+        return self._skill(X)
 
     @property
     def _n_features_out(self) -> int:
