@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 from benchmarks.datasets import list_anomaly_sets, load_anomaly
-from benchmarks.impute import about_run
+from benchmarks.impute import about_run, version_label
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = ("one-class", "contaminated", "missing", "planted")
@@ -232,9 +232,7 @@ def version_of(method: str, tag: str) -> str:
     """Return the version that a result belongs to; maetab's carries the tag."""
     if method != "maetab":
         return "peer"
-    from maetab import __version__
-
-    return f"{__version__}+{tag}" if tag else __version__
+    return version_label(method, tag)
 
 
 def rows_of(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -310,6 +308,8 @@ def report(path: Path, out: Path) -> None:
     """Write a Markdown file of all results."""
     lines = pd.DataFrame(read(path))
     n_failed = int(lines["error"].notna().sum()) if "error" in lines else 0
+    tags = lines["version"].str.extract(r"(\+.*)")[0].fillna("")  # variants stand apart
+    lines["method"] += tags.where(lines["method"] == "maetab", "")
     text = ["# Finding anomalies", "", f"{len(lines)} runs, {n_failed} of them failed.", ""]
     for experiment in EXPERIMENTS:
         some = lines[lines["experiment"] == experiment]

@@ -4,7 +4,7 @@
 
 Errors are RMSE of numbers in standard units of the observed cells, and accuracy of categories.
 "blended" is what the imputer gives; "networks" is what its networks say without the first guess
-in the blend, which is where the variants differ.
+in the blend, which is where the variants differ. Every variant trains one network for 40 epochs.
 """
 
 from __future__ import annotations
@@ -20,16 +20,13 @@ from benchmarks.datasets import load
 from maetab import MAEImputer
 from maetab.evaluation import amputate, cell_scores
 
-VARIANTS = {
+BUDGET = {"n_estimators": 1, "max_iter": 40}
+VARIANTS: dict[str, dict[str, object]] = {
     "default": {},
     **{f"backbone={name}": {"backbone": name} for name in ("mlp", "linear")},
     **{f"loss={name}": {"loss": name} for name in ("mse", "mae", "cosine")},
     **{f"masking={name}": {"masking": name} for name in ("fixed", "block", "copy", "proportional")},
-    **{f"mask_ratio={ratio}": {"mask_ratio": ratio} for ratio in (0.15, 0.5, 0.7)},
-    "visible_weight=0": {"visible_weight": 0.0},
-    "width=64": {"width": 64},
-    "n_layers=2": {"n_layers": 2},
-    "n_estimators=1": {"n_estimators": 1},
+    **{f"mask_ratio={ratio}": {"mask_ratio": ratio} for ratio in (0.5,)},
 }
 
 
@@ -49,7 +46,7 @@ def run(name: str, frame: pd.DataFrame) -> list[dict[str, object]]:
     rows = []
     for variant, parameters in VARIANTS.items():
         start = time.perf_counter()
-        imputer = MAEImputer(random_state=0, **parameters).fit(holes)
+        imputer = MAEImputer(random_state=0, **(BUDGET | parameters)).fit(holes)
         seconds = time.perf_counter() - start
         blended = errors(imputer, holes, frame, hidden)
         imputer.model_.trust.fill_(1.0)
@@ -72,7 +69,7 @@ def run(name: str, frame: pd.DataFrame) -> list[dict[str, object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.variants", description=__doc__)
     parser.add_argument("--tables", nargs="+", default=["wine", "compression", "heart", "airfoil"])
-    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--rows", type=int, default=600)
     parser.add_argument(
         "--output", type=Path, default=Path(__file__).parent / "results" / "variants.md"
     )

@@ -81,8 +81,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     cell_quantiles_ : (F, 201) quantiles of the surprises of each column
     schema_ : Schema, kinds, levels and ranges of the columns
     model_ : torch.nn.Module of the fitted networks, on the CPU
-    history_ : list of dict, one per look at the held-out cells while training
-    n_iter_ : epochs of the longest training
+    history_, n_iter_ : looks at the held-out cells while training, and its epochs
     n_features_in_ : columns seen in fit
     feature_names_in_ : their names, if all are text
 
@@ -94,13 +93,12 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     Examples
     --------
     >>> import numpy as np
-    >>> x = np.random.default_rng(0).normal(size=200)
-    >>> normal = np.column_stack([x, 2 * x])
+    >>> normal = np.random.default_rng(0).normal(size=(200, 1)) * [1, 2]
     >>> detector = MAEAnomalyDetector(max_iter=0, random_state=0).fit(normal)
     >>> detector.predict([[1.0, 2.0], [1.0, -2.0]]).tolist()
     [1, -1]
-    >>> detector.explain([[1.0, 2.0], [1.0, -2.0]], top=1)["column"].tolist()
-    ['x1', 'x0']
+    >>> detector.explain([[1.0, 2.0], [1.0, -2.0]], top=1)["row"].tolist()
+    [1, 1]
     """
 
     contamination: str | float = "auto"
@@ -153,12 +151,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Return (n,) float64, higher where a row is more normal; training rows have mean 0.
-
-        Parameters
-        ----------
-        X : (n, F) table with the columns of fit
-        """
+        """Return (n,) float64, higher where a row is more normal; training rows have mean 0."""
         table = self._read(X)
         return self._scores(table.values, table.observed)
 
@@ -203,19 +196,17 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
         Parameters
         ----------
-        X : (n, F) table with the columns of fit
-        top : how many rows
-        n_columns : how many columns of each row, the strangest first
+        top, n_columns : how many rows, and how many columns of each
 
         Returns
         -------
         reasons : frame with the columns
-            row (label), score, column, value (seen), expected (given the row's other cells), low
+            row (label), score, column, value (seen), expected (from cells less strange), low
             and high (of the interval that holds 90 % of such cells; numbers only), surprise
             (as in `score_cells`)
         """
         if min(top, n_columns) < 1:
-            raise ValueError(f"top and n_columns must be at least 1, got {top!r}, {n_columns!r}.")
+            raise ValueError(f"top and n_columns must be at least 1, got {top}, {n_columns}.")
         table = self._read(X)
         scores = self._scores(table.values, table.observed)
         rows = np.argsort(scores, kind="stable")[:top]
@@ -226,7 +217,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         told = np.zeros(levels.shape, bool)
         np.put_along_axis(told, order[:, :n_columns], True, axis=1)
         told &= picked.observed
-        expected, low, high = self._expected(picked, told)
+        expected, low, high = self._expected(picked, told, order)
         cells = [(i, j) for i in range(len(frame)) for j in order[i, :n_columns] if told[i, j]]
         i, j = np.array(cells, int).reshape(-1, 2).T
         columns: dict[str, Any] = {
@@ -239,16 +230,21 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         columns |= {"low": low[i, j], "high": high[i, j], "surprise": levels[i, j]}
         return pd.DataFrame(columns)
 
-    def _expected(self, table: Table, told: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Return what the cells `told` were expected to be, given all others, and an interval."""
-        values, visible = table.values[:, None], (table.observed & ~told)[:, None]
-        device = pick_device(self.device)
-        point = predict(self.model_, values, visible, device)[:, 0]
-        bounds = predict_quantiles(self.model_, values, visible, device, [0.05, 0.95])[:, :, 0]
-        expected = decode(point, told, self.schema_, like=table.frame)
+    def _expected(self, table: Table, told: np.ndarray, order: np.ndarray) -> tuple[Any, ...]:
+        """Return what the cells `told` were expected to be, and both ends of an interval.
+
+        Each is guessed from all cells but itself and those before it in `order` (n, F).
+        """
+        visible, said = table.observed.copy(), np.zeros((3, *told.shape), np.float32)
+        everyone, device = np.arange(len(told)), pick_device(self.device)
+        for j in order[:, : told.sum(1).max(initial=0)].T:
+            visible[everyone, j] = False
+            cells = (self.model_, table.values[:, None], visible[:, None], device)
+            said[0, everyone, j] = predict(*cells)[everyone, 0, j]
+            said[1:, everyone, j] = predict_quantiles(*cells, [0.05, 0.95])[:, everyone, 0, j]
         number = np.array([column.kind == "number" for column in self.schema_.columns])
-        low, high = (np.where(number, to_natural(b, self.schema_), np.nan) for b in bounds)
-        return expected, low, high
+        low, high = (np.where(number, to_natural(b, self.schema_), np.nan) for b in said[1:])
+        return decode(said[0], told, self.schema_, like=table.frame), low, high
 
     # ---- scores
 
