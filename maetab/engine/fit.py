@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch._dynamo  # the first optimizer of a process imports it: a second better spent here
 from torch import Tensor
 
 from maetab.engine.runtime import seeded, training_precision
@@ -33,7 +34,7 @@ Record = dict[str, float]
 CHECKS = 12  # times the held-out cells are looked at in a full run
 # Steps of one network when `max_iter` is None. Small tables are left to the first guess sooner:
 # there it is hard to beat, and seconds count.
-N_EPOCHS, N_STEPS = 20, (20, 400)
+N_EPOCHS, N_STEPS = 20, (20, 160)
 
 
 @dataclass(frozen=True)
