@@ -34,7 +34,7 @@ Record = dict[str, float]
 CHECKS = 12  # times the held-out cells are looked at in a full run
 # Steps of one network when `max_iter` is None. Small tables are left to the first guess sooner:
 # there it is hard to beat, and seconds count.
-N_EPOCHS, N_STEPS = 20, (20, 160)
+N_EPOCHS, N_STEPS = 20, (20, 100)
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Run:
         self.batch = min(options.batch_size, n, max(8, N_PAIRS // tokens**2))
         self.per_epoch = max(1, n // self.batch)
         steps = min(max(N_EPOCHS * (self.per_epoch - 3), N_STEPS[0]), N_STEPS[1])
-        epochs = options.max_iter or max(2, math.ceil(steps / self.per_epoch))
+        epochs = options.max_iter or max(4, math.ceil(steps / self.per_epoch))
         self.steps = epochs * self.per_epoch
         decay = [p for p in member.parameters() if p.ndim > 1]
         rest = [p for p in member.parameters() if p.ndim <= 1]
