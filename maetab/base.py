@@ -105,7 +105,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     masking: str | Masking = "bernoulli"
     loss: str = "distribution"
     backbone: str = "transformer"
-    n_estimators: int = 2
+    n_estimators: int = 1
     width: int = 32
     n_heads: int = 4
     n_layers: int = 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +29,7 @@ from maetab.engine.embed import (
     piece_sizes,
     remembered_rows,
 )
+from maetab.engine.fit import FitOptions, Record
 from maetab.engine.runtime import pick_device
 
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
@@ -56,6 +58,10 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     add_raw : bool
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
         per level of a category, expectations where a cell is missing.
+    swap_ratio : in [0, 1)
+        Share of the visible cells that hold another row's value in a training step; the networks
+        learn to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et
+        al. 2022, "Revisiting Pretraining Objectives for Tabular Deep Learning", section 3).
     {(BaseMAE.__doc__ or "").partition("----------")[2].strip()}
 
     Attributes
@@ -83,6 +89,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     n_components: int | None = 128
     readout: str = "concat"
     add_raw: bool = True
+    swap_ratio: float = 0.0
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from the observed cells of X.
@@ -245,17 +252,17 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         blanks = {i: _blank(column, n_rows) for i, column in enumerate(self.schema_.columns)}
         return pd.DataFrame(blanks, index).set_axis(names, axis=1)
 
+    def _options(self, on_record: Callable[[Record], None] | None) -> FitOptions:
+        return replace(super()._options(on_record), swap_ratio=self.swap_ratio)
+
     def _check_readout(self) -> None:
         self._check_choice("readout", READOUTS)
         if self.n_components is not None:
             self._check_number(
                 "n_components", 1, np.inf, "None or an int of at least 1", whole=True
             )
-        if not isinstance(self.add_raw, (bool, np.bool_)):
-            raise ValueError(
-                f"The 'add_raw' parameter of {type(self).__name__} must be True or False, "
-                f"got {self.add_raw!r}."
-            )
+        self._check_number("swap_ratio", 0, 1, "in [0, 1)", below=True)
+        self._check_flags("add_raw")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -64,9 +64,9 @@ def runs(monkeypatch) -> list[dict]:
         seen[-1] |= {"after": run.check(), "records": records}
         return records
 
-    def spied_step(run, batch):
+    def spied_step(run, batch, generator):
         seen[-1]["batches"].append(batch)
-        return step(run, batch)
+        return step(run, batch, generator)
 
     monkeypatch.setattr(fit_module._Run, "train", spied_train)
     monkeypatch.setattr(fit_module._Run, "step", spied_step)

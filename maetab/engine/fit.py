@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch._dynamo  # the first optimizer of a process imports it: a second better spent here
+import torch.nn.functional as nnf
 from torch import Tensor
 
 from maetab.engine.runtime import seeded, training_precision
 from maetab.nn.guess import Guess
-from maetab.nn.masking import Masking
+from maetab.nn.masking import Masking, swap
 from maetab.nn.memory import MAX_ROWS, MIN_ROWS
 from maetab.nn.model import (
     N_LEVELS_CALIBRATION,
@@ -47,6 +48,7 @@ class FitOptions:
     max_iter : epochs; None for a number that suits the rows; 0 for the prior alone
     max_time : seconds for everything, or None
     visible_weight : what a visible cell counts in the loss, a hidden one counts 1
+    swap_ratio : share of the visible cells that get another row's value, for the network to tell
     on_record : is given each record of the history as it is made; True stops the network
     """
 
@@ -59,6 +61,7 @@ class FitOptions:
     validation_fraction: float = 0.1
     n_iter_no_change: int = 4
     visible_weight: float = 0.2
+    swap_ratio: float = 0.0
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     on_record: Callable[[Record], object] | None = None
@@ -205,7 +208,7 @@ class _Run:
         begun, losses, step = time.monotonic(), [], 0
         while step < self.steps:
             for batch in self.batches(step // self.per_epoch, generator):
-                losses.append(self.step(batch))
+                losses.append(self.step(batch, generator))
                 step += 1
                 late = time.monotonic() > self.until
                 if step % every and step < self.steps and not late:
@@ -257,14 +260,24 @@ class _Run:
                 self.kept[-1].append(batch)
             yield batch
 
-    def step(self, batch: Batch) -> Tensor:
+    def step(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Take one step; return the loss."""
-        values = self.table.values[batch.rows]
+        values, ratio = self.table.values[batch.rows], self.options.swap_ratio
         weight = batch.hidden + self.options.visible_weight * batch.visible
+        read, swapped = values, None
+        if ratio:
+            read, swapped = swap(values, batch.visible, ratio, generator)
         self.member.train()
         with training_precision(values.device):
-            said = self.member(values, batch.visible, batch.first)
+            latent = self.member.encode(read, batch.visible)
+            said = self.member.read(latent, batch.visible, batch.first)
+            told = self.member.tell(latent)
         loss = self._loss(said, values, weight)
+        if swapped is not None:
+            seen = batch.visible
+            loss = loss + nnf.binary_cross_entropy_with_logits(
+                told[seen].float(), swapped[seen].float()
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.member.parameters(), 1.0)

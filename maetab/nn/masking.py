@@ -132,5 +132,28 @@ MASKINGS: dict[str, type[Masking]] = {
 }
 
 
+def swap(
+    values: Tensor, visible: Tensor, ratio: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Give a share of the visible cells the value that another row has there (swap noise).
+
+    Parameters
+    ----------
+    values, visible : (B, T, F)
+    ratio : in [0, 1); of the visible cells. Cells that draw their own value, or one that is not
+        visible, stay as they are.
+
+    Returns
+    -------
+    values : (B, T, F) with cells swapped
+    swapped : (B, T, F) bool, True where the value is another
+    """
+    giver = torch.randint(len(values), values.shape, generator=generator, device=values.device)
+    given, there = values.gather(0, giver), visible.gather(0, giver)
+    drawn = _uniform(visible, generator) < ratio
+    swapped = visible & there & drawn & (values != given)
+    return torch.where(swapped, given, values), swapped
+
+
 def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.rand(like.shape, generator=generator, device=like.device)

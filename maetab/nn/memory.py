@@ -44,16 +44,32 @@ class RowMemory(nn.Module):
     visible: Tensor
     residuals: Tensor
     columns: Tensor
+    size: Tensor
+    first: Tensor
+    number: Tensor
+    square: Tensor
 
     def __init__(self, columns: list[int], n_rows: int) -> None:
         super().__init__()
         c = len(columns)
-        self.register_buffer("columns", torch.tensor(columns), persistent=False)
+        size = [columns.count(j) for j in range(max(columns) + 1)]  # coordinates of each column
+        numbers = [j for j, n in enumerate(size) if n == 1]
+        # Where (levels, squares of numbers), joined, have the square of each coordinate.
+        square = [c + numbers.index(j) if j in numbers else i for i, j in enumerate(columns)]
+        fixed = {
+            "columns": columns,
+            "size": size,
+            "first": [columns.index(j) for j in range(len(size))],
+            "number": [n == 1 for n in size],
+            "square": square,
+        }
+        for name, list_ in fixed.items():
+            self.register_buffer(name, torch.tensor(list_), persistent=False)
         self.register_buffer("values", torch.zeros(n_rows, c))
         self.register_buffer("visible", torch.zeros(n_rows, c))
         self.register_buffer("residuals", torch.zeros(n_rows, c))
         # A row far away in many columns is far enough: the scale falls with the columns.
-        n_columns = max(columns) + 1
+        n_columns = len(size)
         start = torch.full((n_columns,), 2.0 * min(1.0, 10 / n_columns)).log()
         shape = (N_HEADS, n_columns)
         self.log_weight = nn.Parameter(start + 0.5 * torch.randn(shape))
@@ -76,36 +92,53 @@ class RowMemory(nn.Module):
         exclude : (B,) the remembered row that is this row itself, -1 for none
         n_rows : compare with so many of the remembered rows only; None for all
         """
-        clean = torch.where(visible, values, 0.0).to(self.values.dtype)
-        seen = visible.to(self.values.dtype)
-        there, kept = self.visible[:n_rows], self.values[:n_rows]
-        right = torch.cat([there, kept.square(), kept], 1)
-        known = torch.cat([right, self.residuals[:n_rows]], 1)
-        # Rows that know nothing of what is hidden (this row itself among them, when it is
-        # remembered) would take the largest share and leave the guess to nobody.
-        idle = (1 - seen) @ there.T < 0.5
-        if exclude is not None:
-            ours = (exclude >= 0) & (exclude < len(kept))
-            row = torch.arange(len(values), device=values.device)
-            idle[row[ours], exclude[ours]] = True
-        chosen = self.choice.softmax(0)[:, self.columns]
-        said: Tensor | float = 0.0
-        for weight, cost, choice in zip(self.log_weight, self.log_cost, chosen, strict=True):
-            weight, cost = weight.exp()[self.columns], cost.exp()[self.columns]
-            # Sum over shared coordinates of weight * (difference^2 - cost): what a coordinate
-            # costs where it is not shared, less a constant of the row, which softmax ignores.
-            scaled = clean * weight
-            left = [scaled * clean - seen * (weight * cost), seen * weight, -2 * scaled]
-            distance = torch.cat(left, 1) @ right.T  # (B, n)
-            distance = distance.masked_fill(idle, 1e6)
-            share = torch.softmax(-distance, 1).masked_fill(idle, 0.0)
-            total, square, mean, residual = (share @ known).chunk(4, 1)
-            # A pinch of the column's mean (zero) where no similar row has the cell.
-            per_row = choice / (total + 1e-6)
-            said = said + torch.stack([mean, square, residual]) * per_row
-        assert isinstance(said, Tensor)
-        mean, square, residual = said
+        kept, residuals = self.values[:n_rows], self.residuals[:n_rows]
+        there, square = self.visible[:n_rows, self.first], kept[:, self.first[self.number]].square()
+        right = torch.cat([there, square, kept], 1)  # (n, K)
+        penalty = self._penalty(visible, self.visible[:n_rows], exclude)
+        logits = torch.addmm(penalty.repeat(N_HEADS, 1), self._left(values, visible), right.T)
+        share = torch.softmax(logits, 1)  # (heads * B, n)
+        said = (share @ torch.cat([right, residuals], 1)).unflatten(0, (N_HEADS, len(values)))
+        f, c = there.shape[1], kept.shape[1]
+        total, square, mean, residual = said.split([f, square.shape[1], c, c], -1)
+        # The square of an indicator is the indicator.
+        square = torch.cat([mean, square], -1)[..., self.square]
+        # A pinch of the column's mean (zero) where no similar row has the cell.
+        per_row = self.choice.softmax(0)[:, None] / (total + 1e-6)
+        per_row = per_row[..., self.columns]
+        mean, square, residual = ((x * per_row).sum(0) for x in (mean, square, residual))
         return Neighbours(mean, (square - mean.square()).clamp_min(0), residual)
+
+    def _left(self, values: Tensor, visible: Tensor) -> Tensor:
+        """Return (heads * B, K): less the distance is its product with what is remembered.
+
+        The distance sums weight * (difference^2 - cost) over shared coordinates: what a coordinate
+        costs where it is not shared, less a constant of the row, which softmax ignores. Two levels
+        differ by 2 or by 0, so a category needs one entry for what is shared and one per level.
+        """
+        clean = torch.where(visible, values, 0.0).to(self.values.dtype)
+        seen = visible[:, self.first].to(self.values.dtype)
+        own = torch.where(self.number, clean[:, self.first].square(), 2.0)  # (B, F)
+        weight, cost = self.log_weight.exp(), self.log_cost.exp()  # (heads, F)
+        parts = [
+            (weight * cost * self.size)[:, None] * seen - weight[:, None] * (seen * own),
+            -weight[:, None, self.number] * seen[:, self.number],
+            2 * weight[:, None, self.columns] * clean,
+        ]
+        return torch.cat(parts, 2).flatten(0, 1)
+
+    def _penalty(self, visible: Tensor, there: Tensor, exclude: Tensor | None) -> Tensor:
+        """Return (B, n): 0 for rows that may be read.
+
+        Rows that know nothing of what is hidden would take the largest share and leave the guess
+        to nobody; a row that is remembered itself comes behind those.
+        """
+        penalty = -1e6 * ((~visible).to(there.dtype) @ there.T < 0.5).to(there.dtype)
+        if exclude is not None:
+            ours = (exclude >= 0) & (exclude < len(there))
+            row = torch.arange(len(visible), device=visible.device)
+            penalty[row[ours], exclude[ours]] = -2e6
+        return penalty
 
     @torch.no_grad()
     def fill(self, values: Tensor, visible: Tensor, residuals: Tensor) -> None:

@@ -41,7 +41,7 @@ class ModelConfig:
     n_pieces: int = 16
     backbone: str = "transformer"
     loss: str = "distribution"
-    n_estimators: int = 2
+    n_estimators: int = 1
     n_memory: int = 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,6 +83,8 @@ class MaskedAutoencoder(nn.Module):
         self.norm = nn.LayerNorm(c.width)
         self.head = nn.Parameter(torch.zeros(f, c.width, prior.support.size))
         self.bias = nn.Parameter(torch.zeros(f, prior.support.size))
+        self.swap = nn.Parameter(torch.zeros(c.width))
+        self.swap_bias = nn.Parameter(torch.zeros(f))
 
     def encode(self, values: Tensor, visible: Tensor) -> Tensor:
         """Return (B, 1 + L, D): the row's token, then one per cell; zeros where not visible.
@@ -136,6 +138,11 @@ class MaskedAutoencoder(nn.Module):
             start = torch.where(visible.flatten(0, 1), 0.0, self.prior.point(guess))
             point = start + raw[..., 0]
         return Prediction(logits.view(b, t, f, -1), point.view(b, t, f))
+
+    def tell(self, latent: Tensor) -> Tensor:
+        """Return (B, T, F) logits that a cell holds another row's value, from `encode`'s tokens."""
+        cells = latent[:, 1:] @ self.swap
+        return cells.view(len(cells), self.config.n_steps, -1) + self.swap_bias
 
     def _join(self, cells: Tensor, batch: int) -> Tensor:
         """(B * T, F, D) -> (B, 1 + T * F, D): steps told apart, the row's token in front."""

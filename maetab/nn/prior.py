@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-MAX_DENSE = 100  # coordinates up to which the full covariance is used; factors beyond
+MAX_DENSE = 50  # coordinates up to which the full covariance is used; factors beyond
 
 
 class Normal(NamedTuple):
