@@ -19,9 +19,9 @@ CELLS_IN_BATCH = 8192
 N_ROUNDS = 4  # rounds in which the missing cells of a row are drawn, each given those before
 
 
-def batch_rows(n_cells: int) -> int:
-    """Return how many windows of `n_cells` cells make a batch: a multiple of 8, 8 to 512."""
-    return max(8, min(512, CELLS_IN_BATCH // max(n_cells, 1) // 8 * 8))
+def batch_rows(n_cells: int, least: int = 8) -> int:
+    """Return how many windows of `n_cells` cells make a batch: a multiple of 8, up to 512."""
+    return max(least, min(512, CELLS_IN_BATCH // max(n_cells, 1) // 8 * 8))
 
 
 @contextlib.contextmanager
@@ -34,14 +34,14 @@ def on_device(model: Ensemble, device: torch.device) -> Iterator[Ensemble]:
 
 
 def batches(
-    values: np.ndarray, visible: np.ndarray, device: torch.device
+    values: np.ndarray, visible: np.ndarray, device: torch.device, least: int = 8
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Give (rows, values (B, T, F), visible (B, T, F)) on the device, padded to one shape.
 
     The rows that pad stand behind those of the slice, and see nothing.
     """
     n, t, f = values.shape
-    size = batch_rows(t * f)
+    size = batch_rows(t * f, least)
     for start in range(0, n, size):
         stop = min(start + size, n)
         pad = ((0, size - (stop - start)), (0, 0), (0, 0))

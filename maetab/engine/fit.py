@@ -82,10 +82,16 @@ class Cells:
     def visible(self) -> Tensor:
         return self.observed & ~self.held
 
-    def some(self) -> Tensor:
-        """Return evenly spaced rows, all of them or some 10,000: enough to judge by."""
+    def at_once(self, most: int) -> int:
+        """Return how many rows to look at together: `most`, or fewer where rows are wide."""
+        tokens = self.values[0].numel() + 1  # attention compares all pairs of them
+        return min(most, max(8, N_PAIRS // tokens**2))
+
+    def some(self) -> tuple[Tensor, ...]:
+        """Return chunks of evenly spaced rows, of all or some 10,000: enough to judge by."""
         n = len(self.values)
-        return torch.arange(0, n, max(1, n // 10_000), device=self.values.device)
+        rows = torch.arange(0, n, max(1, n // 10_000), device=self.values.device)
+        return rows.split(self.at_once(1024))
 
     def exclude(self, rows: Tensor) -> Tensor:
         """Return (B * T,) the remembered rows that windows `rows` (B,) are themselves."""
@@ -127,9 +133,9 @@ def fit_model(
                 left = (until - time.monotonic()) / (len(model.members) - i)
                 run = _Run(member, table, options, time.monotonic() + left, i)
                 history += run.train(generator)
+                errors.append(_held_out_errors(model, member, table))
             tables.append(table)
-            errors.append(_held_out_errors(model, member, table))
-        if options.max_iter != 0:
+        if errors:
             _trust(model, errors)
         _calibrate(model, tables[0])
         model.eval().cpu()
@@ -167,9 +173,7 @@ class _Run:
         self.member, self.table, self.options = member, table, options
         self.until, self.number = until, number
         n = len(table.values)
-        # Attention compares all pairs of tokens: wide rows come in smaller batches.
-        tokens = table.values[0].numel() + 1
-        self.batch = min(options.batch_size, n, max(8, N_PAIRS // tokens**2))
+        self.batch = min(n, table.at_once(options.batch_size))
         self.per_epoch = max(1, n // self.batch)
         steps = min(max(N_EPOCHS * (self.per_epoch - 3), N_STEPS[0]), N_STEPS[1])
         epochs = options.max_iter or max(4, math.ceil(steps / self.per_epoch))
@@ -186,7 +190,7 @@ class _Run:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         rows = table.held.flatten(1).any(1).nonzero()[:, 0]
         self.kept: list[list[Batch]] = []
-        self.rows = rows[:: max(1, len(rows) // 1000)]
+        self.rows = rows[:: max(1, len(rows) // table.at_once(1000))]
         self.checked = self._first(self.rows, table.visible[self.rows])
 
     def _rate(self, step: int) -> float:
@@ -304,9 +308,7 @@ class _Run:
 
 
 @torch.no_grad()
-def _held_out_errors(
-    model: Ensemble, member: MaskedAutoencoder, table: Cells, chunk: int = 1024
-) -> dict[str, Tensor]:
+def _held_out_errors(model: Ensemble, member: MaskedAutoencoder, table: Cells) -> dict[str, Tensor]:
     """Return sums per column over the held-out cells of one network.
 
     "gap": (network - prior)^2; "gain": (truth - prior)(network - prior); "noise": (truth -
@@ -320,7 +322,7 @@ def _held_out_errors(
     names = ("gap", "gain", "noise", "error", "count")
     sums = {name: torch.zeros(f, device=blends.device) for name in names}
     sums["likelihood"] = torch.zeros(f, 5, device=blends.device)
-    for rows in table.some().split(chunk):
+    for rows in table.some():
         values, visible = table.values[rows], table.visible[rows]
         values_, held_ = values.flatten(0, 1), table.held[rows].flatten(0, 1)
         first = model.prior(values_, visible.flatten(0, 1), table.exclude(rows))
@@ -365,7 +367,7 @@ def _trust(model: Ensemble, errors: list[dict[str, Tensor]]) -> None:
 
 
 @torch.no_grad()
-def _calibrate(model: Ensemble, table: Cells, chunk: int = 1024) -> None:
+def _calibrate(model: Ensemble, table: Cells) -> None:
     """Remember where the held-out truths fell in their predicted distributions.
 
     Recalibration by the quantiles of the probability integral transform (Kuleshov et al. 2018,
@@ -373,7 +375,7 @@ def _calibrate(model: Ensemble, table: Cells, chunk: int = 1024) -> None:
     """
     model.eval()
     ranks, held_ = [], []
-    for rows in table.some().split(chunk):
+    for rows in table.some():
         values = table.values[rows]
         probabilities, _ = model(values, table.visible[rows], table.exclude(rows))
         flat = probabilities.flatten(0, 1)

@@ -99,7 +99,8 @@ def surprises(
     with on_device(small, device), torch.inference_mode():
         hide = torch.tensor(sets, device=device)
         usual = None if scale is None else torch.tensor(scale, device=device)
-        for rows, values_, seen_ in batches(values[:, None], observed[:, None], device):
+        least = 8 if bool(small.trust.any()) else 64  # without networks, no tokens are compared
+        for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, least):
             n = rows.stop - rows.start
             own = torch.full((len(values_),), -1, device=device)
             own[:n] = torch.tensor(places[rows], device=device)
@@ -114,12 +115,7 @@ def _errors(model: Ensemble, values: Tensor, seen: Tensor, places: Tensor, hide:
     """Return (B, F) float64: errors at the cells in one set of columns, NaN elsewhere."""
     support = model.prior.support
     hidden, visible, truth = seen & hide, seen & ~hide, values[:, 0]
-    if bool((model.trust > 0).any()):
-        chances, point = model(values, visible, places)
-        chances, point = chances[:, 0], point[:, 0]
-    else:
-        guess, logits = model.prior(truth, visible[:, 0], places)
-        chances, point = logits.softmax(-1), model.prior.point(guess)
+    chances, point = (said[:, 0] for said in model(values, visible, places))
     place = support.index(truth)
     chance = chances.gather(-1, place.clamp_min(0)[..., None])[..., 0]
     least = 0.5 / (model.config.n_memory + 1)  # of a level that was never or hardly ever seen

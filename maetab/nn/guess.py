@@ -14,6 +14,7 @@ from maetab.nn.prior import MAX_DENSE, GaussianPrior, Normal
 
 N_TUNING = 150  # steps that the metric of the memory is tuned for
 N_TUNING_ROWS = 2048  # remembered rows that tuning compares with
+TUNING_CELLS = 60_000_000  # products that a step of tuning may take: wide rows come in few
 MAX_SHIFT = 300  # coordinates up to which rows are weighted by what is missing
 HIDE = 0.3  # share of the cells hidden while tuning and stacking
 
@@ -161,9 +162,10 @@ class Prior(nn.Module):
         """Learn the metric of the memory: squared error of the two guesses it gives."""
         optimizer = torch.optim.Adam(self.memory.parameters(), lr=0.1)
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, N_TUNING)
-        n = len(values)
+        n, cells = len(values), min(len(values), N_TUNING_ROWS) * len(self.stack)
+        batch = min(batch, n, max(16, TUNING_CELLS // cells))
         for _ in range(N_TUNING):
-            rows = torch.randint(n, (min(batch, n),), generator=generator, device=values.device)
+            rows = torch.randint(n, (batch,), generator=generator, device=values.device)
             spread, seen, hidden = self._hide(values[rows], observed[rows], generator)
             normal = self.gaussian(spread, seen)
             near = self.memory(spread, seen, remembered[rows], N_TUNING_ROWS)

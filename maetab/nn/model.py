@@ -188,15 +188,13 @@ class Ensemble(nn.Module):
         """
         shape, support = values.shape, self.prior.support
         first = self.prior(values.flatten(0, 1), visible.flatten(0, 1), exclude)
-        own = self.prior.point(first[0])
-        probabilities, point = torch.zeros_like(first[1]), torch.zeros_like(own)
-        for member in self.members:
-            said = member(values, visible, first)
-            probabilities += self.probabilities(said).flatten(0, 1)
-            point += said.point.flatten(0, 1)
-        n, trust = max(len(self.members), 1), self.trust
-        mixed = torch.lerp(first[1].softmax(-1), probabilities / n, trust[:, None])
-        point = torch.lerp(own, point / n, trust)
+        mixed, point = first[1].softmax(-1), self.prior.point(first[0])
+        if bool(self.trust.any()):  # else no network has a say
+            told = [member(values, visible, first) for member in self.members]
+            chances = torch.stack([self.probabilities(x).flatten(0, 1) for x in told]).mean(0)
+            points = torch.stack([x.point.flatten(0, 1) for x in told]).mean(0)
+            mixed = torch.lerp(mixed, chances, self.trust[:, None])
+            point = torch.lerp(point, points, self.trust)
         point = torch.where(support.is_number, point, mixed.argmax(-1).float())
         return mixed.view(*shape, -1), point.view(shape)
 
