@@ -111,5 +111,6 @@ ENCODINGS: dict[str, Callable[[pd.DataFrame, int], Encode]] = {
     "PCA": principal,
     "random encoder": ours(max_iter=0),
     "maetab": ours(),
+    "maetab, swap noise": ours(swap_ratio=0.15),
     "maetab, tokens only": ours(add_raw=False),
 }

@@ -32,6 +32,7 @@ from maetab.engine.embed import (
 from maetab.engine.fit import FitOptions, Record
 from maetab.engine.runtime import pick_device
 
+DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
 RIDGE = 0.01  # penalty of the linear map back from features to cells
 
@@ -50,7 +51,8 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     n_components : None or at least 1
         Components that the readout is projected to: the principal ones of up to 4096 training
         rows, fewer if these span less; with "concat" half of them of the tokens and half of the
-        similarities. None keeps the readout whole.
+        similarities. Components that missing cells would move by more than they vary are left out.
+        None keeps the readout whole.
     readout : "concat", "mean" or "cls"
         What is read: all of the encoder's tokens, and the similarity of the row to up to 512
         training rows by the measure that the first guess has learned; the mean of the cells'
@@ -237,13 +239,18 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         self.mean_: np.ndarray | None = None
         if self.n_components is None:
             return
-        latent, _ = self._embed(*remembered_rows(self.model_))
+        values, observed = remembered_rows(self.model_)
+        latent, _ = self._embed(values, observed)
+        drawn = np.random.default_rng(0).random(observed.shape)
+        holed, _ = self._embed(values, observed & (drawn >= DISTURBANCE))
         sizes = block_sizes(self.model_.config, self.readout)
         share = np.diff(np.linspace(0, self.n_components, len(sizes) + 1).astype(int))[::-1]
         blocks = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
         found = [_principal(block, n) for block, n in zip(blocks, share, strict=True)]
-        axes = torch.block_diag(*map(torch.tensor, found))
-        self.components_ = axes.numpy().astype(np.float32)
+        axes = torch.block_diag(*map(torch.tensor, found)).numpy()
+        moved = np.square((holed - latent) @ axes.T).mean(0)
+        firm = moved <= ((latent - latent.mean(0)) @ axes.T).var(0)
+        self.components_ = (axes[firm] if firm.any() else axes).astype(np.float32)
         self.mean_ = latent.mean(0)
 
     def _blanks(self, n_rows: int, index: pd.Index | None) -> pd.DataFrame:

@@ -39,22 +39,50 @@ def test_every_readout_has_the_size_it_says_and_is_finite(model, readout):
 
 
 @pytest.mark.parametrize("readout", embed.READOUTS)
-def test_readouts_are_those_of_the_completed_row(model, readout):
+def test_readouts_are_means_over_the_completed_rows(model, readout):
     values, observed = table(seed=1)
-    latent, _ = embed.embed_rows(model, values, observed, CPU, readout)
+    latent, pieces = embed.embed_rows(model, values, observed, CPU, readout)
+    there = torch.tensor(observed)
     with torch.inference_mode():
-        there = torch.tensor(observed)
-        _, point = model.eval()(torch.tensor(values), there)
-        whole = torch.where(there, torch.tensor(values), point)
-        tokens = [m.encode(whole, torch.ones_like(there)) for m in model.members]
+        wholes, _ = embed._complete(model.eval(), torch.tensor(values), there, len(values))
+        tokens = torch.stack(
+            [
+                torch.stack([m.encode(whole, torch.ones_like(there)) for m in model.members], 1)
+                for whole in wholes
+            ]
+        ).mean(0)
+        encoded = torch.stack([embed.encode_pieces(model.prior.support, w[:, 0]) for w in wholes])
     expected = {
-        "concat": [t.flatten(1) for t in tokens],
-        "mean": [t[:, 1:].mean(1) for t in tokens],
-        "cls": [t[:, 0] for t in tokens],
-    }[readout]
-    tokens = torch.cat(expected, 1).numpy()
-    assert tokens.shape[1] == embed.block_sizes(model.config, readout)[0]
-    np.testing.assert_allclose(latent[:, : tokens.shape[1]], tokens, atol=1e-5)
+        "concat": tokens.flatten(1),
+        "mean": tokens[:, :, 1:].mean(2).flatten(1),
+        "cls": tokens[:, :, 0].flatten(1),
+    }[readout].numpy()
+    assert expected.shape[1] == embed.block_sizes(model.config, readout)[0]
+    np.testing.assert_allclose(latent[:, : expected.shape[1]], expected, atol=1e-5)
+    np.testing.assert_allclose(pieces, encoded.mean(0), atol=1e-5)
+
+
+def test_a_missing_cell_takes_each_of_its_quantiles_once(model):
+    values, observed = (torch.tensor(x) for x in table(seed=1))
+    with torch.inference_mode():
+        wholes, _ = embed._complete(model.eval(), values, observed, len(values))
+        chances = model(values, observed)[0][:, 0]
+    taken = torch.stack(wholes)[:, :, 0].sort(0).values
+    n = len(wholes)
+    assert n == embed.N_COMPLETIONS
+    for i in range(n):
+        level = torch.full(observed[:, 0].shape, (i + 0.5) / n)
+        expected = torch.where(
+            observed[:, 0], values[:, 0], model.prior.support.quantile(chances, level)
+        )
+        torch.testing.assert_close(taken[i], expected)
+    assert not torch.equal(wholes[0], torch.stack(wholes).sort(0).values[0])  # orders differ
+
+
+def test_complete_rows_are_read_as_they_are(model):
+    values, observed = (torch.tensor(x) for x in table(seed=1))
+    wholes, _ = embed._complete(model, values, torch.ones_like(observed), len(values))
+    assert len(wholes) == 1 and torch.equal(wholes[0], values)
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 5, 9, 70])
@@ -106,33 +134,15 @@ def test_a_level_that_is_not_known_has_no_piece_and_comes_back_missing(model):
     assert known.tolist() == [[True, False, True]]
 
 
-def test_pieces_of_a_missing_number_are_the_mean_over_its_bins(model):
-    """Against the encoding of every bin's centre, weighted by its probability."""
-    support = model.prior.support
-    rng = torch.Generator().manual_seed(0)
-    real = support.share > 0
-    chance = torch.rand(1, *real.shape, generator=rng) * real
-    chance = chance / chance.sum(-1, keepdim=True)
-    hidden = torch.zeros(1, 3, dtype=torch.bool)
-    said = embed.encode_pieces(support, torch.zeros(1, 3), hidden, chance)
-    for j, start in ((0, 0), (2, sum(embed.piece_sizes(support)[:2]))):
-        size = embed.piece_sizes(support)[j]
-        n_bins = int(real[j].sum())
-        centers = torch.zeros(n_bins, 3)
-        centers[:, j] = support.center[j, :n_bins]
-        seen = torch.ones(n_bins, 3, dtype=torch.bool)
-        each = embed.encode_pieces(support, centers, seen, chance.expand(n_bins, -1, -1))
-        expected = chance[0, j, :n_bins] @ each[:, start : start + size]
-        np.testing.assert_allclose(said[0, start : start + size], expected, atol=1e-5)
-
-
 def test_a_remembered_row_is_most_similar_to_itself_and_similarities_are_a_kernel(model):
     values, observed = embed.remembered_rows(model)
     latent, _ = embed.embed_rows(model, values, observed, CPU, "concat")
     n_tokens, n = embed.block_sizes(model.config, "concat")
     similar = latent[:, n_tokens:].astype(np.float64)
     assert similar.shape == (len(values), n) and n == 200
-    own = similar[:, model.prior.memory.visible.numpy().any(1)]
+    taken = model.prior.memory.visible.numpy().any(1)
+    whole = observed.all((1, 2))  # a row that misses something is a mean of several
+    own = similar[whole][:, np.flatnonzero(taken)[whole]]
     np.testing.assert_allclose(np.diag(own), 1.0, atol=1e-4)
     np.testing.assert_allclose(own, own.T, atol=1e-4)
     assert np.linalg.eigvalsh(own).min() > -1e-3

@@ -20,6 +20,7 @@ from maetab.nn.objectives import Support
 
 READOUTS = ("concat", "mean", "cls")
 MAX_LANDMARKS = 512
+N_COMPLETIONS = 4  # of a row with missing cells; its features are their mean
 N_STEPS = (16, 8, 4, 2)  # coarser steps of a number, beside those between all its bins
 
 
@@ -82,15 +83,9 @@ def embed_rows(
         landmarks = Landmarks(model, device) if readout == "concat" else None
         for rows, values_, visible_ in batches(values, visible, device):
             n = rows.stop - rows.start
-            whole, encoded = _complete(model, values_, visible_, n)
-            everywhere = torch.ones_like(visible_)
-            parts = []
-            for member in model.members:
-                assert isinstance(member, MaskedAutoencoder)
-                parts.append(_read(member.encode(whole, everywhere), readout))
-            if landmarks is not None:
-                parts.append(landmarks(whole[:, 0]))
-            found = torch.cat(parts, 1)
+            wholes, encoded = _complete(model, values_, visible_, n)
+            said = [_features(model, whole, readout, landmarks) for whole in wholes]
+            found = torch.stack(said).mean(0)
             if projection is not None:
                 found = ((found - mean) @ components)[:, :size]
             latent[rows] = found[:n].cpu().numpy()
@@ -99,16 +94,38 @@ def embed_rows(
 
 
 def _complete(
-    model: Ensemble, values: Tensor, visible: Tensor, n_rows: int
-) -> tuple[Tensor, Tensor]:
-    """Return completed values (B, 1, F) and pieces (B, R); complete rows cost no prediction."""
+    model: Ensemble, values: Tensor, visible: Tensor, n_rows: int, n_times: int = N_COMPLETIONS
+) -> tuple[list[Tensor], Tensor]:
+    """Return completed values (B, 1, F) and pieces (B, R); complete rows cost no prediction.
+
+    Missing cells are completed `n_times` over, with quantiles of what the model says of them: each
+    column takes all of its quantiles once, in an order of its own (a Latin hypercube: McKay et al.
+    1979). What is linear in the mean of their features then averages over what the cells may be.
+    """
     support, cells, seen = model.prior.support, values[:, 0], visible[:, 0]
     if seen[:n_rows].all():
-        share = support.share.expand(len(values), -1, -1)
-        return values, encode_pieces(support, cells, torch.ones_like(seen), share)
-    probabilities, point = model(values, visible)
-    whole = torch.where(visible, values, point)
-    return whole, encode_pieces(support, cells, seen, probabilities[:, 0])
+        return [values], encode_pieces(support, cells)
+    probabilities = model(values, visible)[0][:, 0]
+    random = np.random.default_rng(0)
+    orders = np.stack([random.permutation(n_times) for _ in range(cells.shape[1])], 1)
+    wholes = []
+    for level in (orders + 0.5) / n_times:
+        share = torch.tensor(level, dtype=values.dtype, device=values.device).expand_as(cells)
+        guess = support.quantile(probabilities, share)
+        wholes.append(torch.where(seen, cells, guess)[:, None])
+    pieces = [encode_pieces(support, whole[:, 0]) for whole in wholes]
+    return wholes, torch.stack(pieces).mean(0)
+
+
+def _features(model: Ensemble, whole: Tensor, readout: str, landmarks: Landmarks | None) -> Tensor:
+    """Return (B, D) what is read of completed rows (B, 1, F)."""
+    parts, everywhere = [], torch.ones_like(whole, dtype=torch.bool)
+    for member in model.members:
+        assert isinstance(member, MaskedAutoencoder)
+        parts.append(_read(member.encode(whole, everywhere), readout))
+    if landmarks is not None:
+        parts.append(landmarks(whole[:, 0]))
+    return torch.cat(parts, 1)
 
 
 def _read(tokens: Tensor, readout: str) -> Tensor:
@@ -132,7 +149,7 @@ class Landmarks:
         values, observed = _places(model)
         n = min(MAX_LANDMARKS, len(values))
         parts = [
-            self._place(_complete(model, values_, visible_, rows.stop - rows.start)[0][:, 0])
+            self._place(_complete(model, values_, visible_, rows.stop - rows.start, 1)[0][0][:, 0])
             for rows, values_, visible_ in batches(values[:n], observed[:n], device)
         ]
         # Padded, because the kernel of a narrow product depends on the row's place.
@@ -171,34 +188,20 @@ def _knots(support: Support, column: int) -> list[Tensor]:
     return found
 
 
-def encode_pieces(
-    support: Support, values: Tensor, visible: Tensor, probabilities: Tensor
-) -> Tensor:
-    """Return (B, R): the expectation of a fixed encoding of the cells, column by column.
+def encode_pieces(support: Support, values: Tensor) -> Tensor:
+    """Return (B, R): a fixed encoding of the cells (B, F), column by column.
 
     A number is its standardised value and how far it reaches through steps between centres of its
     bins (piecewise linear, Gorishniy et al. 2022, section 3.2), fine and coarse; a category is the
-    indicators of its levels, all 0 for a level that is not known. A cell that is not visible is
-    expected: a linear model on top then averages over what the cell may be.
-
-    Parameters
-    ----------
-    values, visible : (B, F)
-    probabilities : (B, F, K), read only where not visible
+    indicators of its levels, all 0 for a level that is not known.
     """
     parts = []
     for j, n_levels in enumerate(support.n_levels):
-        chance = probabilities[:, j]
+        column = values[:, j, None]
         if n_levels:
-            known = values[:, j, None] == torch.arange(n_levels, device=values.device)
-            own, expected = known.to(values.dtype), chance[:, :n_levels]
+            parts.append((column == torch.arange(n_levels, device=values.device)).to(values.dtype))
         else:
-            knots, real = _knots(support, j), support.share[j] > 0
-            own = _reach(values[:, j, None], knots)
-            # A sum and no product of matrices, whose kernel depends on the row's place if small.
-            table = _reach(support.center[j, real, None], knots)
-            expected = (chance[:, real, None] * table).sum(1)
-        parts.append(torch.where(visible[:, j, None], own, expected))
+            parts.append(_reach(column, _knots(support, j)))
     return torch.cat(parts, 1)
 
 
