@@ -130,13 +130,15 @@ class MaskedAutoencoder(nn.Module):
         cells = decoded[:, 1:].reshape(b * t, f, -1)
         raw = per_column(cells, self.head) + self.bias  # (B * T, F, K)
         support = self.prior.support
+        seen, start = visible.flatten(0, 1), self.prior.point(guess)
         if self.config.loss == "distribution":
+            # The guess may lie beyond all bins: the network moves it and does not replace it.
             logits = base + raw
-            point = (logits.softmax(-1) * support.center).sum(-1)
+            before, after = ((x.softmax(-1) * support.center).sum(-1) for x in (base, logits))
+            point = torch.where(seen, after, start + after - before)
         else:
             logits = torch.where(support.is_number[:, None], base, base + raw)
-            start = torch.where(visible.flatten(0, 1), 0.0, self.prior.point(guess))
-            point = start + raw[..., 0]
+            point = torch.where(seen, 0.0, start) + raw[..., 0]
         return Prediction(logits.view(b, t, f, -1), point.view(b, t, f))
 
     def tell(self, latent: Tensor) -> Tensor:
