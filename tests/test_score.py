@@ -66,19 +66,18 @@ ALL = np.ones(90, bool)
 
 
 @pytest.mark.parametrize("k", [1, 4])
-def test_distances_are_those_to_other_rows_completed_by_the_gaussian(mixed, k):
+def test_distances_are_those_to_other_rows_completed_by_the_first_guess(mixed, k):
     model, values, observed = mixed
     places = remembered_places(model, values, observed)
     spread = one_hot(values, observed, N_LEVELS)
-    missing = np.isnan(spread)
-    location = model.prior.gaussian.location.numpy()
-    covariance = model.prior.gaussian.covariance.numpy()
-    unsure = np.zeros(len(spread))
-    for i, (row, gone) in enumerate(zip(spread, missing, strict=True)):
-        slope = covariance[np.ix_(gone, ~gone)] @ np.linalg.inv(covariance[np.ix_(~gone, ~gone)])
-        row[gone] = location[gone] + slope @ (row[~gone] - location[~gone])
-        left = covariance[np.ix_(gone, gone)] - slope @ covariance[np.ix_(~gone, gone)]
-        unsure[i] = np.trace(left)
+    with torch.inference_mode():  # no row sees itself
+        guess = model.prior.guess(
+            torch.tensor(np.nan_to_num(spread)).float(),
+            torch.tensor(~np.isnan(spread)),
+            torch.tensor(places),
+        )
+    spread = np.where(np.isnan(spread), guess.mean.numpy(), spread)
+    unsure = guess.variance.numpy().sum(1)
     square = np.square(spread[:, None] - spread).sum(-1) + 0.2 * (unsure + unsure[:, None])
     np.fill_diagonal(square, np.inf)
     found = distances(model, values, observed, places, k, ALL, CPU, usual=0.2)

@@ -136,7 +136,7 @@ def distances(
 ) -> np.ndarray:
     """Return (n,) the mean squared distance of each row to the nearest remembered rows.
 
-    In standardised numbers and indicators of levels. What a row misses is what the Gaussian
+    In standardised numbers and indicators of levels. What a row misses is what the first guess
     expects from its other cells, so that no row is near because it says little. A row does not
     see itself.
 
@@ -150,8 +150,11 @@ def distances(
     n_nearest = max(1, min(n_nearest, int(allowed.sum()) - 1))
     with on_device(model, device), torch.inference_mode():
         barred = ~torch.tensor(allowed, device=device)
-        memory = zip(prior.memory.values.split(256), prior.memory.visible.split(256), strict=True)
-        parts = [_complete(prior, x, v > 0) for x, v in memory]
+        everyone = torch.arange(len(allowed), device=device)
+        memory = (prior.memory.values, prior.memory.visible > 0, everyone)
+        parts = [
+            _complete(prior, *some) for some in zip(*(x.split(256) for x in memory), strict=True)
+        ]
         held, vague = (torch.cat(part) for part in zip(*parts, strict=True))
         constant = held.square().sum(1) + usual * vague
         right = torch.cat([constant[:, None], torch.ones_like(constant)[:, None], held], 1).T
@@ -160,11 +163,12 @@ def distances(
             spread, seen = prior.expand(values_[:, 0], seen_[:, 0])
             # An unknown level differs from all others; it is not missing.
             seen = seen | ~_known(prior, values_[:, 0], seen_[:, 0])
-            full, unsure = _complete(prior, spread * seen, seen)
+            own = torch.full((len(values_),), -1, device=device)
+            own[:n] = torch.tensor(places[rows], device=device)
+            full, unsure = _complete(prior, spread * seen, seen, own)
             one = torch.ones_like(unsure)[:, None]
             square = torch.cat([one, full.square().sum(1, keepdim=True), -2 * full], 1) @ right
             square = square.masked_fill(barred, FAR)
-            own = torch.tensor(places[rows], device=device)
             which = (own >= 0).nonzero()[:, 0]
             square[which, own[which]] = FAR
             near = square.topk(n_nearest, largest=False).indices
@@ -174,11 +178,14 @@ def distances(
     return out
 
 
-def _complete(prior: Prior, values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (B, C) rows, completed, and (B,) the variance of what was missing."""
+def _complete(prior: Prior, values: Tensor, seen: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (B, C) rows, completed, and (B,) the variance of what was missing.
+
+    A row whose place in the memory is not -1 does not see itself.
+    """
     if bool(seen.all()):
         return values.double(), torch.zeros(len(values), dtype=torch.float64, device=values.device)
-    said = prior.gaussian(values, seen)
+    said = prior.guess(values, seen, places, N_CONSULTED)
     full = torch.where(seen, values, said.mean).double()
     return full, said.variance.double().sum(1)
 

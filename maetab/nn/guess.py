@@ -88,7 +88,7 @@ class Prior(nn.Module):
         Visible cells get the logits of their column's marginal: their value is no guess.
         """
         spread, seen = self.expand(torch.where(visible, values, 0.0), visible)
-        guess = self._guess(spread, seen, exclude)
+        guess = self.guess(spread, seen, exclude)
         first = [c.start for c in self.coordinates]
         logits = self.support.number_logits(guess.mean[:, first], guess.variance[:, first])
         for j, n_levels in enumerate(self.n_levels):
@@ -97,9 +97,17 @@ class Prior(nn.Module):
                 logits[:, j] = self.support.level_logits(j, said)
         return guess, torch.where(visible[..., None], self.support.share.log(), logits)
 
-    def _guess(self, values: Tensor, visible: Tensor, exclude: Tensor | None) -> Guess:
+    @torch.no_grad()
+    def guess(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        exclude: Tensor | None = None,
+        n_rows: int | None = None,
+    ) -> Guess:
+        """Return the guess at coordinates, (B, C) each; `n_rows` as in `RowMemory.forward`."""
         normal = self.gaussian(values, visible)
-        near = self.memory(values, visible, exclude)
+        near = self.memory(values, visible, exclude, n_rows)
         moved = normal.mean + near.residual
         mean = normal.mean + (_corrections(normal, near) * self.stack.to(values.dtype)).sum(-1)
         variance = self.inflate[:, 0] * normal.variance + self.inflate[:, 1] * near.variance
