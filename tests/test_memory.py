@@ -155,3 +155,16 @@ def test_a_cell_that_no_row_knows_gets_the_mean_of_the_column():
     memory.residuals[:, 1] = 0.0
     said = memory(*some_rows())
     assert (said.mean[:, 1] == 0).all() and (said.residual[:, 1] == 0).all()
+
+
+def test_a_row_far_from_all_others_still_does_not_read_itself():
+    memory = a_memory()
+    values, visible = some_rows()
+    memory.values[0], memory.visible[0] = 1e5, 1.0
+    values[0], visible[0] = 1e5, torch.tensor([True, False, True, True])
+    exclude = torch.tensor([0, -1, -1, -1, -1, -1])
+    before = memory(values, visible, exclude)
+    poisoned(memory, 0)
+    after = memory(values, visible, exclude)
+    for mine, theirs in zip(before, after, strict=True):
+        assert torch.equal(mine[0, 1], theirs[0, 1])

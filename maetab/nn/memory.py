@@ -17,6 +17,7 @@ MAX_ROWS = 4096
 # because narrow matrix products depend, in the last bit, on a row's place in the batch.
 MIN_ROWS = 16
 N_HEADS = 4
+BARRED = 1e30  # farther than any row that may be read
 
 
 class Neighbours(NamedTuple):
@@ -133,11 +134,11 @@ class RowMemory(nn.Module):
         Rows that know nothing of what is hidden would take the largest share and leave the guess
         to nobody; a row that is remembered itself comes behind those.
         """
-        penalty = -1e6 * ((~visible).to(there.dtype) @ there.T < 0.5).to(there.dtype)
+        penalty = -BARRED * ((~visible).to(there.dtype) @ there.T < 0.5).to(there.dtype)
         if exclude is not None:
             ours = (exclude >= 0) & (exclude < len(there))
             row = torch.arange(len(visible), device=visible.device)
-            penalty[row[ours], exclude[ours]] = -2e6
+            penalty[row[ours], exclude[ours]] = -2 * BARRED
         return penalty
 
     @torch.no_grad()
