@@ -142,6 +142,22 @@ class BaseMAE(CheckedParameters, BaseEstimator):
                 setattr(new, name, getattr(other, name))
         return new
 
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from the observed cells of X.
+
+        Parameters
+        ----------
+        X : (n, F) pandas, polars or pyarrow table, array or list of lists; n at least 2
+        y : ignored
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters, shapes, names or cells that cannot be used; the message names them.
+        """
+        self._fit_model(X)
+        return self
+
     def _fit_model(self, X: Any) -> Table:
         """Learn schema and model from X; return the encoded table."""
         self._check_parameters()

@@ -124,32 +124,6 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         new._calibrate(values, observed, kept, trusted=kept)
         return new
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn what is normal from the observed cells of X.
-
-        Parameters
-        ----------
-        X : (n, F) pandas, polars or pyarrow table, array or list of lists; n at least 2
-        y : ignored
-
-        Raises
-        ------
-        ValueError, TypeError
-            For parameters, shapes, names or cells that cannot be used; the message names them.
-        """
-        self._check_parameters()
-        if not self.trim:
-            table = self._fit_model(X)
-            kept = np.ones(len(table.values), bool)
-        else:
-            kept = self._first_look(X)
-            rows = X if hasattr(X, "__getitem__") else np.asarray(X)
-            self._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
-            table = self._read(X)
-        some = slice(None, None, -(-len(kept) // MAX_CALIBRATION))
-        self._calibrate(table.values[some], table.observed[some], kept[some])
-        return self
-
     def score_samples(self, X: Any) -> np.ndarray:
         """Return (n,) float64, higher where a row is more normal; training rows have mean 0."""
         table = self._read(X)
@@ -305,6 +279,20 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         return out
 
     # ---- fitting
+
+    def _fit_model(self, X: Any) -> Table:
+        self._check_parameters()
+        if not self.trim:
+            table = super()._fit_model(X)
+            kept = np.ones(len(table.values), bool)
+        else:
+            kept = self._first_look(X)
+            rows = X if hasattr(X, "__getitem__") else np.asarray(X)
+            super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
+            table = self._read(X)
+        some = slice(None, None, -(-len(kept) // MAX_CALIBRATION))
+        self._calibrate(table.values[some], table.observed[some], kept[some])
+        return table
 
     def _first_look(self, X: Any) -> np.ndarray:
         """Return (n,) bool: True for the rows to learn from, before anything is fitted."""

@@ -93,24 +93,6 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     add_raw: bool = True
     swap_ratio: float = 0.0
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from the observed cells of X.
-
-        Parameters
-        ----------
-        X : (n, F) pandas, polars or pyarrow table, array or list of lists; n at least 2
-        y : ignored
-
-        Raises
-        ------
-        ValueError, TypeError
-            For parameters, shapes, names or cells that cannot be used; the message names them.
-        """
-        self._check_readout()
-        self._fit_model(X)
-        self._fit_components()
-        return self
-
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return an encoder around the model that `other` has fitted.
@@ -121,7 +103,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         **parameters : of this class, where they shall differ from those of `other`
         """
         new = super().from_fitted(other, **parameters)
-        new._check_readout()
+        new._check_parameters()
         new._fit_components()
         return new
 
@@ -262,7 +244,13 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     def _options(self, on_record: Callable[[Record], None] | None) -> FitOptions:
         return replace(super()._options(on_record), swap_ratio=self.swap_ratio)
 
-    def _check_readout(self) -> None:
+    def _fit_model(self, X: Any) -> Table:
+        table = super()._fit_model(X)
+        self._fit_components()
+        return table
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
         self._check_choice("readout", READOUTS)
         if self.n_components is not None:
             self._check_number(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,24 +61,6 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     min_value: float | Sequence[float] | None = None
     max_value: float | Sequence[float] | None = None
     copy: bool = True
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from the observed cells of X.
-
-        Parameters
-        ----------
-        X : (n, F) pandas, polars or pyarrow table, array or list of lists; n at least 2
-        y : ignored
-
-        Raises
-        ------
-        ValueError, TypeError
-            For parameters, shapes, names or cells that cannot be used; the message names them.
-        """
-        self._check_flags("add_indicator", "keep_empty_features", "copy")
-        table = self._fit_model(X)
-        self._check_range(table.values.shape[1])
-        return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Fit to X and return it filled; the same as `fit(X).transform(X)`."""
@@ -266,6 +248,15 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         if value is None:
             return None
         return np.broadcast_to(np.asarray(value, dtype=float), (self.n_features_in_,))
+
+    def _fit_model(self, X: Any) -> Table:
+        table = super()._fit_model(X)
+        self._check_range(table.values.shape[1])
+        return table
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        self._check_flags("add_indicator", "keep_empty_features", "copy")
 
     def _check_range(self, n_columns: int) -> None:
         for name in ("min_value", "max_value"):
