@@ -192,7 +192,13 @@ def test_clones_and_pickles_encode_the_same_bit_for_bit(encoder):
 
 @pytest.mark.parametrize(
     ("parameter", "value"),
-    [("readout", "sum"), ("n_components", 0), ("n_components", 2.5), ("add_raw", "yes")],
+    [
+        ("readout", "sum"),
+        ("n_components", 0),
+        ("n_components", 2.5),
+        ("add_raw", "yes"),
+        ("swap_ratio", 1.0),
+    ],
 )
 def test_parameters_that_cannot_be_are_named(parameter, value):
     with pytest.raises(ValueError, match=f"The '{parameter}' parameter of MAEEncoder must be"):

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_diabetes, load_wine
+from sklearn.metrics import roc_auc_score
 
 from maetab.engine import fit as fit_module
 from maetab.engine.apply import predict
 from maetab.engine.fit import FitOptions, fit_model
 from maetab.nn import guess as guess_module
 from maetab.nn.backbones import BACKBONES
-from maetab.nn.masking import MASKINGS, Bernoulli
+from maetab.nn.masking import MASKINGS, Bernoulli, swap
 from maetab.nn.model import ModelConfig
 from maetab.nn.objectives import LOSSES
 
@@ -85,6 +86,23 @@ def test_every_combination_trains_on_a_real_table(backbone, loss, masking, runs)
     assert all(torch.isfinite(t).all() for k, t in model.state_dict().items() if "edges" not in k)
     values, observed = wine()
     assert np.isfinite(predict(model, values, observed, CPU)).all()
+
+
+def test_with_swap_noise_the_network_learns_which_cells_are_another_rows():
+    x = np.random.default_rng(0).normal(size=(400, 1))
+    values = (x + 0.1 * np.random.default_rng(1).normal(size=(400, 4))).astype(np.float32)[:, None]
+    observed = np.ones(values.shape, bool)
+    config = ModelConfig((0,) * 4, width=16, n_estimators=1, n_bins=8, n_pieces=8)
+    options = replace(OPTIONS, max_iter=40, learning_rate=1e-2, validation_fraction=0.0)
+    areas = []
+    for ratio in (0.0, 0.2):
+        model, _ = fit_model(config, values, observed, replace(options, swap_ratio=ratio))
+        cells, there = torch.tensor(values), torch.tensor(observed)
+        read, swapped = swap(cells, there, 0.2, torch.Generator().manual_seed(5))
+        with torch.no_grad():
+            told = model.members[0].tell(model.members[0].encode(read, there))
+        areas.append(roc_auc_score(swapped.flatten(), told.flatten()))
+    assert areas[0] == 0.5 and areas[1] > 0.8
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -14,6 +14,7 @@ from maetab.nn.masking import (
     CopyObserved,
     FixedRatio,
     Proportional,
+    swap,
 )
 
 
@@ -144,3 +145,23 @@ def test_proportional_is_bernoulli_where_all_columns_miss_the_same():
     observed = torch.ones(4000, 1, 4, dtype=torch.bool)
     hidden = Proportional(ratio=0.4)(observed, generator())
     assert abs(float(hidden.float().mean()) - 0.4) < 5 * math.sqrt(0.24 / 16_000)
+
+
+@given(shape=shapes, ratio=st.floats(0, 0.9), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_swapped_cells_hold_what_another_row_shows_there(shape, ratio, seed):
+    values = torch.randint(5, shape, generator=generator(seed)).float()
+    visible = some_observed(shape, 0.7, seed)
+    read, swapped = swap(values, visible, ratio, generator(seed))
+    assert torch.equal(read[~swapped], values[~swapped])
+    assert not (swapped & ~visible).any() and (read != values)[swapped].all()
+    for row, step, column in swapped.nonzero().tolist():
+        shown = values[:, step, column][visible[:, step, column]]
+        assert read[row, step, column] in shown
+
+
+def test_a_share_of_the_cells_is_swapped():
+    values = torch.rand(3000, 1, 4, generator=generator(3))
+    visible = torch.ones(values.shape, dtype=torch.bool)
+    _, swapped = swap(values, visible, 0.15, generator())
+    assert abs(float(swapped.float().mean()) - 0.15) < 5 * math.sqrt(0.13 / 12_000)
