@@ -1,6 +1,6 @@
-"""How long fit and transform take, by rows, columns and device.
+"""How long filling and scoring take, by rows, columns and device.
 
-    python -m benchmarks.speed --rows 10000 100000 --columns 20 --devices cpu
+    python -m benchmarks.speed --rows 10000 100000 --columns 20 --devices cpu --verbs impute detect
 
 Rows are drawn from a Gaussian with eight factors, bent by a cubic; three cells in ten are missing.
 One JSON line per run goes to the output, and the same to standard output.
@@ -12,12 +12,13 @@ import argparse
 import json
 import platform
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from maetab import MAEImputer
+from maetab import MAEAnomalyDetector, MAEImputer
 
 
 def table(n_rows: int, n_columns: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +30,35 @@ def table(n_rows: int, n_columns: int, seed: int = 0) -> tuple[np.ndarray, np.nd
     return holes.astype(np.float32), truth.astype(np.float32)
 
 
-def run(n_rows: int, n_columns: int, device: str) -> dict[str, object]:
+def detect(n_rows: int, n_columns: int, device: str) -> dict[str, object]:
+    """Time one fit of the detector on 10,000 complete rows and the scores of all rows."""
+    _, truth = table(n_rows, n_columns)
+    detector = MAEAnomalyDetector(device=device, random_state=0)
+    start = time.perf_counter()
+    detector.fit(truth[:10_000])
+    fitted = time.perf_counter()
+    detector.score_samples(truth)
+    done = time.perf_counter()
+    return {
+        "verb": "detect",
+        "rows": n_rows,
+        "columns": n_columns,
+        "device": device,
+        "fit_seconds": round(fitted - start, 2),
+        "score_seconds": round(done - fitted, 2),
+    } | about(device)
+
+
+def about(device: str) -> dict[str, object]:
+    """Return where a line was measured."""
+    return {
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "machine": torch.cuda.get_device_name() if device == "cuda" else platform.machine(),
+    }
+
+
+def impute(n_rows: int, n_columns: int, device: str) -> dict[str, object]:
     """Time one fit and one transform; return a line of the report."""
     holes, truth = table(n_rows, n_columns)
     imputer = MAEImputer(device=device, random_state=0)
@@ -43,6 +72,7 @@ def run(n_rows: int, n_columns: int, device: str) -> dict[str, object]:
     missing = np.isnan(holes)
     error = (filled - truth)[missing] / truth.std(0)[np.nonzero(missing)[1]]
     return {
+        "verb": "impute",
         "rows": n_rows,
         "columns": n_columns,
         "device": device,
@@ -51,10 +81,7 @@ def run(n_rows: int, n_columns: int, device: str) -> dict[str, object]:
         "rows_per_second": round(n_rows / (done - fitted)),
         "rmse": round(float(np.sqrt(np.mean(error**2))), 4),
         "steps": imputer.history_[-1]["step"],
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "machine": torch.cuda.get_device_name() if device == "cuda" else platform.machine(),
-    }
+    } | about(device)
 
 
 def main() -> None:
@@ -62,12 +89,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--columns", type=int, nargs="+", default=[20])
     parser.add_argument("--devices", nargs="+", default=["cpu"])
+    parser.add_argument("--verbs", nargs="+", choices=("impute", "detect"), default=["impute"])
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/speed.jsonl"))
     options = parser.parse_args()
     for n_rows in options.rows:
         for n_columns in options.columns:
-            for device in options.devices:
-                line = json.dumps(run(n_rows, n_columns, device))
+            for device, verb in product(options.devices, options.verbs):
+                measure = impute if verb == "impute" else detect
+                line = json.dumps(measure(n_rows, n_columns, device))
                 print(line, flush=True)
                 with options.output.open("a") as file:
                     file.write(line + "\n")
