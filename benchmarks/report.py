@@ -183,9 +183,10 @@ def section(runs: pd.DataFrame, title: str) -> str:
     return "\n\n".join(parts)
 
 
-def report(runs: pd.DataFrame, older: int) -> str:
-    """Return the whole report as Markdown."""
+def report(runs: pd.DataFrame, older: int, note: str = "") -> str:
+    """Return the whole report as Markdown, with a note on how the runs were made."""
     parts = ["# Imputation benchmark", about(runs, older), failures(runs)]
+    parts += [note] if note else []
     for (setting, frac, threads), chosen in runs.groupby(["setting", "frac", "threads"]):
         title = f"{setting.capitalize()}, {frac:.0%} asked to be hidden, {threads} thread(s)"
         parts.append(section(chosen, title))
@@ -197,8 +198,10 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.report", description=__doc__.split("\n")[0])
     parser.add_argument("--results", type=Path, default=RESULTS / "impute.jsonl")
     parser.add_argument("--output", type=Path, default=RESULTS / "impute.md")
+    parser.add_argument("--note", default="", help="a paragraph that is put in front")
     options = parser.parse_args(argv)
-    options.output.write_text(report(*read(options.results)), encoding="utf-8")
+    text = report(*read(options.results), options.note)
+    options.output.write_text(text, encoding="utf-8")
     print(options.output)
 
 

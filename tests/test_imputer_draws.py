@@ -173,3 +173,21 @@ def test_score_compares_with_a_computation_by_hand():
     wanted = (3 * (1 - missed / worst) + category) / 4
     # Not exact: the score sees the expected whole numbers before they are rounded.
     assert imputer.score(new) == pytest.approx(wanted, abs=0.02)
+
+
+def test_draws_of_a_column_of_few_numbers_are_numbers_that_were_seen():
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "price": random.choice([0.1, 0.7, 2.3], 80),
+            "flag": random.choice([0.0, 1.0], 80),
+            "size": random.normal(size=80),
+        }
+    )
+    holes = table.mask(random.random(table.shape) < 0.2)
+    imputer = MAEImputer(max_iter=0, random_state=0).fit(holes)
+    for draw in imputer.sample(holes, 3, random_state=0):
+        assert set(draw["price"]) == {0.1, 0.7, 2.3} and set(draw["flag"]) == {0.0, 1.0}
+    low, high = imputer.predict_interval(holes, coverage=0.999)
+    assert (low["flag"] <= table["flag"]).all() and (table["flag"] <= high["flag"]).all()
+    assert low["price"].min() == 0.1 and high["price"].max() == 2.3

@@ -209,3 +209,19 @@ def test_the_example_frame_has_every_kind_and_missing_cells():
     assert 0.1 < frame.isna().to_numpy().mean() < 0.3
     assert set(infer_schema(frame).n_levels()) > {0, 2}
     pd.testing.assert_frame_equal(frame, example_frame(60, seed=0))
+
+
+@given(
+    numbers=st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=20),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=60)
+def test_numbers_that_were_seen_come_back_exactly_through_single_precision(numbers, seed):
+    column = column_of([float(x) for x in numbers])
+    encoded = (np.array(numbers) - column.center) / column.scale
+    back = column.natural(encoded.astype(np.float32).astype(np.float64))
+    near = np.abs(np.subtract.outer(numbers, numbers)) + 9e9 * np.equal.outer(numbers, numbers)
+    apart = near.min(1) > 2e-6 * column.scale * (1 + np.abs(encoded))
+    assert (back[apart] == np.array(numbers)[apart]).all()
+    middle = column.natural(np.array([0.0]) + 3e-3)
+    assert middle[0] in numbers or middle[0] == pytest.approx(column.center + 3e-3 * column.scale)

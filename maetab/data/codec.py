@@ -215,11 +215,10 @@ def _codes(cells: Cells, column: Column) -> np.ndarray:
 
 def to_natural(values: np.ndarray, schema: Schema) -> np.ndarray:
     """Return (n, F) float64: numbers in their own unit (dates in seconds), codes as they are."""
-    center = np.array([column.center for column in schema.columns])
-    scale = np.array([column.scale for column in schema.columns])
-    limit = np.finfo(np.float64).max
-    with np.errstate(over="ignore"):
-        return np.clip(np.asarray(values, dtype=np.float64) * scale + center, -limit, limit)
+    natural = np.array(values, dtype=np.float64)
+    for place, column in enumerate(schema.columns):
+        natural[:, place] = column.natural(natural[:, place])
+    return natural
 
 
 def decode(

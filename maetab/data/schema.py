@@ -19,6 +19,9 @@ from maetab.data.containers import (
     word_of,
 )
 
+FEW = 32  # distinct numbers of a column up to which all are kept
+SINGLE = 4e-7  # what single precision cannot tell apart, in standard deviations
+
 
 @dataclass(frozen=True)
 class Column:
@@ -36,6 +39,7 @@ class Column:
         `scale` is 1 for a constant or empty column, and always finite and positive.
     lower, upper : smallest and largest observed number; dates in seconds since 1970 in UTC,
         durations in seconds.
+    distinct : the observed numbers, ascending, if they are few; else the smallest and the largest.
     integer : True where the dtype holds whole numbers only.
     n_observed : number of observed cells.
     temporal : None, "datetime" or "timedelta".
@@ -50,6 +54,7 @@ class Column:
     scale: float = 1.0
     lower: float = 0.0
     upper: float = 0.0
+    distinct: tuple[float, ...] = ()
     integer: bool = False
     n_observed: int = 0
     temporal: str | None = None
@@ -60,6 +65,24 @@ class Column:
         if self.kind == "number":
             return frozenset({self.temporal or "number"})
         return frozenset(word_of(type(level)) or "" for level in self.levels)
+
+    def natural(self, values: np.ndarray) -> np.ndarray:
+        """Return (n,) numbers in their own unit from (n,) as encoded; codes as they are.
+
+        Models compute in single precision. What that cannot tell from an observed number is that
+        number, where the observed ones are few, and the smallest or largest elsewhere.
+        """
+        limit = np.finfo(np.float64).max
+        with np.errstate(over="ignore", invalid="ignore"):
+            natural = np.clip(values * self.scale + self.center, -limit, limit)
+            if not self.distinct:
+                return natural
+            known = np.array(self.distinct)
+            after = np.searchsorted(known, natural)
+            ends = known[np.clip([after - 1, after], 0, len(known) - 1)]  # (2, n)
+            apart = np.abs(ends - natural)
+            same = apart.min(0) <= SINGLE * self.scale * (1 + np.abs(values))
+        return np.where(same, np.where(apart[0] <= apart[1], *ends), natural)
 
 
 @dataclass(frozen=True)
@@ -88,6 +111,7 @@ class Schema:
 
 def _column_to_dict(column: Column) -> dict[str, Any]:
     written = asdict(column)
+    written["distinct"] = list(column.distinct)
     written["name"] = write_label(column.name)
     written["levels"] = [write_label(level) for level in column.levels]
     written["counts"] = list(column.counts)
@@ -99,6 +123,7 @@ def _column_from_dict(written: dict[str, Any]) -> Column:
     read["name"] = read_label(written["name"])
     read["levels"] = tuple(read_label(level) for level in written["levels"])
     read["counts"] = tuple(written["counts"])
+    read["distinct"] = tuple(written["distinct"])
     return Column(**read)
 
 
@@ -205,6 +230,9 @@ def _positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
 def _number_column(cells: Cells) -> Column:
     numbers = cells.numbers[cells.observed]
     center, scale = center_and_scale(numbers)
+    distinct = np.unique(numbers)
+    if len(distinct) > FEW:
+        distinct = distinct[[0, -1]]
     return Column(
         name=cells.name,
         kind="number",
@@ -213,6 +241,7 @@ def _number_column(cells: Cells) -> Column:
         scale=scale,
         lower=float(numbers.min()) if numbers.size else 0.0,
         upper=float(numbers.max()) if numbers.size else 0.0,
+        distinct=tuple(distinct.tolist()),
         integer=cells.integer,
         n_observed=int(numbers.size),
         temporal=cells.temporal,
