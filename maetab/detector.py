@@ -21,6 +21,8 @@ from maetab.data.schema import infer_schema
 from maetab.engine.apply import predict, predict_quantiles
 from maetab.engine.runtime import pick_device
 from maetab.engine.score import (
+    CELL_SHARES,
+    ROW_SHARES,
     column_means,
     crowd_distances,
     distances,
@@ -223,7 +225,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     # ---- scores
 
     def _scores(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        return self._joined(self._parts(values, observed)[0])
+        return self._joined(self._parts(values, observed))
 
     def _joined(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) scores: how much more normal than usual, in standard deviations."""
@@ -231,15 +233,15 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         usual = (np.log(parts + self.part_floor_) - self.part_center_) / self.part_scale_
         return -(usual * weights).sum(1) / weights.sum()
 
-    def _parts(self, values: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (n, 3 or 4) what makes rows strange, and the cells' surprises.
+    def _parts(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Return (n, 3 or 4) what makes rows strange.
 
         The cells that surprise most given others, the distance to remembered rows, the mean
         surprise of all cells given nothing, and, if rows are trimmed, a robust distance.
         """
         model, device = self.model_, pick_device(self.device)
         places = remembered_places(model, values, observed)
-        cells = self._surprises(values, observed, places)
+        cells = self._surprises(values, observed, places, ROW_SHARES)
         everything = np.ones((1, values.shape[1]), bool)
         wrong = surprises(model, values, observed, places, everything, device, self.usual_values_)
         k = self._n_nearest()
@@ -251,13 +253,18 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         if self.trim:
             spread = one_hot(values, observed, model.config.n_levels)
             parts.append(robust_distances(spread, self.robust_location_, self.robust_precision_))
-        return np.column_stack(parts), cells
+        return np.column_stack(parts)
 
     def _surprises(
-        self, values: np.ndarray, observed: np.ndarray, places: np.ndarray
+        self,
+        values: np.ndarray,
+        observed: np.ndarray,
+        places: np.ndarray,
+        shares: tuple[float, ...],
     ) -> np.ndarray:
         """Return (n, F) surprises of cells given changing others."""
-        sets, device = hidden_sets(values.shape[1], self.n_masks), pick_device(self.device)
+        sets = hidden_sets(values.shape[1], self.n_masks, shares)
+        device = pick_device(self.device)
         return surprises(self.model_, values, observed, places, sets, device, self.usual_errors_)
 
     def _n_nearest(self) -> int:
@@ -266,7 +273,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     def _cell_levels(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return (n, F) -log10 of p-values, exponential beyond the last `TAIL` of the surprises."""
         places = remembered_places(self.model_, values, observed)
-        cells = self._surprises(values, observed, places)
+        cells = self._surprises(values, observed, places, CELL_SHARES)
         shares = np.linspace(0, 1, N_LEVELS)
         tail = round((1 - TAIL) * (N_LEVELS - 1))
         out = np.full(cells.shape, np.nan)
@@ -356,15 +363,16 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         k = self._n_nearest()
         near = distances(self.model_, *cells, k, self.trusted_, device)
         self.usual_gap_ = middle(near) / self.model_.prior.memory.values.shape[1]
-        parts, found = self._parts(values, observed)
+        parts = self._parts(values, observed)
         self.part_floor_ = FLOOR_OF_PARTS * np.array([middle(part) for part in parts[kept].T])
         logs = np.log(parts[kept] + self.part_floor_)
         self.part_center_, self.part_scale_ = logs.mean(0), np.maximum(logs.std(0), FLOOR)
         scores = self._joined(parts)
         self.scores_, self.normal_scores_ = np.sort(scores), np.sort(scores[kept])
         shares = np.linspace(0, 1, N_LEVELS)
+        found = self._surprises(*cells, CELL_SHARES)
         self.cell_quantiles_ = np.zeros((found.shape[1], N_LEVELS))
-        for j, column in enumerate(found[kept].T):
+        for j, column in enumerate(found.T):
             seen = column[~np.isnan(column)]
             if len(seen):
                 self.cell_quantiles_[j] = np.quantile(seen, shares)

@@ -17,12 +17,13 @@ from maetab.engine.apply import batches, on_device
 from maetab.nn.guess import Prior
 from maetab.nn.model import Ensemble
 
-HIDDEN_SHARES = (0.3, 0.5)  # of the columns, in turns
+ROW_SHARES = (0.3, 0.5)  # of the columns that are hidden together, in turns, to score rows
+CELL_SHARES = (0.15, 0.3)  # to score cells: the others tell more of one that is wrong alone
 N_CONSULTED = 1024  # remembered rows that guesses at hidden cells are made from
 FAR = 1e300
 
 
-def hidden_sets(n_columns: int, n_sets: int) -> np.ndarray:
+def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARES) -> np.ndarray:
     """Return (n_sets, F) bool: columns to hide together, each hidden about equally often.
 
     Examples
@@ -35,8 +36,9 @@ def hidden_sets(n_columns: int, n_sets: int) -> np.ndarray:
     random = np.random.default_rng(n_columns)
     sets, times = np.zeros((n_sets, n_columns), bool), np.zeros(n_columns)
     for i, chosen in enumerate(sets):
-        share = HIDDEN_SHARES[i % len(HIDDEN_SHARES)]
-        n_hidden = min(max(1, round(share * n_columns)), max(1, n_columns - 1))
+        turn = i % len(shares)
+        n_hidden = max(1 + turn, round(shares[turn] * n_columns))
+        n_hidden = min(n_hidden, max(1, n_columns - 1))
         chosen[np.lexsort((random.random(n_columns), times))[:n_hidden]] = True
         times += chosen
     return sets
