@@ -131,8 +131,18 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         Parameters
         ----------
         other : fitted estimator of maetab; the two share the model, which nothing changes
-        **parameters : of this class, where they shall differ from those of `other`
+        **parameters : of this class, where they shall differ from those of `other`; those that
+            act in fit alone change nothing
+
+        Raises
+        ------
+        TypeError
+            `other` is no estimator of maetab.
         """
+        if not isinstance(other, BaseMAE):
+            raise TypeError(
+                f"from_fitted takes a fitted estimator of maetab, got {type(other).__name__}."
+            )
         check_is_fitted(other, "model_")
         known = {field.name for field in fields(cls)}
         shared = {k: v for k, v in other.get_params(deep=False).items() if k in known}
@@ -331,7 +341,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         packed = state.get("model_")
         if isinstance(packed, dict):
-            model = Ensemble(ModelConfig.from_dict(packed["config"]))
+            with torch.random.fork_rng(devices=[]):  # fresh weights would move the global state
+                model = Ensemble(ModelConfig.from_dict(packed["config"]))
             model.load_state_dict({k: torch.tensor(v) for k, v in packed["tensors"].items()})
             state = state | {"model_": model.eval()}
         super().__setstate__(state)

@@ -110,14 +110,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
-        """Return a detector around the model that `other` has fitted.
+        """Return a detector around the model that `other` has fitted; see `BaseMAE.from_fitted`.
 
         Scores are calibrated on the training rows that the model remembers.
-
-        Parameters
-        ----------
-        other : fitted estimator of maetab; the two share the model, which nothing changes
-        **parameters : of this class, where they shall differ from those of `other`
         """
         new = super().from_fitted(other, **parameters)
         new._check_parameters()
@@ -160,8 +155,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     def score_cells(self, X: Any) -> pd.DataFrame:
         """Return a frame, rows x columns, of how strange each cell is; missing where it is.
 
-        The unit is -log10 of the share of normal rows whose cell in that column surprises at least
-        as much: 1 is one in ten, 3 one in a thousand, for numbers and categories alike.
+        Each cell is guessed from others of its row, which count as the nearest number seen in fit,
+        so that one wild cell does not make the others look strange. The unit is -log10 of the
+        share of normal rows whose cell in that column surprises at least as much: 1 is one in ten,
+        3 one in a thousand, for numbers and categories alike.
         """
         table = self._read(X)
         levels = self._cell_levels(table.values, table.observed)
@@ -177,9 +174,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         Returns
         -------
         reasons : frame with the columns
-            row (label), score, column, value (seen), expected (from cells less strange), low
-            and high (of the interval that holds 90 % of such cells; numbers only), surprise
-            (as in `score_cells`)
+            row (label), score, column, value (seen), expected (from cells less strange, within
+            the interval), low and high (of the interval that holds 90 % of such cells; numbers
+            only), surprise (as in `score_cells`)
         """
         if min(top, n_columns) < 1:
             raise ValueError(f"top and n_columns must be at least 1, got {top}, {n_columns}.")
@@ -213,12 +210,15 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """
         visible, said = table.observed.copy(), np.zeros((3, *told.shape), np.float32)
         everyone, device = np.arange(len(told)), pick_device(self.device)
+        own = remembered_places(self.model_, table.values, table.observed)
         for j in order[:, : told.sum(1).max(initial=0)].T:
             visible[everyone, j] = False
             cells = (self.model_, table.values[:, None], visible[:, None], device)
-            said[0, everyone, j] = predict(*cells)[everyone, 0, j]
-            said[1:, everyone, j] = predict_quantiles(*cells, [0.05, 0.95])[:, everyone, 0, j]
+            said[0, everyone, j] = predict(*cells, own)[everyone, 0, j]
+            ends = predict_quantiles(*cells, [0.05, 0.95], own)
+            said[1:, everyone, j] = ends[:, everyone, 0, j]
         number = np.array([column.kind == "number" for column in self.schema_.columns])
+        said[0] = np.where(number, said[0].clip(said[1], said[2]), said[0])
         low, high = (np.where(number, to_natural(b, self.schema_), np.nan) for b in said[1:])
         return decode(said[0], told, self.schema_, like=table.frame), low, high
 
@@ -265,7 +265,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """Return (n, F) surprises of cells given changing others."""
         sets = hidden_sets(values.shape[1], self.n_masks, shares)
         device = pick_device(self.device)
-        return surprises(self.model_, values, observed, places, sets, device, self.usual_errors_)
+        cells = (self.model_, values, observed, places, sets, device, self.usual_errors_)
+        return surprises(*cells, bounded=shares == CELL_SHARES)
 
     def _n_nearest(self) -> int:
         return max(10, round(CROWD * int(self.trusted_.sum()))) if self.trim else 1
@@ -297,6 +298,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             rows = X if hasattr(X, "__getitem__") else np.asarray(X)
             super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
             table = self._read(X)
+        if self.trim:  # again, in the units of the model
+            known = table.values[kept], table.observed[kept]
+            robust = robust_gaussian(one_hot(*known, self.model_.config.n_levels))
+            self.robust_location_, self.robust_precision_ = robust
         some = slice(None, None, -(-len(kept) // MAX_CALIBRATION))
         self._calibrate(table.values[some], table.observed[some], kept[some])
         return table
@@ -321,18 +326,17 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
         Sets `robust_location_` and `robust_precision_`.
         """
-        n, n_kept = len(values), max(2, round((1 - self.trim) * len(values)))
+        n_kept = max(2, round((1 - self.trim) * len(values)))
         if not self.trim:
-            return np.ones(n, bool)
+            return np.ones(len(values), bool)
         spread = one_hot(values, observed, n_levels)
         robust = robust_gaussian(spread)
         self.robust_location_, self.robust_precision_ = robust
         far = robust_distances(spread, *robust)
         forest = IsolationForest(random_state=FOREST_SEED).fit(spread)
         alone = crowd_distances(np.nan_to_num(spread), CROWD)
-        looks = (far, -forest.score_samples(spread), alone)
-        ranks = sum(rankdata(look) for look in looks)
-        kept = np.zeros(n, bool)
+        ranks = sum(map(rankdata, (far, -forest.score_samples(spread), alone)))
+        kept = np.zeros(len(values), bool)
         kept[np.argsort(ranks, kind="stable")[:n_kept]] = True
         return kept
 
@@ -348,10 +352,12 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         Parameters
         ----------
         kept : (n,) bool, True where a row was learned from
-        trusted : (n_memory,) bool, True where a remembered row is normal; None for all
+        trusted : bool, of each row that is remembered, True where it is normal; None for all
         """
-        n_memory = self.model_.config.n_memory
-        self.trusted_ = np.ones(n_memory, bool) if trusted is None else trusted
+        seen: np.ndarray = self.model_.prior.memory.visible.cpu().numpy() > 0
+        self.trusted_ = np.logical_or.reduce(seen, axis=1)
+        if trusted is not None:
+            self.trusted_[self.trusted_] = trusted
         places = remembered_places(self.model_, values, observed)
         device = pick_device(self.device)
         cells = (values[kept], observed[kept], places[kept])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import BaseMAE, Table, _seed
 from maetab.data.codec import fill
+from maetab.data.schema import Schema
 from maetab.engine.apply import draw, predict_probabilities, predict_quantiles
 
 
@@ -109,7 +110,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Any, Any]:
         """Return two tables between which each missing number lies with the given probability.
 
-        Central intervals, calibrated on cells held out in fit. In both tables observed cells stand
+        Central intervals, calibrated on cells held out in fit, and widened to hold what `transform`
+        fills in where that lies outside. In both tables observed cells stand
         as they are, and missing cells of categories stay missing: see `predict_proba` for those.
 
         Parameters
@@ -122,6 +124,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         table = self._read(X)
         levels = [(1 - coverage) / 2, (1 + coverage) / 2]
         bounds = self._run(table, predict_quantiles, levels=levels)
+        point = self._points(table)
+        bounds = np.minimum(bounds[0], point), np.maximum(bounds[1], point)
         low, high = (self._whole(b, up) for b, up in zip(bounds, (False, True), strict=True))
         return self._finish(table, low, numbers_only=True), self._finish(
             table, high, numbers_only=True
@@ -192,11 +196,16 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         seen = self._seen()
         number = np.array([column.kind == "number" for column in self.schema_.columns])
         replace = ~table.observed & seen & (number | (not numbers_only))
-        filled = fill(table.frame, self._clip(values), replace, self.schema_)
+        filled = fill(table.frame, self._clip(values), replace, self._bounded())
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
         for j in self._indicated():
             name = f"missingindicator_{table.frame.columns[j]}"
+            if name in table.frame.columns:
+                raise ValueError(
+                    f"add_indicator=True makes a column {name!r}, but X has one of that name; "
+                    "rename it."
+                )
             filled = filled.assign(**{name: ~table.observed[:, j]})
         return table.back.give(filled)
 
@@ -219,6 +228,17 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
                 natural = np.ceil(natural - 1e-6) if up else np.floor(natural + 1e-6)
                 values[:, j] = (natural - column.center) / column.scale
         return values
+
+    def _bounded(self) -> Schema:
+        """Return the schema without the seen numbers that the user's range leaves out."""
+        low, high = self._range("min_value"), self._range("max_value")
+        columns = list(self.schema_.columns)
+        for j, column in enumerate(columns):
+            bottom = -np.inf if low is None else low[j]
+            top = np.inf if high is None else high[j]
+            inside = tuple(x for x in column.distinct if bottom <= x <= top)
+            columns[j] = replace(column, distinct=inside)
+        return Schema(tuple(columns))
 
     def _clip(self, values: np.ndarray) -> np.ndarray:
         """Return standardised values (n, F) inside the range of each number."""

@@ -12,6 +12,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 
 from maetab import MAEImputer
 from maetab.base import MAX_LEVELS, BaseMAE, _seed
@@ -242,3 +243,8 @@ def test_values_that_stand_for_missing_are_missing():
     assert not (filled == -999.0).any().any() and not (filled["c"] == "?").any()
     gaps = (frame == -999.0) | (frame == "?")
     pd.testing.assert_frame_equal(filled[~gaps], frame[~gaps])
+
+
+def test_a_model_is_taken_from_estimators_of_maetab_only():
+    with pytest.raises(TypeError, match="fitted estimator of maetab, got LinearRegression"):
+        MAEImputer.from_fitted(LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0]))

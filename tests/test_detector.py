@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.datasets import load_wine
 from sklearn.utils.estimator_checks import check_estimator
 
 from maetab.detector import MAEAnomalyDetector
@@ -201,3 +202,17 @@ def test_polars_and_arrays_are_scored_like_pandas(fitted):
     table = polars.from_pandas(X.reset_index(drop=True))
     np.testing.assert_array_equal(fitted.score_samples(table), fitted.score_samples(X))
     assert fitted.score_cells(table).shape == X.shape
+
+
+@pytest.mark.parametrize("factor", [3, 100, 1e6])
+def test_a_wild_number_is_blamed_and_not_the_cells_guessed_from_it(factor):
+    wine = load_wine(as_frame=True).data
+    trained = detector(n_masks=8).fit(wine)
+    rows = wine.iloc[::20]
+    for column in ("alcohol", "flavanoids", "proline"):
+        wild = rows.assign(**{column: rows[column] * factor})
+        assert (trained.score_cells(wild).idxmax(axis=1) == column).mean() > 0.85
+        reasons = trained.explain(wild, top=3, n_columns=2)
+        numbers = reasons[["expected", "low", "high"]].astype(float)
+        assert (numbers["low"] <= numbers["expected"]).all()
+        assert (numbers["expected"] <= numbers["high"]).all()

@@ -191,3 +191,16 @@ def test_draws_of_a_column_of_few_numbers_are_numbers_that_were_seen():
     low, high = imputer.predict_interval(holes, coverage=0.999)
     assert (low["flag"] <= table["flag"]).all() and (table["flag"] <= high["flag"]).all()
     assert low["price"].min() == 0.1 and high["price"].max() == 2.3
+
+
+def test_intervals_hold_what_is_filled_in():
+    frame = example_frame(60)
+    imputer = tiny().fit(frame)
+    filled = imputer.transform(frame)
+    for coverage in (0.05, 0.9):
+        low, high = imputer.predict_interval(frame, coverage)
+        for name in filled.select_dtypes("number"):
+            point = filled[name].astype(float)
+            seen = low[name].notna()
+            assert (low[name][seen].astype(float) <= point[seen]).all()
+            assert (point[seen] <= high[name][seen].astype(float)).all()

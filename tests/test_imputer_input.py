@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse
 from test_imputer import gaussian, table, tiny
 
+from maetab import MAEImputer
 from maetab.nn import guess as guess_module
 
 
@@ -169,3 +170,9 @@ def test_a_wrong_number_of_draws_is_refused(n_draws):
     imputer = tiny(max_iter=0).fit(table())
     with pytest.raises(ValueError, match="n_draws must be an int of at least 1, got"):
         imputer.sample(table(), n_draws=n_draws)
+
+
+def test_an_indicator_that_has_the_name_of_a_column_is_refused():
+    frame = pd.DataFrame({"a": [1.0, None, 3.0] * 5, "missingindicator_a": range(15)})
+    with pytest.raises(ValueError, match="makes a column 'missingindicator_a', but X has one"):
+        MAEImputer(max_iter=0, add_indicator=True, random_state=0).fit_transform(frame)

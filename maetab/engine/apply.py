@@ -56,13 +56,20 @@ def batches(
 
 @torch.inference_mode()
 def predict(
-    model: Ensemble, values: np.ndarray, visible: np.ndarray, device: torch.device
+    model: Ensemble,
+    values: np.ndarray,
+    visible: np.ndarray,
+    device: torch.device,
+    places: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return (n, T, F) points: expected numbers and likeliest levels."""
+    """Return (n, T, F) points: expected numbers and likeliest levels.
+
+    places : (n * T,) the remembered row that each row is itself and does not see, -1 for none
+    """
     out = np.zeros(values.shape, np.float32)
     with on_device(model, device):
         for rows, values_, visible_ in batches(values, visible, device):
-            _, point = model(values_, visible_)
+            _, point = model(values_, visible_, _own(places, rows, values_))
             out[rows] = point[: rows.stop - rows.start].cpu().numpy()
     return out
 
@@ -93,15 +100,17 @@ def predict_quantiles(
     visible: np.ndarray,
     device: torch.device,
     levels: list[float],
+    places: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (len(levels), n, T, F) quantiles of the calibrated distributions.
 
-    A level in [0, 1] is first moved to where that share of held-out truths fell below.
+    A level in [0, 1] is first moved to where that share of held-out truths fell below. `places`
+    as in `predict`.
     """
     out = np.zeros((len(levels), *values.shape), np.float32)
     with on_device(model, device):
         for rows, values_, visible_ in batches(values, visible, device):
-            probabilities, _ = model(values_, visible_)
+            probabilities, _ = model(values_, visible_, _own(places, rows, values_))
             flat = probabilities.flatten(0, 1)
             for i, level in enumerate(levels):
                 wanted = torch.full(flat.shape[:2], level, device=device)
@@ -138,6 +147,17 @@ def draw(
                 visible_ = visible_ | now
             out[rows] = values_[: rows.stop - rows.start].cpu().numpy()
     return out
+
+
+def _own(places: np.ndarray | None, rows: slice, values: Tensor) -> Tensor | None:
+    """Return (B * T,) places of the rows of a padded batch (B, T, F)."""
+    if places is None:
+        return None
+    b, t, _ = values.shape
+    own = torch.full((b * t,), -1, device=values.device)
+    found = torch.tensor(places[rows.start * t : rows.stop * t], device=values.device)
+    own[: len(found)] = found
+    return own
 
 
 def _calibrated(model: Ensemble, level: Tensor) -> Tensor:

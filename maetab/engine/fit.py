@@ -29,7 +29,8 @@ from maetab.nn.model import (
 from maetab.nn.objectives import cell_loss
 
 N_PAIRS = 20_000_000  # pairs of tokens that a batch may compare
-N_MASKS = 4  # masks that a row is seen with
+# Masks that a row is seen with, in tables of up to so many cells: guesses take some 600 bytes each.
+N_MASKS, N_KEPT = 4, 800_000
 
 Record = dict[str, float]
 CHECKS = 12  # times the held-out cells are looked at in a full run
@@ -83,14 +84,13 @@ class Cells:
         return self.observed & ~self.held
 
     def at_once(self, most: int) -> int:
-        """Return how many rows to look at together: `most`, or fewer where rows are wide."""
-        tokens = self.values[0].numel() + 1  # attention compares all pairs of them
-        return min(most, max(8, N_PAIRS // tokens**2))
+        """Return how many rows to look at together; attention compares all pairs of their cells."""
+        return min(most, max(8, N_PAIRS // (self.values[0].numel() + 1) ** 2))
 
     def some(self) -> tuple[Tensor, ...]:
-        """Return chunks of evenly spaced rows, of all or some 10,000: enough to judge by."""
-        n = len(self.values)
-        rows = torch.arange(0, n, max(1, n // 10_000), device=self.values.device)
+        """Return chunks of evenly spaced rows, of all or some 10,000 (fewer if they are wide)."""
+        n, most = len(self.values), max(256, 10 * self.at_once(1000))
+        rows = torch.arange(0, n, max(1, n // most), device=self.values.device)
         return rows.split(self.at_once(1024))
 
     def exclude(self, rows: Tensor) -> Tensor:
@@ -129,6 +129,7 @@ def fit_model(
             table = Cells(
                 cells, there, _hold_out(there, options.validation_fraction, generator), remembered
             )
+            member.fit_tokens(cells.flatten(0, 1), there.flatten(0, 1))
             if options.max_iter != 0:
                 left = (until - time.monotonic()) / (len(model.members) - i)
                 run = _Run(member, table, options, time.monotonic() + left, i)
@@ -190,6 +191,7 @@ class _Run:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         rows = table.held.flatten(1).any(1).nonzero()[:, 0]
         self.kept: list[list[Batch]] = []
+        self.keeps = self.steps > N_MASKS * self.per_epoch and table.values.numel() <= N_KEPT
         self.rows = rows[:: max(1, len(rows) // table.at_once(1000))]
         self.checked = self._first(self.rows, table.visible[self.rows])
 
@@ -208,8 +210,7 @@ class _Run:
         """Train to the end, the time limit or the point where held-out cells stop gaining."""
         best, best_state, waited = self.check(), copy.deepcopy(self.member.state_dict()), 0
         records: list[Record] = []
-        every = max(1, self.steps // CHECKS)
-        begun, losses, step = time.monotonic(), [], 0
+        every, begun, losses, step = max(1, self.steps // CHECKS), time.monotonic(), [], 0
         while step < self.steps:
             for batch in self.batches(step // self.per_epoch, generator):
                 losses.append(self.step(batch, generator))
@@ -248,7 +249,7 @@ class _Run:
         before come again, in another order.
         """
         device = self.table.values.device
-        if epoch >= N_MASKS:
+        if self.keeps and epoch >= N_MASKS:
             known = self.kept[epoch % N_MASKS]
             for i in torch.randperm(len(known), generator=generator, device=device).tolist():
                 yield known[i]
@@ -260,7 +261,7 @@ class _Run:
             hidden = self.options.masking(allowed, generator)
             visible = allowed & ~hidden
             batch = Batch(rows, visible, hidden, self._first(rows, visible))
-            if self.steps > N_MASKS * self.per_epoch:
+            if self.keeps:
                 self.kept[-1].append(batch)
             yield batch
 
@@ -347,8 +348,8 @@ def _held_out_errors(model: Ensemble, member: MaskedAutoencoder, table: Cells) -
 def _trust(model: Ensemble, errors: list[dict[str, Tensor]]) -> None:
     """Set, per column, the blend of networks and prior that was best on held-out cells.
 
-    Numbers by least squares, shrunk to the pooled answer where cells are few, and a part of
-    a standard error below it: a network has to earn its share. Categories by likelihood.
+    Numbers by least squares, shrunk to the pooled answer where cells are few, and a part of a
+    standard error below it: a network has to earn its share. Categories by likelihood.
     """
     total = {k: torch.stack([e[k] for e in errors]).sum(0) for k in errors[0]}
     number = model.prior.support.is_number

@@ -26,6 +26,8 @@ FAR = 1e300
 def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARES) -> np.ndarray:
     """Return (n_sets, F) bool: columns to hide together, each hidden about equally often.
 
+    More sets where fewer would leave a column that is never hidden.
+
     Examples
     --------
     >>> hidden_sets(10, 20).sum(1).tolist()[:4]
@@ -34,14 +36,16 @@ def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHA
     True
     """
     random = np.random.default_rng(n_columns)
-    sets, times = np.zeros((n_sets, n_columns), bool), np.zeros(n_columns)
-    for i, chosen in enumerate(sets):
-        turn = i % len(shares)
+    sets: list[np.ndarray] = []
+    times = np.zeros(n_columns)
+    while len(sets) < n_sets or not times.all():
+        chosen, turn = np.zeros(n_columns, bool), len(sets) % len(shares)
         n_hidden = max(1 + turn, round(shares[turn] * n_columns))
         n_hidden = min(n_hidden, max(1, n_columns - 1))
         chosen[np.lexsort((random.random(n_columns), times))[:n_hidden]] = True
         times += chosen
-    return sets
+        sets.append(chosen)
+    return np.stack(sets)
 
 
 def remembered_places(
@@ -69,7 +73,8 @@ def remembered_rows(model: Ensemble) -> tuple[np.ndarray, np.ndarray]:
         for c, n in zip(prior.coordinates, prior.n_levels, strict=True)
     ]
     observed = np.column_stack([seen[:, c.start] for c in prior.coordinates])
-    return np.where(observed, np.column_stack(columns), np.float32(0)), observed
+    values = np.where(observed, np.column_stack(columns), np.float32(0))
+    return values[observed.any(1)], observed[observed.any(1)]
 
 
 def surprises(
@@ -80,6 +85,7 @@ def surprises(
     sets: np.ndarray,
     device: torch.device,
     scale: np.ndarray | None = None,
+    bounded: bool = False,
 ) -> np.ndarray:
     """Return (n, F) how wrong the guesses at each cell are, hidden with changing other cells.
 
@@ -93,6 +99,8 @@ def surprises(
     places : (n,) the place of a row in the memory, -1 for none; it is not asked about itself
     sets : (n_sets, F) bool, columns that are hidden together, one set after the other
     scale : (F,) usual error of each column; None returns the errors themselves
+    bounded : the guesses are made from numbers clipped to the range seen in fit, so that one wild
+        cell does not spoil those at all others
     """
     small = _consulted(model)
     n_held = small.config.n_memory
@@ -100,24 +108,42 @@ def surprises(
     out = np.full(values.shape, np.nan)
     with on_device(small, device), torch.inference_mode():
         hide = torch.tensor(sets, device=device)
+        low, high = _ends(small) if bounded else (None, None)
         usual = None if scale is None else torch.tensor(scale, device=device)
         least = 8 if bool(small.trust.any()) else 64  # without networks, no tokens are compared
         for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, least):
             n = rows.stop - rows.start
             own = torch.full((len(values_),), -1, device=device)
             own[:n] = torch.tensor(places[rows], device=device)
-            said = torch.stack([_errors(small, values_, seen_, own, one) for one in hide])
+            told = values_.clamp(low, high) if bounded else values_
+            said = torch.stack([_errors(small, values_, told, seen_, own, one) for one in hide])
             if usual is not None:
                 said = torch.log1p(said / usual)
             out[rows] = said.nanmean(0)[:n].cpu().numpy()
     return out
 
 
-def _errors(model: Ensemble, values: Tensor, seen: Tensor, places: Tensor, hide: Tensor) -> Tensor:
-    """Return (B, F) float64: errors at the cells in one set of columns, NaN elsewhere."""
+def _ends(model: Ensemble) -> tuple[Tensor, Tensor]:
+    """Return (F,) smallest and largest number of each column; without end for categories."""
+    support = model.prior.support
+    last = ((support.share > 0).sum(1, keepdim=True) - 1).clamp_min(0)
+    low, high = support.lower[:, 0], support.upper.gather(1, last)[:, 0]
+    return (
+        torch.where(support.is_number, low, -torch.inf),
+        torch.where(support.is_number, high, torch.inf),
+    )
+
+
+def _errors(
+    model: Ensemble, values: Tensor, told: Tensor, seen: Tensor, places: Tensor, hide: Tensor
+) -> Tensor:
+    """Return (B, F) float64: errors of guesses made from `told` at the cells in one set of columns.
+
+    NaN elsewhere.
+    """
     support = model.prior.support
     hidden, visible, truth = seen & hide, seen & ~hide, values[:, 0]
-    chances, point = (said[:, 0] for said in model(values, visible, places))
+    chances, point = (said[:, 0] for said in model(told, visible, places))
     place = support.index(truth)
     chance = chances.gather(-1, place.clamp_min(0)[..., None])[..., 0]
     least = 0.5 / (model.config.n_memory + 1)  # of a level that was never or hardly ever seen

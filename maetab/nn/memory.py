@@ -117,7 +117,8 @@ class RowMemory(nn.Module):
         costs where it is not shared, less a constant of the row, which softmax ignores. Two levels
         differ by 2 or by 0, so a category needs one entry for what is shared and one per level.
         """
-        clean = torch.where(visible, values, 0.0).to(self.values.dtype)
+        # Squares of larger numbers would pass what single precision holds.
+        clean = torch.where(visible, values, 0.0).clamp(-1e6, 1e6).to(self.values.dtype)
         seen = visible[:, self.first].to(self.values.dtype)
         own = torch.where(self.number, clean[:, self.first].square(), 2.0)  # (B, F)
         weight, cost = self.log_weight.exp(), self.log_cost.exp()  # (heads, F)

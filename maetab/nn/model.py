@@ -86,6 +86,11 @@ class MaskedAutoencoder(nn.Module):
         self.swap = nn.Parameter(torch.zeros(c.width))
         self.swap_bias = nn.Parameter(torch.zeros(f))
 
+    def fit_tokens(self, values: Tensor, observed: Tensor) -> None:
+        """Place the pieces of the tokens' encoding by (n, F) values."""
+        numbers = self.tokens.numbers
+        self.tokens.pieces.fit(values[:, numbers], observed[:, numbers])
+
     def encode(self, values: Tensor, visible: Tensor) -> Tensor:
         """Return (B, 1 + L, D): the row's token, then one per cell; zeros where not visible.
 
