@@ -306,19 +306,31 @@ def _write(content: bytes, path: str) -> None:
 
 
 def _cut(text: str, delimiter: str) -> tuple[list[list[str]], list[str]]:
-    """Rows of raw cells, and what ended each row; blank lines are left out."""
+    """Rows of raw cells, and what ended each row.
+
+    A blank line is a row without a value in a file of one column, but for the last lines; elsewhere
+    it belongs to the end of the row before.
+    """
     mark = re.escape(delimiter)
     cell = re.compile(
         rf'("[^"]*(?:""[^"]*)*"(?={mark}|\r|\n|\Z)|[^{mark}\r\n]*)({mark}|\r\n|\n|\r|\Z)'
     )
-    rows, ends, row = [], [], []
+    rows: list[list[str]] = []
+    ends: list[str] = []
+    row: list[str] = []
     for raw, end in cell.findall(text):
         row.append(raw)
         if end != delimiter:
-            if row != [""]:
+            if row != [""] or (end and rows and len(rows[0]) == 1):
                 rows.append(row)
                 ends.append(end)
+            elif rows:
+                ends[-1] += end
             row = []
+    while len(rows) > 1 and rows[-1] == [""]:
+        rows.pop()
+        last = ends.pop()
+        ends[-1] += last
     if not rows:
         raise ValueError("the file is empty; a first line with the names of the columns is needed")
     return rows, ends

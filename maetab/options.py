@@ -61,7 +61,8 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         "--na-values",
         metavar="TEXTS",
         type=_names,
-        help="cells that count as missing beside empty ones "
+        help="cells that count as missing beside empty ones; write --na-values=-999,NA if the "
+        "first begins with a dash "
         "(default: NA,NaN,nan,NULL,null,None,N/A,?)",
     )
     add(

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 def refuse_existing(args: argparse.Namespace, *paths: str | None) -> None:
     for path in paths:
-        if path and path != "-" and not args.force and Path(path).exists():
+        if not path or path == "-":
+            continue
+        if not args.force and Path(path).exists():
             args.fail(f"{path} exists; pass --force to overwrite it")
+        if not Path(path).resolve().parent.is_dir():
+            args.fail(f"{path}: there is no folder {str(Path(path).parent)!r}")
 
 
 def format_in(args: argparse.Namespace) -> str:
@@ -29,7 +33,8 @@ def format_in(args: argparse.Namespace) -> str:
 def format_out(args: argparse.Namespace) -> str:
     from maetab.files import format_of
 
-    return format_of(args.output, args.format or format_in(args))
+    named = args.output != "-" and bool(Path(args.output).suffix)
+    return format_of(args.output, args.format or (None if named else format_in(args)))
 
 
 def layout_of(args: argparse.Namespace, form: str) -> Layout:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -12,6 +13,7 @@ import pytest
 
 from maetab import cli
 from maetab.data.schema import infer_schema
+from maetab.files import Layout, TextTable
 
 
 class MedianOrMode:
@@ -335,3 +337,24 @@ def test_version_is_that_of_the_package(capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(["--version"])
     assert end.value.code == 0 and capsys.readouterr().out == f"maetab {maetab.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "n_rows"),
+    [("a\n1\n\n3\n5\n", 4), ("a,b\n1,2\n\n3,\n5,6\n\n\n7,8\n", 4), ("a\n1\n2\n\n\n", 2)],
+)
+def test_blank_lines_stay(tmp_path, text, n_rows):
+    table = TextTable(text, Layout())
+    assert len(table) == n_rows
+    assert table.to_text(Layout()) == text
+
+
+def test_where_a_result_cannot_go_is_said_before_anything_is_fitted(tmp_path, capsys):
+    source = tmp_path / "in.csv"
+    source.write_text("a,b\n1,2\n,3\n4,5\n")
+    for target, said in (("none/out.csv", "there is no folder"), ("out.xlsx", "unknown suffix")):
+        with contextlib.suppress(SystemExit):
+            assert cli.main(["impute", str(source), "-o", str(tmp_path / target)]) != 0
+        assert said in capsys.readouterr().err
+    assert cli.main(["impute", str(source), "-o", "-", "--encoding", "foo"]) == 1
+    assert "unknown encoding: foo" in capsys.readouterr().err
