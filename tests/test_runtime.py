@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from maetab import MAEImputer, load, save
 from maetab.engine.runtime import pick_device, seeded, training_precision
 
 CPU = torch.device("cpu")
@@ -56,3 +58,13 @@ def test_the_global_state_comes_back_after_an_error():
 def test_training_on_the_cpu_is_in_full_precision():
     with training_precision(CPU):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_model_fitted_on_cuda_opens_and_predicts_on_the_cpu(tmp_path):
+    X = np.random.default_rng(0).normal(size=(200, 1)) + [0.0, 1.0, 2.0]
+    holes = np.where(np.random.default_rng(1).random(X.shape) < 0.2, np.nan, X)
+    imputer = MAEImputer(device="cuda", max_iter=3, random_state=0).fit(holes)
+    save(imputer, tmp_path / "m.safetensors")
+    opened = load(tmp_path / "m.safetensors").set_params(device="cpu")
+    np.testing.assert_allclose(opened.transform(holes), imputer.transform(holes), atol=1e-2)
