@@ -62,7 +62,7 @@ def test_training_on_the_cpu_is_in_full_precision():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_model_fitted_on_cuda_opens_and_predicts_on_the_cpu(tmp_path):
-    X = np.random.default_rng(0).normal(size=(200, 1)) + [0.0, 1.0, 2.0]
+    X = np.random.default_rng(0).normal(size=(200, 1)) * np.arange(1.0, 4.0)
     holes = np.where(np.random.default_rng(1).random(X.shape) < 0.2, np.nan, X)
     imputer = MAEImputer(device="cuda", max_iter=3, random_state=0).fit(holes)
     save(imputer, tmp_path / "m.safetensors")
