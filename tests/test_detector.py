@@ -204,7 +204,7 @@ def test_polars_and_arrays_are_scored_like_pandas(fitted):
     assert fitted.score_cells(table).shape == X.shape
 
 
-@pytest.mark.parametrize("factor", [3, 100, 1e6])
+@pytest.mark.parametrize("factor", [10, 100, 1e6])
 def test_a_wild_number_is_blamed_and_not_the_cells_guessed_from_it(factor):
     wine = load_wine(as_frame=True).data
     trained = detector(n_masks=8).fit(wine)
