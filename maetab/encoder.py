@@ -95,13 +95,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
-        """Return an encoder around the model that `other` has fitted.
-
-        Parameters
-        ----------
-        other : fitted estimator of maetab; the two share the model, which nothing changes
-        **parameters : of this class, where they shall differ from those of `other`
-        """
+        """Return an encoder around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
         new = super().from_fitted(other, **parameters)
         new._check_parameters()
         new._fit_components()
