@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from maetab.data.codec import encode
 from maetab.data.containers import Back, read_frame
-from maetab.data.schema import check_columns, infer_schema
+from maetab.data.schema import MAX_LEVELS, Schema, check_columns, infer_schema
 from maetab.data.windows import cut, merge, take
 from maetab.engine.apply import predict, predict_quantiles
 from maetab.engine.fit import FitOptions, Record, fit_model
@@ -32,7 +32,6 @@ from maetab.progress import reported
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
 OURS = ("maetab", "sklearn")  # packages that a warning does not point into
 SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
-MAX_LEVELS = 64  # levels of a category that are told apart; rarer ones share a token
 
 
 class Table(NamedTuple):
@@ -150,6 +149,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         for name in (*FITTED, "feature_names_in_"):
             if hasattr(other, name):
                 setattr(new, name, getattr(other, name))
+        new._check_parameters()
         return new
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -174,13 +174,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         frame, back = read_frame(X)
         self._check_size(frame)
         validate_data(self, X, skip_check_array=True)
-        self.schema_ = infer_schema(
-            frame,
-            categorical_features=self.categorical_features,
-            missing_values=self.missing_values,
-            estimator_name=type(self).__name__,
-        )
-        values, observed = encode(frame, self.schema_, missing_values=self.missing_values)
+        self.schema_, values, observed = self._encoded(frame)
         self._warn_of_columns(observed)
         self.missing_features_ = np.flatnonzero(~observed.all(0))
         rows = cut(len(values))
@@ -190,6 +184,16 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             )
         self.n_iter_ = max([int(record["epoch"]) for record in self.history_], default=1)
         return Table(frame, back, values, observed)
+
+    def _encoded(self, frame: pd.DataFrame) -> tuple[Schema, np.ndarray, np.ndarray]:
+        """Return the schema that a frame suggests, and its values and observed cells (n, F)."""
+        schema = infer_schema(
+            frame,
+            categorical_features=self.categorical_features,
+            missing_values=self.missing_values,
+            estimator_name=type(self).__name__,
+        )
+        return schema, *encode(frame, schema, missing_values=self.missing_values)
 
     def _read(self, X: Any) -> Table:
         """Return X encoded as in fit; nothing is learned from it."""
@@ -211,7 +215,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         drawn = np.random.default_rng(SCORE_SEED).random(table.values.shape)
         hidden = table.observed & (drawn < SCORE_FRACTION)
         filled = self._points(table._replace(observed=table.observed & ~hidden))
-        number = np.array([column.kind == "number" for column in self.schema_.columns])
+        number = self.schema_.is_number()
         missed = np.where(number, np.square(table.values - filled), table.values != filled)
         worst = np.where(number, np.square(table.values), table.values != 0)
         skills, weights = [], []
@@ -252,7 +256,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
 
     def _config(self) -> ModelConfig:
         return ModelConfig(
-            n_levels=tuple(_n_modelled(column) for column in self.schema_.columns),
+            n_levels=self.schema_.n_modelled(),
             width=self.width,
             n_heads=self.n_heads,
             n_encoder_layers=self.n_layers,
@@ -291,7 +295,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
                 said.append(f"column {column.name!r} has no observed cell; it stays missing")
             elif n_levels > MAX_LEVELS:
                 said.append(
-                    f"column {column.name!r} has {n_levels} levels; the {_n_modelled(column)} "
+                    f"column {column.name!r} has {n_levels} levels; the {column.n_modelled} "
                     f"most frequent are told apart and imputed"
                 )
             elif len(seen) > 2 and (column.lower == column.upper if not n_levels else n_levels < 2):
@@ -353,16 +357,6 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-
-def _n_modelled(column: Any) -> int:
-    """Return how many levels of a category are told apart, 0 for a number.
-
-    Those seen at least twice, at most `MAX_LEVELS`; one where no level is seen twice.
-    """
-    if column.kind == "number":
-        return 0
-    return max(1, min(MAX_LEVELS, sum(count > 1 for count in column.counts)))
 
 
 def _seed(random_state: Any, estimator_name: str) -> int:

@@ -15,15 +15,16 @@ from sklearn.ensemble import IsolationForest
 from sklearn.utils import _safe_indexing
 
 from maetab.base import BaseMAE, Table
-from maetab.data.codec import decode, encode, to_natural
+from maetab.data.codec import decode, to_natural
 from maetab.data.containers import read_frame
-from maetab.data.schema import infer_schema
 from maetab.engine.apply import predict, predict_quantiles
+from maetab.engine.embed import remembered_rows
 from maetab.engine.runtime import pick_device
 from maetab.engine.score import (
     CELL_SHARES,
     ROW_SHARES,
     column_means,
+    conformal,
     crowd_distances,
     distances,
     hidden_sets,
@@ -31,7 +32,6 @@ from maetab.engine.score import (
     middle,
     one_hot,
     remembered_places,
-    remembered_rows,
     robust_distances,
     robust_gaussian,
     surprises,
@@ -45,8 +45,7 @@ CROWD = 0.05  # share of the remembered rows that a row is compared with when ro
 FLOOR_OF_PARTS = 0.01  # of the usual size of a part of the score, added before its logarithm
 FOREST_SEED = 0
 SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
-WEIGHTS = (1.0, 3.0, 0.5)  # of the parts of a score, in the order of `_parts`
-TRIMMED_WEIGHTS = (1.0, 1.0, 0.5, 1.0)  # the same where rows are trimmed
+WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `_parts`
 FLOOR = 1e-3  # smallest usual error of a column
 
 
@@ -75,9 +74,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     offset_ : threshold of `score_samples`; set it, or call `set_threshold`, to move the threshold
     scores_ : scores of training rows, ascending; no row takes part in its own
     normal_scores_ : those of rows that were learned from
-    usual_errors_, usual_values_ : (F,) mean errors of guesses, given others and given nothing
+    usual_errors_ : (F,) mean errors of guesses at hidden cells
     part_center_, part_scale_, part_floor_ : mean, spread and floor of the parts of the score
-    usual_gap_ : squared difference that counts for a missing cell of which nothing is known
+    usual_gap_ : median difference, per coordinate, of training rows to the row nearest to them
     trusted_ : (n_memory,) True for remembered rows that count as normal
     robust_location_, robust_precision_ : of the densest half of the rows, if `trim` is not 0
     cell_quantiles_ : (F, 201) quantiles of the surprises of each column
@@ -115,8 +114,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         Scores are calibrated on the training rows that the model remembers.
         """
         new = super().from_fitted(other, **parameters)
-        new._check_parameters()
-        values, observed = remembered_rows(new.model_)
+        values, observed = (cells[:, 0] for cells in remembered_rows(new.model_))
         kept = new._look(values, observed, new.model_.config.n_levels)
         new._calibrate(values, observed, kept, trusted=kept)
         return new
@@ -140,8 +138,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         Conformal (Vovk et al. 2005): among rows like those learned from, at most a share p has a
         p-value of p or less; below some 200 rows p-values come out too small.
         """
-        scores, normal = self.score_samples(X), self.normal_scores_
-        return (1 + np.searchsorted(normal, scores, side="right")) / (1 + len(normal))
+        return conformal(self.score_samples(X), self.normal_scores_)
 
     def set_threshold(self, contamination: str | float = "auto") -> Self:
         """Move `offset_` as if fitted with another `contamination`; nothing is fitted again."""
@@ -155,7 +152,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     def score_cells(self, X: Any) -> pd.DataFrame:
         """Return a frame, rows x columns, of how strange each cell is; missing where it is.
 
-        Each cell is guessed from others of its row, which count as the nearest number seen in fit,
+        Each cell is guessed from others of its row, clipped to the range of their columns in fit,
         so that one wild cell does not make the others look strange. The unit is -log10 of the
         share of normal rows whose cell in that column surprises at least as much: 1 is one in ten,
         3 one in a thousand, for numbers and categories alike.
@@ -175,8 +172,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         -------
         reasons : frame with the columns
             row (label), score, column, value (seen), expected (from cells less strange, within
-            the interval), low and high (of the interval that holds 90 % of such cells; numbers
-            only), surprise (as in `score_cells`)
+            the interval), low and high (of the interval that holds 90 % of such cells; missing
+            for categories), surprise (as in `score_cells`)
         """
         if min(top, n_columns) < 1:
             raise ValueError(f"top and n_columns must be at least 1, got {top}, {n_columns}.")
@@ -200,7 +197,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             "value": pd.Series([frame.iloc[cell] for cell in cells], dtype=object),
             "expected": pd.Series([expected.iloc[cell] for cell in cells], dtype=object),
         }
-        columns |= {"low": low[i, j], "high": high[i, j], "surprise": levels[i, j]}
+        columns |= {"low": pd.Series(low[i, j]).infer_objects()}
+        columns |= {"high": pd.Series(high[i, j]).infer_objects(), "surprise": levels[i, j]}
         return pd.DataFrame(columns)
 
     def _expected(self, table: Table, told: np.ndarray, order: np.ndarray) -> tuple[Any, ...]:
@@ -217,10 +215,20 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             said[0, everyone, j] = predict(*cells, own)[everyone, 0, j]
             ends = predict_quantiles(*cells, [0.05, 0.95], own)
             said[1:, everyone, j] = ends[:, everyone, 0, j]
-        number = np.array([column.kind == "number" for column in self.schema_.columns])
+        number = self.schema_.is_number()
         said[0] = np.where(number, said[0].clip(said[1], said[2]), said[0])
-        low, high = (np.where(number, to_natural(b, self.schema_), np.nan) for b in said[1:])
+        low, high = (self._written(end, told, table.frame) for end in said[1:])
         return decode(said[0], told, self.schema_, like=table.frame), low, high
+
+    def _written(self, ends: np.ndarray, told: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        """Return (n, F) of object: ends of intervals in their own unit, NaN for categories."""
+        written = to_natural(ends, self.schema_).astype(object)
+        moments = decode(ends, told, self.schema_, like=frame)
+        for j, column in enumerate(self.schema_.columns):
+            if column.temporal:
+                written[:, j] = moments.iloc[:, j].astype(object)
+        written[:, ~self.schema_.is_number()] = np.nan
+        return written
 
     # ---- scores
 
@@ -229,26 +237,22 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     def _joined(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) scores: how much more normal than usual, in standard deviations."""
-        weights = np.array(TRIMMED_WEIGHTS if self.trim else WEIGHTS)
+        weights = np.array(WEIGHTS[: parts.shape[1]])
         usual = (np.log(parts + self.part_floor_) - self.part_center_) / self.part_scale_
         return -(usual * weights).sum(1) / weights.sum()
 
     def _parts(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        """Return (n, 3 or 4) what makes rows strange.
+        """Return (n, 2 or 3) what makes rows strange.
 
-        The cells that surprise most given others, the distance to remembered rows, the mean
-        surprise of all cells given nothing, and, if rows are trimmed, a robust distance.
+        The cells that surprise most given others, the distance to remembered rows, and, if rows
+        are trimmed, a robust distance.
         """
-        model, device = self.model_, pick_device(self.device)
-        places = remembered_places(model, values, observed)
+        model, places = self.model_, remembered_places(self.model_, values, observed)
         cells = self._surprises(values, observed, places, ROW_SHARES)
-        everything = np.ones((1, values.shape[1]), bool)
-        wrong = surprises(model, values, observed, places, everything, device, self.usual_values_)
-        k = self._n_nearest()
+        near = (self._n_nearest(), self.trusted_, pick_device(self.device), self.usual_gap_)
         parts = [
             mean_of_largest(cells, SHARE_OF_CELLS),
-            distances(model, values, observed, places, k, self.trusted_, device, self.usual_gap_),
-            mean_of_largest(wrong, 1.0),
+            distances(model, values, observed, places, *near),
         ]
         if self.trim:
             spread = one_hot(values, observed, model.config.n_levels)
@@ -298,10 +302,6 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             rows = X if hasattr(X, "__getitem__") else np.asarray(X)
             super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
             table = self._read(X)
-        if self.trim:  # again, in the units of the model
-            known = table.values[kept], table.observed[kept]
-            robust = robust_gaussian(one_hot(*known, self.model_.config.n_levels))
-            self.robust_location_, self.robust_precision_ = robust
         some = slice(None, None, -(-len(kept) // MAX_CALIBRATION))
         self._calibrate(table.values[some], table.observed[some], kept[some])
         return table
@@ -310,29 +310,18 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """Return (n,) bool: True for the rows to learn from, before anything is fitted."""
         frame, _ = read_frame(X)
         self._check_size(frame)
-        schema = infer_schema(
-            frame,
-            categorical_features=self.categorical_features,
-            missing_values=self.missing_values,
-            estimator_name=type(self).__name__,
-        )
-        values, observed = encode(frame, schema, missing_values=self.missing_values)
-        return self._look(values, observed, schema.n_levels())
+        schema, values, observed = self._encoded(frame)
+        return self._look(values, observed, schema.n_modelled())
 
     def _look(
         self, values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]
     ) -> np.ndarray:
-        """Return (n,) bool: False for the share `trim` of rows that three detectors rank last.
-
-        Sets `robust_location_` and `robust_precision_`.
-        """
-        n_kept = max(2, round((1 - self.trim) * len(values)))
+        """Return (n,) bool: False for the share `trim` of rows that three detectors rank last."""
         if not self.trim:
             return np.ones(len(values), bool)
+        n_kept = max(2, round((1 - self.trim) * len(values)))
         spread = one_hot(values, observed, n_levels)
-        robust = robust_gaussian(spread)
-        self.robust_location_, self.robust_precision_ = robust
-        far = robust_distances(spread, *robust)
+        far = robust_distances(spread, *robust_gaussian(spread))
         forest = IsolationForest(random_state=FOREST_SEED).fit(spread)
         alone = crowd_distances(np.nan_to_num(spread), CROWD)
         ranks = sum(map(rankdata, (far, -forest.score_samples(spread), alone)))
@@ -356,16 +345,19 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """
         seen: np.ndarray = self.model_.prior.memory.visible.cpu().numpy() > 0
         self.trusted_ = np.logical_or.reduce(seen, axis=1)
-        if trusted is not None:
+        if trusted is not None and self.trusted_.any():
             self.trusted_[self.trusted_] = trusted
+        if self.trim:
+            robust = robust_gaussian(
+                one_hot(values[kept], observed[kept], self.model_.config.n_levels)
+            )
+            self.robust_location_, self.robust_precision_ = robust
         places = remembered_places(self.model_, values, observed)
         device = pick_device(self.device)
         cells = (values[kept], observed[kept], places[kept])
-        sets = (hidden_sets(values.shape[1], self.n_masks), np.ones((1, values.shape[1]), bool))
-        self.usual_errors_, self.usual_values_ = (
-            np.maximum(column_means(surprises(self.model_, *cells, one, device)), FLOOR)
-            for one in sets
-        )
+        sets = hidden_sets(values.shape[1], self.n_masks)
+        errors = surprises(self.model_, *cells, sets, device)
+        self.usual_errors_ = np.maximum(column_means(errors), FLOOR)
         k = self._n_nearest()
         near = distances(self.model_, *cells, k, self.trusted_, device)
         self.usual_gap_ = middle(near) / self.model_.prior.memory.values.shape[1]

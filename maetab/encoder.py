@@ -97,13 +97,8 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return an encoder around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
         new = super().from_fitted(other, **parameters)
-        new._check_parameters()
         new._fit_components()
         return new
-
-    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Fit to X and return its features; the same as `fit(X).transform(X)`."""
-        return self.fit(X, y).transform(X)
 
     def transform(self, X: Any) -> Any:
         """Return the features of each row, in the same kind of container.

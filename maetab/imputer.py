@@ -63,10 +63,6 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     max_value: float | Sequence[float] | None = None
     copy: bool = True
 
-    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Fit to X and return it filled; the same as `fit(X).transform(X)`."""
-        return self.fit(X, y).transform(X)
-
     def transform(self, X: Any) -> Any:
         """Return X filled, in the same kind of container, with its dtypes, index and order.
 
@@ -195,7 +191,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _finish(self, table: Table, values: np.ndarray, numbers_only: bool = False) -> Any:
         """Return the user's table with `values` (n, F) in its missing cells."""
         seen = self._seen()
-        number = np.array([column.kind == "number" for column in self.schema_.columns])
+        number = self.schema_.is_number()
         replace = ~table.observed & seen & (number | (not numbers_only))
         filled = fill(table.frame, self._clip(values), replace, self._bounded())
         if not self._kept().all():

@@ -65,13 +65,15 @@ def score_rows(detector: Any, frame: pd.DataFrame) -> pd.DataFrame:
     detector : fitted MAEAnomalyDetector
     frame : (n, F) with the labels 0, 1, ...
     """
+    from maetab.engine.score import conformal  # not at import: it brings torch
+
     scores = detector.score_samples(frame)
     return pd.DataFrame(
         {
             "row": np.arange(1, len(frame) + 1),
             "score": scores.round(6),
             "label": np.where(scores < detector.offset_, "anomaly", "normal"),
-            "p_value": detector.p_values(frame).round(6),
+            "p_value": conformal(scores, detector.normal_scores_).round(6),
         }
     )
 

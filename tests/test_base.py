@@ -15,7 +15,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
 from maetab import MAEImputer
-from maetab.base import MAX_LEVELS, BaseMAE, _seed
+from maetab.base import BaseMAE, _seed
+from maetab.data.schema import MAX_LEVELS
 from maetab.nn import guess as guess_module
 from maetab.nn.masking import MASKINGS, Block
 

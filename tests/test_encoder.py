@@ -13,7 +13,6 @@ from frames import example_frame
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from maetab.encoder import MAEEncoder
 from maetab.imputer import MAEImputer
@@ -40,18 +39,6 @@ def make_frame(n_rows: int = 120, seed: int = 0) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def encoder() -> MAEEncoder:
     return MAEEncoder(**SMALL).fit(make_frame())
-
-
-@parametrize_with_checks(
-    [
-        MAEEncoder(max_iter=1, width=8, n_heads=2, n_estimators=1),
-        MAEEncoder(
-            max_iter=1, width=8, n_heads=2, n_estimators=1, n_components=None, add_raw=False
-        ),
-    ]
-)
-def test_scikit_learn_finds_nothing_wrong(estimator, check):
-    check(estimator)
 
 
 def test_a_frame_gives_a_frame_with_its_index_and_float32(encoder):

@@ -22,7 +22,7 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import maetab
-from maetab import MAEImputer
+from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
 from maetab.nn import guess as guess_module
 
@@ -44,6 +44,9 @@ ESTIMATORS = [
     kind(**(SMALL | changes))
     for kind in CLASSES
     for changes in (CONFIGURATIONS if kind is MAEImputer else CONFIGURATIONS[:1])
+] + [
+    MAEAnomalyDetector(n_masks=2, max_iter=0, trim=0.2, random_state=0),
+    MAEEncoder(**(SMALL | {"max_iter": 1, "n_components": None, "add_raw": False})),
 ]
 TRANSFORMERS = [e for e in ESTIMATORS if hasattr(e, "transform")]
 # What returns one row for each row of X, and depends on no other row.

@@ -207,7 +207,7 @@ def test_other_columns_than_in_fit_are_refused(columns, message):
 def test_the_example_frame_has_every_kind_and_missing_cells():
     frame = example_frame(60, seed=0)
     assert 0.1 < frame.isna().to_numpy().mean() < 0.3
-    assert set(infer_schema(frame).n_levels()) > {0, 2}
+    assert set(infer_schema(frame).is_number()) == {True, False}
     pd.testing.assert_frame_equal(frame, example_frame(60, seed=0))
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.covariance import MinCovDet
 
+from maetab.engine.embed import remembered_rows
 from maetab.engine.fit import FitOptions, fit_model
 from maetab.engine.score import (
     crowd_distances,
@@ -14,7 +15,6 @@ from maetab.engine.score import (
     hidden_sets,
     one_hot,
     remembered_places,
-    remembered_rows,
     robust_distances,
     robust_gaussian,
     surprises,
@@ -53,7 +53,7 @@ def test_every_column_is_hidden_about_equally_often_and_never_all_of_them(n_colu
 def test_training_rows_are_found_in_the_memory_and_others_are_not(mixed):
     model, values, observed = mixed
     places = remembered_places(model, values, observed)
-    held, there = remembered_rows(model)
+    held, there = (cells[:, 0] for cells in remembered_rows(model))
     np.testing.assert_array_equal(held[places], values)
     np.testing.assert_array_equal(there[places], observed)
     moved = np.where(observed, values + np.float32(0.25), values)
@@ -76,24 +76,34 @@ def test_distances_are_those_to_other_rows_completed_by_the_first_guess(mixed, k
             torch.tensor(~np.isnan(spread)),
             torch.tensor(places),
         )
+    weight = np.where(np.isnan(spread), 0.5, 1.0)
     spread = np.where(np.isnan(spread), guess.mean.numpy(), spread)
-    unsure = guess.variance.numpy().sum(1)
-    square = np.square(spread[:, None] - spread).sum(-1) + 0.2 * (unsure + unsure[:, None])
-    np.fill_diagonal(square, np.inf)
+    unsure = 2 * 0.2 * np.sqrt(guess.variance.numpy()).sum(1)
+    apart = np.abs(spread[:, None] - spread)
+    gap = apart.sum(-1) + unsure
+    np.fill_diagonal(gap, np.inf)
+    near = np.argsort(gap)[:, :k]
+    weighed = (apart * weight[:, None]).sum(-1) + unsure + unsure[:, None]
+    expected = np.take_along_axis(weighed, near, axis=1).mean(1)
     found = distances(model, values, observed, places, k, ALL, CPU, usual=0.2)
-    np.testing.assert_allclose(found, np.sort(square)[:, :k].mean(1), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_rows_that_are_not_allowed_are_nobodys_neighbours(mixed):
-    model, values, observed = mixed
-    values, observed = values[:5], np.ones((5, 3), bool)
-    nowhere = np.full(5, -1)
+    model, _, _ = mixed
+    held, there = (cells[:, 0] for cells in remembered_rows(model))
+    whole = np.flatnonzero(there.all(1))
     only = np.zeros(90, bool)
-    only[[3, 7]] = True
-    found = distances(model, values, observed, nowhere, 1, only, CPU)
-    assert (found >= distances(model, values, observed, nowhere, 1, ALL, CPU)).all()
-    far = values + np.float32(1000)
-    assert (distances(model, far, observed, nowhere, 1, only, CPU) > 1e5).all()
+    only[whole[[3, 7]]] = True
+    rows, everywhere = held[whole[:3]], np.ones((3, 3), bool)
+    spread = one_hot(held[whole], there[whole], N_LEVELS)
+    apart = np.abs(spread[:3, None] - spread[[3, 7]]).sum(-1)
+    nowhere = np.full(3, -1)
+    found = distances(model, rows, everywhere, nowhere, 1, only, CPU)
+    np.testing.assert_allclose(found, apart.min(1), rtol=1e-5)
+    np.testing.assert_array_equal(
+        distances(model, rows, everywhere, nowhere, 1, ALL, CPU), np.zeros(3)
+    )
 
 
 def test_a_level_that_was_never_seen_is_far_from_all_rows(mixed):

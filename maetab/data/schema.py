@@ -20,6 +20,7 @@ from maetab.data.containers import (
 )
 
 FEW = 32  # distinct numbers of a column up to which all are kept
+MAX_LEVELS = 64  # levels of a category that are told apart; rarer ones share a token
 SINGLE = 4e-7  # what single precision cannot tell apart, in standard deviations
 
 
@@ -66,6 +67,16 @@ class Column:
             return frozenset({self.temporal or "number"})
         return frozenset(word_of(type(level)) or "" for level in self.levels)
 
+    @property
+    def n_modelled(self) -> int:
+        """Levels that are told apart: seen at least twice, at most `MAX_LEVELS`; 0 for a number.
+
+        1 where no level is seen twice.
+        """
+        if self.kind == "number":
+            return 0
+        return max(1, min(MAX_LEVELS, sum(count > 1 for count in self.counts)))
+
     def natural(self, values: np.ndarray) -> np.ndarray:
         """Return (n,) numbers in their own unit from (n,) as encoded; codes as they are.
 
@@ -81,8 +92,8 @@ class Column:
             after = np.searchsorted(known, natural)
             ends = known[np.clip([after - 1, after], 0, len(known) - 1)]  # (2, n)
             apart = np.abs(ends - natural)
-            same = apart.min(0) <= SINGLE * self.scale * (1 + np.abs(values))
-        return np.where(same, np.where(apart[0] <= apart[1], *ends), natural)
+            equal = apart.min(0) <= SINGLE * self.scale * (1 + np.abs(values))
+        return np.where(equal, np.where(apart[0] <= apart[1], *ends), natural)
 
 
 @dataclass(frozen=True)
@@ -95,9 +106,13 @@ class Schema:
         """Labels of the columns."""
         return [column.name for column in self.columns]
 
-    def n_levels(self) -> list[int]:
-        """Number of levels of each column; 0 for numbers."""
-        return [len(column.levels) for column in self.columns]
+    def n_modelled(self) -> tuple[int, ...]:
+        """Levels of each column that are told apart; 0 for numbers."""
+        return tuple(column.n_modelled for column in self.columns)
+
+    def is_number(self) -> np.ndarray:
+        """Return (F,) bool: True for numbers, False for categories."""
+        return np.array([column.kind == "number" for column in self.columns])
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` reads, as plain JSON values."""

@@ -69,7 +69,8 @@ def predict(
     out = np.zeros(values.shape, np.float32)
     with on_device(model, device):
         for rows, values_, visible_ in batches(values, visible, device):
-            _, point = model(values_, visible_, _own(places, rows, values_))
+            own = None if places is None else own_places(places, rows, values_)
+            _, point = model(values_, visible_, own)
             out[rows] = point[: rows.stop - rows.start].cpu().numpy()
     return out
 
@@ -110,7 +111,8 @@ def predict_quantiles(
     out = np.zeros((len(levels), *values.shape), np.float32)
     with on_device(model, device):
         for rows, values_, visible_ in batches(values, visible, device):
-            probabilities, _ = model(values_, visible_, _own(places, rows, values_))
+            own = None if places is None else own_places(places, rows, values_)
+            probabilities, _ = model(values_, visible_, own)
             flat = probabilities.flatten(0, 1)
             for i, level in enumerate(levels):
                 wanted = torch.full(flat.shape[:2], level, device=device)
@@ -149,10 +151,8 @@ def draw(
     return out
 
 
-def _own(places: np.ndarray | None, rows: slice, values: Tensor) -> Tensor | None:
-    """Return (B * T,) places of the rows of a padded batch (B, T, F)."""
-    if places is None:
-        return None
+def own_places(places: np.ndarray, rows: slice, values: Tensor) -> Tensor:
+    """Return (B * T,) places of the rows of a padded batch (B, T, F), -1 for those that pad."""
     b, t, _ = values.shape
     own = torch.full((b * t,), -1, device=values.device)
     found = torch.tensor(places[rows.start * t : rows.stop * t], device=values.device)

@@ -13,14 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.apply import batches, on_device
+from maetab.engine.apply import batches, on_device, own_places
 from maetab.nn.guess import Prior
 from maetab.nn.model import Ensemble
 
 ROW_SHARES = (0.3, 0.5)  # of the columns that are hidden together, in turns, to score rows
 CELL_SHARES = (0.15, 0.3)  # to score cells: the others tell more of one that is wrong alone
 N_CONSULTED = 1024  # remembered rows that guesses at hidden cells are made from
-FAR = 1e300
+FAR = 1e30
+EXPECTED = 0.5  # weight of a difference from what is expected of a missing cell
+UNSURE = 2.0  # usual differences that a cell counts of which nothing is known
+N_ROUNDS, SHRINK = 20, 1e-2  # concentration steps; least weight of a round covariance
+CHUNK = 4096  # rows that are looked at together
 
 
 def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARES) -> np.ndarray:
@@ -48,33 +52,18 @@ def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHA
     return np.stack(sets)
 
 
-def remembered_places(
-    model: Ensemble, values: np.ndarray, observed: np.ndarray, chunk: int = 4096
-) -> np.ndarray:
+def remembered_places(model: Ensemble, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Return (n,) the place in the memory of a row equal to each row, -1 for none."""
     memory = model.prior.memory
     known = np.hstack([memory.values.cpu().numpy(), memory.visible.cpu().numpy()])
     places = {row.tobytes(): i for i, row in reversed(list(enumerate(known + np.float32(0))))}
     found = np.full(len(values), -1)
-    for start in range(0, len(values), chunk):
-        rows = slice(start, start + chunk)
+    for start in range(0, len(values), CHUNK):
+        rows = slice(start, start + CHUNK)
         spread, seen = _expand(model.prior, values[rows], observed[rows])
         keys = np.hstack([spread, seen.astype(np.float32)]) + np.float32(0)  # no negative zeros
         found[rows] = [places.get(row.tobytes(), -1) for row in keys]
     return found
-
-
-def remembered_rows(model: Ensemble) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and observed (n, F) of the rows in the memory: the way back of `expand`."""
-    prior = model.prior
-    held, seen = prior.memory.values.cpu().numpy(), prior.memory.visible.cpu().numpy() > 0
-    columns = [
-        held[:, c].argmax(1).astype(np.float32) if n else held[:, c.start]
-        for c, n in zip(prior.coordinates, prior.n_levels, strict=True)
-    ]
-    observed = np.column_stack([seen[:, c.start] for c in prior.coordinates])
-    values = np.where(observed, np.column_stack(columns), np.float32(0))
-    return values[observed.any(1)], observed[observed.any(1)]
 
 
 def surprises(
@@ -113,8 +102,7 @@ def surprises(
         least = 8 if bool(small.trust.any()) else 64  # without networks, no tokens are compared
         for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, least):
             n = rows.stop - rows.start
-            own = torch.full((len(values_),), -1, device=device)
-            own[:n] = torch.tensor(places[rows], device=device)
+            own = own_places(places, rows, values_)
             told = values_.clamp(low, high) if bounded else values_
             said = torch.stack([_errors(small, values_, told, seen_, own, one) for one in hide])
             if usual is not None:
@@ -162,16 +150,18 @@ def distances(
     device: torch.device,
     usual: float = 0.0,
 ) -> np.ndarray:
-    """Return (n,) the mean squared distance of each row to the nearest remembered rows.
+    """Return (n,) the mean distance of each row to the nearest remembered rows.
 
-    In standardised numbers and indicators of levels. What a row misses is what the first guess
-    expects from its other cells, so that no row is near because it says little. A row does not
-    see itself.
+    Sums of absolute differences of standardised numbers and indicators of levels. What a row
+    misses is what the first guess expects from its other cells, so that no row is near because it
+    says little; what it expects counts less than what is seen, and its standard deviation counts
+    too. A row does not see itself.
 
     Parameters
     ----------
     allowed : (n_memory,) bool, remembered rows that count
-    usual : squared difference that a missing coordinate counts if nothing is known of it
+    usual : usual difference of a coordinate; a missing one of which nothing is known counts
+        `UNSURE` times as much
     """
     prior = model.prior
     out = np.zeros(len(values))
@@ -184,38 +174,34 @@ def distances(
             _complete(prior, *some) for some in zip(*(x.split(256) for x in memory), strict=True)
         ]
         held, vague = (torch.cat(part) for part in zip(*parts, strict=True))
-        constant = held.square().sum(1) + usual * vague
-        right = torch.cat([constant[:, None], torch.ones_like(constant)[:, None], held], 1).T
+        vague = vague * UNSURE * usual
         for rows, values_, seen_ in batches(values[:, None], observed[:, None], device):
             n = rows.stop - rows.start
             spread, seen = prior.expand(values_[:, 0], seen_[:, 0])
             # An unknown level differs from all others; it is not missing.
             seen = seen | ~_known(prior, values_[:, 0], seen_[:, 0])
-            own = torch.full((len(values_),), -1, device=device)
-            own[:n] = torch.tensor(places[rows], device=device)
+            own = own_places(places, rows, values_)
             full, unsure = _complete(prior, spread * seen, seen, own)
-            one = torch.ones_like(unsure)[:, None]
-            square = torch.cat([one, full.square().sum(1, keepdim=True), -2 * full], 1) @ right
-            square = square.masked_fill(barred, FAR)
+            gap = torch.cdist(full, held, p=1) + vague
+            gap = gap.masked_fill(barred, FAR)
             which = (own >= 0).nonzero()[:, 0]
-            square[which, own[which]] = FAR
-            near = square.topk(n_nearest, largest=False).indices
-            # Again without products, whose last digits depend on where a row stands in its batch.
-            exact = (full[:, None] - held[near]).square().sum(-1) + usual * vague[near]
-            out[rows] = (exact.mean(1) + usual * unsure)[:n].cpu().numpy()
+            gap[which, own[which]] = FAR
+            near = gap.topk(n_nearest, largest=False).indices
+            weight = torch.where(seen, 1.0, EXPECTED)[:, None]
+            far = ((full[:, None] - held[near]).abs() * weight).sum(-1) + vague[near]
+            out[rows] = (far.mean(1) + UNSURE * usual * unsure)[:n].cpu().numpy()
     return out
 
 
 def _complete(prior: Prior, values: Tensor, seen: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (B, C) rows, completed, and (B,) the variance of what was missing.
+    """Return (B, C) rows, completed, and (B,) the standard deviations of what was missing, summed.
 
     A row whose place in the memory is not -1 does not see itself.
     """
     if bool(seen.all()):
-        return values.double(), torch.zeros(len(values), dtype=torch.float64, device=values.device)
+        return values, values.new_zeros(len(values))
     said = prior.guess(values, seen, places, N_CONSULTED)
-    full = torch.where(seen, values, said.mean).double()
-    return full, said.variance.double().sum(1)
+    return torch.where(seen, values, said.mean), said.variance.sqrt().sum(1)
 
 
 def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -> np.ndarray:
@@ -229,7 +215,7 @@ def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -
 
 
 def robust_gaussian(
-    spread: np.ndarray, n_rounds: int = 20, shrink: float = 1e-2
+    spread: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return location (C,) and precision (C, C) of the half of the rows that lies densest.
 
@@ -242,39 +228,37 @@ def robust_gaussian(
     reach = np.nanmedian(np.abs(np.vstack([spread, np.zeros(c)]) - location), axis=0)
     far = np.square(np.nan_to_num((spread - location) / np.maximum(reach, 0.1))).sum(1)
     precision, chosen = np.eye(c), np.zeros(0, int)
-    for _ in range(n_rounds):
+    for _ in range(N_ROUNDS):
         before, chosen = chosen, np.sort(np.argsort(far, kind="stable")[: max(2, (n + c + 1) // 2)])
         if np.array_equal(before, chosen):
             break
         rows = np.where(np.isnan(spread[chosen]), location, spread[chosen])
         location = rows.mean(0)
         covariance = np.cov(rows.T, bias=True).reshape(c, c)
-        share = shrink + c / (c + 20.0 * len(rows))
+        share = SHRINK + c / (c + 20.0 * len(rows))
         unit = max(np.trace(covariance) / c, 1e-6) * np.eye(c)
         precision = np.linalg.inv((1 - share) * covariance + share * unit)
         far = robust_distances(spread, location, precision)
     return location, precision
 
 
-def robust_distances(
-    spread: np.ndarray, location: np.ndarray, precision: np.ndarray, chunk: int = 4096
-) -> np.ndarray:
+def robust_distances(spread: np.ndarray, location: np.ndarray, precision: np.ndarray) -> np.ndarray:
     """Return (n,) squared Mahalanobis distances per coordinate; NaN counts as the location."""
     out = []
-    for start in range(0, len(spread), chunk):
-        centred = np.nan_to_num(spread[start : start + chunk] - location)
+    for start in range(0, len(spread), CHUNK):
+        centred = np.nan_to_num(spread[start : start + CHUNK] - location)
         out.append(np.einsum("nc,cd,nd->n", centred, precision, centred, optimize=False))
     return np.concatenate(out) / spread.shape[1]
 
 
-def crowd_distances(spread: np.ndarray, share: float, chunk: int = 1024) -> np.ndarray:
+def crowd_distances(spread: np.ndarray, share: float) -> np.ndarray:
     """Return (n,) mean squared distance to the nearest `share` of at most 4096 other rows."""
     rows = torch.tensor(spread)
     every = -(-len(rows) // 4096)
     others = rows[::every]
     k = min(max(10, round(share * len(others))), len(others) - 1)
     out = []
-    for some in rows.split(chunk):
+    for some in rows.split(1024):
         square = torch.cdist(some, others).square()
         # The nearest is the row itself, or as good as that.
         out.append(square.topk(k + 1, largest=False).values[:, 1:].mean(1))
@@ -297,6 +281,11 @@ def mean_of_largest(cells: np.ndarray, share: float) -> np.ndarray:
     count = np.maximum(1, np.floor(share * n_seen)).astype(int)
     total = np.cumsum(np.maximum(ordered, 0.0), axis=1)
     return np.take_along_axis(total, count[:, None] - 1, axis=1)[:, 0] / count
+
+
+def conformal(scores: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Return (n,) p-values: shares of the normal scores, ascending, that are no larger."""
+    return (1 + np.searchsorted(normal, scores, side="right")) / (1 + len(normal))
 
 
 def middle(part: np.ndarray) -> float:
