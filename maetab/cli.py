@@ -359,7 +359,8 @@ def _load(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
     if same and list(parameters) == ["contamination"]:  # only moves a threshold
         model.set_params(**parameters).set_threshold(**parameters)
     elif not same or parameters:
-        model = getattr(maetab, name).from_fitted(model, **parameters)
+        usual = DETECTION if name == "MAEAnomalyDetector" and not same else {}
+        model = getattr(maetab, name).from_fitted(model, **(usual | parameters))
     return model if args.device is None else model.set_params(device=args.device)
 
 

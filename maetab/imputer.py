@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -62,6 +62,13 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     min_value: float | Sequence[float] | None = None
     max_value: float | Sequence[float] | None = None
     copy: bool = True
+
+    @classmethod
+    def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
+        """Return an imputer around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
+        new = super().from_fitted(other, **parameters)
+        new._check_range(new.n_features_in_)
+        return new
 
     def transform(self, X: Any) -> Any:
         """Return X filled, in the same kind of container, with its dtypes, index and order.

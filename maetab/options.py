@@ -171,8 +171,8 @@ def add_encode(parser: argparse.ArgumentParser) -> None:
         "--components",
         metavar="N",
         type=_components,
-        help="at most N principal components of the encoder's tokens; all for the tokens "
-        "themselves (default: 64)",
+        help="at most N principal components of what is read; all for what is read itself "
+        "(default: 128, or as in the saved model)",
     )
     add(
         "--readout",

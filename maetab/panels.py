@@ -59,10 +59,12 @@ def choose(schema: Schema, cells: np.ndarray, columns: Sequence | None, needed: 
             raise ValueError(f"columns: there is no column {name!r}.")
         if not counts[names.index(name)]:
             raise ValueError(f"column {name!r} lacks {needed}.")
-    if columns is not None:
-        return [names.index(name) for name in columns]
     most = np.argsort(-counts, kind="stable")[:MAX_PANELS]
     chosen = sorted(int(place) for place in most if counts[place])
+    if columns is not None:
+        if not len(columns):
+            raise ValueError("columns must name at least one column, got none.")
+        chosen = [names.index(name) for name in columns]
     if not chosen:
         raise ValueError(f"No column has {needed}.")
     return chosen
@@ -206,8 +208,9 @@ def draw_numbers(
         n_bins = int(np.clip(2 * np.sqrt(len(imputed)), 8, 30))
         edges = np.linspace(low, high if high > low else low + 1.0, n_bins + 1)
     options = {"bins": edges, "density": True} | kwargs
-    *_, seen = axes.hist(observed, color=SKY, alpha=0.6, label="observed", **options)
+    filling = {"color": SKY, "alpha": 0.6, "label": "observed"}
     outline = {"histtype": "step", "color": ORANGE, "linewidth": 1.8, "label": "imputed"}
+    *_, seen = axes.hist(observed, **(filling | options))
     *_, filled = axes.hist(imputed, **(outline | options))
     axes.set_yticks([])
     _write_dates(axes.xaxis, column)
@@ -264,25 +267,27 @@ def draw_confusion(
     return points, f"{right:.0%} right"
 
 
-def draw_shades(axes: Any, points: np.ndarray, color: pd.Series, **kwargs: Any) -> Any:
+def draw_shades(axes: Any, points: np.ndarray, values: pd.Series, **kwargs: Any) -> Any:
     """Draw points (n, 2) shaded by numbers, grey where missing; return the collection."""
     colours = pyplot().get_cmap("viridis").with_extremes(bad=GREY)
-    options = {"cmap": colours, "plotnonfinite": True} | kwargs
-    drawn = axes.scatter(*points.T, c=color.to_numpy(dtype=float, na_value=np.nan), **options)
-    axes.figure.colorbar(drawn, ax=axes, label=color.name)
+    shades = values.to_numpy(dtype=float, na_value=np.nan)
+    options = {"c": shades, "cmap": colours, "plotnonfinite": True} | kwargs
+    drawn = axes.scatter(*points.T, **options)
+    axes.figure.colorbar(drawn, ax=axes, label=values.name)
     return drawn
 
 
-def draw_groups(axes: Any, points: np.ndarray, color: pd.Series, **kwargs: Any) -> list:
+def draw_groups(axes: Any, points: np.ndarray, values: pd.Series, **kwargs: Any) -> list:
     """Draw the most frequent levels in a colour each, the rest in grey; return the collections."""
-    levels = list(color.value_counts().index[: len(COLOURS)])
-    drawn, rest = [], points[~color.isin(levels).to_numpy(dtype=bool)]
+    levels = list(values.value_counts().index[: len(COLOURS)])
+    drawn, rest = [], points[~values.isin(levels).to_numpy(dtype=bool)]
     for level, colour in zip(levels, COLOURS):
-        here = points[(color == level).to_numpy(dtype=bool, na_value=False)]
-        drawn.append(axes.scatter(*here.T, color=colour, label=short(level), **kwargs))
+        here = points[(values == level).to_numpy(dtype=bool, na_value=False)]
+        drawn.append(axes.scatter(*here.T, **({"color": colour, "label": short(level)} | kwargs)))
     if len(rest):
-        drawn.append(axes.scatter(*rest.T, color=GREY, label="other", zorder=0, **kwargs))
-    axes.legend(title=color.name, frameon=False, fontsize="small")
+        options = {"color": GREY, "label": "other", "zorder": 0} | kwargs
+        drawn.append(axes.scatter(*rest.T, **options))
+    axes.legend(title=values.name, frameon=False, fontsize="small")
     return drawn
 
 

@@ -212,8 +212,11 @@ class SurpriseDisplay:
     @classmethod
     def from_estimator(cls, detector: Any, X: Any, top: int = 20) -> Self:
         """Return the display of the `top` strangest rows of X to a fitted MAEAnomalyDetector."""
+        from sklearn.utils import _safe_indexing
+
         strangest = np.argsort(detector.score_samples(X), kind="stable")[:top]
-        return cls(detector.score_cells(X).iloc[strangest])
+        rows = X if hasattr(X, "__getitem__") else np.asarray(X)
+        return cls(detector.score_cells(_safe_indexing(rows, strangest)))
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `imshow`."""

@@ -349,7 +349,7 @@ def test_blank_lines_stay(tmp_path, text, n_rows):
     assert table.to_text(Layout()) == text
 
 
-def test_where_a_result_cannot_go_is_said_before_anything_is_fitted(tmp_path, capsys):
+def test_where_a_result_cannot_go_is_said_before_anything_is_fitted(tmp_path, capsys, stub):
     source = tmp_path / "in.csv"
     source.write_text("a,b\n1,2\n,3\n4,5\n")
     for target, said in (("none/out.csv", "there is no folder"), ("out.xlsx", "unknown suffix")):
@@ -358,3 +358,4 @@ def test_where_a_result_cannot_go_is_said_before_anything_is_fitted(tmp_path, ca
         assert said in capsys.readouterr().err
     assert cli.main(["impute", str(source), "-o", "-", "--encoding", "foo"]) == 1
     assert "unknown encoding: foo" in capsys.readouterr().err
+    assert not stub

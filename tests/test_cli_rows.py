@@ -117,13 +117,19 @@ def test_trim_reaches_the_detector(folder, tmp_path, run):
 def test_detect_takes_the_model_of_any_verb(folder, run):
     for verb in ("impute", "encode"):
         scores, _, _ = run("detect", *model_of(folder, verb))
-        assert scores.loc[scores["score"].idxmin(), "row"] == 41
+        assert 41 in scores.loc[scores["label"] == "anomaly", "row"].to_list()
 
 
 def test_impute_takes_the_model_of_any_verb(folder, text, run):
     for verb in ("impute", "encode", "detect"):
         filled, _, _ = run("impute", *model_of(folder, verb))
         assert filled.notna().all(axis=None) and len(filled) == 60
+
+
+def test_detect_has_the_same_defaults_behind_a_model_of_another_verb(folder, run):
+    for options in (["--exclude", "id", *QUICK], model_of(folder, "impute")):
+        scores, _, _ = run("detect", *options)
+        assert (scores["label"] == "anomaly").sum() == 3  # one row in twenty
 
 
 def test_encode_writes_the_features_of_every_row(folder, text, run):

@@ -287,6 +287,24 @@ def test_keywords_reach_the_artists(table):
     assert display.points_.get_sizes().tolist() == [3]
 
 
+def test_keywords_go_before_what_a_picture_chooses_itself(table, holes):
+    red = to_rgba("red", 0.25)
+    filled = ImputationDisplay.from_frames(holes, table, ["size", "color"])
+    filled.plot(color="red", alpha=0.25, label="mine")
+    assert filled.observed_[0][0].get_facecolor() == filled.imputed_[1][0].get_facecolor() == red
+    groups = EmbeddingDisplay.from_frame(table[["size", "twice"]], table["color"])
+    groups.plot(color="red", alpha=0.25, label="mine")
+    assert {tuple(part.get_facecolor()[0]) for part in groups.points_} == {red}
+    assert {part.get_label() for part in groups.points_} == {"mine"}
+    numbers = EmbeddingDisplay.from_frame(table[["size", "twice"]], table["size"]).plot(cmap="gray")
+    assert numbers.points_.get_cmap().name == "gray"
+
+
+def test_columns_that_are_none_are_refused(table, holes):
+    with pytest.raises(ValueError, match="at least one column"):
+        ImputationDisplay.from_frames(holes, table, [])
+
+
 def test_without_matplotlib_one_error_names_the_extra(holes, monkeypatch):
     display = MissingnessDisplay.from_frame(holes)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
