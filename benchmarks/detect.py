@@ -26,12 +26,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
+from benchmarks import records
 from benchmarks.datasets import list_anomaly_sets, load_anomaly
-from benchmarks.impute import about_run, version_label
+from benchmarks.impute import version_label
 
-ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = ("one-class", "contaminated", "missing", "planted")
-CELL_METHODS = ("maetab", "zscore", "knn-residual")
 MISSING = 0.2  # share of the test cells that is hidden
 TRIM = 0.2  # of maetab where rows are contaminated
 ROWS = 10_000  # at most, as in ADBench
@@ -50,21 +49,21 @@ class Task(NamedTuple):
     y: np.ndarray
 
 
-Scores = Callable[[Task, int, dict], np.ndarray]
+Scores = Callable[..., np.ndarray]
 
 
 # ---- peers: each returns (n,) higher where a row is stranger
 
 
 def _sklearn(make: Callable[[int], Any]) -> Scores:
-    def strange(task: Task, seed: int, options: dict) -> np.ndarray:
+    def strange(task: Task, seed: int) -> np.ndarray:
         return -make(seed).fit(task.train).score_samples(task.test)
 
     return strange
 
 
 def _pyod(module: str, name: str, **options: Any) -> Scores:
-    def strange(task: Task, seed: int, given: dict) -> np.ndarray:
+    def strange(task: Task, seed: int) -> np.ndarray:
         from importlib import import_module
 
         maker = getattr(import_module(f"pyod.models.{module}"), name)
@@ -84,21 +83,21 @@ def _neighbours(task: Task, k: int) -> np.ndarray:
     return found.kneighbors(None if same else task.test)[0]
 
 
-def _knn(task: Task, seed: int, options: dict) -> np.ndarray:
+def _knn(task: Task, seed: int) -> np.ndarray:
     return _neighbours(task, 5)[:, -1]
 
 
-def _dte_np(task: Task, seed: int, options: dict) -> np.ndarray:
+def _dte_np(task: Task, seed: int) -> np.ndarray:
     return np.square(_neighbours(task, 5)).mean(1)
 
 
-def _lof(task: Task, seed: int, options: dict) -> np.ndarray:
+def _lof(task: Task, seed: int) -> np.ndarray:
     if task.train is task.test:
         return -LocalOutlierFactor(20).fit(task.train).negative_outlier_factor_
     return -LocalOutlierFactor(20, novelty=True).fit(task.train).score_samples(task.test)
 
 
-def _maetab(task: Task, seed: int, options: dict) -> np.ndarray:
+def _maetab(task: Task, seed: int, **options: Any) -> np.ndarray:
     from maetab import MAEAnomalyDetector
 
     trim = TRIM if task.train is task.test else 0.0
@@ -126,11 +125,11 @@ METHODS: dict[str, Scores] = {
 # ---- which cell was planted: (n, F), higher where a cell is stranger
 
 
-def _zscore(task: Task, seed: int, options: dict) -> np.ndarray:
+def _zscore(task: Task, seed: int) -> np.ndarray:
     return np.abs(StandardScaler().fit(task.train).transform(task.test))
 
 
-def _knn_residual(task: Task, seed: int, options: dict) -> np.ndarray:
+def _knn_residual(task: Task, seed: int) -> np.ndarray:
     """Return distances to the mean of the 5 nearest rows, in those that training rows have."""
     scaler = StandardScaler().fit(task.train)
     train, test = scaler.transform(task.train), scaler.transform(task.test)
@@ -219,13 +218,14 @@ def judge(task: Task, strange: np.ndarray) -> dict[str, float]:
 
 def measure(task: Task, method: str, seed: int, options: dict) -> dict[str, Any]:
     """Return metrics and seconds of one method, or its error."""
-    ready = task if method in CELL_METHODS else prepared(task)
     scores = CELL_SCORES if task.y.ndim == 2 else METHODS
+    ready = task if method in CELL_SCORES else prepared(task)
+    given = options if method == "maetab" else {}
     start = time.perf_counter()
     signal.signal(signal.SIGALRM, _too_late)
     signal.alarm(LIMIT)
     try:
-        strange = scores[method](ready, seed, options if method == "maetab" else {})
+        strange = scores[method](ready, seed, **given)
     except Exception as failure:  # whatever a method raises is a result to record
         return {"error": f"{type(failure).__name__}: {failure}"[:300]}
     finally:
@@ -259,7 +259,7 @@ def jobs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, str]]:
         for experiment in options.experiments:
             methods = options.methods
             if experiment == "planted":
-                methods = [m for m in CELL_METHODS if m != "maetab" or m in options.methods]
+                methods = [m for m in CELL_SCORES if m != "maetab" or m in options.methods]
             for seed in range(options.seeds):
                 for method in methods:
                     yield name, experiment, seed, method
@@ -267,14 +267,13 @@ def jobs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, str]]:
 
 def run(options: argparse.Namespace) -> None:
     """Make every run that is not made yet; append each result the moment it is there."""
-    lines = read(options.output)
+    lines = records.read(options.output)
     done = {tuple(line[k] for k in KEY) for line in lines}
     slow = {
-        (line["data_set"], line["method"]): {"error": line["error"]}
+        (line["data_set"], line["method"], line["version"]): {"error": line["error"]}
         for line in lines
         if "TimeoutError" in line.get("error", "")
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
     for name, experiment, seed, method in jobs(options):
         version = version_of(method, options.tag)
         key = dict(
@@ -285,28 +284,19 @@ def run(options: argparse.Namespace) -> None:
         X, y = rows_of(name)
         task = make_task(X, y, experiment, seed)
         shape = {"n_train": len(task.train), "n_test": len(task.test), "n_columns": X.shape[1]}
-        found = slow.get((name, method)) or measure(task, method, seed, options.options)
+        found = slow.get((name, method, version)) or measure(task, method, seed, options.options)
         if "TimeoutError" in found.get("error", ""):
-            slow[name, method] = {"error": found["error"]}
-        line = key | shape | found | about_run(options.threads)
-        with options.output.open("a", encoding="utf-8") as results:
-            results.write(json.dumps(line, default=float) + "\n")
+            slow[name, method, version] = {"error": found["error"]}
+        records.append(options.output, key | shape | found, options.threads)
         shown = {k: round(v, 4) if isinstance(v, float) else v for k, v in found.items()}
         print(name, experiment, seed, method, shown, flush=True)
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a file of results, none if there is no file."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 # ---- report
 
 
 def table(lines: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return data sets x methods: means over seeds, of sets that every method has finished."""
+    """Return data sets x methods: means over seeds, NaN where a method failed."""
     return lines.pivot_table(index="data_set", columns="method", values=metric).dropna(how="all")
 
 
@@ -318,35 +308,27 @@ def summary(lines: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
         ranks = (-complete).rank(axis=1).mean()
         parts[metric], parts[f"{metric} rank"] = 100 * complete.mean(), ranks
         parts["sets"] = pd.Series(len(complete), complete.columns)
-    parts["seconds"] = table(lines, "seconds").mean()
+    parts["seconds"] = table(lines, "seconds").loc[complete.index].mean()
     return pd.DataFrame(parts).sort_values(metrics[0], ascending=False)
 
 
 def report(path: Path, out: Path) -> None:
     """Write a Markdown file of all results."""
-    lines = pd.DataFrame(read(path))
+    lines = pd.DataFrame(records.read(path))
+    lines["method"] += lines["version"].str.extract(r"(\+.*)")[0].fillna("")  # variants
+    lines = records.newest(lines, KEY)
     n_failed = int(lines["error"].notna().sum()) if "error" in lines else 0
-    tags = lines["version"].str.extract(r"(\+.*)")[0].fillna("")  # variants stand apart
-    lines["method"] += tags.where(lines["method"] == "maetab", "")
     text = ["# Finding anomalies", "", f"{len(lines)} runs, {n_failed} of them failed.", ""]
     for experiment in EXPERIMENTS:
         some = lines[lines["experiment"] == experiment]
         metrics = ("first", "top3") if experiment == "planted" else ("auroc", "ap")
         if metrics[0] not in some or some[metrics[0]].isna().all():
             continue
-        text += [f"## {experiment}", "", to_markdown(summary(some, metrics), 2), ""]
+        text += [f"## {experiment}", "", records.figures(summary(some, metrics), 2), ""]
         for metric in metrics:
             text += [f"Per set, {metric} in percent:", ""]
-            text += [to_markdown(100 * table(some, metric), 1), ""]
+            text += [records.figures(100 * table(some, metric), 1), ""]
     out.write_text("\n".join(text), encoding="utf-8")
-
-
-def to_markdown(frame: pd.DataFrame, digits: int) -> str:
-    """Return a frame of numbers as a Markdown table."""
-    rows = [[str(label), *(f"{v:.{digits}f}" for v in row)] for label, row in
-            zip(frame.index, frame.to_numpy(float), strict=True)]  # fmt: skip
-    head = ["", *map(str, frame.columns)]
-    return "\n".join("| " + " | ".join(r) + " |" for r in [head, ["---"] * len(head), *rows])
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -359,8 +341,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="recorded; set OMP_NUM_THREADS")
     parser.add_argument("--options", type=json.loads, default={}, help="of maetab, as JSON")
     parser.add_argument("--tag", default="", help="names a variant of maetab")
-    results = ROOT / "benchmarks" / "results"
-    parser.add_argument("--output", type=Path, default=results / "detect.jsonl")
+    parser.add_argument("--output", type=Path, default=records.RESULTS / "detect.jsonl")
     parser.add_argument("--report", action="store_true", help="write the report and stop")
     options = parser.parse_args(arguments)
     if options.options and not options.tag:

@@ -10,23 +10,22 @@ of results is also the record of what is done: a run that is in it is not made a
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
+from benchmarks import records
 from benchmarks.datasets import load
 from benchmarks.encodings import ENCODINGS, OURS
-from benchmarks.impute import about_run
 from benchmarks.peers import is_number, version_of
-from benchmarks.probe import PREDICTORS, Metrics, judge, linear_probe
+from benchmarks.probe import PREDICTORS, Metrics, Predict, judge, linear_probe
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 DATA_SETS = [
     "pima", "wine", "autompg", "compression", "raisin", "breast_w", "obesity", "abalone",
     "magic", "wdbc", "credit_scoring", "shoppers", "adult", "default", "letter",
@@ -35,6 +34,7 @@ BUDGETS = (100, 500, None)  # labels; None is all
 MISSING = (0.0, 0.2, 0.5)  # shares of the cells of test rows
 TRAIN_SHARE = 0.6
 KEY = ["data_set", "rows", "seed", "method", "version", "labels", "missing"]
+Found = Iterator[tuple[int | None, list[Metrics]]]  # metrics per share, for budgets of labels
 
 
 class Task(NamedTuple):
@@ -63,7 +63,7 @@ def make_task(name: str, rows: int, seed: int, shares: tuple[float, ...] = MISSI
     return Task(frame.iloc[:cut], y[:cut], tests, y[cut:], kind)
 
 
-def probed(task: Task, method: str, seed: int) -> Iterator[tuple[int | None, list[Metrics]]]:
+def probed(task: Task, method: str, seed: int) -> Found:
     """Yield, per budget of labels, the metrics of a linear probe on a method's features."""
     encode = ENCODINGS[method](task.train, seed)
     train, tests = encode(task.train), [encode(test) for test in task.tests]
@@ -72,10 +72,10 @@ def probed(task: Task, method: str, seed: int) -> Iterator[tuple[int | None, lis
         yield labels, [judge(predict(test), task.y_test, task.kind) for test in tests]
 
 
-def predicted(task: Task, method: str, seed: int) -> Iterator[tuple[int | None, list[Metrics]]]:
+def predicted(task: Task, make: Callable[..., Predict], seed: int) -> Found:
     """Yield, per budget of labels, the metrics of a method that predicts from the frame itself."""
     for labels in budgets(task):
-        predict = PREDICTORS[method](task.train, task.y_train[:labels], task.kind, seed)
+        predict = make(task.train, task.y_train[:labels], task.kind, seed)
         yield labels, [judge(predict(test), task.y_test, task.kind) for test in task.tests]
 
 
@@ -84,54 +84,53 @@ def budgets(task: Task) -> list[int | None]:
     return [labels for labels in BUDGETS if labels is None or labels < len(task.y_train)]
 
 
-def run(options: argparse.Namespace) -> None:
-    """Make every run that is not made yet; append each result the moment it is there."""
-    done = done_runs(options.output)
-    for seed in range(options.seeds):
-        for name in options.data_sets:
-            task = make_task(name, options.rows, seed)
-            n_rows = len(task.y_train) + len(task.y_test)
-            for method in options.methods:
-                version = version_of("maetab" if method in OURS else "mean") + options.tag
-                named = {"data_set": name, "rows": n_rows, "seed": seed, "method": method}
-                named["version"] = version
-                if (*named.values(), None, MISSING[-1]) in done:
-                    continue
-                make_runs(task, named, options.output)
+def measure(task: Task, method: str, seed: int) -> Found:
+    """Yield what each budget of labels brings to a method of this benchmark."""
+    if method in ENCODINGS:
+        return probed(task, method, seed)
+    return predicted(task, PREDICTORS[method], seed)
 
 
-def make_runs(task: Task, named: dict[str, Any], output: Path) -> None:
-    """Append every result of one method on one task."""
-    start = time.perf_counter()
-    method, seed = named["method"], named["seed"]
-    make: Callable = probed if method in ENCODINGS else predicted
-    for labels, found in make(task, method, seed):
-        seconds = time.perf_counter() - start
-        for missing, metrics in zip(MISSING, found, strict=True):
-            line = named | {"labels": labels, "missing": missing, "kind": task.kind}
-            append(output, line | metrics._asdict() | {"seconds": seconds})
-        shown = " ".join(f"{metrics.score:.3f}" for metrics in found)
-        print(f"{named['data_set']} {seed} {method} {labels or 'all'} labels: {shown}", flush=True)
+def version_label(method: str, tag: str) -> str:
+    """Return the version that a result belongs to; maetab's carries the tag."""
+    if method not in OURS:
+        return version_of("mean")
+    return version_of("maetab") + (f"+{tag}" if tag else "")
 
 
-def append(output: Path, line: dict[str, Any]) -> None:
-    """Add one result to the file, with where and when it was made."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with output.open("a", encoding="utf-8") as results:
-        results.write(json.dumps(line | about_run(1), default=float) + "\n")
+def run(
+    options: argparse.Namespace,
+    methods: Sequence[str],
+    measure: Callable[[Task, str, int], Found],
+    shares: tuple[float, ...] = MISSING,
+) -> None:
+    """Make every run that is not made yet; append each result the moment it is there.
 
-
-def done_runs(output: Path) -> set[tuple]:
-    """Return the keys of the runs that the file of results holds."""
-    if not output.exists():
-        return set()
-    lines = map(json.loads, output.read_text(encoding="utf-8").splitlines())
-    return {tuple(line[k] for k in KEY) for line in lines}
+    Seconds are counted from the start of a method, so they grow with the budgets of labels.
+    """
+    done = records.done(options.output, KEY)
+    for seed, name in product(range(options.seeds), options.data_sets):
+        task = make_task(name, options.rows, seed, shares)
+        n_rows = len(task.y_train) + len(task.y_test)
+        for method in methods:
+            named = dict(zip(KEY, (name, n_rows, seed, method), strict=False))
+            named["version"] = version_label(method, options.tag)
+            if (*named.values(), None, shares[-1]) in done:
+                continue
+            start = time.perf_counter()
+            for labels, found in measure(task, method, seed):
+                seconds = time.perf_counter() - start
+                for missing, metrics in zip(shares, found, strict=True):
+                    line = named | {"labels": labels, "missing": missing, "kind": task.kind}
+                    line |= metrics._asdict() | {"seconds": seconds}
+                    records.append(options.output, line, torch.get_num_threads())
+                shown = " ".join(f"{metrics.score:.3f}" for metrics in found)
+                print(f"{name} {seed} {method} {labels or 'all'} labels: {shown}", flush=True)
 
 
 def report(results: Path) -> str:
     """Return the mean scores as Markdown: tasks that every method has done, methods down."""
-    table = pd.read_json(results, lines=True).drop_duplicates(KEY, keep="last")
+    table = records.newest(pd.read_json(results, lines=True), KEY)
     table["labels"] = table["labels"].map(lambda n: "all" if pd.isna(n) else f"{n:.0f}")
     task = ["data_set", "seed", "labels", "missing"]
     complete = table.groupby(task)["method"].transform("nunique") == table["method"].nunique()
@@ -146,35 +145,32 @@ def report(results: Path) -> str:
         held = table[table[value].notna()]
         wide = held.pivot_table(index="method", columns=["labels", "missing"], values=value)
         order = [(n, m) for n in ("100", "500", "all") for m in MISSING if (n, m) in wide]
-        head = [f"{n} labels, {m:.0%} missing" for n, m in order]
-        lines += [f"### {value}", "", "| method | " + " | ".join(head) + " |"]
-        lines.append("|---" * (len(head) + 1) + "|")
-        for method, row in wide[order].iterrows():
-            lines.append(f"| {method} | " + " | ".join(f"{v:.4f}" for v in row) + " |")
-        lines.append("")
+        wide = wide[order].set_axis([f"{n} labels, {m:.0%} missing" for n, m in order], axis=1)
+        lines += [f"### {value}", "", records.figures(wide, 4, "method"), ""]
     return "\n".join(lines)
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the checked command line."""
-    methods = [*ENCODINGS, *PREDICTORS]
-    parser = argparse.ArgumentParser(prog="benchmarks.encode", description=__doc__.split("\n")[0])
+def parse(
+    argv: list[str] | None, prog: str, about: str, methods: Sequence[str]
+) -> argparse.Namespace:
+    """Return the checked command line of this benchmark or of benchmarks.predict."""
+    parser = argparse.ArgumentParser(prog=f"benchmarks.{prog}", description=about.split("\n")[0])
     add = parser.add_argument
     add("--data-sets", nargs="+", default=DATA_SETS, metavar="NAME")
-    add("--rows", type=int, default=4000, help="larger tables are cut to this many rows")
+    add("--rows", type=int, default=2000, help="larger tables are cut to this many rows")
     add("--seeds", type=int, default=3, help="how many splits")
     add("--methods", nargs="+", default=methods, choices=methods)
-    add("--output", type=Path, default=RESULTS / "encode.jsonl")
-    add("--tag", default="", help="added to the version: a variant gets results of its own")
+    add("--output", type=Path, default=records.RESULTS / f"{prog}.jsonl")
+    add("--tag", default="", help="added to maetab's version: a variant gets results of its own")
     add("--report", action="store_true", help="only write the Markdown beside the results")
     return parser.parse_args(argv)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Run what is left to run, and write the Markdown."""
-    options = parse()
+    options = parse(argv, "encode", __doc__ or "", [*ENCODINGS, *PREDICTORS])
     if not options.report:
-        run(options)
+        run(options, options.methods, measure)
     options.output.with_suffix(".md").write_text(report(options.output), encoding="utf-8")
 
 

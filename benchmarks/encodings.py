@@ -16,7 +16,10 @@ from maetab import MAEEncoder
 
 Encode = Callable[[pd.DataFrame], np.ndarray]
 N_PIECES, N_WAVES, N_COMPONENTS = 32, 512, 16
-OURS = ("maetab", "maetab, swap noise", "maetab, tokens only", "random encoder", "fine-tuned")
+OURS = (
+    "maetab", "maetab, swap noise", "maetab, tokens only", "random encoder", "fine-tuned",
+    "hidden cell",
+)  # fmt: skip
 
 
 class Plain:

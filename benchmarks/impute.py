@@ -11,14 +11,12 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ import pandas as pd
 from scipy.stats import wasserstein_distance
 from sklearn.metrics import f1_score
 
+from benchmarks import records
 from benchmarks.datasets import load
 from benchmarks.peers import METHODS, OURS, is_number, version_of
 from maetab.evaluation import amputate
@@ -198,20 +197,6 @@ def _in_own_process(folder: Path, threads: int, timeout: float) -> dict[str, Any
     return {"error": f"the process ended with {ended.returncode}: {ended.stderr[-300:].strip()}"}
 
 
-def about_run(threads: int) -> dict[str, Any]:
-    """Return where and when a result was made."""
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "pandas": pd.__version__,
-        "scikit_learn": version_of("mean"),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "threads": threads,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
 def version_label(method: str, tag: str) -> str:
     """Return the version a result belongs to; maetab's carries the tag."""
     version = version_of(method)
@@ -239,18 +224,13 @@ def tasks(options: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Task]]:
                     yield key | {"setting": setting}, split(truth, missing, hidden, setting, seed)
 
 
-def done_runs(output: Path, retry_errors: bool) -> set[tuple]:
-    """Return the keys of the runs that the file of results holds."""
-    if not output.exists():
-        return set()
-    lines = map(json.loads, output.read_text(encoding="utf-8").splitlines())
-    return {tuple(ln[k] for k in KEY) for ln in lines if not (retry_errors and "error" in ln)}
-
-
 def run(options: argparse.Namespace) -> None:
     """Make every run that is not made yet; append each result the moment it is there."""
-    done = done_runs(options.output, options.retry_errors)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
+    done = {
+        tuple(line[name] for name in KEY)
+        for line in records.read(options.output)
+        if not (options.retry_errors and "error" in line)
+    }
     for named, task in tasks(options):
         for method in options.methods:
             label = {"method": method, "version": version_label(method, options.tag)}
@@ -264,9 +244,8 @@ def run(options: argparse.Namespace) -> None:
                 "options": options.options if method == "maetab" else {},
             }
             found = measure(task, method, named["seed"], options)
-            line = key | seen | found | about_run(options.threads)
-            with options.output.open("a", encoding="utf-8") as results:
-                results.write(json.dumps(line, default=float) + "\n")
+            line = key | seen | found
+            records.append(options.output, line, options.threads)
             print(summary(line), flush=True)
 
 
@@ -290,7 +269,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--seeds", type=int, default=1, help="how many times cells are hidden anew")
     add("--methods", nargs="+", default=METHODS, choices=METHODS)
     add("--setting", default="in-sample", choices=("in-sample", "out-of-sample", "both"))
-    add("--output", type=Path, default=ROOT / "benchmarks" / "results" / "impute.jsonl")
+    add("--output", type=Path, default=records.RESULTS / "impute.jsonl")
     add("--threads", type=int, default=1)
     add("--timeout", type=float, default=3600.0, help="seconds a run may take")
     add("--tag", default="", help="added to maetab's version: a variant gets results of its own")

@@ -9,14 +9,15 @@ table and seed, on the same hidden cells.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-RESULTS = Path(__file__).resolve().parent / "results"
+from benchmarks import records
+from benchmarks.records import RESULTS, markdown
+
 ORDER = ["maetab", "prior", "extratrees", "miceforest", "bayesridge", "knn", "mean"]
 METRICS = {
     "rmse": ("RMSE (standard deviations, lower is better)", 4, min),
@@ -36,18 +37,16 @@ def read(path: Path) -> tuple[pd.DataFrame, int]:
     Of each method the newest version counts, of each table the newest hidden cells, of each
     run the last line.
     """
-    text = path.read_text(encoding="utf-8")
-    lines = pd.DataFrame([json.loads(line) for line in text.splitlines()])
+    lines = pd.DataFrame(records.read(path))
     if lines.empty:
         raise ValueError(f"{path} holds no results; run benchmarks.impute first.")
     for name in [*METRICS, "error"]:
         if name not in lines:
             lines[name] = None if name == "error" else np.nan
     lines["table"] = [f"{n} ({r})" for n, r in zip(lines["data_set"], lines["rows"], strict=True)]
-    newest = lines.groupby("method")["version"].transform("last")
-    kept = lines[lines["version"] == newest]
+    kept = records.newest(lines, [*RUN, "cells"])
     cells = kept.groupby(["table", "mechanism", "seed", "frac"])["cells"].transform("last")
-    kept = kept[kept["cells"] == cells].drop_duplicates(RUN, keep="last")
+    kept = kept[kept["cells"] == cells]
     return kept.reset_index(drop=True), len(lines) - len(kept)
 
 
@@ -55,12 +54,6 @@ def in_order(methods: Iterable[str]) -> list[str]:
     """Return the methods present, ours first."""
     present = set(methods)
     return [m for m in ORDER if m in present] + sorted(present - set(ORDER))
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table whose first column is text and whose others are figures."""
-    ruled = ["---"] + ["---:"] * (len(header) - 1)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ruled, *rows])
 
 
 def ratios(runs: pd.DataFrame, ours: str, other: str, metric: str) -> pd.Series:

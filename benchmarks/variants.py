@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks import records
 from benchmarks.datasets import load
 from maetab import MAEImputer
 from maetab.evaluation import amputate, cell_scores
 
-BUDGET = {"n_estimators": 1, "max_iter": 40}
+BUDGET = {"max_iter": 40}
 VARIANTS: dict[str, dict[str, object]] = {
     "default": {},
     **{f"backbone={name}": {"backbone": name} for name in ("mlp", "linear")},
@@ -70,9 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.variants", description=__doc__)
     parser.add_argument("--tables", nargs="+", default=["wine", "compression", "heart", "airfoil"])
     parser.add_argument("--rows", type=int, default=600)
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parent / "results" / "variants.md"
-    )
+    parser.add_argument("--output", type=Path, default=records.RESULTS / "variants.md")
     options = parser.parse_args()
     rows: list[dict[str, object]] = []
     for name in options.tables:
@@ -83,13 +82,8 @@ def main() -> None:
     table = pd.DataFrame(rows)
     lines = ["# Backbones, losses and maskings", "", (__doc__ or "").split("\n\n")[2], ""]
     for name, part in table.groupby("table", sort=False):
-        part = part.drop(columns="table").dropna(axis=1, how="all")
-        lines += [f"## {name}", "", "| " + " | ".join(part.columns) + " |"]
-        lines.append("|" + " --- |" * len(part.columns))
-        for row in part.itertuples(index=False):
-            cells = [f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row]
-            lines.append("| " + " | ".join(cells) + " |")
-        lines.append("")
+        part = part.drop(columns="table").dropna(axis=1, how="all").set_index("variant")
+        lines += [f"## {name}", "", records.figures(part, 4, "variant"), ""]
     options.output.write_text("\n".join(lines))
 
 

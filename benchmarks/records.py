@@ -1,0 +1,69 @@
+"""Files of results: a JSON line for every run, which is also the record of what is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.peers import version_of
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file of results, none if there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def done(path: Path, key: Sequence[str]) -> set[tuple]:
+    """Return the keys of the runs that a file of results holds."""
+    return {tuple(line[name] for name in key) for line in read(path)}
+
+
+def append(path: Path, line: dict[str, Any], threads: int) -> None:
+    """Add one result to a file, with where and when it was made."""
+    about = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "pandas": pd.__version__,
+        "scikit_learn": version_of("mean"),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads": threads,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as results:
+        results.write(json.dumps(line | about, default=float) + "\n")
+
+
+def newest(lines: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
+    """Return the lines that count: of each method the newest version, of each run the last line."""
+    version = lines.groupby("method")["version"].transform("last")
+    return lines[lines["version"] == version].drop_duplicates(list(key), keep="last")
+
+
+def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table whose first column is text and whose others are figures."""
+    header = list(header)
+    ruled = ["---"] + ["---:"] * (len(header) - 1)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ruled, *rows])
+
+
+def figures(frame: pd.DataFrame, digits: int, corner: str = "") -> str:
+    """Return a frame of numbers as a Markdown table; missing ones are dashes."""
+    rows = [
+        [str(label), *("–" if np.isnan(value) else f"{value:.{digits}f}" for value in row)]
+        for label, row in zip(frame.index, frame.to_numpy(float), strict=True)
+    ]
+    return markdown([corner, *map(str, frame.columns)], rows)

@@ -1,0 +1,138 @@
+"""The benchmarks of anomalies and features: tasks, judges and reports, at toy size."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import detect, encode, predict, probe, records
+
+
+@pytest.fixture
+def rows() -> tuple[np.ndarray, np.ndarray]:
+    """200 rows of 4 columns, the last 20 of them anomalies, two rows standing twice."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(200, 4))
+    X[1] = X[0]
+    X[180:] += 5
+    return X, (np.arange(200) >= 180).astype(int)
+
+
+def lines_of(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_class_learns_from_normal_rows_and_judges_no_copy_of_them(rows, seed):
+    X, y = rows
+    task = detect.one_class(X, y, seed)
+    assert len(task.train) == 90
+    learned = {row.tobytes() for row in task.train}
+    assert not learned & {row.tobytes() for row in X[180:]}
+    assert not learned & {row.tobytes() for row in task.test}
+    assert task.y.sum() == 20
+    copies = (task.test == X[0]).all(1).sum()
+    assert copies == (0 if X[0].tobytes() in learned else 2)
+
+
+def test_a_planted_cell_is_the_only_one_that_changes_and_comes_from_its_column(rows):
+    X, y = rows
+    task = detect.make_task(X, y, "planted", 0)
+    clean = detect.one_class(X, y, 0)
+    normal = clean.test[clean.y == 0]
+    np.testing.assert_array_equal(task.test != normal, task.y)
+    assert (task.y.sum(1) == 1).all()
+    for i, j in zip(*np.nonzero(task.y), strict=True):
+        assert task.test[i, j] in normal[:, j]
+
+
+def test_a_fifth_of_the_test_cells_is_missing_and_none_of_the_training_cells(rows):
+    task = detect.make_task(*rows, "missing", 0)
+    assert not np.isnan(task.train).any()
+    assert np.isnan(task.test).mean() == pytest.approx(0.2, abs=0.05)
+    ready = detect.prepared(task)
+    np.testing.assert_allclose(ready.train.mean(0), 0, atol=1e-12)
+    assert not np.isnan(ready.test).any()
+
+
+def test_judges_count_first_places_and_rank_rows(rows):
+    X, y = rows
+    task = detect.make_task(X, y, "planted", 0)
+    assert detect.judge(task, task.y.astype(float))["first"] == 1
+    assert detect.judge(task, -task.y.astype(float)) == {"first": 0.0, "top3": 0.0}
+    whole = detect.make_task(X, y, "contaminated", 0)
+    assert detect.judge(whole, y.astype(float))["auroc"] == 1
+    assert detect.judge(whole, -y.astype(float))["auroc"] == 0
+
+
+def test_a_row_does_not_find_itself_among_its_neighbours(rows):
+    X, y = rows
+    whole = detect.prepared(detect.make_task(X, y, "contaminated", 0))
+    found = detect.METHODS["DTE-NP"](whole, 0)
+    square = np.square(whole.train[:, None] - whole.train).sum(-1)
+    np.fill_diagonal(square, np.inf)
+    np.testing.assert_allclose(found, np.sort(square)[:, :5].mean(1))
+
+
+def test_of_each_method_the_newest_version_counts_and_of_each_run_the_last_line(tmp_path):
+    path = tmp_path / "r.jsonl"
+    for method, version, run, value in (
+        ("a", "1", 0, 1.0),
+        ("a", "2", 0, 2.0),
+        ("b", "1", 0, 3.0),
+        ("a", "2", 0, 4.0),
+        ("a", "2", 1, 5.0),
+    ):
+        line = {"method": method, "version": version, "run": run, "value": value}
+        records.append(path, line, threads=1)
+    kept = records.newest(pd.DataFrame(records.read(path)), ["method", "run"])
+    assert sorted(kept["value"]) == [3.0, 4.0, 5.0]
+    assert records.done(path, ["method", "run"]) == {("a", 0), ("a", 1), ("b", 0)}
+    assert records.read(tmp_path / "none.jsonl") == []
+
+
+def test_tables_of_figures_are_markdown():
+    frame = pd.DataFrame({"x": [0.126, np.nan]}, index=["a", "b"])
+    shown = records.figures(frame, 2, "method")
+    assert shown == "| method | x |\n| --- | ---: |\n| a | 0.13 |\n| b | – |"
+
+
+def test_scores_are_accuracy_or_r2_and_the_probe_finds_a_line():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(120, 3))
+    y = x @ [1.0, -2.0, 0.5]
+    line = probe.linear_probe(x, y, "regression")
+    assert probe.judge(line(x), y, "regression").score > 0.999
+    assert probe.judge(np.full(120, 1e6), y, "regression").score == -1
+    codes = (y > 0).astype(int)
+    classes = probe.linear_probe(x, codes, "binary")
+    found = probe.judge(classes(x), codes, "binary")
+    assert found.score > 0.95 and found.auroc > 0.99
+
+
+def test_a_benchmark_of_features_is_made_once_and_reported(tmp_path, monkeypatch):
+    monkeypatch.delenv("MAETAB_DATA", raising=False)
+    toy = ["--data-sets", "sklearn-iris", "--rows", "100", "--seeds", "1"]
+    path = tmp_path / "encode.jsonl"
+    for _ in range(2):
+        encode.main([*toy, "--methods", "raw", "PCA", "--output", str(path)])
+    lines = lines_of(path)
+    assert [(line["method"], line["missing"]) for line in lines] == [
+        (method, missing) for method in ("raw", "PCA") for missing in (0.0, 0.2, 0.5)
+    ]
+    assert lines[0]["score"] > 0.8
+    shown = (tmp_path / "encode.md").read_text()
+    assert f"| raw | {lines[0]['score']:.4f} |" in shown
+
+
+def test_trees_that_learned_from_holes_predict_the_target(tmp_path, monkeypatch):
+    monkeypatch.delenv("MAETAB_DATA", raising=False)
+    path = tmp_path / "predict.jsonl"
+    toy = ["--data-sets", "sklearn-iris", "--rows", "150", "--seeds", "1"]
+    predict.main([*toy, "--methods", "boosted trees, holes in training", "--output", str(path)])
+    lines = lines_of(path)
+    assert [line["missing"] for line in lines] == list(predict.MISSING)
+    assert lines[0]["score"] > 0.8
