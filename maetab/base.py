@@ -31,6 +31,7 @@ from maetab.progress import reported
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
 OURS = ("maetab", "sklearn")  # packages that a warning does not point into
+MAX_SAID = 10  # columns that one warning names
 SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
 
 
@@ -300,6 +301,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
                 )
             elif len(seen) > 2 and (column.lower == column.upper if not n_levels else n_levels < 2):
                 said.append(f"column {column.name!r} is constant")
+        if len(said) > MAX_SAID:
+            said[MAX_SAID:] = [f"so it is with {len(said) - MAX_SAID} more columns"]
         if said:
             warnings.warn(
                 f"{type(self).__name__}: " + "; ".join(said) + ".",

@@ -129,7 +129,10 @@ def test_wrong_parameters_are_refused_in_one_sentence(name, wrong, words):
 
 
 def test_numpy_numbers_are_taken_as_parameters():
-    tiny(width=np.int64(16), mask_ratio=np.float32(0.25), max_iter=np.int32(1)).fit(table())
+    given = {"width": np.int64(16), "mask_ratio": np.float32(0.25), "max_iter": np.int32(1)}
+    imputer = tiny(**given).fit(table())
+    assert imputer.get_params().items() >= given.items()
+    assert imputer.model_.config == tiny(width=16, mask_ratio=0.25).fit(table()).model_.config
 
 
 def test_a_masking_object_brings_its_own_ratio():

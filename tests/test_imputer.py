@@ -269,6 +269,12 @@ def test_a_constant_column_is_filled_with_its_constant():
     assert (filled["k"] == 3.0).all() and (filled["c"] == "same").all()
 
 
+def test_a_warning_of_many_columns_names_the_first():
+    frame = table().assign(**{f"k{i}": 1.0 for i in range(30)})
+    with pytest.warns(UserWarning, match="'k9' is constant; so it is with 20 more columns"):
+        tiny(max_iter=0).fit(frame)
+
+
 def test_nothing_is_warned_of_an_ordinary_table():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
