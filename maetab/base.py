@@ -6,7 +6,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from numbers import Integral
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -26,7 +25,7 @@ from maetab.nn.backbones import BACKBONES
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
-from maetab.parameters import CheckedParameters
+from maetab.parameters import CheckedParameters, seed_of
 from maetab.progress import reported
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
@@ -99,6 +98,15 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     verbose : 0 or 1
         1 reports the training through the logger "maetab", and as a line that moves if rich is
         installed.
+
+    Attributes
+    ----------
+    schema_ : Schema, kinds, levels and ranges of the columns
+    model_ : torch.nn.Module of the fitted networks, on the CPU
+    history_ : list of dict, one per look at the held-out cells while training
+    n_iter_ : epochs of the longest training
+    n_features_in_ : columns seen in fit
+    feature_names_in_ : their names, if all are text
     """
 
     mask_ratio: float = 0.3
@@ -282,7 +290,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             validation_fraction=self.validation_fraction,
             n_iter_no_change=self.n_iter_no_change,
             visible_weight=self.visible_weight,
-            seed=_seed(self.random_state, type(self).__name__),
+            seed=seed_of(self.random_state, type(self).__name__),
             device=pick_device(self.device),
             on_record=on_record,
         )
@@ -362,20 +370,6 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         return tags
 
 
-def _seed(random_state: Any, estimator_name: str) -> int:
-    """Return a seed; the global NumPy state is neither read nor moved."""
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**31 - 1))
-    if isinstance(random_state, Integral) and 0 <= int(random_state) < 2**32:
-        return int(random_state)
-    raise ValueError(
-        f"The 'random_state' parameter of {estimator_name} must be None, an int in [0, 2**32) "
-        f"or a numpy.random.RandomState, got {random_state!r}."
-    )
-
-
 def _depth() -> int:
     """Return the stacklevel at which a warning points to the caller of the package."""
     depth, frame = 1, sys._getframe(1)
@@ -386,3 +380,10 @@ def _depth() -> int:
 
 def _are_text(names: list) -> bool:
     return all(isinstance(name, str) for name in names)
+
+
+# For the docstrings of the estimators.
+PARAMETERS, ATTRIBUTES = (
+    part.partition("----------")[2].strip()
+    for part in (BaseMAE.__doc__ or "Attributes").split("Attributes", 1)
+)

@@ -28,10 +28,10 @@ from maetab.options import (
     add_input,
 )
 from maetab.workfiles import (
+    check_outputs,
     format_out,
     layout_of,
     open_table,
-    refuse_existing,
     wanted_columns,
     write_result,
 )
@@ -234,7 +234,7 @@ def _demo(args: argparse.Namespace) -> None:
 
     from maetab.evaluation import amputate
 
-    refuse_existing(args, args.output)
+    check_outputs(args, args.output)
     complete = load_breast_cancer(as_frame=True).data
     holes, hidden = amputate(complete, "mcar", 0.3, random_state=args.seed)
     _say(
@@ -305,8 +305,8 @@ def _prepare(
     name : class of the model; one of another class hands over what it has learned
     parameters : of that class, where they differ from those of the saved model
     """
-    refuse_existing(args, args.output, args.save)
-    format_out(args)
+    check_outputs(args, args.output, args.save)
+    format_out(args)  # an output of no known format is refused before anything is read
     if args.model and (args.save or args.exclude or args.categorical):
         args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
     model = _load(args, name, **parameters) if args.model else None

@@ -14,7 +14,7 @@ from sklearn.base import OutlierMixin
 from sklearn.ensemble import IsolationForest
 from sklearn.utils import _safe_indexing
 
-from maetab.base import BaseMAE, Table
+from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.codec import decode, to_natural
 from maetab.data.containers import read_frame
 from maetab.engine.apply import predict, predict_quantiles
@@ -39,7 +39,7 @@ from maetab.engine.score import (
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
 AUTO_ALARMS = 0.05  # share of normal rows that contamination="auto" calls outliers
-N_LEVELS = 201  # quantiles of each column's surprises that are kept
+N_QUANTILES = 201  # quantiles of each column's surprises that are kept
 TAIL = 0.05  # share of a column's surprises beyond which p-values follow an exponential
 CROWD = 0.05  # share of the remembered rows that a row is compared with when rows are trimmed
 FLOOR_OF_PARTS = 0.01  # of the usual size of a part of the score, added before its logarithm
@@ -67,7 +67,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         0 trusts every row (novelty detection); 0.2 suits rows among which there are outliers.
     n_masks : at least 1
         Sets of columns that are hidden, one after the other, to score a row.
-    {(BaseMAE.__doc__ or "").partition("----------")[2].strip()}
+    {PARAMETERS}
 
     Attributes
     ----------
@@ -80,11 +80,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     trusted_ : (n_memory,) True for remembered rows that count as normal
     robust_location_, robust_precision_ : of the densest half of the rows, if `trim` is not 0
     cell_quantiles_ : (F, 201) quantiles of the surprises of each column
-    schema_ : Schema, kinds, levels and ranges of the columns
-    model_ : torch.nn.Module of the fitted networks, on the CPU
-    history_, n_iter_ : looks at the held-out cells while training, and its epochs
-    n_features_in_ : columns seen in fit
-    feature_names_in_ : their names, if all are text
+    {ATTRIBUTES}
 
     Notes
     -----
@@ -158,8 +154,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         3 one in a thousand, for numbers and categories alike.
         """
         table = self._read(X)
-        levels = self._cell_levels(table.values, table.observed)
-        return pd.DataFrame(levels, table.frame.index, table.frame.columns)
+        strange = self._cell_surprises(table.values, table.observed)
+        return pd.DataFrame(strange, table.frame.index, table.frame.columns)
 
     def explain(self, X: Any, top: int = 5, n_columns: int = 3) -> pd.DataFrame:
         """Return what makes the strangest rows strange, the strangest first.
@@ -182,9 +178,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         rows = np.argsort(scores, kind="stable")[:top]
         frame = table.frame.iloc[rows]
         picked = Table(frame, table.back, table.values[rows], table.observed[rows])
-        levels = self._cell_levels(picked.values, picked.observed)
-        order = np.argsort(np.where(np.isnan(levels), np.inf, -levels), axis=1, kind="stable")
-        told = np.zeros(levels.shape, bool)
+        strange = self._cell_surprises(picked.values, picked.observed)
+        order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
+        told = np.zeros(strange.shape, bool)
         np.put_along_axis(told, order[:, :n_columns], True, axis=1)
         told &= picked.observed
         expected, low, high = self._expected(picked, told, order)
@@ -198,7 +194,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             "expected": pd.Series([expected.iloc[cell] for cell in cells], dtype=object),
         }
         columns |= {"low": pd.Series(low[i, j]).infer_objects()}
-        columns |= {"high": pd.Series(high[i, j]).infer_objects(), "surprise": levels[i, j]}
+        columns |= {"high": pd.Series(high[i, j]).infer_objects(), "surprise": strange[i, j]}
         return pd.DataFrame(columns)
 
     def _expected(self, table: Table, told: np.ndarray, order: np.ndarray) -> tuple[Any, ...]:
@@ -275,12 +271,12 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     def _n_nearest(self) -> int:
         return max(10, round(CROWD * int(self.trusted_.sum()))) if self.trim else 1
 
-    def _cell_levels(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    def _cell_surprises(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return (n, F) -log10 of p-values, exponential beyond the last `TAIL` of the surprises."""
         places = remembered_places(self.model_, values, observed)
         cells = self._surprises(values, observed, places, CELL_SHARES)
-        shares = np.linspace(0, 1, N_LEVELS)
-        tail = round((1 - TAIL) * (N_LEVELS - 1))
+        shares = np.linspace(0, 1, N_QUANTILES)
+        tail = round((1 - TAIL) * (N_QUANTILES - 1))
         out = np.full(cells.shape, np.nan)
         for j, quantiles in enumerate(self.cell_quantiles_):
             start = quantiles[tail]
@@ -367,9 +363,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         self.part_center_, self.part_scale_ = logs.mean(0), np.maximum(logs.std(0), FLOOR)
         scores = self._joined(parts)
         self.scores_, self.normal_scores_ = np.sort(scores), np.sort(scores[kept])
-        shares = np.linspace(0, 1, N_LEVELS)
+        shares = np.linspace(0, 1, N_QUANTILES)
         found = self._surprises(*cells, CELL_SHARES)
-        self.cell_quantiles_ = np.zeros((found.shape[1], N_LEVELS))
+        self.cell_quantiles_ = np.zeros((found.shape[1], N_QUANTILES))
         for j, column in enumerate(found.T):
             seen = column[~np.isnan(column)]
             if len(seen):

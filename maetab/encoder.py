@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from maetab.base import BaseMAE, Table
+from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.codec import decode
 from maetab.data.schema import Column
 from maetab.data.windows import cut, take
@@ -64,20 +64,19 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         Share of the visible cells that hold another row's value in a training step; the networks
         learn to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et
         al. 2022, "Revisiting Pretraining Objectives for Tabular Deep Learning", section 3).
-    {(BaseMAE.__doc__ or "").partition("----------")[2].strip()}
+    {PARAMETERS}
 
     Attributes
     ----------
     components_ : (n_components, D) rows of the projection, None without one
     mean_ : (D,) what is subtracted before it, None without one
-    schema_ : Schema, kinds, levels and ranges of the columns
-    model_ : torch.nn.Module of the fitted networks, on the CPU. Each of `model_.members` has
-        `encode(values, visible)`, from (B, 1, F) standardised numbers and codes of levels and
-        (B, 1, F) bool to (B, 1 + F, width) tokens, the row's first.
-    history_ : list of dict, one per look at the held-out cells while training
-    n_iter_ : epochs of the longest training
-    n_features_in_ : columns seen in fit
-    feature_names_in_ : their names, if all are text
+    {ATTRIBUTES}
+
+    Notes
+    -----
+    Each network of `model_.members` has `encode(values, visible)`, from (B, 1, F) standardised
+    numbers and codes of levels and (B, 1, F) bool, as from `to_tensors`, to (B, 1 + F, width)
+    tokens, the row's first.
 
     Examples
     --------

@@ -12,10 +12,11 @@ import pandas as pd
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from maetab.base import BaseMAE, Table, _seed
+from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.codec import fill
 from maetab.data.schema import Schema
 from maetab.engine.apply import draw, predict_probabilities, predict_quantiles
+from maetab.parameters import seed_of
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -36,16 +37,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         Range of the imputed numbers, in the units of the columns. None is the observed range.
     copy : bool
         Accepted for the sake of scikit-learn's imputers; the input is never changed.
-    {(BaseMAE.__doc__ or "").partition("----------")[2].strip()}
+    {PARAMETERS}
 
     Attributes
     ----------
-    schema_ : Schema, kinds, levels and ranges of the columns
-    model_ : torch.nn.Module of the fitted networks, on the CPU
-    history_ : list of dict, one per look at the held-out cells while training
-    n_iter_ : epochs of the longest training
-    n_features_in_ : columns seen in fit
-    feature_names_in_ : their names, if all are text
+    {ATTRIBUTES}
 
     Examples
     --------
@@ -106,7 +102,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
             raise ValueError(f"n_draws must be an int of at least 1, got {n_draws!r}.")
         table = self._read(X)
         chosen = self.random_state if random_state is None else random_state
-        seed = _seed(chosen, type(self).__name__)
+        seed = seed_of(chosen, type(self).__name__)
         seeds = np.random.default_rng(seed).integers(2**31, size=n_draws)
         return [self._finish(table, self._run(table, draw, seed=int(one))[0]) for one in seeds]
 
@@ -199,8 +195,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return the user's table with `values` (n, F) in its missing cells."""
         seen = self._seen()
         number = self.schema_.is_number()
-        replace = ~table.observed & seen & (number | (not numbers_only))
-        filled = fill(table.frame, self._clip(values), replace, self._bounded())
+        to_fill = ~table.observed & seen & (number | (not numbers_only))
+        filled = fill(table.frame, self._clip(values), to_fill, self._bounded())
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
         for j in self._indicated():

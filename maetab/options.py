@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Callable
+from typing import Any
 
 # Of `detect` unless told otherwise: the file may hold anomalies, and some rows are to be named.
 DETECTION = {"trim": 0.2, "contamination": 0.05}
@@ -14,34 +16,30 @@ def _names(text: str) -> list[str]:
     return next(csv.reader([text]), [])
 
 
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
-    return share
+COLUMNS: dict[str, Any] = {"metavar": "COLUMNS", "type": _names, "action": "extend"}
+
+
+def _number(kind: type, fits: Callable[[Any], bool], words: str) -> Callable[[str], Any]:
+    """Return what reads a number of a kind and refuses those that do not fit."""
+
+    def read(text: str) -> Any:
+        number = kind(text)
+        if not fits(number):
+            raise argparse.ArgumentTypeError(f"must be {words}, got {text}")
+        return number
+
+    read.__name__ = "number" if kind is float else "whole number"  # argparse names it in errors
+    return read
+
+
+_share = _number(float, lambda share: 0 < share < 1, "between 0 and 1")
+_trim = _number(float, lambda share: 0 <= share <= 0.5, "between 0 and 0.5")
+_alarms = _number(float, lambda share: 0 < share <= 0.5, "auto, or above 0 and at most 0.5")
+_count = _number(int, lambda count: count >= 1, "at least 1")
 
 
 def _contamination(text: str) -> float | str:
-    if text == "auto":
-        return text
-    share = _share(text)
-    if share > 0.5:
-        raise argparse.ArgumentTypeError(f"must be auto or at most 0.5, got {text}")
-    return share
-
-
-def _trim(text: str) -> float:
-    share = float(text)
-    if not 0 <= share <= 0.5:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 0.5, got {text}")
-    return share
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return count
+    return text if text == "auto" else _alarms(text)
 
 
 def _components(text: str) -> int | str:
@@ -67,17 +65,13 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--categorical",
-        metavar="COLUMNS",
-        type=_names,
-        action="extend",
+        **COLUMNS,
         default=[],
         help="columns that are categories although they look like numbers or free text",
     )
     add(
         "--exclude",
-        metavar="COLUMNS",
-        type=_names,
-        action="extend",
+        **COLUMNS,
         default=[],
         help="columns that the model does not see; they pass through as they are",
     )
@@ -116,9 +110,7 @@ def add_impute(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
     parser.add_argument(
         "--columns",
-        metavar="COLUMNS",
-        type=_names,
-        action="extend",
+        **COLUMNS,
         help="fill only these (default: all); the others still serve as inputs",
     )
     add_model(parser)

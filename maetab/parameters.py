@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -44,3 +45,17 @@ class CheckedParameters:
                 f"The {name!r} parameter of {type(self).__name__} must be one of {listed}{more}, "
                 f"got {value!r}."
             )
+
+
+def seed_of(random_state: Any, estimator_name: str) -> int:
+    """Return a seed; the global NumPy state is neither read nor moved."""
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31 - 1))
+    if isinstance(random_state, Integral) and 0 <= int(random_state) < 2**32:
+        return int(random_state)
+    raise ValueError(
+        f"The 'random_state' parameter of {estimator_name} must be None, an int in [0, 2**32) "
+        f"or a numpy.random.RandomState, got {random_state!r}."
+    )

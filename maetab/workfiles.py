@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from maetab.files import Layout, Table
 
 
-def refuse_existing(args: argparse.Namespace, *paths: str | None) -> None:
+def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
+    """Refuse files that exist, unless told to overwrite them, and folders that do not."""
     for path in paths:
         if not path or path == "-":
             continue
@@ -25,12 +26,20 @@ def refuse_existing(args: argparse.Namespace, *paths: str | None) -> None:
 
 
 def format_in(args: argparse.Namespace) -> str:
+    """Return "csv", "tsv" or "parquet": what the input is."""
     from maetab.files import format_of
 
     return format_of(args.input, args.format)
 
 
 def format_out(args: argparse.Namespace) -> str:
+    """Return what the output is to be; that of the input where its name does not tell.
+
+    Raises
+    ------
+    ValueError
+        The suffix is of no format that can be written.
+    """
     from maetab.files import format_of
 
     named = args.output != "-" and bool(Path(args.output).suffix)
@@ -38,6 +47,7 @@ def format_out(args: argparse.Namespace) -> str:
 
 
 def layout_of(args: argparse.Namespace, form: str) -> Layout:
+    """Return how the cells of a text file of the format `form` are written."""
     from maetab.files import DELIMITERS, NA_VALUES, Layout
 
     same_form = form == format_in(args)

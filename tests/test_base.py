@@ -15,10 +15,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
 from maetab import MAEImputer
-from maetab.base import BaseMAE, _seed
+from maetab.base import BaseMAE
 from maetab.data.schema import MAX_LEVELS
 from maetab.nn import guess as guess_module
 from maetab.nn.masking import MASKINGS, Block
+from maetab.parameters import seed_of
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -145,14 +146,14 @@ def test_a_masking_object_brings_its_own_ratio():
 
 
 def test_seeds_come_from_what_random_state_may_be():
-    assert _seed(7, "MAEImputer") == _seed(np.int64(7), "MAEImputer") == 7
+    assert seed_of(7, "MAEImputer") == seed_of(np.int64(7), "MAEImputer") == 7
     state = np.random.RandomState(3)
-    assert _seed(state, "MAEImputer") != _seed(state, "MAEImputer")
-    assert _seed(np.random.RandomState(3), "MAEImputer") == _seed(
+    assert seed_of(state, "MAEImputer") != seed_of(state, "MAEImputer")
+    assert seed_of(np.random.RandomState(3), "MAEImputer") == seed_of(
         np.random.RandomState(3), "MAEImputer"
     )
     before = np.random.get_state()[1].tolist()
-    assert _seed(None, "MAEImputer") != _seed(None, "MAEImputer")
+    assert seed_of(None, "MAEImputer") != seed_of(None, "MAEImputer")
     assert np.random.get_state()[1].tolist() == before
 
 

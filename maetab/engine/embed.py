@@ -146,7 +146,7 @@ class Landmarks:
         self.prior, memory = model.prior, model.prior.memory
         weight = (memory.log_weight.exp() * memory.choice.softmax(0)).sum(0)
         self.root = weight[memory.columns].sqrt()
-        values, observed = _places(model)
+        values, observed = _memory_cells(model)
         n = min(MAX_LANDMARKS, len(values))
         parts = [
             self._place(_complete(model, values_, visible_, rows.stop - rows.start, 1)[0][0][:, 0])
@@ -235,12 +235,12 @@ def remembered_rows(model: Ensemble) -> tuple[np.ndarray, np.ndarray]:
 
     Rows without an observed cell are left out, unless there are no others.
     """
-    values, observed = _places(model)
+    values, observed = _memory_cells(model)
     some = observed.any((1, 2)) | ~observed.any()
     return values[some], observed[some]
 
 
-def _places(model: Ensemble) -> tuple[np.ndarray, np.ndarray]:
+def _memory_cells(model: Ensemble) -> tuple[np.ndarray, np.ndarray]:
     """Return values and observed (n, 1, F) of all places of the memory, also those not taken."""
     memory = model.prior.memory
     spread, seen = memory.values.cpu().numpy(), memory.visible.cpu().numpy() > 0

@@ -111,7 +111,7 @@ class RowMemory(nn.Module):
         return Neighbours(mean, (square - mean.square()).clamp_min(0), residual)
 
     def _left(self, values: Tensor, visible: Tensor) -> Tensor:
-        """Return (heads * B, K): less the distance is its product with what is remembered.
+        """Return (heads * B, K), whose product with what is remembered is minus the distance.
 
         The distance sums weight * (difference^2 - cost) over shared coordinates: what a coordinate
         costs where it is not shared, less a constant of the row, which softmax ignores. Two levels
