@@ -130,7 +130,7 @@ def run(
 
 def report(results: Path) -> str:
     """Return the mean scores as Markdown: tasks that every method has done, methods down."""
-    table = records.newest(pd.read_json(results, lines=True), KEY)
+    table = records.newest(pd.DataFrame(records.read(results)), KEY)
     table["labels"] = table["labels"].map(lambda n: "all" if pd.isna(n) else f"{n:.0f}")
     task = ["data_set", "seed", "labels", "missing"]
     complete = table.groupby(task)["method"].transform("nunique") == table["method"].nunique()

@@ -61,7 +61,7 @@ def measure(task: encode.Task, method: str, seed: int) -> encode.Found:
 
 def report(results: Path) -> str:
     """Return the mean scores as Markdown, over the tasks that every method has done."""
-    table = records.newest(pd.read_json(results, lines=True), encode.KEY)
+    table = records.newest(pd.DataFrame(records.read(results)), encode.KEY)
     methods = table.groupby(["data_set", "seed"])["method"].transform("nunique")
     table = table[methods == len(METHODS)]
     n_tables, n_seeds = table["data_set"].nunique(), table["seed"].nunique()

@@ -1,11 +1,14 @@
-"""Files of results: a JSON line for every run, which is also the record of what is done."""
+"""Files of results: a JSON line for every run, which is also the record of what is done.
+
+A line with the key "about" says where and when the lines behind it were made, up to the next.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,17 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a file of results, none if there is no file."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """Return the runs in a file of results, with what is said about them; none without a file."""
+    return [run | about for run, about in _read(path) if run]
+
+
+def _read(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each run of a file with what is said about it; no run for what is said."""
+    about: dict[str, Any] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        found = json.loads(line)
+        about = found.pop("about", about)
+        yield found, about
 
 
 def done(path: Path, key: Sequence[str]) -> set[tuple]:
@@ -30,8 +40,8 @@ def done(path: Path, key: Sequence[str]) -> set[tuple]:
     return {tuple(line[name] for name in key) for line in read(path)}
 
 
-def append(path: Path, line: dict[str, Any], threads: int) -> None:
-    """Add one result to a file, with where and when it was made."""
+def append(path: Path, run: dict[str, Any], threads: int) -> None:
+    """Add one result to a file, floats to six digits; say where and when if that is new."""
     about = {
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -40,11 +50,18 @@ def append(path: Path, line: dict[str, Any], threads: int) -> None:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "threads": threads,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).date().isoformat(),
     }
+    *_, (_, said) = [({}, {}), *_read(path)]
+    rounded = {
+        name: float(f"{value:.6g}") if isinstance(value, float) else value
+        for name, value in run.items()
+        if name not in about
+    }
+    new = [rounded] if said == about else [{"about": about}, rounded]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as results:
-        results.write(json.dumps(line | about, default=float) + "\n")
+        results.writelines(json.dumps(line, default=float) + "\n" for line in new)
 
 
 def newest(lines: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import datasets, impute, peers, report
+from benchmarks import datasets, impute, peers, records, report
 from maetab.evaluation import amputate
 
 TOY = ["--data-sets", "sklearn-iris", "--mechanisms", "mcar", "--setting", "both"]
@@ -33,7 +33,7 @@ def mixed() -> pd.DataFrame:
 
 def run(output: Path, *arguments: str) -> list[dict]:
     impute.run(impute.parse([*TOY, "--output", str(output), *arguments]))
-    return [json.loads(line) for line in output.read_text().splitlines()]
+    return records.read(output)
 
 
 def line(method: str, rmse: float, **changes: object) -> dict:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,10 +17,6 @@ def rows() -> tuple[np.ndarray, np.ndarray]:
     X[1] = X[0]
     X[180:] += 5
     return X, (np.arange(200) >= 180).astype(int)
-
-
-def lines_of(path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -94,6 +88,17 @@ def test_of_each_method_the_newest_version_counts_and_of_each_run_the_last_line(
     assert records.read(tmp_path / "none.jsonl") == []
 
 
+def test_where_results_were_made_is_written_once_and_read_with_each(tmp_path):
+    path = tmp_path / "r.jsonl"
+    for run, threads in enumerate((1, 1, 2)):
+        records.append(path, {"run": run, "third": run / 3}, threads)
+    assert len(path.read_text().splitlines()) == 5
+    found = records.read(path)
+    assert [(line["run"], line["threads"]) for line in found] == [(0, 1), (1, 1), (2, 2)]
+    assert found[1]["third"] == 0.333333
+    assert all(line["numpy"] == np.__version__ for line in found)
+
+
 def test_tables_of_figures_are_markdown():
     frame = pd.DataFrame({"x": [0.126, np.nan]}, index=["a", "b"])
     shown = records.figures(frame, 2, "method")
@@ -119,7 +124,7 @@ def test_a_benchmark_of_features_is_made_once_and_reported(tmp_path, monkeypatch
     path = tmp_path / "encode.jsonl"
     for _ in range(2):
         encode.main([*toy, "--methods", "raw", "PCA", "--output", str(path)])
-    lines = lines_of(path)
+    lines = records.read(path)
     assert [(line["method"], line["missing"]) for line in lines] == [
         (method, missing) for method in ("raw", "PCA") for missing in (0.0, 0.2, 0.5)
     ]
@@ -133,6 +138,6 @@ def test_trees_that_learned_from_holes_predict_the_target(tmp_path, monkeypatch)
     path = tmp_path / "predict.jsonl"
     toy = ["--data-sets", "sklearn-iris", "--rows", "150", "--seeds", "1"]
     predict.main([*toy, "--methods", "boosted trees, holes in training", "--output", str(path)])
-    lines = lines_of(path)
+    lines = records.read(path)
     assert [line["missing"] for line in lines] == list(predict.MISSING)
     assert lines[0]["score"] > 0.8
