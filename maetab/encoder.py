@@ -256,7 +256,8 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
 def _blank(column: Column, n_rows: int) -> Any:
     """Return an array of the dtype that the column had in fit."""
     if column.dtype == "category":
-        return pd.Categorical([None] * n_rows, dtype=pd.CategoricalDtype(list(column.levels)))
+        levels = [column.levels[i] for i in column.order] or list(column.levels)
+        return pd.Categorical([None] * n_rows, levels, ordered=bool(column.order))
     dtype = pandas_dtype(column.dtype)
     if isinstance(dtype, np.dtype) and dtype.kind in "iub":
         return np.zeros(n_rows, dtype)

@@ -118,6 +118,18 @@ def test_every_dtype_is_encoded_and_decoded():
     assert back.dtypes.astype(str).equals(frame.dtypes.astype(str))
 
 
+def test_categories_come_back_with_their_order():
+    rank = pd.Categorical(["mid", "low", None, "high"] * 20, ["low", "mid", "high", "never"], True)
+    frame = pd.DataFrame({"rank": rank, "bin": pd.cut(np.arange(80.0), [-1, 20, 50, 90])})
+    frame["plain"] = pd.Categorical(["b", "a", "b", "a"] * 20)
+    encoder = MAEEncoder(**SMALL).fit(frame)
+    back = encoder.inverse_transform(encoder.transform(frame))
+    for name in frame:
+        assert back[name].dtype == frame[name].dtype
+    assert back["bin"].equals(frame["bin"])
+    assert back["rank"].min() == "low"
+
+
 def test_observed_cells_come_back_from_the_encoded_input(encoder):
     frame = make_frame(seed=2)
     back = encoder.inverse_transform(encoder.transform(frame))

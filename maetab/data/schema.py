@@ -36,6 +36,7 @@ class Column:
     dtype : str(dtype) in the fitted frame.
     levels : every level known in fit, most frequent first; () for a number.
     counts : how often each level was seen, in the order of `levels`.
+    order : places in `levels` in the order of an ordered category; () for all others.
     center, scale : mean and standard deviation of the observed numbers; 0 and 1 for a category.
         `scale` is 1 for a constant or empty column, and always finite and positive.
     lower, upper : smallest and largest observed number; dates in seconds since 1970 in UTC,
@@ -51,6 +52,7 @@ class Column:
     dtype: str
     levels: tuple = ()
     counts: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
     center: float = 0.0
     scale: float = 1.0
     lower: float = 0.0
@@ -129,7 +131,7 @@ def _column_to_dict(column: Column) -> dict[str, Any]:
     written["distinct"] = list(column.distinct)
     written["name"] = write_label(column.name)
     written["levels"] = [write_label(level) for level in column.levels]
-    written["counts"] = list(column.counts)
+    written["counts"], written["order"] = list(column.counts), list(column.order)
     return written
 
 
@@ -137,7 +139,7 @@ def _column_from_dict(written: dict[str, Any]) -> Column:
     read = dict(written)
     read["name"] = read_label(written["name"])
     read["levels"] = tuple(read_label(level) for level in written["levels"])
-    read["counts"] = tuple(written["counts"])
+    read["counts"], read["order"] = tuple(written["counts"]), tuple(written.get("order", ()))
     read["distinct"] = tuple(written["distinct"])
     return Column(**read)
 
@@ -278,6 +280,7 @@ def _category_column(cells: Cells, extra: list) -> Column:
         dtype=str(cells.dtype),
         levels=tuple(values[i] for i in kept),
         counts=tuple(int(seen[i]) for i in kept),
+        order=tuple(np.argsort(kept).tolist()) if getattr(cells.dtype, "ordered", False) else (),
         n_observed=int(cells.observed.sum()),
     )
 
