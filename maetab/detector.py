@@ -244,7 +244,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         are trimmed, a robust distance.
         """
         model, places = self.model_, remembered_places(self.model_, values, observed)
-        cells = self._surprises(values, observed, places, ROW_SHARES)
+        cells = self._surprises(values, observed, places, alone=False)
         near = (self._n_nearest(), self.trusted_, pick_device(self.device), self.usual_gap_)
         parts = [
             mean_of_largest(cells, SHARE_OF_CELLS),
@@ -260,13 +260,14 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         values: np.ndarray,
         observed: np.ndarray,
         places: np.ndarray,
-        shares: tuple[float, ...],
+        alone: bool,
     ) -> np.ndarray:
-        """Return (n, F) surprises of cells given changing others."""
+        """Return (n, F) surprises of cells given changing others; `alone` to find single ones."""
+        shares = CELL_SHARES if alone else ROW_SHARES
         sets = hidden_sets(values.shape[1], self.n_masks, shares)
         device = pick_device(self.device)
         cells = (self.model_, values, observed, places, sets, device, self.usual_errors_)
-        return surprises(*cells, bounded=shares == CELL_SHARES)
+        return surprises(*cells, bounded=alone)
 
     def _n_nearest(self) -> int:
         return max(10, round(CROWD * int(self.trusted_.sum()))) if self.trim else 1
@@ -274,7 +275,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     def _cell_surprises(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return (n, F) -log10 of p-values, exponential beyond the last `TAIL` of the surprises."""
         places = remembered_places(self.model_, values, observed)
-        cells = self._surprises(values, observed, places, CELL_SHARES)
+        cells = self._surprises(values, observed, places, alone=True)
         shares = np.linspace(0, 1, N_QUANTILES)
         tail = round((1 - TAIL) * (N_QUANTILES - 1))
         out = np.full(cells.shape, np.nan)
@@ -364,7 +365,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         scores = self._joined(parts)
         self.scores_, self.normal_scores_ = np.sort(scores), np.sort(scores[kept])
         shares = np.linspace(0, 1, N_QUANTILES)
-        found = self._surprises(*cells, CELL_SHARES)
+        found = self._surprises(*cells, alone=True)
         self.cell_quantiles_ = np.zeros((found.shape[1], N_QUANTILES))
         for j, column in enumerate(found.T):
             seen = column[~np.isnan(column)]
