@@ -252,6 +252,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     def _points(self, table: Table) -> np.ndarray:
         return self._run(table, predict)[0]
 
+    def _check_cells(self, observed: np.ndarray) -> None:
+        if not observed.any():
+            raise ValueError(f"{type(self).__name__} cannot learn from X: no cell is observed.")
+
     def _check_size(self, frame: pd.DataFrame, least: int = 2) -> None:
         """Refuse tables with too little in them, in scikit-learn's words."""
         shape = f"(shape={frame.shape}) while a minimum of"
@@ -301,11 +305,11 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         for column, seen in zip(self.schema_.columns, observed.T, strict=True):
             n_levels = len([count for count in column.counts if count])
             if not seen.any():
-                said.append(f"column {column.name!r} has no observed cell; it stays missing")
+                said.append(f"column {column.name!r} has no observed cell to learn from")
             elif n_levels > MAX_LEVELS:
                 said.append(
                     f"column {column.name!r} has {n_levels} levels; the {column.n_modelled} "
-                    f"most frequent are told apart and imputed"
+                    f"most frequent are told apart"
                 )
             elif len(seen) > 2 and (column.lower == column.upper if not n_levels else n_levels < 2):
                 said.append(f"column {column.name!r} is constant")

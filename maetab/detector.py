@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 from sklearn.base import OutlierMixin
 from sklearn.ensemble import IsolationForest
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.codec import decode, to_natural
@@ -28,6 +29,7 @@ from maetab.engine.score import (
     crowd_distances,
     distances,
     hidden_sets,
+    log10_shares_above,
     mean_of_largest,
     middle,
     one_hot,
@@ -36,11 +38,11 @@ from maetab.engine.score import (
     robust_gaussian,
     surprises,
 )
+from maetab.parameters import check_count
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
 AUTO_ALARMS = 0.05  # share of normal rows that contamination="auto" calls outliers
 N_QUANTILES = 201  # quantiles of each column's surprises that are kept
-TAIL = 0.05  # share of a column's surprises beyond which p-values follow an exponential
 CROWD = 0.05  # share of the remembered rows that a row is compared with when rows are trimmed
 FLOOR_OF_PARTS = 0.01  # of the usual size of a part of the score, added before its logarithm
 FOREST_SEED = 0
@@ -64,7 +66,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         that are stranger than 95 % of the rows that were learned from.
     trim : in [0, 0.5]
         Share of the training rows, the strangest at a robust first look, that is not learned from.
-        0 trusts every row (novelty detection); 0.2 suits rows among which there are outliers.
+        0 trusts every row (novelty detection); 0.2 suits rows among which there are outliers. Where
+        there are fewer outliers than that, normal rows are trimmed as well, and of new normal rows
+        about as large a share more looks strange: "auto" and `p_values` refer to the rows kept.
     n_masks : at least 1
         Sets of columns that are hidden, one after the other, to score a row.
     {PARAMETERS}
@@ -78,7 +82,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     part_center_, part_scale_, part_floor_ : mean, spread and floor of the parts of the score
     usual_gap_ : median difference, per coordinate, of training rows to the row nearest to them
     trusted_ : (n_memory,) True for remembered rows that count as normal
-    robust_location_, robust_precision_ : of the densest half of the rows, if `trim` is not 0
+    robust_location_, robust_precision_ : of the densest half of the rows; None if `trim` is 0
     cell_quantiles_ : (F, 201) quantiles of the surprises of each column
     {ATTRIBUTES}
 
@@ -107,11 +111,21 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return a detector around the model that `other` has fitted; see `BaseMAE.from_fitted`.
 
-        Scores are calibrated on the training rows that the model remembers.
+        Scores are calibrated on the training rows that the model remembers. Those of a detector
+        with the same `trim` and `n_masks` are taken over; one that trimmed its rows remembers
+        those that it kept, and nothing is trimmed again.
         """
         new = super().from_fitted(other, **parameters)
+        detects = isinstance(other, MAEAnomalyDetector)
+        if detects and (new.trim, new.n_masks) == (other.trim, other.n_masks):
+            for name in vars(other):
+                if not hasattr(new, name):
+                    setattr(new, name, getattr(other, name))
+            return new.set_threshold(new.contamination) if "contamination" in parameters else new
         values, observed = (cells[:, 0] for cells in remembered_rows(new.model_))
-        kept = new._look(values, observed, new.model_.config.n_levels)
+        kept = np.ones(len(values), bool)
+        if not (detects and other.trim):
+            kept = new._look(values, observed, new.model_.config.n_levels)
         new._calibrate(values, observed, kept, trusted=kept)
         return new
 
@@ -138,6 +152,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     def set_threshold(self, contamination: str | float = "auto") -> Self:
         """Move `offset_` as if fitted with another `contamination`; nothing is fitted again."""
+        check_is_fitted(self, "scores_")
         _check_contamination(contamination)
         if isinstance(contamination, str):
             self.offset_ = float(np.percentile(self.normal_scores_, 100 * AUTO_ALARMS))
@@ -167,12 +182,13 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         Returns
         -------
         reasons : frame with the columns
-            row (label), score, column, value (seen), expected (from cells less strange, within
-            the interval), low and high (of the interval that holds 90 % of such cells; missing
-            for categories), surprise (as in `score_cells`)
+            row (label), position (in X, from 0), score, column, value (seen), expected (from cells
+            less strange, within the interval), low and high (of the interval that holds 90 % of
+            such cells; missing for categories), surprise (as in `score_cells`); nothing of a row
+            without observed cells
         """
-        if min(top, n_columns) < 1:
-            raise ValueError(f"top and n_columns must be at least 1, got {top}, {n_columns}.")
+        check_count("top", top)
+        check_count("n_columns", n_columns)
         table = self._read(X)
         scores = self._scores(table.values, table.observed)
         rows = np.argsort(scores, kind="stable")[:top]
@@ -188,6 +204,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         i, j = np.array(cells, int).reshape(-1, 2).T
         columns: dict[str, Any] = {
             "row": list(frame.index[i]),
+            "position": rows[i],
             "score": scores[rows[i]],
             "column": [frame.columns[column] for column in j],
             "value": pd.Series([frame.iloc[cell] for cell in cells], dtype=object),
@@ -250,7 +267,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             mean_of_largest(cells, SHARE_OF_CELLS),
             distances(model, values, observed, places, *near),
         ]
-        if self.trim:
+        if self.robust_location_ is not None and self.robust_precision_ is not None:
             spread = one_hot(values, observed, model.config.n_levels)
             parts.append(robust_distances(spread, self.robust_location_, self.robust_precision_))
         return np.column_stack(parts)
@@ -270,22 +287,14 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         return surprises(*cells, bounded=alone)
 
     def _n_nearest(self) -> int:
-        return max(10, round(CROWD * int(self.trusted_.sum()))) if self.trim else 1
+        trims = self.robust_location_ is not None
+        return max(10, round(CROWD * int(self.trusted_.sum()))) if trims else 1
 
     def _cell_surprises(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        """Return (n, F) -log10 of p-values, exponential beyond the last `TAIL` of the surprises."""
+        """Return (n, F) -log10 of the shares of cells, by column, that surprise as much."""
         places = remembered_places(self.model_, values, observed)
         cells = self._surprises(values, observed, places, alone=True)
-        shares = np.linspace(0, 1, N_QUANTILES)
-        tail = round((1 - TAIL) * (N_QUANTILES - 1))
-        out = np.full(cells.shape, np.nan)
-        for j, quantiles in enumerate(self.cell_quantiles_):
-            start = quantiles[tail]
-            reach = max(float((quantiles[tail:] - start).mean()), 1e-2)
-            below = 1 - np.interp(cells[:, j], quantiles[: tail + 1], shares[: tail + 1])
-            beyond = np.maximum(cells[:, j] - start, 0) / reach / np.log(10)
-            out[:, j] = beyond - np.log10(below)
-        return out
+        return -log10_shares_above(cells, self.cell_quantiles_)
 
     # ---- fitting
 
@@ -340,15 +349,15 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         kept : (n,) bool, True where a row was learned from
         trusted : bool, of each row that is remembered, True where it is normal; None for all
         """
+        self._check_cells(observed)
         seen: np.ndarray = self.model_.prior.memory.visible.cpu().numpy() > 0
         self.trusted_ = np.logical_or.reduce(seen, axis=1)
         if trusted is not None and self.trusted_.any():
             self.trusted_[self.trusted_] = trusted
+        self.robust_location_ = self.robust_precision_ = None
         if self.trim:
-            robust = robust_gaussian(
-                one_hot(values[kept], observed[kept], self.model_.config.n_levels)
-            )
-            self.robust_location_, self.robust_precision_ = robust
+            spread = one_hot(values[kept], observed[kept], self.model_.config.n_levels)
+            self.robust_location_, self.robust_precision_ = robust_gaussian(spread)
         places = remembered_places(self.model_, values, observed)
         device = pick_device(self.device)
         cells = (values[kept], observed[kept], places[kept])

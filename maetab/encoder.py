@@ -156,6 +156,14 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
             raise ValueError(
                 f"Z has {features.shape[1]} features, but MAEEncoder gives {self._n_features_out}."
             )
+        labels = list(getattr(Z, "columns", ()))
+        names = self.get_feature_names_out().tolist()
+        if labels != names and all(isinstance(label, str) for label in labels) and labels:
+            at = next(i for i, label in enumerate(labels) if label != names[i])
+            raise ValueError(
+                f"The columns of Z must be those of transform, in order: column {at} should be "
+                f"{names[at]!r}, got {labels[at]!r}."
+            )
         support = self.model_.prior.support
         if self.add_raw:
             raw = features[:, self._n_features_out - sum(piece_sizes(support)) :]
@@ -199,6 +207,11 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         projection = None
         if self.components_ is not None:
             assert self.mean_ is not None
+            if len(self.mean_) != latent_size(self.model_.config, self.readout):
+                raise ValueError(
+                    f"The 'readout' parameter of MAEEncoder was changed to {self.readout!r} after "
+                    f"fit; fit again, or make another by MAEEncoder.from_fitted."
+                )
             projection = Projection(self.mean_, self.components_)
         device = pick_device(self.device)
         return embed_rows(self.model_, values, observed, device, self.readout, projection)
@@ -234,6 +247,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
 
     def _fit_model(self, X: Any) -> Table:
         table = super()._fit_model(X)
+        self._check_cells(table.observed)
         self._fit_components()
         return table
 
@@ -269,6 +283,8 @@ def _principal(block: np.ndarray, n_components: int) -> np.ndarray:
     most = min(n_components, max(len(block) - 1, 1), block.shape[1])
     if most == 0:
         return np.zeros((0, block.shape[1]))
+    if (block == block[0]).all():
+        return np.eye(1, block.shape[1])
     found = PCA(most, random_state=0).fit(block)
     spread = found.explained_variance_
     n_kept = max(1, int((spread > LEAST_VARIANCE * spread[0]).sum()))

@@ -66,6 +66,7 @@ class TextTable:
         self.header, rows = rows[0], rows[1:]
         self.names = [_unquote(cell) for cell in self.header]
         _check_names(self.names)
+        _check_delimiter(self.names, rows, layout.delimiter)
         self.raw = np.empty((len(rows), len(self.names)), dtype=object)
         for i, row in enumerate(rows):
             if len(row) != len(self.names):
@@ -303,6 +304,17 @@ def _write(content: bytes, path: str) -> None:
     part = Path(path + ".part")
     part.write_bytes(content)
     os.replace(part, path)
+
+
+def _check_delimiter(names: list[str], rows: list[list[str]], delimiter: str) -> None:
+    """Refuse a single column whose cells all hold a mark that separates columns elsewhere."""
+    for mark in set(";\t|,") - {delimiter}:
+        n = names[0].count(mark)
+        if len(names) == 1 and n and all(row[0].count(mark) == n for row in rows):
+            raise ValueError(
+                f"there is one column, {names[0]!r}; if {mark!r} stands between cells, "
+                f"name it as the delimiter"
+            )
 
 
 def _cut(text: str, delimiter: str) -> tuple[list[list[str]], list[str]]:

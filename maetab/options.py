@@ -36,6 +36,9 @@ _share = _number(float, lambda share: 0 < share < 1, "between 0 and 1")
 _trim = _number(float, lambda share: 0 <= share <= 0.5, "between 0 and 0.5")
 _alarms = _number(float, lambda share: 0 < share <= 0.5, "auto, or above 0 and at most 0.5")
 _count = _number(int, lambda count: count >= 1, "at least 1")
+_seed = _number(int, lambda seed: 0 <= seed < 2**32, "in 0 ... 4294967295")
+_folds = _number(int, lambda count: count >= 2, "at least 2")
+_seconds = _number(float, lambda seconds: seconds > 0, "above 0")
 
 
 def _contamination(text: str) -> float | str:
@@ -89,8 +92,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """What a fit needs."""
     group = parser.add_argument_group("the model")
-    group.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")
-    group.add_argument("--max-time", type=float, metavar="SECONDS", help="limit for one fit")
+    group.add_argument("--seed", type=_seed, default=0, help="of the random numbers (default: 0)")
+    group.add_argument("--max-time", type=_seconds, metavar="SECONDS", help="limit for one fit")
     group.add_argument("--device", help="cpu, cuda, ... (default: chosen by the library)")
     group.add_argument("-v", "--verbose", action="store_true", help="report the training")
 
@@ -189,7 +192,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="how cells are hidden (default: mcar)",
     )
     parser.add_argument("--frac", type=_share, default=0.3, help="share hidden (default: 0.3)")
-    parser.add_argument("--cv", type=int, default=3, help="number of folds (default: 3)")
+    parser.add_argument("--cv", type=_folds, default=3, help="number of folds (default: 3)")
     parser.add_argument(
         "--compare",
         metavar="METHODS",

@@ -53,6 +53,8 @@ def read_hidden(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def choose(schema: Schema, cells: np.ndarray, columns: Sequence | None, needed: str) -> list[int]:
     """Return places of the columns to draw: the named ones, or those with most `cells`."""
+    if isinstance(columns, str):
+        raise ValueError(f"columns must be a list of names, got {columns!r}.")
     names, counts = schema.names(), cells.sum(0)
     for name in columns if columns is not None else ():
         if name not in names:
@@ -147,7 +149,7 @@ def write_names(axes: Any, names: Sequence, axis: str = "x", most: int = 24) -> 
     if axis == "y":
         axes.set_yticks(places, texts, fontsize="small")
         return
-    turned = sum(map(len, texts)) > 40 or len(texts) > 12
+    turned = len(texts) * max(map(len, texts), default=0) > 40 or len(texts) > 12
     turn: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(places, texts, fontsize="small", **(turn if turned else {}))
 
@@ -213,7 +215,7 @@ def draw_numbers(
     *_, seen = axes.hist(observed, **(filling | options))
     *_, filled = axes.hist(imputed, **(outline | options))
     axes.set_yticks([])
-    _write_dates(axes.xaxis, column)
+    _write_dates(axes.xaxis, column.temporal)
     return seen, filled
 
 
@@ -221,16 +223,16 @@ def draw_levels(
     axes: Any, column: Column, observed: np.ndarray, imputed: np.ndarray, **kwargs: Any
 ) -> tuple[Any, Any]:
     """Draw the share of each level among observed and imputed cells; return the bars."""
-    n_levels = min(len(column.levels), MAX_LEVELS)
-    places, bars = np.arange(n_levels), []
+    drawn, bars = drawn_levels(column), []
+    places = np.arange(len(drawn))
     for values, shift, colour, label in (
         (observed, -0.2, SKY, "observed"),
         (imputed, 0.2, ORANGE, "imputed"),
     ):
-        shares = [(values == place).mean() if len(values) else 0.0 for place in places]
+        shares = [(values == level).mean() if len(values) else 0.0 for level in drawn]
         options = {"color": colour, "label": label} | kwargs
         bars.append(axes.bar(places + shift, shares, 0.4, **options))
-    write_names(axes, column.levels[:n_levels], most=12)
+    write_names(axes, [column.levels[level] for level in drawn], most=12)
     axes.set_ylabel("share")
     return bars[0], bars[1]
 
@@ -243,8 +245,8 @@ def draw_agreement(
     axes.plot(ends, ends, color=GREY, linewidth=1, zorder=0)
     options = {"s": 14, "alpha": 0.6, "color": BLUE, "linewidths": 0} | kwargs
     points = axes.scatter(original, guess, **options)
-    for axis in (axes.xaxis, axes.yaxis):
-        _write_dates(axis, column)
+    _write_dates(axes.xaxis, column.temporal)
+    _write_dates(axes.yaxis, column.temporal, offset=False)  # it would stand in the title
     moves = len(original) > 1 and np.ptp(original) > 0 and np.ptp(guess) > 0
     return points, f"r = {np.corrcoef(original, guess)[0, 1]:.2f}" if moves else "r undefined"
 
@@ -255,49 +257,86 @@ def draw_confusion(
     """Draw a point for each pair of levels, its area the count; return points, share right."""
     pairs, counts = np.unique(np.stack([original, guess], 1), axis=0, return_counts=True)
     right = float((original == guess).mean())
-    drawn = (pairs < min(len(column.levels), MAX_LEVELS)).all(1)
-    pairs, counts = pairs[drawn], counts[drawn]
+    drawn = drawn_levels(column)
+    known = np.isin(pairs, drawn).all(1)
+    pairs, counts = np.argsort(drawn)[pairs[known].astype(int)], counts[known]
     areas = 500.0 * counts / counts.max(initial=1)
     colours = np.where(pairs[:, 0] == pairs[:, 1], BLUE, ORANGE)
     points = axes.scatter(pairs[:, 0], pairs[:, 1], **({"s": areas, "c": colours} | kwargs))
-    names = column.levels[:MAX_LEVELS]
+    names = [column.levels[level] for level in drawn]
     write_names(axes, names, most=12)
     write_names(axes, names, axis="y", most=12)
     axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(-0.6, len(names) - 0.4))
     return points, f"{right:.0%} right"
 
 
+def drawn_levels(column: Column) -> list[int]:
+    """Return places of the most frequent levels: in their order, False first, or as they are."""
+    n_levels = min(len(column.levels), MAX_LEVELS)
+    order = column.order or range(n_levels)
+    if all(isinstance(level, bool) for level in column.levels):
+        order = np.argsort(column.levels).tolist()
+    return [level for level in order if level < n_levels]
+
+
+def can_be_shaded(values: pd.Series) -> bool:
+    """Return whether the values are numbers, dates or durations."""
+    types = pd.api.types
+    numbers = types.is_numeric_dtype(values) and not types.is_bool_dtype(values)
+    return numbers or _temporal(values) is not None
+
+
+def _temporal(values: pd.Series) -> str | None:
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return "datetime"
+    return "timedelta" if pd.api.types.is_timedelta64_dtype(values) else None
+
+
 def draw_shades(axes: Any, points: np.ndarray, values: pd.Series, **kwargs: Any) -> Any:
-    """Draw points (n, 2) shaded by numbers, grey where missing; return the collection."""
+    """Draw points (n, 2) shaded by numbers or times, grey where missing; the collection."""
     colours = pyplot().get_cmap("viridis").with_extremes(bad=GREY)
+    temporal = _temporal(values)
+    name = "" if values.name is None else str(values.name)
+    if temporal == "datetime":
+        values = pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC")
+    if temporal:
+        values = pd.to_timedelta(values).dt.total_seconds() / SECONDS_PER_DAY
     shades = values.to_numpy(dtype=float, na_value=np.nan)
     options = {"c": shades, "cmap": colours, "plotnonfinite": True} | kwargs
     drawn = axes.scatter(*points.T, **options)
-    axes.figure.colorbar(drawn, ax=axes, label=values.name)
+    bar = axes.figure.colorbar(drawn, ax=axes)
+    _write_dates(bar.ax.yaxis, temporal)
+    bar.set_label(f"{name}, days" if temporal == "timedelta" else name)
     return drawn
 
 
 def draw_groups(axes: Any, points: np.ndarray, values: pd.Series, **kwargs: Any) -> list:
-    """Draw the most frequent levels in a colour each, the rest in grey; return the collections."""
+    """Draw the most frequent levels in a colour each, others in greys; return the collections."""
     levels = list(values.value_counts().index[: len(COLOURS)])
-    drawn, rest = [], points[~values.isin(levels).to_numpy(dtype=bool)]
+    if getattr(values.dtype, "ordered", False) or pd.api.types.is_bool_dtype(values):
+        levels = [level for level in values.dropna().sort_values().unique() if level in levels]
+    unknown, drawn = values.isna().to_numpy(), []
+    rare = ~values.isin(levels).to_numpy(dtype=bool) & ~unknown
     for level, colour in zip(levels, COLOURS):
         here = points[(values == level).to_numpy(dtype=bool, na_value=False)]
         drawn.append(axes.scatter(*here.T, **({"color": colour, "label": short(level)} | kwargs)))
-    if len(rest):
-        options = {"color": GREY, "label": "other", "zorder": 0} | kwargs
-        drawn.append(axes.scatter(*rest.T, **options))
+    ring = {"facecolors": "none", "edgecolors": GREY}
+    for rows, look, word in ((rare, {"color": GREY}, "other"), (unknown, ring, "missing")):
+        if rows.any():
+            options = look | {"label": word, "zorder": 0} | kwargs
+            options |= {"linewidths": 0.8} if look is ring else {}
+            drawn.append(axes.scatter(*points[rows].T, **options))
     axes.legend(title=values.name, frameon=False, fontsize="small")
     return drawn
 
 
-def _write_dates(axis: Any, column: Column) -> None:
-    """Write the days since 1970 along an axis as dates where the column holds dates."""
-    if column.temporal == "datetime":
+def _write_dates(axis: Any, temporal: str | None, offset: bool = True) -> None:
+    """Write the days since 1970 along an axis as dates where they stand for dates."""
+    if temporal == "datetime":
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         locator = AutoDateLocator(minticks=3, maxticks=5)
         axis.set_major_locator(locator)
-        axis.set_major_formatter(ConciseDateFormatter(locator))
-    elif column.temporal == "timedelta":
+        axis.set_major_formatter(ConciseDateFormatter(locator, show_offset=offset))
+    elif temporal == "timedelta":
         axis.set_label_text("days")

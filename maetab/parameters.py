@@ -47,6 +47,12 @@ class CheckedParameters:
             )
 
 
+def check_count(name: str, value: Any) -> None:
+    """Raise a ValueError that names the argument unless it is an int of at least 1."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
+
+
 def seed_of(random_state: Any, estimator_name: str) -> int:
     """Return a seed; the global NumPy state is neither read nor moved."""
     if isinstance(random_state, np.random.RandomState):

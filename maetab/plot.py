@@ -17,6 +17,7 @@ from maetab import panels
 from maetab.data.containers import read_frame
 from maetab.data.schema import Column
 from maetab.panels import BLACK, BLUE, COLOURS, GREY, ORANGE, SKY
+from maetab.parameters import check_count
 
 
 @dataclass(eq=False, repr=False)
@@ -214,6 +215,7 @@ class SurpriseDisplay:
         """Return the display of the `top` strangest rows of X to a fitted MAEAnomalyDetector."""
         from sklearn.utils import _safe_indexing
 
+        check_count("top", top)
         strangest = np.argsort(detector.score_samples(X), kind="stable")[:top]
         rows = X if hasattr(X, "__getitem__") else np.asarray(X)
         return cls(detector.score_cells(_safe_indexing(rows, strangest)))
@@ -296,7 +298,7 @@ class EmbeddingDisplay:
     ----------
     points : (n, 2)
     shares : (2,) of the variance that each component explains
-    color : (n,) numbers or categories, None for one colour
+    color : (n,) numbers, dates, durations or categories; None for one colour
 
     Attributes
     ----------
@@ -326,7 +328,7 @@ class EmbeddingDisplay:
         ----------
         encoder : with a `transform` that returns numbers
         X : (n, F) table
-        color : (n,) numbers or categories; or the name of a column of X
+        color : (n,) numbers, dates, durations or categories; or the name of a column of X
         """
         frame = read_frame(X)[0]
         if isinstance(color, str) and color not in frame:
@@ -342,8 +344,8 @@ class EmbeddingDisplay:
         if self.color is None:
             self.points_ = self.ax_.scatter(*self.points.T, **({"color": BLUE} | options))
         else:
-            numeric = pd.api.types.is_numeric_dtype(self.color) and self.color.dtype.kind != "b"
-            draw_color = panels.draw_shades if numeric else panels.draw_groups
+            shades = panels.can_be_shaded(self.color)
+            draw_color = panels.draw_shades if shades else panels.draw_groups
             self.points_ = draw_color(self.ax_, self.points, self.color, **options)
         words = [f"component ({share:.0%} of the variance)" for share in self.shares]
         self.ax_.set(xlabel=f"first {words[0]}", ylabel=f"second {words[1]}")

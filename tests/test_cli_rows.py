@@ -233,3 +233,22 @@ def test_an_existing_file_is_overwritten_only_by_force(folder, tmp_path, capsys)
         with pytest.raises(SystemExit) as end:
             cli.main([verb, str(folder / "in.csv"), "-o", str(tmp_path / "out.csv")])
         assert end.value.code == 2 and "--force" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_a_file_of_another_delimiter_is_named(tmp_path, capsys, mark):
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join(mark.join(cells) for cells in ("abc", "123", "4x6")))
+    assert cli.main(["describe", str(path)]) == 1
+    assert "name it as the delimiter" in capsys.readouterr().err
+    assert cli.main(["describe", str(path), "--delimiter", mark]) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--seed", "-1"), ("--max-time", "0"), ("--max-time", "-3")]
+)
+def test_numbers_out_of_range_name_the_option(tmp_path, capsys, option, value):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["detect", "in.csv", "-o", str(tmp_path / "out.csv"), option, value])
+    assert stop.value.code == 2
+    assert f"argument {option}: must be" in capsys.readouterr().err

@@ -130,7 +130,7 @@ def test_reasons_name_value_expectation_and_interval(fitted):
     X = mixed(40, seed=9).dropna()
     X.loc["row 3", "weight"] = 90.0
     reasons = fitted.explain(X, top=2, n_columns=2)
-    names = ["row", "score", "column", "value", "expected", "low", "high", "surprise"]
+    names = ["row", "position", "score", "column", "value", "expected", "low", "high", "surprise"]
     assert reasons.columns.tolist() == names
     first = reasons.iloc[0]
     assert first["row"] == "row 3"
@@ -232,3 +232,48 @@ def test_a_wild_number_is_blamed_and_not_the_cells_guessed_from_it(factor):
         numbers = reasons[["expected", "low", "high"]].astype(float)
         assert (numbers["low"] <= numbers["expected"]).all()
         assert (numbers["expected"] <= numbers["high"]).all()
+
+
+def test_a_detector_from_a_trimmed_one_decides_alike_and_trims_nothing_again():
+    X = mixed(200)
+    first = detector(trim=0.2, contamination=0.05).fit(X)
+    again = MAEAnomalyDetector.from_fitted(first)
+    np.testing.assert_array_equal(again.decision_function(X), first.decision_function(X))
+    np.testing.assert_array_equal(again.p_values(X), first.p_values(X))
+    more = MAEAnomalyDetector.from_fitted(first, contamination=0.3)
+    assert more.offset_ == first.set_threshold(0.3).offset_
+    for changed in ({"trim": 0.0}, {"n_masks": 6}):
+        other = MAEAnomalyDetector.from_fitted(first, **changed)
+        assert len(other.normal_scores_) == len(first.normal_scores_) == 160
+
+
+def test_scores_hold_the_fit_when_trim_is_changed_after_it():
+    X = mixed()
+    for fitted, changed in ((0.0, 0.2), (0.2, 0.0)):
+        trained = detector(trim=fitted).fit(X)
+        scores = trained.score_samples(X)
+        np.testing.assert_array_equal(trained.set_params(trim=changed).score_samples(X), scores)
+
+
+def test_a_table_without_an_observed_cell_is_refused():
+    nothing = pd.DataFrame({"a": [np.nan] * 30, "b": [np.nan] * 30})
+    with (
+        pytest.warns(UserWarning, match="'a' has no observed cell"),
+        pytest.raises(ValueError, match="MAEAnomalyDetector cannot learn from X: no cell"),
+    ):
+        detector().fit(nothing)
+
+
+@pytest.mark.parametrize("count", ["3", 2.5, 0, True])
+def test_counts_of_reasons_are_checked(fitted, count):
+    with pytest.raises(ValueError, match=r"^top must be an int of at least 1, got "):
+        fitted.explain(mixed(), top=count)
+    with pytest.raises(ValueError, match=r"^n_columns must be an int of at least 1, got "):
+        fitted.explain(mixed(), n_columns=count)
+
+
+def test_reasons_tell_the_position_of_rows_that_share_a_label(fitted):
+    X = mixed()
+    reasons = fitted.explain(X.set_axis(["same"] * len(X)), top=3, n_columns=1)
+    assert set(reasons["row"]) == {"same"}
+    assert reasons["position"].tolist() == np.argsort(fitted.score_samples(X))[:3].tolist()

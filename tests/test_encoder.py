@@ -232,3 +232,42 @@ def test_the_network_can_be_trained_further_with_labels(encoder):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_features_with_other_names_or_in_another_order_are_refused(encoder):
+    features = encoder.transform(make_frame())
+    turned = features[features.columns[::-1]]
+    last = features.shape[1] - 1
+    with pytest.raises(
+        ValueError, match=f"column 0 should be 'maeencoder0', got 'maeencoder{last}"
+    ):
+        encoder.inverse_transform(turned)
+    pd.testing.assert_frame_equal(
+        encoder.inverse_transform(turned[features.columns]), encoder.inverse_transform(features)
+    )
+
+
+def test_a_readout_changed_after_fit_is_refused():
+    frame = make_frame(60)
+    encoder = MAEEncoder(n_components=4, **SMALL).fit(frame)
+    with pytest.raises(ValueError, match="'readout' parameter of MAEEncoder was changed to 'cls'"):
+        encoder.set_params(readout="cls").transform(frame)
+
+
+@pytest.mark.parametrize("size", [1e12, 1e38, 1e300, -1e300])
+def test_features_of_a_huge_cell_are_far_from_all_others(size):
+    frame = make_frame(100).fillna({"size": 0.0, "area": 0.0, "color": "red"})
+    encoder = MAEEncoder(n_components=4, add_raw=False, **SMALL).fit(frame)
+    usual = encoder.transform(frame).to_numpy()
+    wild = frame.iloc[:1].assign(size=size)
+    for row in (wild, wild.assign(area=np.nan)):
+        far = encoder.transform(row).to_numpy()[0]
+        assert np.isfinite(far).all()
+        assert abs(far[0] - usual[0, 0]) > abs(usual[:, 0] - usual[0, 0]).max() / 4
+
+
+def test_a_constant_table_has_features_without_a_warning(recwarn):
+    frame = pd.DataFrame({"a": [1.0] * 30, "b": [2.0] * 30})
+    out = MAEEncoder(n_components=2, **SMALL).fit_transform(frame)
+    assert np.isfinite(out.to_numpy()).all()
+    assert not [w for w in recwarn if w.category is RuntimeWarning]

@@ -305,6 +305,63 @@ def test_columns_that_are_none_are_refused(table, holes):
         ImputationDisplay.from_frames(holes, table, [])
 
 
+def test_embedding_shades_dates_and_durations(table):
+    frame = table.assign(took=table["day"] - table["day"].min())
+    frame.loc[frame.index[3], ["day", "took"]] = None
+    features = table[["size", "twice"]]
+    for name in ("day", "took"):
+        display = EmbeddingDisplay.from_frame(features, color=frame[name]).plot()
+        shades = display.points_.get_array()
+        start = 0 if name == "took" else (table["day"].iloc[0] - pd.Timestamp(0)).days
+        assert np.isnan(float(np.ma.filled(shades, np.nan)[3]))
+        expected = np.delete(start + np.arange(60.0), 3)
+        np.testing.assert_allclose(np.delete(np.ma.filled(shades, np.nan), 3), expected)
+
+
+def test_embedding_calls_missing_groups_missing_and_keeps_their_order(table):
+    rank = pd.Categorical(["mid", "low", "low", "high", None] * 12, ["low", "mid", "high"], True)
+    features = table[["size", "twice"]]
+    for values, words in (
+        (pd.Series(rank), ["low", "mid", "high", "missing"]),
+        (pd.Series([True, True, False, None] * 15, dtype="boolean"), ["False", "True", "missing"]),
+    ):
+        display = EmbeddingDisplay.from_frame(features, color=values).plot()
+        assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == words
+        assert len(display.points_[-1].get_offsets()) == values.isna().sum()
+
+
+def test_levels_stand_in_their_own_order():
+    names = ["low", "mid", "high"]
+    rank = pd.Categorical(["high"] * 5 + ["low"] * 3 + ["mid", "mid", None, None], names, True)
+    flag = pd.Series([True] * 8 + [False] * 2 + [None] * 2, dtype="boolean")
+    holes = pd.DataFrame({"rank": rank, "flag": flag})
+    filled = holes.assign(rank=holes["rank"].fillna("mid"), flag=holes["flag"].fillna(False))
+    display = ImputationDisplay.from_frames(holes, filled).plot()
+    drawn = [[text.get_text() for text in axes.get_xticklabels()] for axes in display.axes_]
+    assert drawn == [names, ["False", "True"]]
+    heights = [[bar.get_height() for bar in bars] for bars in display.observed_]
+    np.testing.assert_allclose(heights[0], [0.3, 0.2, 0.5])
+    np.testing.assert_allclose(heights[1], [0.2, 0.8])
+    hidden = holes.notna()
+    guess = holes.assign(rank=holes["rank"].where(holes["rank"] != "high", "mid"))
+    shown = ReconstructionDisplay.from_frames(holes, guess, hidden).plot()
+    pairs = shown.points_[0].get_offsets().tolist()
+    assert sorted(map(tuple, pairs)) == [(0, 0), (1, 1), (2, 1)]
+
+
+def test_one_long_name_among_short_ones_is_turned():
+    frame = pd.DataFrame(np.zeros((4, 3)), columns=["a", "a rather long column name", "b"])
+    labels = MissingnessDisplay.from_frame(frame).plot().axes_[1].get_xticklabels()
+    assert all(label.get_rotation() == 45 for label in labels)
+
+
+def test_arguments_of_pictures_are_checked(table, detector, holes):
+    with pytest.raises(ValueError, match="top must be an int of at least 1, got -5"):
+        SurpriseDisplay.from_estimator(detector, table, top=-5)
+    with pytest.raises(ValueError, match="columns must be a list of names, got 'size'"):
+        ImputationDisplay.from_frames(holes, table, columns="size")
+
+
 def test_without_matplotlib_one_error_names_the_extra(holes, monkeypatch):
     display = MissingnessDisplay.from_frame(holes)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)

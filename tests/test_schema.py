@@ -225,3 +225,16 @@ def test_numbers_that_were_seen_come_back_exactly_through_single_precision(numbe
     assert (back[apart] == np.array(numbers)[apart]).all()
     middle = column.natural(np.array([0.0]) + 3e-3)
     assert middle[0] in numbers or middle[0] == pytest.approx(column.center + 3e-3 * column.scale)
+
+
+@pytest.mark.parametrize("had", [True, False])
+def test_dates_with_a_time_zone_and_without_are_told_apart(had):
+    days = pd.Series(pd.date_range("2024-01-01", periods=5), name="day")
+    zoned = days.dt.tz_localize("Europe/Berlin")
+    fitted, now = (zoned, days) if had else (days, zoned)
+    schema = infer_schema(fitted.to_frame())
+    with pytest.raises(ValueError, match=r"column 'day' was datetime64.*and is now datetime64"):
+        check_columns(now.to_frame(), schema)
+    check_columns(now.to_frame().mask(np.ones((5, 1), bool)), schema)
+    if had:
+        check_columns(zoned.dt.tz_convert("UTC").to_frame(), schema)

@@ -312,7 +312,23 @@ def check_columns(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.
     _check_names(frame.columns, schema)
     extra = extra_missing(missing_values)
     for position, column in enumerate(schema.columns):
-        check_kind(Cells(frame.iloc[:, position], extra), column)
+        cells = Cells(frame.iloc[:, position], extra)
+        check_kind(cells, column)
+        _check_zone(cells, column)
+
+
+def _check_zone(cells: Cells, column: Column) -> None:
+    """Raise a ValueError if dates had a time zone in fit and have none now, or the reverse."""
+    now, was = str(cells.dtype), column.dtype
+    if not cells.observed.any() or not all(
+        t.startswith(("datetime64", "timestamp")) for t in (now, was)
+    ):
+        return
+    if (", " in now) != (", " in was):
+        raise ValueError(
+            f"column {column.name!r} was {was} in fit and is now {now}; both need a time zone or "
+            f"neither: see pandas.Series.dt.tz_localize and tz_convert."
+        )
 
 
 def _check_names(columns: pd.Index, schema: Schema) -> None:

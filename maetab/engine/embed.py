@@ -20,6 +20,7 @@ from maetab.nn.objectives import Support
 
 READOUTS = ("concat", "mean", "cls")
 MAX_LANDMARKS = 512
+FARTHEST = 1e12  # of a number, in standard deviations, as it is embedded: its square is no infinity
 N_COMPLETIONS = 4  # of a row with missing cells; its features are their mean
 N_STEPS = (16, 8, 4, 2)  # coarser steps of a number, beside those between all its bins
 
@@ -120,6 +121,7 @@ def _complete(
 def _features(model: Ensemble, whole: Tensor, readout: str, landmarks: Landmarks | None) -> Tensor:
     """Return (B, D) what is read of completed rows (B, 1, F)."""
     parts, everywhere = [], torch.ones_like(whole, dtype=torch.bool)
+    whole = whole.clamp(-FARTHEST, FARTHEST)
     for member in model.members:
         assert isinstance(member, MaskedAutoencoder)
         parts.append(_read(member.encode(whole, everywhere), readout))

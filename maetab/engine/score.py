@@ -24,6 +24,7 @@ FAR = 1e30
 EXPECTED = 0.5  # weight of a difference from what is expected of a missing cell
 UNSURE = 2.0  # usual differences that a cell counts of which nothing is known
 N_ROUNDS, SHRINK = 20, 1e-2  # concentration steps; least weight of a round covariance
+TAIL = 0.05  # share of a column's surprises beyond which they are taken for exponential
 CHUNK = 4096  # rows that are looked at together
 
 
@@ -286,6 +287,24 @@ def mean_of_largest(cells: np.ndarray, share: float) -> np.ndarray:
 def conformal(scores: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """Return (n,) p-values: shares of the normal scores, ascending, that are no larger."""
     return (1 + np.searchsorted(normal, scores, side="right")) / (1 + len(normal))
+
+
+def log10_shares_above(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """Return (n, F) log10 of the share of each column above a cell, by its quantiles (F, Q).
+
+    The last `TAIL` of a column is taken for exponential.
+    """
+    last = quantiles.shape[1] - 1
+    tail = round((1 - TAIL) * last)
+    shares = np.linspace(0, 1, last + 1)[: tail + 1]
+    out = np.full(cells.shape, np.nan)
+    for j, known in enumerate(quantiles):
+        start = known[tail]
+        reach = max(float((known[tail:] - start).mean()), 1e-2)
+        below = 1 - np.interp(cells[:, j], known[: tail + 1], shares)
+        beyond = np.maximum(cells[:, j] - start, 0) / reach / np.log(10)
+        out[:, j] = np.log10(below) - beyond
+    return out
 
 
 def middle(part: np.ndarray) -> float:
