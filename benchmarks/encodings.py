@@ -17,8 +17,8 @@ from maetab import MAEEncoder
 Encode = Callable[[pd.DataFrame], np.ndarray]
 N_PIECES, N_WAVES, N_COMPONENTS = 32, 512, 16
 OURS = (
-    "maetab", "maetab, swap noise", "maetab, tokens only", "random encoder", "fine-tuned",
-    "hidden cell",
+    "maetab", "maetab, swap noise", "maetab, tokens only", "maetab, 512 components",
+    "random encoder", "fine-tuned", "hidden cell",
 )  # fmt: skip
 
 
@@ -116,4 +116,5 @@ ENCODINGS: dict[str, Callable[[pd.DataFrame, int], Encode]] = {
     "maetab": ours(),
     "maetab, swap noise": ours(swap_ratio=0.15),
     "maetab, tokens only": ours(add_raw=False),
+    "maetab, 512 components": ours(n_components=512),
 }

@@ -52,7 +52,8 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         Components that the readout is projected to: the principal ones of up to 4096 training
         rows, fewer if these span less; with "concat" half of them of the tokens and half of the
         similarities. Components that missing cells would move by more than they vary are left out.
-        None keeps the readout whole. The encoded input comes behind: see `add_raw`.
+        None keeps the readout whole. Ten thousand labels carry more, such as 512. The encoded
+        input comes behind: see `add_raw`.
     readout : "concat", "mean" or "cls"
         What is read: all of the encoder's tokens, and the similarity of the row to up to 512
         training rows by the measure that the first guess has learned; the mean of the cells'
