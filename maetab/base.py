@@ -211,12 +211,15 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         self._check_size(frame, least=1)
         validate_data(self, X, reset=False, skip_check_array=True)
         names = self.schema_.names()
-        nameless_fit = not hasattr(self, "feature_names_in_") and _are_text(names)
-        if nameless_fit or not (hasattr(X, "columns") or hasattr(X, "column_names")):
+        if not self._fit_saw_names() or not (hasattr(X, "columns") or hasattr(X, "column_names")):
             frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
         check_columns(frame, self.schema_, missing_values=self.missing_values)
         values, observed = encode(frame, self.schema_, missing_values=self.missing_values)
         return Table(frame, back, values, observed)
+
+    def _fit_saw_names(self) -> bool:
+        """Whether the columns had names in fit: scikit-learn keeps those that are text."""
+        return hasattr(self, "feature_names_in_") or not _are_text(self.schema_.names())
 
     def _skill(self, X: Any) -> float:
         """Return the skill at cells hidden by a seed of its own; see MAEImputer.score."""

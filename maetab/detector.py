@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -38,7 +37,7 @@ from maetab.engine.score import (
     robust_gaussian,
     surprises,
 )
-from maetab.parameters import check_count
+from maetab.parameters import check_contamination, check_count
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
 AUTO_ALARMS = 0.05  # share of normal rows that contamination="auto" calls outliers
@@ -80,6 +79,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     normal_scores_ : those of rows that were learned from
     usual_errors_ : (F,) mean errors of guesses at hidden cells
     part_center_, part_scale_, part_floor_ : mean, spread and floor of the parts of the score
+    n_masks_ : sets of columns that are hidden, as in fit
     usual_gap_ : median difference, per coordinate, of training rows to the row nearest to them
     trusted_ : (n_memory,) True for remembered rows that count as normal
     robust_location_, robust_precision_ : of the densest half of the rows; None if `trim` is 0
@@ -112,8 +112,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """Return a detector around the model that `other` has fitted; see `BaseMAE.from_fitted`.
 
         Scores are calibrated on the training rows that the model remembers. Those of a detector
-        with the same `trim` and `n_masks` are taken over; one that trimmed its rows remembers
-        those that it kept, and nothing is trimmed again.
+        with the same `trim` and `n_masks` are taken over. Another that trimmed its rows remembers
+        those kept: nothing is trimmed again, and `contamination` is a share of these.
         """
         new = super().from_fitted(other, **parameters)
         detects = isinstance(other, MAEAnomalyDetector)
@@ -153,7 +153,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     def set_threshold(self, contamination: str | float = "auto") -> Self:
         """Move `offset_` as if fitted with another `contamination`; nothing is fitted again."""
         check_is_fitted(self, "scores_")
-        _check_contamination(contamination)
+        check_contamination(contamination)
         if isinstance(contamination, str):
             self.offset_ = float(np.percentile(self.normal_scores_, 100 * AUTO_ALARMS))
         else:
@@ -209,9 +209,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             "column": [frame.columns[column] for column in j],
             "value": pd.Series([frame.iloc[cell] for cell in cells], dtype=object),
             "expected": pd.Series([expected.iloc[cell] for cell in cells], dtype=object),
+            "low": pd.Series(low[i, j]).infer_objects(),
+            "high": pd.Series(high[i, j]).infer_objects(),
+            "surprise": strange[i, j],
         }
-        columns |= {"low": pd.Series(low[i, j]).infer_objects()}
-        columns |= {"high": pd.Series(high[i, j]).infer_objects(), "surprise": strange[i, j]}
         return pd.DataFrame(columns)
 
     def _expected(self, table: Table, told: np.ndarray, order: np.ndarray) -> tuple[Any, ...]:
@@ -249,10 +250,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         return self._joined(self._parts(values, observed))
 
     def _joined(self, parts: np.ndarray) -> np.ndarray:
-        """Return (n,) scores: how much more normal than usual, in standard deviations."""
+        """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""
         weights = np.array(WEIGHTS[: parts.shape[1]])
         usual = (np.log(parts + self.part_floor_) - self.part_center_) / self.part_scale_
-        return -(usual * weights).sum(1) / weights.sum()
+        return -(np.nan_to_num(usual) * weights).sum(1) / weights.sum()
 
     def _parts(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return (n, 2 or 3) what makes rows strange.
@@ -269,7 +270,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         ]
         if self.robust_location_ is not None and self.robust_precision_ is not None:
             spread = one_hot(values, observed, model.config.n_levels)
-            parts.append(robust_distances(spread, self.robust_location_, self.robust_precision_))
+            far = robust_distances(spread, self.robust_location_, self.robust_precision_)
+            parts.append(np.where(observed.any(1), far, np.nan))
         return np.column_stack(parts)
 
     def _surprises(
@@ -281,20 +283,21 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     ) -> np.ndarray:
         """Return (n, F) surprises of cells given changing others; `alone` to find single ones."""
         shares = CELL_SHARES if alone else ROW_SHARES
-        sets = hidden_sets(values.shape[1], self.n_masks, shares)
+        sets = hidden_sets(values.shape[1], self.n_masks_, shares)
         device = pick_device(self.device)
         cells = (self.model_, values, observed, places, sets, device, self.usual_errors_)
         return surprises(*cells, bounded=alone)
 
     def _n_nearest(self) -> int:
-        trims = self.robust_location_ is not None
-        return max(10, round(CROWD * int(self.trusted_.sum()))) if trims else 1
+        if self.robust_location_ is None:
+            return 1
+        return max(10, round(CROWD * int(self.trusted_.sum())))
 
     def _cell_surprises(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return (n, F) -log10 of the shares of cells, by column, that surprise as much."""
         places = remembered_places(self.model_, values, observed)
         cells = self._surprises(values, observed, places, alone=True)
-        return -log10_shares_above(cells, self.cell_quantiles_)
+        return 0 - log10_shares_above(cells, self.cell_quantiles_)
 
     # ---- fitting
 
@@ -361,7 +364,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         places = remembered_places(self.model_, values, observed)
         device = pick_device(self.device)
         cells = (values[kept], observed[kept], places[kept])
-        sets = hidden_sets(values.shape[1], self.n_masks)
+        self.n_masks_ = self.n_masks
+        sets = hidden_sets(values.shape[1], self.n_masks_)
         errors = surprises(self.model_, *cells, sets, device)
         self.usual_errors_ = np.maximum(column_means(errors), FLOOR)
         k = self._n_nearest()
@@ -370,7 +374,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         parts = self._parts(values, observed)
         self.part_floor_ = FLOOR_OF_PARTS * np.array([middle(part) for part in parts[kept].T])
         logs = np.log(parts[kept] + self.part_floor_)
-        self.part_center_, self.part_scale_ = logs.mean(0), np.maximum(logs.std(0), FLOOR)
+        self.part_center_ = np.nanmean(logs, 0)
+        self.part_scale_ = np.maximum(np.nanstd(logs, 0), FLOOR)
         scores = self._joined(parts)
         self.scores_, self.normal_scores_ = np.sort(scores), np.sort(scores[kept])
         shares = np.linspace(0, 1, N_QUANTILES)
@@ -384,15 +389,6 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        _check_contamination(self.contamination)
+        check_contamination(self.contamination)
         self._check_number("trim", 0, 0.5, "in [0, 0.5]")
         self._check_number("n_masks", 1, np.inf, "an int of at least 1", whole=True)
-
-
-def _check_contamination(value: Any) -> None:
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (isinstance(value, str) and value == "auto") and not (number and 0 < value <= 0.5):
-        raise ValueError(
-            f"The 'contamination' parameter of MAEAnomalyDetector must be 'auto' or in (0, 0.5], "
-            f"got {value!r}."
-        )

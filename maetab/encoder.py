@@ -60,7 +60,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         tokens; or the token of the row.
     add_raw : bool
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
-        per level of a category, expectations where a cell is missing.
+        per level of a category, expectations where a cell is missing. May be changed after fit.
     swap_ratio : in [0, 1)
         Share of the visible cells that hold another row's value in a training step; the networks
         learn to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et
@@ -174,7 +174,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         values, observed = decode_pieces(support, raw)
         index = Z.index if isinstance(Z, pd.DataFrame) else None
         frame = decode(values, observed, self.schema_, self._blanks(len(features), index))
-        return frame if hasattr(self, "feature_names_in_") else frame.to_numpy()
+        return frame if self._fit_saw_names() else frame.to_numpy()
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the skill on cells hidden for the purpose, as `MAEImputer.score` does.

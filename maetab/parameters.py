@@ -53,6 +53,16 @@ def check_count(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
 
 
+def check_contamination(value: Any) -> None:
+    """Raise a ValueError unless the value is "auto" or a share of at most a half."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (isinstance(value, str) and value == "auto") and not (number and 0 < value <= 0.5):
+        raise ValueError(
+            f"The 'contamination' parameter of MAEAnomalyDetector must be 'auto' or in (0, 0.5], "
+            f"got {value!r}."
+        )
+
+
 def seed_of(random_state: Any, estimator_name: str) -> int:
     """Return a seed; the global NumPy state is neither read nor moved."""
     if isinstance(random_state, np.random.RandomState):

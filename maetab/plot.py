@@ -262,6 +262,8 @@ class ScoreDisplay:
 
     def __post_init__(self) -> None:
         self.scores = np.asarray(self.scores, dtype=float)
+        if not np.isfinite(self.scores).all():
+            raise ValueError("scores must be finite; drop or replace NaN and infinities.")
 
     @classmethod
     def from_predictions(cls, scores: Any, threshold: float) -> Self:

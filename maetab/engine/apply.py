@@ -16,6 +16,7 @@ from torch import Tensor
 from maetab.nn.model import Ensemble
 
 CELLS_IN_BATCH = 8192
+FARTHEST = 1e12  # standard deviations beyond which numbers are not told apart: squares are finite
 N_ROUNDS = 4  # rounds in which the missing cells of a row are drawn, each given those before
 
 

@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.apply import batches, on_device
+from maetab.engine.apply import FARTHEST, batches, on_device
 from maetab.nn.guess import coordinates
 from maetab.nn.model import Ensemble, MaskedAutoencoder, ModelConfig
 from maetab.nn.objectives import Support
 
 READOUTS = ("concat", "mean", "cls")
 MAX_LANDMARKS = 512
-FARTHEST = 1e12  # of a number, in standard deviations, as it is embedded: its square is no infinity
 N_COMPLETIONS = 4  # of a row with missing cells; its features are their mean
 N_STEPS = (16, 8, 4, 2)  # coarser steps of a number, beside those between all its bins
 

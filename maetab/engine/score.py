@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.apply import batches, on_device, own_places
+from maetab.engine.apply import FARTHEST, batches, on_device, own_places
 from maetab.nn.guess import Prior
 from maetab.nn.model import Ensemble
 
@@ -25,6 +25,7 @@ EXPECTED = 0.5  # weight of a difference from what is expected of a missing cell
 UNSURE = 2.0  # usual differences that a cell counts of which nothing is known
 N_ROUNDS, SHRINK = 20, 1e-2  # concentration steps; least weight of a round covariance
 TAIL = 0.05  # share of a column's surprises beyond which they are taken for exponential
+EQUAL = 1e-6  # difference of surprises that are taken for equal
 CHUNK = 4096  # rows that are looked at together
 
 
@@ -104,6 +105,7 @@ def surprises(
         for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, least):
             n = rows.stop - rows.start
             own = own_places(places, rows, values_)
+            values_ = values_.clamp(-FARTHEST, FARTHEST)
             told = values_.clamp(low, high) if bounded else values_
             said = torch.stack([_errors(small, values_, told, seen_, own, one) for one in hide])
             if usual is not None:
@@ -183,6 +185,7 @@ def distances(
             seen = seen | ~_known(prior, values_[:, 0], seen_[:, 0])
             own = own_places(places, rows, values_)
             full, unsure = _complete(prior, spread * seen, seen, own)
+            full = full.clamp(-FARTHEST, FARTHEST)
             gap = torch.cdist(full, held, p=1) + vague
             gap = gap.masked_fill(barred, FAR)
             which = (own >= 0).nonzero()[:, 0]
@@ -275,13 +278,14 @@ def column_means(cells: np.ndarray) -> np.ndarray:
 def mean_of_largest(cells: np.ndarray, share: float) -> np.ndarray:
     """Return (n,) means of the largest `share` of the cells of each row, of one at least.
 
-    NaN stands for no cell; 0 where there is none at all.
+    NaN stands for no cell, and for the mean where there is none at all.
     """
     n_seen = (~np.isnan(cells)).sum(1)
     ordered = -np.sort(-np.nan_to_num(cells, nan=-1.0), axis=1)
     count = np.maximum(1, np.floor(share * n_seen)).astype(int)
     total = np.cumsum(np.maximum(ordered, 0.0), axis=1)
-    return np.take_along_axis(total, count[:, None] - 1, axis=1)[:, 0] / count
+    means = np.take_along_axis(total, count[:, None] - 1, axis=1)[:, 0] / count
+    return np.where(n_seen > 0, means, np.nan)
 
 
 def conformal(scores: np.ndarray, normal: np.ndarray) -> np.ndarray:
@@ -292,7 +296,8 @@ def conformal(scores: np.ndarray, normal: np.ndarray) -> np.ndarray:
 def log10_shares_above(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     """Return (n, F) log10 of the share of each column above a cell, by its quantiles (F, Q).
 
-    The last `TAIL` of a column is taken for exponential.
+    Cells that surprise as much count as above; the last `TAIL` of a column is taken for
+    exponential.
     """
     last = quantiles.shape[1] - 1
     tail = round((1 - TAIL) * last)
@@ -301,9 +306,12 @@ def log10_shares_above(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     for j, known in enumerate(quantiles):
         start = known[tail]
         reach = max(float((known[tail:] - start).mean()), 1e-2)
-        below = 1 - np.interp(cells[:, j], known[: tail + 1], shares)
-        beyond = np.maximum(cells[:, j] - start, 0) / reach / np.log(10)
-        out[:, j] = np.log10(below) - beyond
+        column = cells[:, j]
+        below = np.interp(column, known[: tail + 1], shares)
+        tied = np.searchsorted(known[:tail], column - EQUAL)  # the first that is no smaller
+        below = np.where(known[tied] <= column + EQUAL, np.minimum(shares[tied], below), below)
+        beyond = np.maximum(column - start, 0) / reach / np.log(10)
+        out[:, j] = np.log10(1 - below) - beyond
     return out
 
 

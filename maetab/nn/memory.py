@@ -15,6 +15,7 @@ from torch import Tensor, nn
 MAX_ROWS = 4096
 # Places that a small table leaves empty know nothing, so they are never read. They are there
 # because narrow matrix products depend, in the last bit, on a row's place in the batch.
+NARROW = 16  # columns of a product up to which its kernel may depend on a row's place
 MIN_ROWS = 16
 N_HEADS = 4
 BARRED = 1e30  # farther than any row that may be read
@@ -99,9 +100,12 @@ class RowMemory(nn.Module):
         penalty = self._penalty(visible, self.visible[:n_rows], exclude)
         logits = torch.addmm(penalty.repeat(N_HEADS, 1), self._left(values, visible), right.T)
         share = torch.softmax(logits, 1)  # (heads * B, n)
-        said = (share @ torch.cat([right, residuals], 1)).unflatten(0, (N_HEADS, len(values)))
-        f, c = there.shape[1], kept.shape[1]
-        total, square, mean, residual = said.split([f, square.shape[1], c, c], -1)
+        f, c, q = there.shape[1], kept.shape[1], square.shape[1]
+        # Padded, because the kernel of a narrow product depends on the row's place.
+        rest = max(0, NARROW - f - q - 2 * c)
+        told = torch.cat([right, residuals, kept.new_zeros(len(kept), rest)], 1)
+        said = (share @ told).unflatten(0, (N_HEADS, len(values)))
+        total, square, mean, residual, _ = said.split([f, q, c, c, rest], -1)
         # The square of an indicator is the indicator.
         square = torch.cat([mean, square], -1)[..., self.square]
         # A pinch of the column's mean (zero) where no similar row has the cell.
