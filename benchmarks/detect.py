@@ -34,7 +34,7 @@ EXPERIMENTS = ("one-class", "contaminated", "missing", "planted")
 MISSING = 0.2  # share of the test cells that is hidden
 TRIM = 0.2  # of maetab where rows are contaminated
 ROWS = 10_000  # at most, as in ADBench
-LIMIT = 600  # seconds a method may take; one that took longer is not tried on that set again
+LIMIT = 300  # seconds a method may take; one that took longer is not tried on that set again
 KEY = ("data_set", "experiment", "seed", "method", "version", "threads")
 
 
@@ -238,13 +238,6 @@ def _too_late(*_: Any) -> None:
     raise TimeoutError(f"not done after {LIMIT} s")
 
 
-def version_of(method: str, tag: str) -> str:
-    """Return the version that a result belongs to; maetab's carries the tag."""
-    if method != "maetab":
-        return "peer"
-    return version_label(method, tag)
-
-
 def rows_of(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return at most `ROWS` rows of a set, and their labels; columns that vary only."""
     X, y = load_anomaly(name)
@@ -275,7 +268,7 @@ def run(options: argparse.Namespace) -> None:
         if "TimeoutError" in line.get("error", "")
     }
     for name, experiment, seed, method in jobs(options):
-        version = version_of(method, options.tag)
+        version = version_label(method, options.tag) if method == "maetab" else "peer"
         key = dict(
             zip(KEY, (name, experiment, seed, method, version, options.threads), strict=True)
         )

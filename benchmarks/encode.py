@@ -23,7 +23,8 @@ import torch
 from benchmarks import records
 from benchmarks.datasets import load
 from benchmarks.encodings import ENCODINGS, OURS
-from benchmarks.peers import is_number, version_of
+from benchmarks.impute import version_label
+from benchmarks.peers import is_number
 from benchmarks.probe import PREDICTORS, Metrics, Predict, judge, linear_probe
 
 DATA_SETS = [
@@ -91,13 +92,6 @@ def measure(task: Task, method: str, seed: int) -> Found:
     return predicted(task, PREDICTORS[method], seed)
 
 
-def version_label(method: str, tag: str) -> str:
-    """Return the version that a result belongs to; maetab's carries the tag."""
-    if method not in OURS:
-        return version_of("mean")
-    return version_of("maetab") + (f"+{tag}" if tag else "")
-
-
 def run(
     options: argparse.Namespace,
     methods: Sequence[str],
@@ -114,7 +108,8 @@ def run(
         n_rows = len(task.y_train) + len(task.y_test)
         for method in methods:
             named = dict(zip(KEY, (name, n_rows, seed, method), strict=False))
-            named["version"] = version_label(method, options.tag)
+            kind = "maetab" if method in OURS else "mean"  # all others are scikit-learn's
+            named["version"] = version_label(kind, options.tag)
             if (*named.values(), None, shares[-1]) in done:
                 continue
             start = time.perf_counter()
@@ -136,9 +131,11 @@ def report(results: Path) -> str:
     complete = table.groupby(task)["method"].transform("nunique") == table["method"].nunique()
     table = table[complete]
     sets, seeds = table["data_set"].nunique(), table["seed"].nunique()
+    of = table.groupby("labels")["data_set"].nunique()
     lines = [
         f"Mean score (accuracy or R²) over {sets} tables and {seeds} seeds: a linear probe on",
-        "frozen features, and methods that predict from the table itself.",
+        "frozen features, and methods that predict from the table itself. Tables by labels:",
+        ", ".join(f"{labels}: {n}" for labels, n in of.items()) + ".",
         "",
     ]
     for value in ("score", "auroc"):

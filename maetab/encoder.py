@@ -34,6 +34,7 @@ from maetab.engine.runtime import pick_device
 
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
+TOKENS = 0.125  # share of the components that are of tokens where similarities are read as well
 RIDGE = 0.01  # penalty of the linear map back from features to cells
 
 
@@ -50,9 +51,9 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     ----------
     n_components : None or at least 1
         Components that the readout is projected to: the principal ones of up to 4096 training
-        rows, fewer if these span less; with "concat" half of them of the tokens and half of the
-        similarities. Components that missing cells would move by more than they vary are left out.
-        None keeps the readout whole. Ten thousand labels carry more, such as 512. The encoded
+        rows, fewer if these span less; with "concat" an eighth of them of the tokens, the others of
+        the similarities. Components that missing cells would move by more than they vary are left
+        out. None keeps the readout whole. Ten thousand labels carry more, such as 512. The encoded
         input comes behind: see `add_raw`.
     readout : "concat", "mean" or "cls"
         What is read: all of the encoder's tokens, and the similarity of the row to up to 512
@@ -228,7 +229,10 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         drawn = np.random.default_rng(0).random(observed.shape)
         holed, _ = self._embed(values, observed & (drawn >= DISTURBANCE))
         sizes = block_sizes(self.model_.config, self.readout)
-        share = np.diff(np.linspace(0, self.n_components, len(sizes) + 1).astype(int))[::-1]
+        share = [self.n_components]
+        if len(sizes) > 1:
+            n_tokens = round(TOKENS * self.n_components)
+            share = [n_tokens, self.n_components - n_tokens]
         blocks = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
         found = [_principal(block, n) for block, n in zip(blocks, share, strict=True)]
         axes = torch.block_diag(*map(torch.tensor, found)).numpy()

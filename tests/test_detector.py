@@ -277,3 +277,54 @@ def test_reasons_tell_the_position_of_rows_that_share_a_label(fitted):
     reasons = fitted.explain(X.set_axis(["same"] * len(X)), top=3, n_columns=1)
     assert set(reasons["row"]) == {"same"}
     assert reasons["position"].tolist() == np.argsort(fitted.score_samples(X))[:3].tolist()
+
+
+def test_constant_columns_are_no_reasons():
+    X = mixed(300).assign(one=1.0, word="x")
+    with pytest.warns(UserWarning, match="'one' is constant"):
+        trained = detector().fit(X)
+    cells = trained.score_cells(X)
+    assert (cells[["one", "word"]] == 0).all(axis=None)
+
+
+@pytest.mark.parametrize("trim", [0.0, 0.2])
+def test_rows_without_an_observed_cell_are_not_the_most_normal(trim):
+    X = mixed(300)
+    trained = detector(trim=trim).fit(X)
+    empty = X.iloc[:2].mask(np.ones((2, X.shape[1]), bool))
+    scores = trained.score_samples(X)
+    assert (trained.score_samples(empty) < np.median(scores)).all()
+
+
+@pytest.mark.parametrize("trim", [0.0, 0.2])
+def test_scores_of_huge_cells_are_finite_and_lowest(trim):
+    X = mixed(300)
+    trained = detector(trim=trim).fit(X)
+    wild = X.iloc[:2].assign(size=[1e39, 1e300], weight=[1.0, 1e300])
+    scores = trained.score_samples(wild)
+    assert np.isfinite(scores).all()
+    assert (scores < trained.score_samples(X).min() - 10).all()
+    taught = detector(trim=trim, contamination=0.005).fit(pd.concat([X.iloc[2:], wild]))
+    assert np.isfinite(taught.offset_)
+    assert (taught.predict(wild) == -1).any()
+
+
+def test_the_number_of_masks_is_that_of_the_fit():
+    X = mixed()
+    trained = detector().fit(X)
+    scores = trained.score_samples(X)
+    np.testing.assert_array_equal(trained.set_params(n_masks=9).score_samples(X), scores)
+
+
+@pytest.mark.parametrize("n_levels", [0, 2, 3])
+def test_scores_of_narrow_tables_do_not_depend_on_the_rows_beside(n_levels):
+    random = np.random.default_rng(0)
+    flag = pd.Series(random.choice(list("abc"[: max(n_levels, 1)]), 120), dtype=object)
+    X = pd.DataFrame(
+        {"x": random.normal(size=120), "flag": flag if n_levels else random.normal(size=120)}
+    )
+    X = X.mask(random.random(X.shape) < 0.2)
+    trained = detector().fit(X)
+    together = trained.score_samples(X)
+    alone = np.concatenate([trained.score_samples(X.iloc[[i]]) for i in range(40)])
+    np.testing.assert_array_equal(alone, together[:40])

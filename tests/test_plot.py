@@ -378,3 +378,8 @@ def test_displays_import_neither_matplotlib_nor_torch_nor_sklearn():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_scores_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="scores must be finite"):
+        ScoreDisplay.from_predictions([0.0, np.nan], threshold=0.0)

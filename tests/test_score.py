@@ -13,6 +13,7 @@ from maetab.engine.score import (
     crowd_distances,
     distances,
     hidden_sets,
+    log10_shares_above,
     one_hot,
     remembered_places,
     robust_distances,
@@ -173,3 +174,19 @@ def test_crowd_distances_see_through_a_small_group_of_outliers():
     rows = np.vstack([random.normal(size=(190, 2)), 6 + 0.01 * random.normal(size=(10, 2))])
     far = crowd_distances(rows, 0.1)
     assert far[190:].min() > np.quantile(far[:190], 0.95)
+
+
+def test_cells_that_surprise_as_much_as_the_usual_ones_are_usual():
+    constant = np.full((1, 201), 0.5)
+    found = log10_shares_above(np.array([[0.5], [0.5 - 1e-9], [9.0], [np.nan]]), constant)[:, 0]
+    np.testing.assert_allclose(found[:2], 0)
+    assert found[2] < -3
+    assert np.isnan(found[3])
+
+
+def test_shares_above_are_those_of_a_sample_with_ties():
+    sample = np.sort(np.random.default_rng(0).choice([0.1, 0.4, 1.0], 4000, p=[0.5, 0.3, 0.2]))
+    quantiles = np.quantile(sample, np.linspace(0, 1, 201))[None]
+    for value in (0.1, 0.4, 1.0):
+        share = 10 ** log10_shares_above(np.array([[value]]), quantiles)[0, 0]
+        assert share == pytest.approx((sample >= value).mean(), abs=0.01)
