@@ -28,10 +28,10 @@ from maetab.engine.score import (
     crowd_distances,
     distances,
     hidden_sets,
-    log10_shares_above,
     mean_of_largest,
     middle,
     one_hot,
+    rarities,
     remembered_places,
     robust_distances,
     robust_gaussian,
@@ -117,14 +117,14 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """
         new = super().from_fitted(other, **parameters)
         detects = isinstance(other, MAEAnomalyDetector)
-        if detects and (new.trim, new.n_masks) == (other.trim, other.n_masks):
+        if detects and (new.trim, new.n_masks) == (other.trim, other.n_masks_):
             for name in vars(other):
                 if not hasattr(new, name):
                     setattr(new, name, getattr(other, name))
             return new.set_threshold(new.contamination) if "contamination" in parameters else new
         values, observed = (cells[:, 0] for cells in remembered_rows(new.model_))
         kept = np.ones(len(values), bool)
-        if not (detects and other.trim):
+        if not detects or other.robust_location_ is None:
             kept = new._look(values, observed, new.model_.config.n_levels)
         new._calibrate(values, observed, kept, trusted=kept)
         return new
@@ -297,7 +297,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """Return (n, F) -log10 of the shares of cells, by column, that surprise as much."""
         places = remembered_places(self.model_, values, observed)
         cells = self._surprises(values, observed, places, alone=True)
-        return 0 - log10_shares_above(cells, self.cell_quantiles_)
+        return rarities(cells, self.cell_quantiles_)
 
     # ---- fitting
 
@@ -352,7 +352,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         kept : (n,) bool, True where a row was learned from
         trusted : bool, of each row that is remembered, True where it is normal; None for all
         """
-        self._check_cells(observed)
+        self._check_cells(observed[kept])
         seen: np.ndarray = self.model_.prior.memory.visible.cpu().numpy() > 0
         self.trusted_ = np.logical_or.reduce(seen, axis=1)
         if trusted is not None and self.trusted_.any():

@@ -271,12 +271,9 @@ def draw_confusion(
 
 
 def drawn_levels(column: Column) -> list[int]:
-    """Return places of the most frequent levels: in their order, False first, or as they are."""
+    """Return places of the most frequent levels, in their order if they have one."""
     n_levels = min(len(column.levels), MAX_LEVELS)
-    order = column.order or range(n_levels)
-    if all(isinstance(level, bool) for level in column.levels):
-        order = np.argsort(column.levels).tolist()
-    return [level for level in order if level < n_levels]
+    return [level for level in column.order or range(n_levels) if level < n_levels]
 
 
 def can_be_shaded(values: pd.Series) -> bool:

@@ -13,8 +13,8 @@ from maetab.engine.score import (
     crowd_distances,
     distances,
     hidden_sets,
-    log10_shares_above,
     one_hot,
+    rarities,
     remembered_places,
     robust_distances,
     robust_gaussian,
@@ -178,9 +178,9 @@ def test_crowd_distances_see_through_a_small_group_of_outliers():
 
 def test_cells_that_surprise_as_much_as_the_usual_ones_are_usual():
     constant = np.full((1, 201), 0.5)
-    found = log10_shares_above(np.array([[0.5], [0.5 - 1e-9], [9.0], [np.nan]]), constant)[:, 0]
+    found = rarities(np.array([[0.5], [0.5 - 1e-9], [9.0], [np.nan]]), constant)[:, 0]
     np.testing.assert_allclose(found[:2], 0)
-    assert found[2] < -3
+    assert found[2] > 3
     assert np.isnan(found[3])
 
 
@@ -188,5 +188,5 @@ def test_shares_above_are_those_of_a_sample_with_ties():
     sample = np.sort(np.random.default_rng(0).choice([0.1, 0.4, 1.0], 4000, p=[0.5, 0.3, 0.2]))
     quantiles = np.quantile(sample, np.linspace(0, 1, 201))[None]
     for value in (0.1, 0.4, 1.0):
-        share = 10 ** log10_shares_above(np.array([[value]]), quantiles)[0, 0]
+        share = 10 ** -rarities(np.array([[value]]), quantiles)[0, 0]
         assert share == pytest.approx((sample >= value).mean(), abs=0.01)

@@ -36,7 +36,7 @@ class Column:
     dtype : str(dtype) in the fitted frame.
     levels : every level known in fit, most frequent first; () for a number.
     counts : how often each level was seen, in the order of `levels`.
-    order : places in `levels` in the order of an ordered category; () for all others.
+    order : places in `levels`, ascending, of an ordered category or a boolean; () for all others.
     center, scale : mean and standard deviation of the observed numbers; 0 and 1 for a category.
         `scale` is 1 for a constant or empty column, and always finite and positive.
     lower, upper : smallest and largest observed number; dates in seconds since 1970 in UTC,
@@ -268,6 +268,7 @@ def _number_column(cells: Cells) -> Column:
 def _category_column(cells: Cells, extra: list) -> Column:
     codes, values = cells.factors
     seen = np.bincount(codes[cells.observed], minlength=len(values))
+    ascends = cells.dtype_word == "boolean" or getattr(cells.dtype, "ordered", False)
     if cells.dtype_word == "category":
         kept = [i for i, v in enumerate(values) if seen[i] or not any(same(v, e) for e in extra)]
         kept.sort(key=lambda i: -seen[i])
@@ -280,7 +281,7 @@ def _category_column(cells: Cells, extra: list) -> Column:
         dtype=str(cells.dtype),
         levels=tuple(values[i] for i in kept),
         counts=tuple(int(seen[i]) for i in kept),
-        order=tuple(np.argsort(kept).tolist()) if getattr(cells.dtype, "ordered", False) else (),
+        order=tuple(np.argsort(kept).tolist()) if ascends else (),
         n_observed=int(cells.observed.sum()),
     )
 
@@ -320,11 +321,8 @@ def check_columns(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.
 def _check_zone(cells: Cells, column: Column) -> None:
     """Raise a ValueError if dates had a time zone in fit and have none now, or the reverse."""
     now, was = str(cells.dtype), column.dtype
-    if not cells.observed.any() or not all(
-        t.startswith(("datetime64", "timestamp")) for t in (now, was)
-    ):
-        return
-    if (", " in now) != (", " in was):
+    both = all(text.startswith(("datetime64", "timestamp")) for text in (now, was))
+    if both and cells.observed.any() and (", " in now) != (", " in was):
         raise ValueError(
             f"column {column.name!r} was {was} in fit and is now {now}; both need a time zone or "
             f"neither: see pandas.Series.dt.tz_localize and tz_convert."

@@ -293,8 +293,8 @@ def conformal(scores: np.ndarray, normal: np.ndarray) -> np.ndarray:
     return (1 + np.searchsorted(normal, scores, side="right")) / (1 + len(normal))
 
 
-def log10_shares_above(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
-    """Return (n, F) log10 of the share of each column above a cell, by its quantiles (F, Q).
+def rarities(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """Return (n, F) -log10 of the share of each column above a cell, by its quantiles (F, Q).
 
     Cells that surprise as much count as above; the last `TAIL` of a column is taken for
     exponential.
@@ -311,7 +311,7 @@ def log10_shares_above(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
         tied = np.searchsorted(known[:tail], column - EQUAL)  # the first that is no smaller
         below = np.where(known[tied] <= column + EQUAL, np.minimum(shares[tied], below), below)
         beyond = np.maximum(column - start, 0) / reach / np.log(10)
-        out[:, j] = np.log10(1 - below) - beyond
+        out[:, j] = beyond - np.log10(1 - below)
     return out
 
 
