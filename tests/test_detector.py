@@ -328,3 +328,21 @@ def test_scores_of_narrow_tables_do_not_depend_on_the_rows_beside(n_levels):
     together = trained.score_samples(X)
     alone = np.concatenate([trained.score_samples(X.iloc[[i]]) for i in range(40)])
     np.testing.assert_array_equal(alone, together[:40])
+
+
+def test_trimming_normal_rows_makes_as_large_a_share_of_new_ones_look_strange():
+    fresh = mixed(1000, seed=200)
+    shares = [
+        (detector(trim=trim).fit(mixed(400)).p_values(fresh) <= 0.05).mean() for trim in (0.0, 0.2)
+    ]
+    assert shares[0] < 0.1
+    assert 0.12 < shares[1] - shares[0] < 0.3
+
+
+def test_p_values_after_few_training_rows_are_too_small():
+    wine, shares = load_wine(as_frame=True).data, []
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(len(wine))
+        trained = detector().fit(wine.iloc[order[:80]])
+        shares.append((trained.p_values(wine.iloc[order[80:]]) <= 0.1).mean())
+    assert 0.11 < np.mean(shares) < 0.25
