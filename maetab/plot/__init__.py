@@ -7,8 +7,9 @@ and drawn by `plot`, which imports matplotlib: pip install 'maetab[plot]'.
 from __future__ import annotations
 
 from maetab.plot.features import EmbeddingDisplay
-from maetab.plot.filling import ImputationDisplay, ReconstructionDisplay
+from maetab.plot.filling import ImputationDisplay
 from maetab.plot.missingness import MissingnessDisplay
+from maetab.plot.reconstruction import ReconstructionDisplay
 from maetab.plot.scores import ScoreDisplay, SurpriseDisplay
 from maetab.plot.training import HistoryDisplay
 

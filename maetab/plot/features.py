@@ -9,13 +9,18 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.containers import read_frame
-from maetab.plot import panels
-from maetab.plot.panels import BLUE
+from maetab.plot import names, panels
+from maetab.plot.panels import BLUE, COLOURS, GREY
+
+SECONDS_PER_DAY = 86400.0
 
 
 @dataclass(eq=False, repr=False)
 class EmbeddingDisplay:
     """Rows on the first two principal components of their features.
+
+    Colours are named in a legend or a colour bar: the seven most frequent levels of a category,
+    "other" for the rest, and "missing".
 
     Parameters
     ----------
@@ -36,7 +41,7 @@ class EmbeddingDisplay:
     def from_frame(cls, features: Any, color: Any = None) -> Self:
         """Return the display of a table (n, D) of numbers without missing cells."""
         values = read_frame(features)[0].to_numpy(dtype=float)
-        points, shares = panels.project(values)
+        points, shares = project(values)
         if color is not None:
             color = color if isinstance(color, pd.Series) else pd.Series(np.asarray(color))
             if len(color) != len(points):
@@ -61,16 +66,86 @@ class EmbeddingDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `scatter`."""
-        self.ax_ = panels.one_axes(ax, (5.5, 4.5))
+        self.ax_ = panels.one_axes(ax, (6.5, 4.5))
         self.figure_ = self.ax_.figure
         options = {"s": 18, "alpha": 0.8, "linewidths": 0} | kwargs
         if self.color is None:
             self.points_ = self.ax_.scatter(*self.points.T, **({"color": BLUE} | options))
         else:
-            shades = panels.can_be_shaded(self.color)
-            draw_color = panels.draw_shades if shades else panels.draw_groups
-            self.points_ = draw_color(self.ax_, self.points, self.color, **options)
+            shades = can_be_shaded(self.color)
+            draw_color = draw_shades if shades else draw_groups
+            self.points_ = draw_color(self.ax_, self.points, self.color, ax is None, **options)
         words = [f"component ({share:.0%} of the variance)" for share in self.shares]
         self.ax_.set(xlabel=f"first {words[0]}", ylabel=f"second {words[1]}")
         panels.open_frame(self.ax_)
         return self
+
+
+def project(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first two principal components (n, 2) and their shares (2,) of the variance."""
+    left, spread, _ = np.linalg.svd(values - values.mean(0), full_matrices=False)
+    points, shares = np.zeros((len(values), 2)), np.zeros(2)
+    points[:, : len(spread)] = left[:, :2] * spread[:2]
+    if spread.any():
+        shares[: len(spread)] = np.square(spread[:2] / np.linalg.norm(spread))
+    return points, shares
+
+
+def can_be_shaded(values: pd.Series) -> bool:
+    """Return whether the values are numbers, dates or durations."""
+    types = pd.api.types
+    numbers = types.is_numeric_dtype(values) and not types.is_bool_dtype(values)
+    return numbers or _temporal(values) is not None
+
+
+def _temporal(values: pd.Series) -> str | None:
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return "datetime"
+    return "timedelta" if pd.api.types.is_timedelta64_dtype(values) else None
+
+
+def draw_shades(
+    axes: Any, points: np.ndarray, values: pd.Series, whole: bool, **kwargs: Any
+) -> Any:
+    """Draw points (n, 2) shaded by numbers or times, grey where missing; the collection."""
+    colours = panels.pyplot().get_cmap("viridis").with_extremes(bad=GREY)
+    temporal = _temporal(values)
+    name = "" if values.name is None else names.short(values.name, 40)
+    if temporal == "datetime":
+        values = pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC")
+    if temporal:
+        values = pd.to_timedelta(values).dt.total_seconds() / SECONDS_PER_DAY
+    shades = values.to_numpy(dtype=float, na_value=np.nan)
+    options = {"c": shades, "cmap": colours, "plotnonfinite": True} | kwargs
+    drawn = axes.scatter(*points.T, **options)
+    bar = axes.figure.colorbar(drawn, ax=axes)
+    unit = names.write_times(bar.ax.yaxis, temporal)
+    bar.set_label(", ".join(filter(None, (name, unit))))
+    if np.isnan(shades).any():
+        panels.write_legend(axes, whole, [panels.patch(GREY, "missing")], "top")
+    return drawn
+
+
+def draw_groups(
+    axes: Any, points: np.ndarray, values: pd.Series, whole: bool, **kwargs: Any
+) -> list:
+    """Draw the most frequent levels in a colour each, others in greys; return the collections."""
+    levels = list(values.value_counts().index[: len(COLOURS)])
+    if getattr(values.dtype, "ordered", False) or pd.api.types.is_bool_dtype(values):
+        levels = [level for level in values.dropna().sort_values().unique() if level in levels]
+    unknown, drawn = values.isna().to_numpy(), []
+    rare = ~values.isin(levels).to_numpy(dtype=bool) & ~unknown
+    for level, word, colour in zip(levels, names.shortened(levels), COLOURS):
+        here = points[(values == level).to_numpy(dtype=bool, na_value=False)]
+        # A label that starts with an underscore would be left out of the legend.
+        label = f" {word}" if word.startswith("_") else word
+        drawn.append(axes.scatter(*here.T, **({"color": colour, "label": label} | kwargs)))
+    ring = {"facecolors": "none", "edgecolors": GREY}
+    for rows, look, word in ((rare, {"color": GREY}, "other"), (unknown, ring, "missing")):
+        if rows.any():
+            options = look | {"label": word, "zorder": 0} | kwargs
+            options |= {"linewidths": 0.8} if look is ring else {}
+            drawn.append(axes.scatter(*points[rows].T, **options))
+    title = "" if values.name is None else names.short(values.name)
+    panels.write_legend(axes, whole, drawn, "right", title=title)
+    return drawn

@@ -1,4 +1,4 @@
-"""Filled cells beside observed ones, and hidden cells beside what a model made of them."""
+"""Filled cells beside observed ones."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from maetab.data.containers import read_frame
 from maetab.data.schema import Column
-from maetab.plot import panels
+from maetab.plot import names, panels, tables
+from maetab.plot.panels import ORANGE, SKY
 
 
 @dataclass(eq=False, repr=False)
 class ImputationDisplay:
     """What was filled in against what was observed, a panel for each column.
+
+    Of a number, the distribution of both; of a category, the share of each level, with the number
+    of its cells. Of more than eight levels the most frequent are drawn, the others as one.
 
     Parameters
     ----------
@@ -30,6 +33,7 @@ class ImputationDisplay:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> holes = pd.DataFrame({"a": [1.0, None, 3.0], "b": [1, 2, 3]})
     >>> display = ImputationDisplay.from_frames(holes, holes.fillna(2.0))
     >>> display.columns[0].name, display.imputed[0].tolist()
@@ -49,91 +53,73 @@ class ImputationDisplay:
         original, filled : (n, F) tables
         columns : names; by default those with filled cells, the 12 with most of them
         """
-        before, after, schema = panels.read_pair(original, filled, "filled")
+        before, after, schema = tables.read_pair(original, filled, "filled")
         imputed = np.isnan(before) & ~np.isnan(after)
-        chosen = panels.choose(schema, imputed, columns, "a missing cell that is filled")
+        chosen = tables.choose(schema, imputed, columns, "a missing cell that is filled")
         seen = [before[~np.isnan(before[:, j]), j] for j in chosen]
-        return cls(seen, [after[imputed[:, j], j] for j in chosen], panels.pick(schema, chosen))
+        return cls(seen, [after[imputed[:, j], j] for j in chosen], tables.pick(schema, chosen))
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on as many axes as columns, or a new figure; `kwargs` go to `hist` and `bar`."""
         self.axes_ = panels.panel_grid(ax, len(self.columns))
         self.figure_, self.observed_, self.imputed_ = self.axes_[0].figure, [], []
         for axes, column, *values in zip(self.axes_, self.columns, self.observed, self.imputed):
-            draw = panels.draw_numbers if column.kind == "number" else panels.draw_levels
+            draw = draw_numbers if column.kind == "number" else draw_levels
             observed, imputed = draw(axes, column, *values, **kwargs)
             self.observed_.append(observed)
             self.imputed_.append(imputed)
-            axes.set_title(panels.short(column.name), fontsize="medium")
+            found = f"{len(values[0]):,} observed, {len(values[1]):,} filled"
+            axes.set_title(f"{names.short(column.name, 30)}\n{found}", fontsize="medium")
+            names.write_percent(axes.yaxis)
             panels.open_frame(axes)
-        panels.write_legend(self.axes_, ax is None)
+        marks = self.axes_[0].get_legend_handles_labels()[0]
+        panels.label_panels(self.axes_, ax is None, marks, "", "share of the cells of its colour")
         return self
 
 
-@dataclass(eq=False, repr=False)
-class ReconstructionDisplay:
-    """Cells that were hidden against what the model made of them, a panel for each column.
+def draw_numbers(
+    axes: Any, column: Column, observed: np.ndarray, imputed: np.ndarray, **kwargs: Any
+) -> tuple[Any, Any]:
+    """Draw two histograms of the same bins, each of sum 1; return their patches."""
+    options = {"bins": _edges(observed, imputed)} | kwargs
+    filling = {"color": SKY, "alpha": 0.6, "label": "observed"}
+    outline = {"histtype": "step", "color": ORANGE, "linewidth": 1.8, "label": "filled"}
+    drawn = []
+    for values, look in ((observed, filling), (imputed, outline)):
+        weights = np.full(len(values), 1 / max(1, len(values)))
+        drawn.append(axes.hist(values, **({"weights": weights} | look | options))[2])
+    if unit := names.write_times(axes.xaxis, column.temporal):
+        axes.set_xlabel(unit)
+    return drawn[0], drawn[1]
 
-    Parameters
-    ----------
-    original, reconstruction : one array for each column, values of the same cells; numbers (days
-        since 1970 for dates), or places in the column's `levels`
-    columns : as many Columns
 
-    Attributes
-    ----------
-    axes_, figure_ : the axes of the panels and their figure
-    points_ : what was drawn on each; for categories the area of a point counts its cells
+def _edges(observed: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+    """Return edges of bins: around each whole number where few are observed, else of one width."""
+    values = np.concatenate([observed, imputed])
+    low, high = values.min(), values.max()
+    if high - low < 24 and np.abs(observed - observed.round()).max(initial=0) < 1e-4:
+        return np.arange(np.floor(low) - 0.5, high + 1.0)
+    n_bins = int(np.clip(2 * np.sqrt(len(imputed)), 8, 30))
+    middle, width = (low + high) / 2, high - low or 1.0
+    return np.linspace(middle - width / 2, middle + width / 2, n_bins + 1)
 
-    Examples
-    --------
-    >>> frame, guess = pd.DataFrame({"a": [1.0, 2.0]}), pd.DataFrame({"a": [1.5, 2.0]})
-    >>> display = ReconstructionDisplay.from_frames(frame, guess, hidden=[[True], [False]])
-    >>> display.original[0].tolist(), display.reconstruction[0].tolist()
-    ([1.0], [1.5])
-    """
 
-    original: Sequence[np.ndarray]
-    reconstruction: Sequence[np.ndarray]
-    columns: Sequence[Column]
-
-    @classmethod
-    def from_frames(
-        cls, original: Any, reconstruction: Any, hidden: Any, columns: Sequence | None = None
-    ) -> Self:
-        """Return the display of two tables at the cells `hidden`.
-
-        Parameters
-        ----------
-        original, reconstruction : (n, F) tables
-        hidden : (n, F) bool table, True for the cells to show
-        columns : names; by default those with hidden cells, the 12 with most of them
-        """
-        before, after, schema = panels.read_pair(original, reconstruction, "reconstruction")
-        shown = panels.read_hidden(hidden, before.shape) & ~np.isnan(before) & ~np.isnan(after)
-        chosen = panels.choose(schema, shown, columns, "a 'hidden' cell that both tables hold")
-        hits, guesses = ([table[shown[:, j], j] for j in chosen] for table in (before, after))
-        return cls(hits, guesses, panels.pick(schema, chosen))
-
-    @classmethod
-    def from_estimator(
-        cls, imputer: Any, X: Any, hidden: Any, columns: Sequence | None = None
-    ) -> Self:
-        """Return the display of how a fitted `imputer` fills the cells `hidden` of the table X."""
-        frame, back = read_frame(X)
-        holes = frame.mask(panels.read_hidden(hidden, frame.shape))
-        return cls.from_frames(X, imputer.transform(back.give(holes)), hidden, columns)
-
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw on as many axes as columns, or a new figure; `kwargs` go to `scatter`."""
-        self.axes_ = panels.panel_grid(ax, len(self.columns))
-        self.figure_, self.points_ = self.axes_[0].figure, []
-        cells = zip(self.columns, self.original, self.reconstruction)
-        for axes, (column, *values) in zip(self.axes_, cells):
-            draw = panels.draw_agreement if column.kind == "number" else panels.draw_confusion
-            points, found = draw(axes, column, *values, **kwargs)
-            self.points_.append(points)
-            axes.set_title(f"{panels.short(column.name)}: {found}", fontsize="medium")
-            panels.open_frame(axes)
-        panels.label_all(self.axes_, ax is None, "original", "reconstruction")
-        return self
+def draw_levels(
+    axes: Any, column: Column, observed: np.ndarray, imputed: np.ndarray, **kwargs: Any
+) -> tuple[Any, Any]:
+    """Draw the share of each level, its number on top, observed beside filled; return the bars."""
+    words, (seen, filled) = tables.place_of_levels(column, observed, imputed)
+    at, bars = np.arange(len(words)), []
+    for places, shift, colour, label in (
+        (seen, -0.2, SKY, "observed"),
+        (filled, 0.2, ORANGE, "filled"),
+    ):
+        counts = np.bincount(places, minlength=len(words))
+        options = {"color": colour, "label": label} | kwargs
+        bars.append(axes.bar(at + shift, counts / max(1, len(places)), 0.4, **options))
+        turn = {"rotation": 90} if names.room(axes, 2 * len(words)) < 0.35 else {}
+        texts = [f"{count:,}" for count in counts]
+        axes.bar_label(bars[-1], texts, padding=1.5, fontsize=names.SMALL, **turn)
+    axes.set_ylim(0, 1.25 * axes.dataLim.y1 or 1)
+    names.write_names(axes, words, most=16)
+    return bars[0], bars[1]

@@ -7,16 +7,25 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 
 from maetab.data.containers import read_frame
-from maetab.plot import panels
-from maetab.plot.panels import ORANGE
+from maetab.plot import names, panels
+from maetab.plot.panels import BLACK, ORANGE, PALE
+
+MAX_COLUMNS = 150  # columns that are drawn
+MAX_BLOCKS = 250  # rows of the matrix of cells
+FEW = 3  # cells of a column up to which each gets a mark
+SOME, MOST = "#F3C6A5", "#E58B4E"  # blocks of rows with few and with nearly all cells missing
 
 
 @dataclass(eq=False, repr=False)
 class MissingnessDisplay:
     """Which cells are missing, and what share of each column.
+
+    Above, the share and the number of missing cells of each column; below, the rows of the table
+    from top to bottom. In tables of more than 250 rows, a line of the picture stands for several.
+    Where a column has up to three missing or up to three observed cells, each of them is marked.
+    Of more than 150 columns, those with most missing cells are drawn.
 
     Parameters
     ----------
@@ -25,11 +34,15 @@ class MissingnessDisplay:
 
     Attributes
     ----------
+    order_ : places of the columns in the table, from left to right
     axes_, figure_ : the two axes, shares above and cells below, and their figure
-    bars_, image_ : what they hold
+    bars_, texts_ : of the shares
+    image_ : of the cells (n, F), or of the shares missing of blocks of rows
+    marks_ : two collections, the marked missing and the marked observed cells
 
     Examples
     --------
+    >>> import pandas as pd
     >>> display = MissingnessDisplay.from_frame(pd.DataFrame({"a": [1.0, None], "b": ["x", "y"]}))
     >>> display.missing.mean(0).tolist()
     [0.5, 0.0]
@@ -40,23 +53,93 @@ class MissingnessDisplay:
 
     @classmethod
     def from_frame(cls, X: Any) -> Self:
-        """Return the display of a table (n, F) of any container."""
+        """Return the display of a table (n, F) of any container; n and F are at least 1."""
         frame = read_frame(X)[0]
+        if frame.empty:
+            raise ValueError(f"X must have at least one row and one column, got {frame.shape}.")
         return cls(frame.isna().to_numpy(), list(frame.columns))
 
-    def plot(self, ax: Sequence | None = None, **kwargs: Any) -> Self:
-        """Draw on two axes, or a new figure; `kwargs` go to `imshow`."""
-        n_rows, n_columns = self.missing.shape
-        size = (min(max(4.0, 1.5 + 0.4 * n_columns), 16.0), 5.0)
+    def plot(self, ax: Sequence | None = None, *, sort: bool = True, **kwargs: Any) -> Self:
+        """Draw on two axes, or a new figure.
+
+        Parameters
+        ----------
+        ax : two axes, or None for a new figure
+        sort : the columns with most missing cells first; False keeps the order of the table
+        **kwargs : go to `imshow`
+        """
+        counts = np.asarray(self.missing).sum(0)
+        order = np.argsort(-counts, kind="stable")[:MAX_COLUMNS]
+        self.order_ = order if sort else np.sort(order)
+        drawn, (n_rows, n_columns) = self.missing[:, self.order_], self.missing.shape
+        size = (max(4.5, 1.5 + panels.wide(len(order), 0.6)), 6.5)
         above, below = self.axes_ = panels.stacked_axes(ax, size)
         self.figure_ = below.figure
-        shares = self.missing.mean(0)
-        self.bars_ = above.bar(range(n_columns), shares, 0.8, color=ORANGE)
-        above.set(ylabel="missing", ylim=(0, min(1, max(0.1, 1.2 * shares.max()))))
-        above.yaxis.set_major_formatter("{x:.0%}")
+        self.image_ = draw_cells(below, drawn, **kwargs)
+        self.marks_ = [_mark(below, drawn, ORANGE), _mark(below, ~drawn, PALE)]
+        below.set(ylabel=f"row ({n_rows:,} in all)")
+        if len(order) < n_columns:
+            below.set_xlabel(f"the {len(order)} of {n_columns:,} columns with most missing cells")
+        step = names.write_names(below, [self.columns[place] for place in self.order_])
+        self.bars_ = above.bar(range(len(order)), drawn.mean(0), 0.8, color=ORANGE)
+        self.texts_ = _write_shares(above, self.bars_, counts[self.order_], n_rows, step)
+        above.set(ylabel="share of rows missing\n(number of rows)")
         above.tick_params(axis="x", bottom=False, labelbottom=False)
         panels.open_frame(above)
-        self.image_ = panels.draw_blocks(below, self.missing, **kwargs)
-        below.set(ylabel=f"row ({n_rows} in all)")
-        panels.write_names(below, self.columns)
+        marks = [panels.patch(PALE, "observed"), panels.patch(ORANGE, "missing")]
+        if n_rows > MAX_BLOCKS:
+            n_each = -(-n_rows // MAX_BLOCKS)
+            marks.insert(1, panels.patch(SOME, f"few of {n_each:,} rows missing"))
+            marks.insert(2, panels.patch(MOST, "most of them"))
+        marks += [mark for mark in self.marks_ if len(mark.get_offsets())]
+        panels.write_legend(above, ax is None, marks, "top")
         return self
+
+
+def draw_cells(axes: Any, missing: np.ndarray, **kwargs: Any) -> Any:
+    """Draw the cells (n, F), or shares of blocks of rows where there are too many; the image.
+
+    One missing cell of a block changes its colour, and so does one observed cell.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    n_rows, n_columns = missing.shape
+    starts = np.linspace(0, n_rows, min(n_rows, MAX_BLOCKS), endpoint=False).astype(int)
+    sizes = np.diff(np.append(starts, n_rows))[:, None]
+    shares = np.add.reduceat(missing.astype(float), starts, axis=0) / sizes
+    between = LinearSegmentedColormap.from_list("missing", [SOME, MOST])
+    colours, least = between.with_extremes(under=PALE, over=ORANGE), 0.5 / n_rows
+    options = {"cmap": colours, "vmin": least, "vmax": 1 - least, "interpolation": "nearest"}
+    ends = (-0.5, n_columns - 0.5, n_rows - 0.5, -0.5)
+    image = axes.imshow(shares, **({"aspect": "auto", "extent": ends} | options | kwargs))
+    for edge in range(1, n_columns):
+        axes.axvline(edge - 0.5, color="white", linewidth=1)
+    return image
+
+
+def _mark(axes: Any, cells: np.ndarray, colour: str) -> Any:
+    """Draw a point at each of the `cells` (n, F) of columns that have few; the collection."""
+    few = cells & (cells.sum(0) <= FEW)
+    rows, places = np.nonzero(few)
+    word = "missing" if colour == ORANGE else "observed"
+    label = f"{word} (its column has at most {FEW})"
+    return axes.scatter(
+        places, rows, s=22, color=colour, edgecolors=BLACK, linewidths=0.8, label=label, zorder=3
+    )
+
+
+def _write_shares(axes: Any, bars: Any, counts: np.ndarray, n_rows: int, step: int) -> list:
+    """Write share and number above every `step`-th bar, and make room for it; the texts."""
+    shares = [names.share_text(count, n_rows) if count else "0" for count in counts]
+    texts = [f"{share}\n({n:,})" if n else share for share, n in zip(shares, counts)]
+    upright = names.room(axes, len(texts)) < 0.5
+    if upright:
+        texts = [text.replace("\n", " ") for text in texts]
+    texts = [text if place % step == 0 else "" for place, text in enumerate(texts)]
+    turn = {"rotation": 90} if upright else {}
+    written = axes.bar_label(bars, texts, padding=2, fontsize=names.SMALL, **turn)
+    inches = 0.1 + max(map(len, texts)) * 0.05 if upright else 0.35
+    height = 0.85 * names.room(axes, 1, "y")
+    axes.set_ylim(0, max(counts.max() / n_rows, 1e-9) / (1 - min(0.7, inches / height)))
+    names.write_percent(axes.yaxis)
+    return written

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from maetab.parameters import check_count
-from maetab.plot import panels
+from maetab.plot import names, panels
 from maetab.plot.panels import BLACK, GREY, ORANGE, SKY
+
+SCORE_BINS = 40
 
 
 @dataclass(eq=False, repr=False)
@@ -41,18 +43,27 @@ class SurpriseDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `imshow`."""
+        from matplotlib.ticker import FuncFormatter, MultipleLocator
+
         n_rows, n_columns = self.surprises.shape
-        size = (min(3.0 + 0.4 * n_columns, 16.0), min(1.8 + 0.24 * n_rows, 16.0))
+        size = (3.0 + panels.wide(n_columns, 0.4), min(1.8 + 0.24 * n_rows, 16.0))
         self.ax_ = panels.one_axes(ax, size)
         self.figure_ = self.ax_.figure
         colours = panels.pyplot().get_cmap("Oranges").with_extremes(bad=GREY)
         options = {"aspect": "auto", "cmap": colours, "vmin": 0, "vmax": 4} | kwargs
         self.image_ = self.ax_.imshow(self.surprises.to_numpy(float), **options)
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, extend="max")
-        self.colorbar_.set_label("s: one in 10$^s$ normal cells\nsurprises as much")
-        panels.write_names(self.ax_, list(self.surprises.columns))
-        panels.write_names(self.ax_, list(self.surprises.index), axis="y")
-        self.ax_.set(title="Surprise of cells (grey: missing)", ylabel="row, strangest first")
+        self.colorbar_.locator = MultipleLocator(1)
+        self.colorbar_.formatter = FuncFormatter(lambda s, _: f"{s:g} (1 in {10**s:,.0f})")
+        self.colorbar_.set_label(
+            "surprise: -log10 of the share of normal rows\nwith as surprising a cell in that column"
+        )
+        names.write_names(self.ax_, list(self.surprises.columns))
+        names.write_names(self.ax_, list(self.surprises.index), axis="y")
+        self.ax_.set(ylabel="row, strangest first")
+        if self.surprises.isna().any(axis=None):
+            marks = [panels.patch(GREY, "missing")]
+            panels.write_legend(self.ax_, ax is None, marks, "top")
         return self
 
 
@@ -100,12 +111,38 @@ class ScoreDisplay:
         self.figure_ = self.ax_.figure
         strange = self.scores < self.threshold
         parts = [self.scores[~strange], self.scores[strange]]
-        labels = [f"{len(part)} {word}" for part, word in zip(parts, ("normal", "anomalies"))]
-        bins = panels.bins_around(self.threshold, self.scores)
+        labels = [f"{len(part):,} {word}" for part, word in zip(parts, ("normal", "anomalies"))]
+        bins = bins_around(self.threshold, self.scores)
         options = {"bins": bins, "color": [SKY, ORANGE], "label": labels, "stacked": True} | kwargs
         _, _, self.bars_ = self.ax_.hist(parts, **options)
-        self.line_ = self.ax_.axvline(self.threshold, color=BLACK, ls="--", label="threshold")
-        self.ax_.set(xlabel="score, higher is more normal", ylabel="rows")
-        self.ax_.legend(frameon=False, fontsize="small")
+        self.line_ = self.ax_.axvline(
+            self.threshold, color=BLACK, ls="--", label=f"threshold {self.threshold:.3g}"
+        )
+        _write_counts(self.ax_, self.bars_)
+        self.ax_.set(xlabel="score of a row, higher is more normal", ylabel="number of rows")
+        marks, _ = self.ax_.get_legend_handles_labels()
+        panels.write_legend(self.ax_, ax is None, marks, "top")
         panels.open_frame(self.ax_)
         return self
+
+
+def bins_around(threshold: float, values: np.ndarray) -> np.ndarray:
+    """Return edges of bins that hold all values, one edge at the threshold."""
+    low, high = min(values.min(), threshold), max(values.max(), threshold)
+    width = (high - low or 1.0) / SCORE_BINS
+    first = np.floor((low - threshold) / width - 1e-6)
+    last = np.ceil((high - threshold) / width + 1e-6)
+    return threshold + width * np.arange(first, last + 1)
+
+
+def _write_counts(axes: Any, groups: Any) -> None:
+    """Write on each bar how many rows it holds, and make room for that."""
+    from matplotlib.container import BarContainer
+
+    groups = [group for group in groups if isinstance(group, BarContainer)]
+    for group in groups:
+        counts = [bar.get_height() for bar in group]
+        texts = [f"{count:,.0f}" if count else "" for count in counts]
+        axes.bar_label(group, texts, padding=2, fontsize=6, rotation=90)
+    if groups:
+        axes.set_ylim(top=1.15 * axes.get_ylim()[1])
