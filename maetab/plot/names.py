@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os.path import commonprefix
 from typing import Any
 
 SMALL = 7.0  # points
@@ -25,7 +24,8 @@ def shortened(names: Sequence, most: int = 24) -> list[str]:
     for whole, text in zip(wholes, cuts):
         alike = {other for other, cut in zip(wholes, cuts) if cut == text}
         if len(alike) > 1:
-            text = _cut("…" + whole[len(commonprefix(list(alike))) :], most)
+            differ = [place for place, letters in enumerate(zip(*alike)) if len(set(letters)) > 1]
+            text = _cut("…" + whole[differ[0] :], most) if differ else text
         first, number = text, 1
         while text in texts:
             number += 1
