@@ -87,16 +87,19 @@ def saved(tmp_path):
 
 def test_missingness_shows_each_cell_and_the_share_of_each_column(holes, saved):
     display = saved(MissingnessDisplay.from_frame(holes).plot())
-    assert np.array_equal(display.image_.get_array(), holes.isna().to_numpy())
-    heights = [bar.get_height() for bar in display.bars_]
-    assert heights == pytest.approx(holes.isna().mean().tolist())
-    ticks = [text.get_text() for text in display.axes_[1].get_xticklabels()]
-    assert ticks == list(holes.columns)
+    most_first = holes.isna().sum().sort_values(ascending=False, kind="stable").index
+    for sort, names in ((True, most_first), (False, holes.columns)):
+        shown = display.plot(sort=sort)
+        assert np.array_equal(shown.image_.get_array(), holes[names].isna().to_numpy())
+        heights = [bar.get_height() for bar in shown.bars_]
+        assert heights == pytest.approx(holes[names].isna().mean().tolist())
+        ticks = [text.get_text() for text in shown.axes_[1].get_xticklabels()]
+        assert ticks == list(names)
 
 
 def test_missingness_of_many_rows_is_averaged_over_blocks():
     missing = np.random.default_rng(0).random((2500, 3)) < 0.3
-    display = MissingnessDisplay.from_frame(np.where(missing, np.nan, 1.0)).plot()
+    display = MissingnessDisplay.from_frame(np.where(missing, np.nan, 1.0)).plot(sort=False)
     blocks = missing.reshape(250, 10, 3).mean(1)
     assert np.allclose(display.image_.get_array(), blocks)
     assert display.image_.get_extent() == [-0.5, 2.5, 2499.5, -0.5]

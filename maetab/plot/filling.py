@@ -70,10 +70,13 @@ class ImputationDisplay:
             self.imputed_.append(imputed)
             found = f"{len(values[0]):,} observed, {len(values[1]):,} filled"
             axes.set_title(f"{names.short(column.name, 30)}\n{found}", fontsize="medium")
+            axes.tick_params(labelsize="small")
             names.write_percent(axes.yaxis)
             panels.open_frame(axes)
         marks = self.axes_[0].get_legend_handles_labels()[0]
-        panels.label_panels(self.axes_, ax is None, marks, "", "share of the cells of its colour")
+        panels.label_panels(
+            self.axes_, ax is None, marks, "", "share of observed or of filled cells"
+        )
         return self
 
 
@@ -88,6 +91,7 @@ def draw_numbers(
     for values, look in ((observed, filling), (imputed, outline)):
         weights = np.full(len(values), 1 / max(1, len(values)))
         drawn.append(axes.hist(values, **({"weights": weights} | look | options))[2])
+    axes.locator_params(axis="x", nbins=5)
     if unit := names.write_times(axes.xaxis, column.temporal):
         axes.set_xlabel(unit)
     return drawn[0], drawn[1]

@@ -14,7 +14,7 @@ from maetab.plot.panels import BLACK, ORANGE, PALE
 
 MAX_COLUMNS = 150  # columns that are drawn
 MAX_BLOCKS = 250  # rows of the matrix of cells
-FEW = 3  # cells of a column up to which each gets a mark
+FEW, MANY = 3, 25  # cells of a column up to which each gets a mark, rows from which on
 SOME, MOST = "#F3C6A5", "#E58B4E"  # blocks of rows with few and with nearly all cells missing
 
 
@@ -24,7 +24,8 @@ class MissingnessDisplay:
 
     Above, the share and the number of missing cells of each column; below, the rows of the table
     from top to bottom. In tables of more than 250 rows, a line of the picture stands for several.
-    Where a column has up to three missing or up to three observed cells, each of them is marked.
+    Where a column has up to three missing or up to three observed cells of more than 25, each of
+    them is marked.
     Of more than 150 columns, those with most missing cells are drawn.
 
     Parameters
@@ -77,6 +78,7 @@ class MissingnessDisplay:
         self.figure_ = below.figure
         self.image_ = draw_cells(below, drawn, **kwargs)
         self.marks_ = [_mark(below, drawn, ORANGE), _mark(below, ~drawn, PALE)]
+        names.count_in_whole_steps(below.yaxis)
         below.set(ylabel=f"row ({n_rows:,} in all)")
         if len(order) < n_columns:
             below.set_xlabel(f"the {len(order)} of {n_columns:,} columns with most missing cells")
@@ -119,7 +121,7 @@ def draw_cells(axes: Any, missing: np.ndarray, **kwargs: Any) -> Any:
 
 def _mark(axes: Any, cells: np.ndarray, colour: str) -> Any:
     """Draw a point at each of the `cells` (n, F) of columns that have few; the collection."""
-    few = cells & (cells.sum(0) <= FEW)
+    few = cells & (cells.sum(0) <= FEW) & (len(cells) > MANY)
     rows, places = np.nonzero(few)
     word = "missing" if colour == ORANGE else "observed"
     label = f"{word} (its column has at most {FEW})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 SMALL = 7.0  # points
@@ -76,17 +77,21 @@ def room(axes: Any, n: int, axis: str = "x") -> float:
 def write_names(axes: Any, names: Sequence, axis: str = "x", most: int = 24) -> int:
     """Write names at 0, 1, ... along an axis: every one, or where they do not fit every k-th.
 
-    Returns k. Names stand upright where they are too wide to lie, and aslant where that fits.
+    Returns k. Names stand upright where they are too wide to lie, and aslant where that fits. A
+    line has `most` letters; where there is room for two lines, long names are wrapped.
     """
     space = room(axes, len(names), axis)
     step = int(-(-LINE // space)) if space < LINE else 1
     places, texts = range(0, len(names), step), shortened(names[::step], most)
+    if space > (0.4 if axis == "x" else 0.3):
+        texts = [_wrapped(*pair, most) for pair in zip(shortened(names, 2 * most), texts)]
     size: Any = "small" if space > 0.17 else SMALL
     if axis == "y":
         axes.set_yticks(places, texts, fontsize=size)
         return step
     turn: dict[str, Any] = {}
-    if max(map(len, texts), default=0) * LETTER > space:
+    longest = max(len(line) for text in texts for line in text.split("\n"))
+    if longest * LETTER > space:
         angle = 45 if space > 0.2 else 90
         turn = {"rotation": angle, "ha": "right", "rotation_mode": "anchor"}
         turn |= {"va": "center"} if angle == 90 else {}
@@ -94,14 +99,28 @@ def write_names(axes: Any, names: Sequence, axis: str = "x", most: int = 24) -> 
     return step
 
 
+def _wrapped(text: str, cut: str, most: int) -> str:
+    """Return the text in one or two lines of at most `most` letters, or else as it is cut."""
+    lines = wrap(text, most, break_long_words=False)
+    fits = len(lines) <= 2 and max(map(len, lines), default=0) <= most
+    return "\n".join(lines) if fits else cut
+
+
 def write_percent(axis: Any) -> None:
     """Write the shares along an axis in percent, none above 100."""
     from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
 
     low, high = axis.get_view_interval()
-    ticks = MaxNLocator(5).tick_values(low, high)
+    ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= min(high, 1)]))
     axis.set_major_formatter(PercentFormatter(1.0))
+
+
+def count_in_whole_steps(axis: Any) -> None:
+    """Put the ticks of an axis at whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
 
 
 def write_times(axis: Any, temporal: str | None, offset: bool = True) -> str:

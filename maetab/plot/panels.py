@@ -61,7 +61,7 @@ def panel_grid(ax: Any, n: int) -> list:
 
 def wide(n_columns: int, widest: float) -> float:
     """Return the inches for `n_columns` beside each other, each up to `widest`."""
-    return n_columns * max(0.15, min(widest, 9.0 / n_columns))
+    return n_columns * max(0.17, min(widest, 9.0 / n_columns))
 
 
 def open_frame(axes: Any) -> None:
@@ -77,22 +77,23 @@ def patch(colour: Any, label: str) -> Any:
 
 
 def write_legend(axes: Any, whole: bool, marks: list, side: str, **kwargs: Any) -> None:
-    """Write a legend of `marks`: outside where the figure is ours, else inside the axes.
+    """Write a legend of `marks`: at a `side` ("top", "right") of the figure where it is ours.
 
-    Parameters
-    ----------
-    side : "top" or "right"
-    **kwargs : go to `Axes.legend`
+    On the user's axes it stands at their right where the figure makes room for it (constrained or
+    tight layout), else inside. `kwargs` go to `Axes.legend`.
     """
     labels = [mark.get_label() for mark in marks]
-    options: dict[str, Any] = {"framealpha": 0.8}
-    if whole and side == "right":
-        options = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "frameon": False}
-    elif whole:
+    options: dict[str, Any] = {"fontsize": "small", "frameon": False}
+    if whole and side == "top":
         inches = 0.6 + LETTER * max(map(len, labels))
         ncols = int(max(1, min(len(labels), room(axes, 1) / inches)))
-        options = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": ncols, "frameon": False}
-    axes.legend(marks, labels, fontsize="small", **(options | kwargs))
+        options |= {"loc": "outside upper left", "ncols": ncols, **kwargs}
+        axes.figure.legend(marks, labels, **options)
+    elif whole or axes.figure.get_layout_engine() is not None:
+        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1)}
+        axes.legend(marks, labels, **(options | place | kwargs))
+    else:
+        axes.legend(marks, labels, **(options | {"frameon": True, "framealpha": 0.8} | kwargs))
 
 
 def label_panels(axes: list, whole: bool, marks: list, x: str, y: str) -> None:
@@ -102,7 +103,7 @@ def label_panels(axes: list, whole: bool, marks: list, x: str, y: str) -> None:
         for panel in axes:
             unit = panel.get_xlabel()
             panel.set(xlabel=", ".join(filter(None, (x, unit))), ylabel=y)
-        write_legend(axes[0], whole, marks, "top")
+        axes[0].legend(handles=marks, fontsize="small", framealpha=0.8)
         return
     figure.supylabel(y, fontsize="medium")
     if x:

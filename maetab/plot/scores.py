@@ -46,7 +46,7 @@ class SurpriseDisplay:
         from matplotlib.ticker import FuncFormatter, MultipleLocator
 
         n_rows, n_columns = self.surprises.shape
-        size = (3.0 + panels.wide(n_columns, 0.4), min(1.8 + 0.24 * n_rows, 16.0))
+        size = (3.0 + panels.wide(n_columns, 0.4), min(max(4.0, 1.8 + 0.24 * n_rows), 16.0))
         self.ax_ = panels.one_axes(ax, size)
         self.figure_ = self.ax_.figure
         colours = panels.pyplot().get_cmap("Oranges").with_extremes(bad=GREY)
@@ -55,9 +55,8 @@ class SurpriseDisplay:
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, extend="max")
         self.colorbar_.locator = MultipleLocator(1)
         self.colorbar_.formatter = FuncFormatter(lambda s, _: f"{s:g} (1 in {10**s:,.0f})")
-        self.colorbar_.set_label(
-            "surprise: -log10 of the share of normal rows\nwith as surprising a cell in that column"
-        )
+        unit = "-log10 of the share\nof normal rows with as\nsurprising a cell in that column"
+        self.colorbar_.set_label(f"surprise: {unit}", fontsize="small")
         names.write_names(self.ax_, list(self.surprises.columns))
         names.write_names(self.ax_, list(self.surprises.index), axis="y")
         self.ax_.set(ylabel="row, strangest first")
@@ -107,7 +106,7 @@ class ScoreDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `hist`."""
-        self.ax_ = panels.one_axes(ax, (5.5, 3.5))
+        self.ax_ = panels.one_axes(ax, (6.5, 3.8))
         self.figure_ = self.ax_.figure
         strange = self.scores < self.threshold
         parts = [self.scores[~strange], self.scores[strange]]

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from maetab.plot import panels
+from maetab.plot import names, panels
 from maetab.plot.panels import BLACK, COLOURS
 
 
@@ -84,7 +84,8 @@ class HistoryDisplay:
         if len(stopped):
             marks += self.ax_.plot(*self.stopped_.T, marker="x", label="stopped early", **ring)
         self.ax_.set(xlabel="step (one batch of training)", ylabel="mean loss, lower is better")
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.set_xlim(left=0)
+        names.count_in_whole_steps(self.ax_.xaxis)
         panels.write_legend(self.ax_, ax is None, marks, "right")
         panels.open_frame(self.ax_)
         return self
