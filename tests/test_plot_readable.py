@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -126,6 +129,12 @@ def test_pictures_of_strange_names_are_drawn_without_a_warning_and_inside_the_fi
             extent = text.get_window_extent()
             inside = box.x0 <= extent.x0 and extent.x1 <= box.x1
             assert inside and box.y0 <= extent.y0 and extent.y1 <= box.y1, text
+
+
+def test_drawn_displays_can_be_pickled(displays):
+    for display in displays:
+        again = pickle.loads(pickle.dumps(display.plot()))
+        assert legend_of(again) == legend_of(display)
 
 
 def test_dollars_of_names_are_dollars(displays):
@@ -361,3 +370,12 @@ def test_a_table_without_cells_is_refused():
     for frame in (pd.DataFrame({"a": []}), pd.DataFrame(index=[0, 1])):
         with pytest.raises(ValueError, match="at least one row and one column"):
             plot.MissingnessDisplay.from_frame(frame)
+
+
+def test_pictures_of_the_readme_are_there_and_small():
+    root = Path(__file__).resolve().parent.parent
+    names = re.findall(r"!\[[^\]]*\]\((\S+)\)", (root / "README.md").read_text(encoding="utf-8"))
+    assert names
+    for name in names:
+        assert (root / name).read_bytes().startswith(b"\x89PNG")
+        assert (root / name).stat().st_size < 60 * 1024

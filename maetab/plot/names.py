@@ -132,7 +132,7 @@ def write_times(axis: Any, temporal: str | None, offset: bool = True) -> str:
     offset : whether the year of dates may stand at the end of the axis
     """
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     if temporal == "datetime":
         locator = AutoDateLocator(minticks=3, maxticks=5)
@@ -144,7 +144,7 @@ def write_times(axis: Any, temporal: str | None, offset: bool = True) -> str:
     longest = max(abs(low), abs(high))
     unit = next((unit for unit, parts in DAY.items() if longest * parts >= 2), "seconds")
     parts = DAY[unit]
-    ticks = [tick / parts for tick in MaxNLocator(5).tick_values(low * parts, high * parts)]
-    axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
-    axis.set_major_formatter(FuncFormatter(lambda days, _: f"{round(days * parts, 6):g}"))
+    ticks = MaxNLocator(5).tick_values(low * parts, high * parts)
+    ticks = [tick for tick in ticks if low <= tick / parts <= high]
+    axis.set_ticks([tick / parts for tick in ticks], [f"{round(tick, 6):g}" for tick in ticks])
     return unit

@@ -54,7 +54,7 @@ class SurpriseDisplay:
         self.image_ = self.ax_.imshow(self.surprises.to_numpy(float), **options)
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, extend="max")
         self.colorbar_.locator = MultipleLocator(1)
-        self.colorbar_.formatter = FuncFormatter(lambda s, _: f"{s:g} (1 in {10**s:,.0f})")
+        self.colorbar_.formatter = FuncFormatter(_one_in)
         unit = "-log10 of the share\nof normal rows with as\nsurprising a cell in that column"
         self.colorbar_.set_label(f"surprise: {unit}", fontsize="small")
         names.write_names(self.ax_, list(self.surprises.columns))
@@ -123,6 +123,10 @@ class ScoreDisplay:
         panels.write_legend(self.ax_, ax is None, marks, "top")
         panels.open_frame(self.ax_)
         return self
+
+
+def _one_in(surprise: float, _: Any) -> str:
+    return f"{surprise:g} (1 in {10**surprise:,.0f})"
 
 
 def bins_around(threshold: float, values: np.ndarray) -> np.ndarray:
