@@ -88,11 +88,7 @@ class MissingnessDisplay:
         above.set(ylabel="share of rows missing\n(number of rows)")
         above.tick_params(axis="x", bottom=False, labelbottom=False)
         panels.open_frame(above)
-        marks = [panels.patch(PALE, "observed"), panels.patch(ORANGE, "missing")]
-        if n_rows > MAX_BLOCKS:
-            n_each = -(-n_rows // MAX_BLOCKS)
-            marks.insert(1, panels.patch(SOME, f"few of {n_each:,} rows missing"))
-            marks.insert(2, panels.patch(MOST, "most of them"))
+        marks = _legend_of(self.image_, n_rows)
         marks += [mark for mark in self.marks_ if len(mark.get_offsets())]
         panels.write_legend(above, ax is None, marks, "top")
         return self
@@ -117,6 +113,14 @@ def draw_cells(axes: Any, missing: np.ndarray, **kwargs: Any) -> Any:
     for edge in range(1, n_columns):
         axes.axvline(edge - 0.5, color="white", linewidth=1)
     return image
+
+
+def _legend_of(image: Any, n_rows: int) -> list:
+    """Return the entries of the legend for the colours of the cells, or of blocks of rows."""
+    words, n_each = {0.0: "observed", 1.0: "missing"}, -(-n_rows // MAX_BLOCKS)
+    for n in {1, n_each - 1} if n_each > 1 else ():
+        words[n / n_each] = f"{n:,} of {n_each:,} rows missing"
+    return [panels.patch(image.to_rgba(share), words[share]) for share in sorted(words)]
 
 
 def _mark(axes: Any, cells: np.ndarray, colour: str) -> Any:

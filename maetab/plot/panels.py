@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from maetab.plot.names import LETTER, room
+from maetab.plot.names import LETTER
 
 # Colours of Okabe and Ito (2008), which stay apart for the colour-blind.
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
@@ -86,7 +86,7 @@ def write_legend(axes: Any, whole: bool, marks: list, side: str, **kwargs: Any) 
     options: dict[str, Any] = {"fontsize": "small", "frameon": False}
     if whole and side == "top":
         inches = 0.6 + LETTER * max(map(len, labels))
-        ncols = int(max(1, min(len(labels), room(axes, 1) / inches)))
+        ncols = int(max(1, min(len(labels), axes.figure.get_figwidth() / inches)))
         options |= {"loc": "outside upper left", "ncols": ncols, **kwargs}
         axes.figure.legend(marks, labels, **options)
     elif whole or axes.figure.get_layout_engine() is not None:
