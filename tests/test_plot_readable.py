@@ -73,17 +73,14 @@ def displays(odd, filled, hidden):
     rng, names = np.random.default_rng(2), [*odd.columns[:4], *odd.columns[-3:]]
     surprises = pd.DataFrame(rng.exponential(size=(9, 7)), WARDS * 4 + ["$x$"], names)
     surprises.iloc[2, 1] = np.nan
-    features = rng.normal(size=(len(odd), 3))
+    features, colours = rng.normal(size=(len(odd), 3)), odd.columns[[2, 4, 5, 7]]
     return [
         plot.MissingnessDisplay.from_frame(odd),
         plot.ImputationDisplay.from_frames(odd, filled),
         plot.ReconstructionDisplay.from_frames(odd, guess.fillna(filled), hidden),
         plot.SurpriseDisplay(surprises),
         plot.ScoreDisplay(rng.normal(size=500), threshold=-1.6),
-        *(
-            plot.EmbeddingDisplay.from_frame(features, odd[name])
-            for name in odd.columns[[2, 4, 5, 7]]
-        ),
+        *(plot.EmbeddingDisplay.from_frame(features, odd[name]) for name in colours),
         plot.HistoryDisplay.from_frame(history([0.9, 0.7, 0.8, 0.85])),
     ]
 
