@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from polars.testing import assert_frame_equal
 
-from maetab.data.codec import encode, fill, read_frame
+from maetab.data.codec import encode, fill
+from maetab.data.containers import read_frame
 from maetab.data.schema import infer_schema
 
 NOW = datetime.datetime(2024, 3, 31, 1, 30, 7, 123457)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,14 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maetab.data.codec import Cells, check_kind
-from maetab.data.containers import (
-    extra_missing,
-    python_scalar,
-    refuse_duplicates,
-    same,
-    word_of,
-)
+from maetab.data.cells import Cells
+from maetab.data.containers import refuse_duplicates
+from maetab.data.kinds import SPOKEN, extra_missing, same, word_of
+from maetab.data.labels import read_label, write_label
 
 FEW = 32  # distinct numbers of a column up to which all are kept
 MAX_LEVELS = 64  # levels of a category that are told apart; rarer ones share a token
@@ -142,43 +137,6 @@ def _column_from_dict(written: dict[str, Any]) -> Column:
     read["counts"], read["order"] = tuple(written["counts"]), tuple(written.get("order", ()))
     read["distinct"] = tuple(written["distinct"])
     return Column(**read)
-
-
-def write_label(value: Any) -> list:
-    """Return a level or a column name as [type, JSON value]; `read_label` is its way back."""
-    value = python_scalar(value)
-    if value is None:
-        return ["none", None]
-    if isinstance(value, (bool, int, str)):
-        return [type(value).__name__, value]
-    if isinstance(value, float):
-        return ["float", repr(float(value))]
-    if isinstance(value, tuple):
-        return ["tuple", [write_label(part) for part in value]]
-    if isinstance(value, pd.Interval):
-        return ["interval", [write_label(value.left), write_label(value.right), value.closed]]
-    if isinstance(value, (pd.Timestamp, datetime.date)):
-        kind = "timestamp" if isinstance(value, pd.Timestamp) else "date"
-        return [kind, value.isoformat()]
-    if isinstance(value, pd.Timedelta):
-        return ["timedelta", value.isoformat()]
-    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be written as JSON.")
-
-
-def read_label(written: Sequence) -> Any:
-    """Return the value that `write_label` wrote."""
-    kind, value = written
-    if kind == "tuple":
-        return tuple(read_label(part) for part in value)
-    if kind == "interval":
-        return pd.Interval(read_label(value[0]), read_label(value[1]), closed=value[2])
-    readers: dict[str, Any] = {
-        "float": float,
-        "timestamp": pd.Timestamp,
-        "timedelta": pd.Timedelta,
-        "date": datetime.date.fromisoformat,
-    }
-    return readers[kind](value) if kind in readers else value
 
 
 def infer_schema(
@@ -316,6 +274,26 @@ def check_columns(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.
         cells = Cells(frame.iloc[:, position], extra)
         check_kind(cells, column)
         _check_zone(cells, column)
+
+
+def check_kind(cells: Cells, column: Column) -> None:
+    """Raise a ValueError if a column holds another kind of cell than in fit."""
+    if not cells.words or not column.words:
+        return
+    is_category = cells.dtype_word == "category"
+    same_words = cells.words <= column.words and not is_category
+    agrees = bool(cells.words & column.words) if column.kind == "category" else same_words
+    if agrees:
+        return
+    was = " or ".join(SPOKEN[word] for word in sorted(column.words))
+    now = "a category of " if is_category else ""
+    now += " and ".join(SPOKEN[word] for word in sorted(cells.words))
+    odd = cells.first_other_than(column.words)
+    raise ValueError(
+        f"column {column.name!r} was {was} in fit ({column.dtype}) and is now {now} "
+        f"({cells.dtype}), such as {odd!r}; convert it to {column.dtype}, or name values that "
+        f"stand for a missing cell in missing_values."
+    )
 
 
 def _check_zone(cells: Cells, column: Column) -> None:
