@@ -9,16 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from maetab.data.grid import decimal_step, step_of, time_step, zone_of
 from maetab.data.kinds import (
+    PER_SECOND,
     as_float,
     factorize_objects,
     python_scalar,
     read_floats,
+    read_times,
     refuse_odd_objects,
     same,
+    scale_of,
+    scale_of_dtype,
     word_of,
     word_of_dtype,
 )
+
+EXACT = 2.0**53  # float64 tells whole numbers apart up to here
 
 
 class Cells:
@@ -34,16 +41,26 @@ class Cells:
         self.series, self.name, self.dtype = series, series.name, series.dtype
         self.dtype_word = word_of_dtype(series.dtype, series.name)
         given = series.notna().to_numpy()
-        if self.dtype_word in ("number", "datetime", "timedelta"):
-            self._floats = read_floats(series, self.dtype_word)
+        if self.dtype_word == "number" or self.temporal:
+            self._floats = self._times_as_floats() if self.temporal else read_floats(series)
             given = given & ~np.isnan(self._floats)
             for value in extra:
-                given = given & (self._floats != as_float(value, self.dtype_word))
+                given = given & ~self._equal(value)
         elif self.dtype == object:
             refuse_odd_objects(series, given)
         self.observed: np.ndarray = given
         if extra and self.dtype_word in ("any", "category", "text"):
             self.observed = given & self._differ_from(extra)
+
+    def _times_as_floats(self) -> np.ndarray:
+        self._times = read_times(self.series, self.dtype_word)
+        return np.where(self._times.isna(), np.nan, self._times.asi8 / PER_SECOND[self._times.unit])
+
+    def _equal(self, value: Any) -> np.ndarray:
+        """(n,) bool: True where a number, date or duration is this one."""
+        if self.integer and isinstance(value, int) and not isinstance(value, bool):
+            return (self.series == value).to_numpy(dtype=bool, na_value=False)
+        return self._floats == as_float(value, self.dtype_word)
 
     def _differ_from(self, extra: Sequence) -> np.ndarray:
         codes, values = self.factors
@@ -88,14 +105,13 @@ class Cells:
             return bool(types) and all(issubclass(t, (int, np.integer)) for t in types)
         return self.dtype_word == "number" and pd.api.types.is_integer_dtype(self.dtype)
 
-    @cached_property
-    def numbers(self) -> np.ndarray:
-        """(n,) float64: the numbers, 0 where not observed; dates and durations in seconds."""
+    def numbers(self, origin: int = 0) -> np.ndarray:
+        """(n,) float64: the numbers less `origin`, 0 where not observed; times in seconds."""
         floats = np.zeros(len(self.series))
-        if self.dtype_word == "any":
+        if self.dtype_word == "any" or origin:
             cells = self.series.to_numpy(dtype=object)[self.observed]
             try:
-                floats[self.observed] = cells.astype(np.float64)
+                floats[self.observed] = (cells - origin if origin else cells).astype(np.float64)
             except OverflowError:
                 raise ValueError(
                     f"column {self.name!r}: holds a whole number too large for float64; "
@@ -109,6 +125,50 @@ class Cells:
                 f"float64; replace it by a finite number or by NaN for a missing cell."
             )
         return floats
+
+    @property
+    def origin(self) -> int:
+        """A whole number near all others where float64 cannot tell these apart, else 0."""
+        numbers = self.numbers()[self.observed]
+        if not self.integer or not numbers.size or np.abs(numbers).max() < EXACT:
+            return 0
+        return int(numbers.min()) if np.ptp(numbers) < EXACT else 0
+
+    @cached_property
+    def decimals(self) -> int | None:
+        """Decimals of a column of decimal.Decimal, None for all others."""
+        if self.dtype_word != "any":
+            return None
+        scale = scale_of_dtype(self.dtype)
+        return scale_of(self.series.to_numpy(object)[self.observed]) if scale is None else scale
+
+    @property
+    def step(self) -> float | None:
+        """Step of the grid that the observed numbers lie on, None where there is none."""
+        if self.temporal:
+            if isinstance(self.dtype, pd.PeriodDtype):
+                return None
+            local = self._times
+            if self.temporal == "datetime" and local.tz is not None:
+                local = local.tz_convert(zone_of(str(self.dtype))).tz_localize(None)
+            return time_step(local.asi8[self.observed], PER_SECOND[local.unit])
+        if self.integer:
+            return 1.0
+        step = decimal_step(self.numbers()[self.observed], self.precision)
+        return step_of(self.decimals) if step is None and self.decimals is not None else step
+
+    @property
+    def precision(self) -> np.dtype:
+        """Dtype of the floats that hold the numbers."""
+        dtype: Any = getattr(self.dtype, "numpy_dtype", self.dtype)
+        is_float = isinstance(dtype, np.dtype) and dtype.kind == "f"
+        return dtype if is_float else np.dtype(np.float64)
+
+    @property
+    def may_be_free_text(self) -> bool:
+        """True for text and objects, which nobody has declared to be categories."""
+        is_dictionary = str(self.dtype).startswith("dictionary")
+        return self.dtype_word in ("text", "any") and not is_dictionary
 
     @cached_property
     def factors(self) -> tuple[np.ndarray, list]:

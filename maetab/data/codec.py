@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.cells import Cells
-from maetab.data.kinds import extra_missing, level_key, python_scalar, word_of_dtype
+from maetab.data.kinds import extra_missing, level_key, nullable, python_scalar, word_of_dtype
 from maetab.data.restore import restore
 from maetab.data.schema import Column, Schema, check_kind
 
@@ -29,6 +29,7 @@ def encode(
         Numbers centered and scaled; the position in `levels` of a category, or the number of
         levels for one that is not among them; 0 where not observed.
     observed : (n, F) bool
+        False also for free text and identifiers, which the model does not see.
 
     Examples
     --------
@@ -44,6 +45,8 @@ def encode(
     for place, column in enumerate(schema.columns):
         cells = Cells(frame.iloc[:, place], extra)
         check_kind(cells, column)
+        if column.free_text:
+            continue
         observed[:, place] = cells.observed
         if cells.observed.any():
             numbers = _scaled(cells, column) if column.kind == "number" else _codes(cells, column)
@@ -51,9 +54,25 @@ def encode(
     return values, observed
 
 
+def missing_cells(
+    frame: pd.DataFrame, observed: np.ndarray, schema: Schema, missing_values: Any = np.nan
+) -> np.ndarray:
+    """Return (n, F) bool: True where a cell is missing, also in columns that no model sees.
+
+    Parameters
+    ----------
+    frame, missing_values : as in `encode`
+    observed : (n, F) bool, as from `encode`
+    """
+    missing, extra = ~observed, extra_missing(missing_values)
+    for place in np.flatnonzero(schema.is_free_text()).tolist():
+        missing[:, place] = ~Cells(frame.iloc[:, place], extra).observed
+    return missing
+
+
 def _scaled(cells: Cells, column: Column) -> np.ndarray:
     with np.errstate(over="ignore"):
-        scaled = (cells.numbers - column.center) / column.scale
+        scaled = (cells.numbers(column.origin) - column.center) / column.scale
     limit = float(np.finfo(np.float32).max)
     return np.clip(scaled, -limit, limit)
 
@@ -68,6 +87,11 @@ def _codes(cells: Cells, column: Column) -> np.ndarray:
 
 def to_natural(values: np.ndarray, schema: Schema) -> np.ndarray:
     """Return (n, F) float64: numbers in their own unit (dates in seconds), codes as they are."""
+    return _natural(values, schema) + [float(column.origin) for column in schema.columns]
+
+
+def _natural(values: np.ndarray, schema: Schema) -> np.ndarray:
+    """(n, F) float64, as `to_natural` but counted from the origins of the columns."""
     natural = np.array(values, dtype=np.float64)
     for place, column in enumerate(schema.columns):
         natural[:, place] = column.natural(natural[:, place])
@@ -77,7 +101,7 @@ def to_natural(values: np.ndarray, schema: Schema) -> np.ndarray:
 def decode(
     values: np.ndarray, observed: np.ndarray, schema: Schema, like: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return a frame made of numbers: the way back of `encode`.
+    """Return a frame made of numbers, on the grids of the columns: the way back of `encode`.
 
     Parameters
     ----------
@@ -88,7 +112,7 @@ def decode(
         Gives index, column labels, dtypes and attrs. A NumPy integer or boolean column in which
         a cell is missing becomes nullable (Int64, boolean).
     """
-    natural, frame = to_natural(values, schema), like.copy(deep=False)
+    natural, frame = _natural(values, schema), like.copy(deep=False)
     for place, column in enumerate(schema.columns):
         written = observed[:, place] & _is_a_value(natural[:, place], column)
         series = _able_to_hold(like.iloc[:, place], column, natural[written, place])
@@ -101,7 +125,7 @@ def decode(
 def fill(
     frame: pd.DataFrame, values: np.ndarray, replace: np.ndarray, schema: Schema
 ) -> pd.DataFrame:
-    """Return a copy of the frame in which some cells hold decoded values.
+    """Return a copy of the frame in which some cells hold decoded values, on their columns' grids.
 
     Parameters
     ----------
@@ -119,7 +143,7 @@ def fill(
     >>> filled["age"].tolist()
     [30, 40, 51]
     """
-    natural, filled = to_natural(values, schema), frame.copy(deep=False)
+    natural, filled = _natural(values, schema), frame.copy(deep=False)
     for place, column in enumerate(schema.columns):
         written = replace[:, place] & _is_a_value(natural[:, place], column)
         if written.any():
@@ -175,7 +199,5 @@ def _all_missing(series: pd.Series, may_be_missing: bool) -> Any:
     if series.dtype.kind in "iub":
         if not may_be_missing:
             return np.zeros(len(series), dtype=series.dtype)
-        whole = series.dtype.name.replace("i", "I", 1).replace("uI", "UI")
-        nullable: Any = "boolean" if series.dtype.kind == "b" else whole
-        return pd.array([None] * len(series), dtype=nullable)
+        return pd.array([None] * len(series), dtype=nullable(series.dtype))
     return np.full(len(series), None if series.dtype == object else np.nan, dtype=series.dtype)

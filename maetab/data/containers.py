@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
+
+from maetab.data.kinds import nullable
 
 
 class Back(Protocol):
@@ -44,6 +47,8 @@ class ArrayBack:
     def give(self, frame: pd.DataFrame) -> np.ndarray:
         """Return (n, F) of `dtype`; of floats where a whole number or boolean is missing."""
         if self.dtype.kind in "US":
+            if frame.isna().to_numpy().any():
+                return frame.to_numpy(dtype=object)
             text = frame.to_numpy(dtype=object).astype(self.dtype.kind)
             return text.astype(np.result_type(text, self.dtype))
         if self.dtype.kind in "iub" and frame.isna().to_numpy().any():
@@ -113,6 +118,26 @@ class TableBack:
         return native.cast(schema.with_metadata(source.metadata))
 
 
+@dataclass(frozen=True)
+class BatchBack:
+    """Back to one record batch of pyarrow."""
+
+    tables: Back
+
+    def give(self, frame: pd.DataFrame) -> Any:
+        """Return the batch with new cells where `frame` differs from the view."""
+        return _as_batch(self.tables.give(frame))
+
+    def table(self, frame: pd.DataFrame) -> Any:
+        """Return the frame, without its index, as a batch."""
+        return _as_batch(self.tables.table(frame))
+
+
+def _as_batch(table: Any) -> Any:
+    columns = [column.combine_chunks() for column in table.columns]
+    return sys.modules["pyarrow"].RecordBatch.from_arrays(columns, schema=table.schema)
+
+
 def _changed(before: pd.Series, after: pd.Series) -> np.ndarray:
     """(n,) bool: True where two columns differ; two missing cells do not."""
     missing = (before.isna() & after.isna()).to_numpy()
@@ -152,6 +177,9 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
         raise _not_two_dimensional(1)
     if isinstance(X, (list, tuple, np.ndarray)):
         return _read_array(X)
+    if (table := as_table(X)) is not X:
+        frame, back = read_frame(table)
+        return frame, BatchBack(back)
     if hasattr(X, "column_names"):  # pyarrow reports repeated names late and in its own words
         refuse_duplicates(X.column_names)
     source = nw.from_native(X, eager_only=True, pass_through=True)
@@ -163,6 +191,12 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
     raise TypeError(f"Input X must be a table in memory, got {type(X).__name__}; {advice}.")
 
 
+def as_table(X: Any) -> Any:
+    """Return a record batch of pyarrow as a table, and all else as it is."""
+    is_batch = type(X).__module__ == "pyarrow.lib" and type(X).__name__ == "RecordBatch"
+    return sys.modules["pyarrow"].Table.from_batches([X]) if is_batch else X
+
+
 def _not_two_dimensional(ndim: int) -> ValueError:
     return ValueError(
         f"Expected 2D array, got {ndim}D array instead.\nReshape your data either using "
@@ -172,8 +206,9 @@ def _not_two_dimensional(ndim: int) -> ValueError:
 
 
 def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
-    if isinstance(X, np.ma.MaskedArray):
-        X = np.ma.filled(X.astype(np.float64 if X.dtype.kind in "iufb" else object), np.nan)
+    if isinstance(X, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in X):
+        X = np.ma.stack(X)
+    mask = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
     try:
         array = np.asarray(X)
     except ValueError as error:
@@ -190,7 +225,12 @@ def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     names = [f"x{position}" for position in range(array.shape[1])]
-    return pd.DataFrame(array, columns=names, dtype=array.dtype, copy=False), back
+    frame = pd.DataFrame(array, columns=names, dtype=array.dtype, copy=False)
+    if mask is not None:
+        frame = (frame.astype(nullable(array.dtype)) if back.dtype.kind in "iub" else frame).mask(
+            mask
+        )
+    return frame, back
 
 
 def _read_table(source: Any) -> tuple[pd.DataFrame, Back]:

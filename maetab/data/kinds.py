@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import math
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -26,11 +27,11 @@ def word_of(cell_type: type) -> str | None:
     """Key of `SPOKEN` for cells of this type, None where they cannot be used."""
     if issubclass(cell_type, (bool, np.bool_)):
         return "boolean"
-    if issubclass(cell_type, (int, float, np.integer, np.floating)):
+    if issubclass(cell_type, (int, float, np.integer, np.floating, decimal.Decimal)):
         return "number"
     if issubclass(cell_type, str):
         return "text"
-    if issubclass(cell_type, datetime.date):
+    if issubclass(cell_type, (datetime.date, pd.Period)):
         return "datetime"
     if issubclass(cell_type, datetime.timedelta):
         return "timedelta"
@@ -53,18 +54,41 @@ def word_of_dtype(dtype: Any, name: Hashable) -> str:
         return "boolean"
     if is_a.is_numeric_dtype(dtype) and getattr(dtype, "kind", "O") in "iuf":
         return "number"
-    if getattr(dtype, "kind", "") == "M" or isinstance(dtype, pd.DatetimeTZDtype):
+    if getattr(dtype, "kind", "") == "M" or isinstance(dtype, (pd.DatetimeTZDtype, pd.PeriodDtype)):
         return "datetime"
     if getattr(dtype, "kind", "") == "m":
         return "timedelta"
-    if is_a.is_object_dtype(dtype):
+    if is_a.is_object_dtype(dtype) or scale_of_dtype(dtype) is not None:
         return "any"
     if is_a.is_string_dtype(dtype) or str(dtype).startswith("dictionary"):
         return "text"
     raise TypeError(
         f"column {name!r}: has dtype {dtype}; the argument must be a string, a real number, "
-        f"a boolean or a date. Convert the column first, for example by .astype(float)."
+        f"a boolean or a date. Convert the column first, for example by .astype(str)."
     )
+
+
+def nullable(dtype: Any) -> Any:
+    """Return the pandas dtype that holds the same whole numbers or booleans, and missing ones."""
+    return "boolean" if dtype.kind == "b" else dtype.name.replace("i", "I", 1).replace("uI", "UI")
+
+
+def scale_of_dtype(dtype: Any) -> int | None:
+    """Return the decimals of a decimal dtype of Arrow, None for all others."""
+    is_decimal = isinstance(dtype, pd.ArrowDtype) and dtype.type is decimal.Decimal
+    return dtype.pyarrow_dtype.scale if is_decimal else None
+
+
+def scale_of(cells: np.ndarray) -> int | None:
+    """Return the decimals of the longest of observed objects, None unless some are Decimals.
+
+    The others may be whole numbers; among floats, Decimals are floats as well.
+    """
+    types = set(map(type, cells))
+    if decimal.Decimal not in types or not types <= {decimal.Decimal, int}:
+        return None
+    exponents = [c.as_tuple().exponent for c in cells if isinstance(c, decimal.Decimal)]
+    return max(0, *(-exponent for exponent in exponents if isinstance(exponent, int)), 0)
 
 
 def odd_cell(name: Hashable, cell_type: type) -> Exception:
@@ -73,6 +97,8 @@ def odd_cell(name: Hashable, cell_type: type) -> Exception:
     advice = "the argument must be a string, a real number, a boolean or a date"
     if issubclass(cell_type, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)):
         advice = "convert the column by pandas.to_datetime or pandas.to_timedelta"
+    if issubclass(cell_type, (pd.Period, pd.Interval)):
+        advice = "convert the column by .infer_objects() or to a category"
     return TypeError(f"column {name!r}: holds a {cell_type.__name__}; {advice}.")
 
 
@@ -96,15 +122,20 @@ def refuse_odd_objects(series: pd.Series, given: np.ndarray) -> None:
             raise odd_cell(series.name, cell_type)
 
 
-def read_floats(series: pd.Series, word: str) -> np.ndarray:
-    """(n,) float64: numbers, or seconds since 1970 or of duration; NaN where missing."""
-    if word == "number":
-        if isinstance(series.dtype, np.dtype):
-            with np.errstate(over="ignore"):
-                return series.to_numpy().astype(np.float64)
-        return series.to_numpy(dtype=np.float64, na_value=np.nan)
-    index: Any = pd.DatetimeIndex(series) if word == "datetime" else pd.TimedeltaIndex(series)
-    return np.where(index.isna(), np.nan, index.asi8 / PER_SECOND[index.unit])
+def read_floats(series: pd.Series) -> np.ndarray:
+    """(n,) float64 from a column of numbers; NaN where missing."""
+    if isinstance(series.dtype, np.dtype):
+        with np.errstate(over="ignore"):
+            return series.to_numpy().astype(np.float64)
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def read_times(series: pd.Series, word: str) -> Any:
+    """(n,) pandas index of dates or durations; of the starts of periods."""
+    if word == "timedelta":
+        return pd.TimedeltaIndex(series)
+    is_period = isinstance(series.dtype, pd.PeriodDtype)
+    return pd.DatetimeIndex(series.dt.start_time if is_period else series)
 
 
 def factorize_objects(cells: np.ndarray) -> tuple[np.ndarray, list]:
@@ -124,14 +155,14 @@ def factorize_objects(cells: np.ndarray) -> tuple[np.ndarray, list]:
 
 
 def as_float(value: Any, word: str) -> float:
-    """Return a scalar on the scale of `read_floats`, NaN where it is not of that kind."""
+    """Return a scalar as a number, times in seconds; NaN where it is not of that kind."""
     if word_of(type(value)) != word:
         return math.nan
     if word == "number":
         return float(value)
     if word == "timedelta":
         return pd.Timedelta(value).total_seconds()
-    stamp = pd.Timestamp(value)
+    stamp = value.start_time if isinstance(value, pd.Period) else pd.Timestamp(value)
     return float(stamp.timestamp())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ def write_label(value: Any) -> list:
         return [type(value).__name__, value]
     if isinstance(value, float):
         return ["float", repr(float(value))]
+    if isinstance(value, decimal.Decimal):
+        return ["decimal", str(value)]
     if isinstance(value, tuple):
         return ["tuple", [write_label(part) for part in value]]
     if isinstance(value, pd.Interval):
@@ -41,6 +44,7 @@ def read_label(written: Sequence) -> Any:
         return pd.Interval(read_label(value[0]), read_label(value[1]), closed=value[2])
     readers: dict[str, Any] = {
         "float": float,
+        "decimal": decimal.Decimal,
         "timestamp": pd.Timestamp,
         "timedelta": pd.Timedelta,
         "date": datetime.date.fromisoformat,

@@ -2,39 +2,67 @@
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from maetab.data.kinds import PER_SECOND, level_key, python_scalar
+from maetab.data.grid import YEARS, periods
+from maetab.data.kinds import PER_SECOND, level_key, python_scalar, scale_of_dtype
 from maetab.data.schema import Column
 
 
 def restore(natural: np.ndarray, column: Column, array: Any) -> Any:
-    """Return cells that can be assigned to `array` without loss: cast, rounded and clipped."""
+    """Return cells that can be assigned to `array` without loss.
+
+    Parameters
+    ----------
+    natural : (m,) as from `Column.natural`
+    array : of NumPy or pandas
+    """
     dtype = array.dtype
     if column.kind == "category":
         return _restore_levels(natural, column, dtype)
+    natural = column.on_grid(natural)
+    if isinstance(dtype, pd.PeriodDtype):
+        return periods(natural, dtype.freq).array
     if getattr(dtype, "kind", "") in "Mm":
         return _restore_times(natural, dtype)
     if column.integer:
         natural = np.rint(natural)
-    if pd.api.types.is_object_dtype(dtype):
-        number = int if column.integer else float
-        return np.array([number(value) for value in natural], dtype=object)
+    scale = scale_of_dtype(dtype)
+    if pd.api.types.is_object_dtype(dtype) or scale is not None:
+        decimals = column.decimals if scale is None else scale
+        return _restore_objects(natural, column, decimals)
     plain = dtype if isinstance(dtype, np.dtype) else dtype.numpy_dtype
     if plain.kind in "iu":
-        cells = _as_whole(natural, plain)
+        cells = _as_whole(natural, plain, column.origin)
     else:
         limit = float(min(np.finfo(plain).max, np.finfo(np.float64).max))
-        cells = np.clip(natural, -limit, limit).astype(plain)
+        cells = np.clip(natural + column.origin, -limit, limit).astype(plain)
     return cells if isinstance(dtype, np.dtype) else pd.array(cells, dtype=dtype)
 
 
-def _as_whole(natural: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Round and clip to the bounds of an integer dtype."""
+def _restore_objects(natural: np.ndarray, column: Column, decimals: int | None) -> np.ndarray:
+    """(m,) of object: Decimals of so many decimals, or else Python's whole numbers or floats."""
+    cells = np.empty(len(natural), dtype=object)
+    if decimals is not None:
+        unit, exact = Decimal(1).scaleb(-decimals), Context(prec=999)
+        cells[:] = [Decimal(value).quantize(unit, context=exact) for value in natural.tolist()]
+    elif column.integer:
+        cells[:] = [int(value) + column.origin for value in natural]
+    else:
+        cells[:] = natural.tolist()
+    return cells
+
+
+def _as_whole(natural: np.ndarray, dtype: np.dtype, origin: int) -> np.ndarray:
+    """Round, add the origin and clip to the bounds of an integer dtype."""
     bounds = np.iinfo(dtype)
+    if origin:
+        whole = [min(max(int(x) + origin, bounds.min), bounds.max) for x in np.rint(natural)]
+        return np.array(whole, dtype=dtype)
     upper = float(bounds.max)
     if upper > bounds.max:  # 2**63 is a float64, 2**63 - 1 is not
         upper = np.nextafter(upper, 0.0)
@@ -61,7 +89,7 @@ def _restore_times(seconds: np.ndarray, dtype: Any) -> Any:
     unit = _unit_of(dtype)
     limit = float(np.nextafter(2.0**63, 0.0))
     if is_date:
-        seconds = np.clip(seconds, -62135596800.0, 253402300799.0)
+        seconds = np.clip(seconds, *YEARS)
     ticks = np.rint(np.clip(seconds * PER_SECOND[unit], -limit, limit)).astype(np.int64)
     if not is_date:
         return pd.array(pd.TimedeltaIndex(ticks.view(f"m8[{unit}]")), dtype=dtype)
