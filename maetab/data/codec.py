@@ -109,11 +109,13 @@ def decode(
     observed : (n, F) bool
         Cells to write; the others are missing, as are codes that stand for no level.
     like : frame of n rows
-        Gives index, column labels, dtypes and attrs. A NumPy integer or boolean column in which
-        a cell is missing becomes nullable (Int64, boolean).
+        Gives index, column labels, dtypes, attrs and the cells of free text. A NumPy integer or
+        boolean column in which a cell is missing becomes nullable (Int64, boolean).
     """
     natural, frame = _natural(values, schema), like.copy(deep=False)
     for place, column in enumerate(schema.columns):
+        if column.free_text:
+            continue
         written = observed[:, place] & _is_a_value(natural[:, place], column)
         series = _able_to_hold(like.iloc[:, place], column, natural[written, place])
         array = _all_missing(series, may_be_missing=not written.all())
