@@ -276,7 +276,9 @@ def make(
         from maetab import MAEImputer
 
         chosen = {"max_iter": 0} if method == "prior" else dict(options or {})
-        return MAEImputer(random_state=random_state, **chosen)
+        # The tables are cast to float64 so that no method's score holds the rounding of whole
+        # numbers; nor does this one's.
+        return MAEImputer(random_state=random_state, **({"keep_grid": False} | chosen))
     if method == "mean":
         return MatrixPeer(SimpleImputer(keep_empty_features=True), one_hot=True)
     if method == "knn":

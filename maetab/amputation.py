@@ -10,7 +10,8 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from maetab.data.codec import encode, read_frame
+from maetab.data.codec import encode
+from maetab.data.containers import read_frame
 from maetab.data.schema import infer_schema
 
 __all__ = ["amputate"]

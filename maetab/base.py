@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -14,9 +12,9 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from maetab.data.codec import encode
-from maetab.data.containers import Back, read_frame
-from maetab.data.schema import MAX_LEVELS, Schema, check_columns, infer_schema
+from maetab.data.codec import encode, missing_cells
+from maetab.data.containers import Back, as_table, read_frame
+from maetab.data.schema import Schema, check_columns, infer_schema
 from maetab.data.windows import cut, merge, take
 from maetab.engine.apply import predict, predict_quantiles
 from maetab.engine.fit import FitOptions, Record, fit_model
@@ -27,10 +25,10 @@ from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
 from maetab.parameters import CheckedParameters, seed_of
 from maetab.progress import reported
+from maetab.warned import check_free_text, warn_of_columns, warn_of_index
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
-OURS = ("maetab", "sklearn")  # packages that a warning does not point into
-MAX_SAID = 10  # columns that one warning names
+AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameters that act there too
 SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
 
 
@@ -88,7 +86,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     n_iter_no_change : at least 1
         Looks at the held-out cells (12 in a full run) without gain before a network stops.
     categorical_features : "auto" or sequence of column names or positions
-        Columns that are categories besides those of category, text and boolean dtype.
+        Columns that are categories besides those of category, text and boolean dtype. Text whose
+        different values are more than 20 and more than half of its observed cells is taken for
+        free text or identifiers unless it is named here: the model does not see such a column, and
+        its cells stay as they are, missing ones too. Numbers are never taken for identifiers.
     missing_values : scalar or list of scalars
         What counts as missing besides NaN, None, NA and NaT, which always do.
     device : "auto" or a name that torch knows
@@ -132,6 +133,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     random_state: int | np.random.RandomState | None = None
     verbose: int = 0
 
+    _fit_only: ClassVar[tuple[str, ...]] = ()  # parameters of a subclass that act in fit alone
+
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return an estimator of this class around the model that `other` has fitted.
@@ -139,13 +142,16 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         Parameters
         ----------
         other : fitted estimator of maetab; the two share the model, which nothing changes
-        **parameters : of this class, where they shall differ from those of `other`; those that
-            act in fit alone change nothing
+        **parameters : of this class, where they shall differ from those of `other`; of those that
+            the estimators share only device, missing_values, random_state and verbose, for the
+            others act in fit alone
 
         Raises
         ------
         TypeError
             `other` is no estimator of maetab.
+        ValueError
+            A parameter that acts in fit alone differs from that of `other`.
         """
         if not isinstance(other, BaseMAE):
             raise TypeError(
@@ -154,12 +160,31 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         check_is_fitted(other, "model_")
         known = {field.name for field in fields(cls)}
         shared = {k: v for k, v in other.get_params(deep=False).items() if k in known}
+        cls._refuse_to_change(
+            parameters, {field.name: field.default for field in fields(cls)} | shared
+        )
         new = cls(**(shared | parameters))
         for name in (*FITTED, "feature_names_in_"):
             if hasattr(other, name):
                 setattr(new, name, getattr(other, name))
         new._check_parameters()
         return new
+
+    @classmethod
+    def _refuse_to_change(cls, parameters: dict[str, Any], fitted: dict[str, Any]) -> None:
+        """Raise a ValueError that names the parameters which act in fit alone and differ."""
+        fixed = {field.name for field in fields(BaseMAE)}.difference(AFTER_FIT) | {*cls._fit_only}
+        wrong = [
+            f"{name}={value!r} (fitted with {fitted[name]!r})"
+            for name, value in parameters.items()
+            if name in fixed and not np.array_equal(value, fitted[name])
+        ]
+        if wrong:
+            free = ", ".join(name for name in cls._get_param_names() if name not in fixed)
+            raise ValueError(
+                f"{cls.__name__}.from_fitted cannot change {', '.join(wrong)}: that acts in fit "
+                f"alone. Fit again, or change only {free}."
+            )
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from the observed cells of X.
@@ -182,10 +207,12 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         self._check_parameters()
         frame, back = read_frame(X)
         self._check_size(frame)
-        validate_data(self, X, skip_check_array=True)
+        validate_data(self, as_table(X), skip_check_array=True)
         self.schema_, values, observed = self._encoded(frame)
-        self._warn_of_columns(observed)
-        self.missing_features_ = np.flatnonzero(~observed.all(0))
+        check_free_text(self.schema_, observed, type(self).__name__)
+        warn_of_columns(self.schema_, observed, type(self).__name__)
+        warn_of_index(frame.index, type(self).__name__)
+        self.missing_features_ = np.flatnonzero(self._missing(frame, observed).any(0))
         rows = cut(len(values))
         with reported(self.verbose) as on_record:
             self.model_, self.history_ = fit_model(
@@ -209,7 +236,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         check_is_fitted(self, "model_")
         frame, back = read_frame(X)
         self._check_size(frame, least=1)
-        validate_data(self, X, reset=False, skip_check_array=True)
+        validate_data(self, as_table(X), reset=False, skip_check_array=True)
         names = self.schema_.names()
         if not self._fit_saw_names() or not (hasattr(X, "columns") or hasattr(X, "column_names")):
             frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
@@ -227,11 +254,11 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         drawn = np.random.default_rng(SCORE_SEED).random(table.values.shape)
         hidden = table.observed & (drawn < SCORE_FRACTION)
         filled = self._points(table._replace(observed=table.observed & ~hidden))
-        number = self.schema_.is_number()
+        number, free_text = self.schema_.is_number(), self.schema_.is_free_text()
         missed = np.where(number, np.square(table.values - filled), table.values != filled)
         worst = np.where(number, np.square(table.values), table.values != 0)
         skills, weights = [], []
-        for kind in (number, ~number):
+        for kind in (number, ~number & ~free_text):
             total = (worst * hidden)[:, kind].sum()
             if total > 0:
                 skills.append(1 - (missed * hidden)[:, kind].sum() / total)
@@ -240,7 +267,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
 
     def _run(self, table: Table, apply: Any, **options: Any) -> np.ndarray:
         """Return what `apply` says, (..., n, F...), computed only for rows that miss something."""
-        rows = np.flatnonzero(~table.observed.all(1))
+        rows = np.flatnonzero(~(table.observed | self.schema_.is_free_text()).all(1))
         windows = cut(len(rows))
         device = pick_device(self.device)
         values, observed = table.values[rows], table.observed[rows]
@@ -254,6 +281,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
 
     def _points(self, table: Table) -> np.ndarray:
         return self._run(table, predict)[0]
+
+    def _missing(self, frame: pd.DataFrame, observed: np.ndarray) -> np.ndarray:
+        """Return (n, F) bool: True where a cell is missing, of free text too."""
+        return missing_cells(frame, observed, self.schema_, self.missing_values)
 
     def _check_cells(self, observed: np.ndarray) -> None:
         if not observed.any():
@@ -301,29 +332,6 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             device=pick_device(self.device),
             on_record=on_record,
         )
-
-    def _warn_of_columns(self, observed: np.ndarray) -> None:
-        """Say once which columns are kept although little can be learned from them."""
-        said = []
-        for column, seen in zip(self.schema_.columns, observed.T, strict=True):
-            n_levels = len([count for count in column.counts if count])
-            if not seen.any():
-                said.append(f"column {column.name!r} has no observed cell to learn from")
-            elif n_levels > MAX_LEVELS:
-                said.append(
-                    f"column {column.name!r} has {n_levels} levels; the {column.n_modelled} "
-                    f"most frequent are told apart"
-                )
-            elif len(seen) > 2 and (column.lower == column.upper if not n_levels else n_levels < 2):
-                said.append(f"column {column.name!r} is constant")
-        if len(said) > MAX_SAID:
-            said[MAX_SAID:] = [f"so it is with {len(said) - MAX_SAID} more columns"]
-        if said:
-            warnings.warn(
-                f"{type(self).__name__}: " + "; ".join(said) + ".",
-                UserWarning,
-                stacklevel=_depth(),
-            )
 
     def _check_parameters(self) -> None:
         """Refuse what the parameters cannot be, one clear error for the first."""
@@ -375,14 +383,6 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-
-def _depth() -> int:
-    """Return the stacklevel at which a warning points to the caller of the package."""
-    depth, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals["__name__"].split(".")[0] in OURS:
-        depth, frame = depth + 1, frame.f_back
-    return depth
 
 
 def _are_text(names: list) -> bool:

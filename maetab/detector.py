@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.codec import decode, to_natural
-from maetab.data.containers import read_frame
+from maetab.data.containers import as_table, read_frame
 from maetab.engine.apply import predict, predict_quantiles
 from maetab.engine.embed import remembered_rows
 from maetab.engine.runtime import pick_device
@@ -308,7 +308,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             kept = np.ones(len(table.values), bool)
         else:
             kept = self._first_look(X)
-            rows = X if hasattr(X, "__getitem__") else np.asarray(X)
+            rows = as_table(X) if hasattr(X, "__getitem__") else np.asarray(X)
             super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
             table = self._read(X)
         some = slice(None, None, -(-len(kept) // MAX_CALIBRATION))

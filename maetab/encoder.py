@@ -94,6 +94,8 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     add_raw: bool = True
     swap_ratio: float = 0.0
 
+    _fit_only = ("swap_ratio",)
+
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return an encoder around the model that `other` has fitted; see `BaseMAE.from_fitted`."""

@@ -19,7 +19,8 @@ from sklearn.metrics import (
 from sklearn.model_selection import KFold, check_cv
 
 from maetab.amputation import amputate, as_generator
-from maetab.data.codec import encode, fill, read_frame
+from maetab.data.codec import encode, fill
+from maetab.data.containers import read_frame
 from maetab.data.schema import Schema, infer_schema
 
 __all__ = ["amputate", "cell_scores", "cross_val_impute"]

@@ -35,6 +35,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         Whether a column without any observed cell in fit stays in the output, still missing.
     min_value, max_value : None, number, or sequence of one per column
         Range of the imputed numbers, in the units of the columns. None is the observed range.
+    keep_grid : bool
+        Whether imputed numbers keep the grid that all observed cells of their column in fit lie
+        on: whole numbers, up to six decimals, or whole days, hours, minutes or seconds. Ends of
+        intervals are moved outwards to it. False leaves numbers in columns of floats as predicted;
+        columns that can hold whole numbers or Decimals only are rounded in any case.
     copy : bool
         Accepted for the sake of scikit-learn's imputers; the input is never changed.
     {PARAMETERS}
@@ -57,6 +62,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     keep_empty_features: bool = True
     min_value: float | Sequence[float] | None = None
     max_value: float | Sequence[float] | None = None
+    keep_grid: bool = True
     copy: bool = True
 
     @classmethod
@@ -76,7 +82,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         Returns
         -------
         filled : (n, F) table; what is observed is unchanged, and a missing cell is the expected
-            number, clipped to the range, or the likeliest level
+            number, clipped to the range and rounded to the grid, or the likeliest level; free text
+            and identifiers are not filled
         """
         table = self._read(X)
         return self._finish(table, self._points(table))
@@ -126,7 +133,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         bounds = self._run(table, predict_quantiles, levels=levels)
         point = self._points(table)
         bounds = np.minimum(bounds[0], point), np.maximum(bounds[1], point)
-        low, high = (self._whole(b, up) for b, up in zip(bounds, (False, True), strict=True))
+        low, high = map(self._outwards, bounds, ("floor", "ceil"))
         return self._finish(table, low, numbers_only=True), self._finish(
             table, high, numbers_only=True
         )
@@ -199,6 +206,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         filled = fill(table.frame, self._clip(values), to_fill, self._bounded())
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
+        missing = self._missing(table.frame, table.observed)
         for j in self._indicated():
             name = f"missingindicator_{table.frame.columns[j]}"
             if name in table.frame.columns:
@@ -206,7 +214,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
                     f"add_indicator=True makes a column {name!r}, but X has one of that name; "
                     "rename it."
                 )
-            filled = filled.assign(**{name: ~table.observed[:, j]})
+            filled = filled.assign(**{name: missing[:, j]})
         return table.back.give(filled)
 
     def _seen(self) -> np.ndarray:
@@ -219,39 +227,44 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _indicated(self) -> list[int]:
         return self.missing_features_.tolist() if self.add_indicator else []
 
-    def _whole(self, values: np.ndarray, up: bool) -> np.ndarray:
-        """Return bounds (n, F) moved outwards to whole numbers in integer columns."""
+    def _outwards(self, values: np.ndarray, how: str) -> np.ndarray:
+        """Return bounds (n, F) moved outwards, by "floor" or "ceil", to the grid of each number."""
         values = values.astype(np.float64)
-        for j, column in enumerate(self.schema_.columns):
-            if column.kind == "number" and column.integer:
+        for j, column in enumerate(self._bounded().columns):
+            if column.kind == "number":
                 natural = values[:, j] * column.scale + column.center
-                natural = np.ceil(natural - 1e-6) if up else np.floor(natural + 1e-6)
-                values[:, j] = (natural - column.center) / column.scale
+                values[:, j] = (column.on_grid(natural, how) - column.center) / column.scale
         return values
 
-    def _bounded(self) -> Schema:
-        """Return the schema without the seen numbers that the user's range leaves out."""
+    def _ends(self) -> np.ndarray:
+        """Return (2, F) smallest and largest number that may be imputed, from each origin."""
         low, high = self._range("min_value"), self._range("max_value")
+        ends = np.array([(column.lower, column.upper) for column in self.schema_.columns]).T
+        if low is not None:
+            ends[0] = low
+            ends[1] = np.maximum(ends[1], low)
+        if high is not None:
+            ends[1] = high
+            if low is None:
+                ends[0] = np.minimum(ends[0], high)
+        return ends
+
+    def _bounded(self) -> Schema:
+        """Return the schema with the user's range, and without the grids if he wants none."""
         columns = list(self.schema_.columns)
-        for j, column in enumerate(columns):
-            bottom = -np.inf if low is None else low[j]
-            top = np.inf if high is None else high[j]
-            inside = tuple(x for x in column.distinct if bottom <= x <= top)
-            columns[j] = replace(column, distinct=inside)
+        for j, (column, low, high) in enumerate(zip(columns, *self._ends(), strict=True)):
+            step = column.step if self.keep_grid or column.decimals is not None else None
+            inside = tuple(x for x in column.distinct if low <= x <= high)
+            columns[j] = replace(column, distinct=inside, step=step, lower=low, upper=high)
         return Schema(tuple(columns))
 
     def _clip(self, values: np.ndarray) -> np.ndarray:
         """Return standardised values (n, F) inside the range of each number."""
         values = values.astype(np.float64)
-        low, high = self._range("min_value"), self._range("max_value")
-        for j, column in enumerate(self.schema_.columns):
+        for j, (column, bottom, top) in enumerate(
+            zip(self.schema_.columns, *self._ends(), strict=True)
+        ):
             if column.kind == "number" and column.n_observed:
-                bottom = column.lower if low is None else low[j]
-                top = column.upper if high is None else high[j]
-                if high is None:
-                    top = max(bottom, top)
-                elif low is None:
-                    bottom = min(bottom, top)
                 ends = (np.array([bottom, top]) - column.center) / column.scale
                 scaled = values[:, j].clip(*ends)
                 # Back in natural units rounding may pass a bound by the last bit.
@@ -263,11 +276,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         return values
 
     def _range(self, name: str) -> np.ndarray | None:
-        """Return `min_value` or `max_value` as (F,) floats, None for the observed range."""
+        """Return `min_value` or `max_value` from each origin, (F,); None for the observed range."""
         value = getattr(self, name)
         if value is None:
             return None
-        return np.broadcast_to(np.asarray(value, dtype=float), (self.n_features_in_,))
+        return np.asarray(value, dtype=float) - [float(c.origin) for c in self.schema_.columns]
 
     def _fit_model(self, X: Any) -> Table:
         table = super()._fit_model(X)
@@ -276,7 +289,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        self._check_flags("add_indicator", "keep_empty_features", "copy")
+        self._check_flags("add_indicator", "keep_empty_features", "keep_grid", "copy")
 
     def _check_range(self, n_columns: int) -> None:
         for name in ("min_value", "max_value"):

@@ -26,7 +26,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
-from maetab.data.schema import Schema, read_label, write_label
+from maetab.data.labels import read_label, write_label
+from maetab.data.schema import Schema
 
 if TYPE_CHECKING:  # `read_info` does without torch
     from torch import Tensor, nn

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from maetab.data.schema import Column
+from maetab.data.schema import Column, infer_schema
 
 if TYPE_CHECKING:
     from maetab.files import Table
 
-FREE_TEXT = 20  # with more different texts than this, most of them alone, a column is no category
 LEAST_SURPRISE = 1.0  # of a cell that explains a row: one in ten normal cells surprises as much
 
 
@@ -36,10 +35,9 @@ def note_on(table: Table, name: str, wanted: Collection[str]) -> str | None:
         return "no observed cell; left as it is"
     if name in table.doubts:
         return table.doubts[name]
-    is_text = observed.dtype.kind not in "biufcmM" and observed.dtype != "category"
-    n_different = observed.nunique() if is_text else 0
-    if name not in wanted and n_different > max(FREE_TEXT, len(observed) / 2):
-        return f"free text, {n_different} different ones; left as it is unless in --categorical"
+    seen = infer_schema(table.frame[[name]], [name] if name in wanted else "auto").columns[0]
+    if seen.free_text:
+        return f"free text, {seen.free_text} different ones; left as it is unless in --categorical"
     return None
 
 
@@ -52,7 +50,7 @@ def range_of(column: Column) -> str:
         more = f", ... ({len(column.levels)} levels)" if len(column.levels) > 3 else ""
         return ", ".join(f"{str(level)[:20]} {count}" for level, count in pairs) + more
     if column.temporal is None:
-        return f"{column.lower:.6g} to {column.upper:.6g}"
+        return " to ".join(f"{end + column.origin:.6g}" for end in (column.lower, column.upper))
     read = pd.Timestamp if column.temporal == "datetime" else pd.Timedelta
     return f"{read(column.lower, unit='s')} to {read(column.upper, unit='s')}"
 

@@ -76,6 +76,9 @@ def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> Table:
     if not len(table):
         raise ValueError("the file has columns but no rows")
     table.read_types(args.categorical, known)
+    for name in wanted_columns(args):
+        if not known and table.frame[name].dtype == object:  # no free text, for it was named
+            table.frame[name] = table.frame[name].astype("category")
     return table
 
 

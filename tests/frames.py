@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from hypothesis import strategies as st
 
+TALL = 26  # rows, enough to tell free text from categories
 WORDS = ["Ulm", "Bonn", "Köln", "", "x y"]
 
 
@@ -52,7 +55,34 @@ def _object_mixed(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.choice(np.array(["a", True, 7, 2.5, False], dtype=object), n)
 
 
-# dtype of the column -> what its cells are; dtypes that cannot be missing are in WHOLE_ONLY
+def _tenths(rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.integers(-50, 50, n) / 10
+
+
+def _near_2_to_60(rng: np.random.Generator, n: int) -> np.ndarray:
+    return 2**60 + rng.integers(0, 200, n)
+
+
+def _days(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.datetime64("2021-01-01") + rng.integers(0, 900, n).astype("m8[D]")
+
+
+def _months(rng: np.random.Generator, n: int) -> pd.PeriodIndex:
+    return pd.PeriodIndex(_days(rng, n).astype("M8[s]"), freq="M")
+
+
+def _decimals(rng: np.random.Generator, n: int) -> np.ndarray:
+    cells = np.empty(n, dtype=object)
+    cells[:] = [decimal.Decimal(int(cents)).scaleb(-2) for cents in rng.integers(-900, 900, n)]
+    return cells
+
+
+def _names(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.array([f"Mr {number}" for number in rng.permutation(n)], dtype=object)
+
+
+# dtype of the column, behind a colon what is said of it -> what its cells are; dtypes that cannot
+# be missing are in WHOLE_ONLY
 CELLS: dict[str, Callable] = {
     **dict.fromkeys(["float64", "float32", "float16", "Float64", "Float32"], _floats),
     **dict.fromkeys(["double[pyarrow]", "float[pyarrow]"], _floats),
@@ -68,6 +98,13 @@ CELLS: dict[str, Callable] = {
     **dict.fromkeys(["timestamp[ns, tz=Europe/Paris][pyarrow]", "date32[day][pyarrow]"], _times),
     **dict.fromkeys(["timedelta64[s]", "timedelta64[us]", "timedelta64[ns]"], _durations),
     "duration[us][pyarrow]": _durations,
+    **dict.fromkeys(["float64: whole", "float32: whole"], _whole),
+    **dict.fromkeys(["float64: tenths", "float32: tenths", "double[pyarrow]: tenths"], _tenths),
+    **dict.fromkeys(["Int64: big", "object: big int"], _near_2_to_60),
+    **dict.fromkeys(["datetime64[us]: days", "datetime64[us, Europe/Paris]: days"], _days),
+    "period[M]": _months,
+    **dict.fromkeys(["object: Decimal", "decimal128[pyarrow]"], _decimals),
+    **dict.fromkeys(["object: free text", "str: free text"], _names),
     "category": _category,
     "category: int": _number_category,
     "category: interval": _intervals,
@@ -88,16 +125,20 @@ def make_column(
     if dtype in WHOLE_ONLY:
         return pd.Series(WHOLE_ONLY[dtype](rng, n_rows)).astype(dtype)
     cells, hidden = CELLS[dtype](rng, n_rows), rng.random(n_rows) < missing
-    if dtype.startswith("category"):
+    dtype = dtype.partition(":")[0]
+    if dtype == "category":
         return pd.Series(cells).mask(hidden)
-    if dtype.startswith("object"):
+    if dtype == "object":
         column = pd.Series(cells).astype(object)
         sentinels = rng.choice(np.array([None, np.nan, pd.NA], dtype=object), n_rows)
         return column.where(~hidden, pd.Series(sentinels, dtype=object))
+    if dtype == "decimal128[pyarrow]":
+        return pd.Series(cells).astype(pd.ArrowDtype(pa.decimal128(10, 2))).mask(hidden)
     if dtype == "date32[day][pyarrow]":
         cells = pd.Series(cells).dt.floor("D")
     if "tz=" in dtype or "/" in dtype or "UTC" in dtype:
-        cells = pd.Series(cells).dt.tz_localize("UTC")
+        zone = "Europe/Paris" if cells.dtype == "M8[D]" else "UTC"
+        cells = pd.Series(cells).dt.tz_localize(zone)
     if isinstance(cells, np.ndarray) and cells.dtype == object:
         return pd.Series(cells, dtype=dtype).mask(hidden)
     return pd.Series(cells).astype(dtype).mask(hidden)
@@ -116,18 +157,24 @@ def _frame(dtypes: list[str], n_rows: int, seed: int, missing: float = 0.2) -> p
 
 
 def example_frame(n_rows: int = 60, seed: int = 0) -> pd.DataFrame:
-    """Return one frame with a column of every dtype; about 20% of the cells are missing."""
-    return _frame([*CELLS, *WHOLE_ONLY], n_rows, seed)
+    """Return one frame with a column of every dtype; about 20% of the cells are missing.
+
+    Free text, which no model sees, is left out.
+    """
+    return _frame([d for d in (*CELLS, *WHOLE_ONLY) if "free text" not in d], n_rows, seed)
 
 
 @st.composite
 def mixed_frames(
     draw: st.DrawFn, min_rows: int = 1, max_rows: int = 20, max_columns: int = 6
 ) -> pd.DataFrame:
-    """Draw frames of any dtypes, from without a missing cell to all missing."""
+    """Draw frames of any dtypes, from without a missing cell to all missing.
+
+    They have `min_rows` to `max_rows` rows, or `TALL`.
+    """
     dtypes = draw(
         st.lists(st.sampled_from([*CELLS, *WHOLE_ONLY]), min_size=1, max_size=max_columns)
     )
-    n_rows = draw(st.integers(min_rows, max_rows))
+    n_rows = draw(st.integers(min_rows, max_rows) | st.just(TALL))
     seed = draw(st.integers(0, 2**32 - 1))
     return _frame(dtypes, n_rows, seed, draw(st.sampled_from([0.0, 0.2, 0.7, 1.0])))

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
-from maetab import MAEImputer
+from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
 from maetab.data.schema import MAX_LEVELS
 from maetab.nn import guess as guess_module
@@ -171,6 +171,36 @@ def test_an_estimator_from_a_fitted_one_predicts_the_same():
     new.set_params(max_value=None)
     pd.testing.assert_frame_equal(new.transform(X), fitted.transform(X))
     assert new.n_iter_ == fitted.n_iter_ and new.n_features_in_ == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "named"),
+    [
+        (MAEImputer, {"width": 64}, "width=64 (fitted with 16)"),
+        (MAEImputer, {"max_iter": 9, "loss": "mse"}, "max_iter=9 (fitted with 2), loss='mse' (f"),
+        (MAEImputer, {"categorical_features": ["c"]}, "categorical_features=['c'] (fitted with '"),
+        (MAEImputer, {"masking": Block(ratio=0.2)}, "masking=Block("),
+        (MAEEncoder, {"swap_ratio": 0.3}, "swap_ratio=0.3 (fitted with 0.0)"),
+        (MAEAnomalyDetector, {"n_layers": 2, "trim": 0.1}, "n_layers=2 (fitted with 1): "),
+    ],
+)
+def test_what_acts_in_fit_alone_cannot_be_changed_afterwards(kind, changes, named):
+    with pytest.raises(ValueError) as refused:
+        kind.from_fitted(tiny().fit(table()), **changes)
+    text = str(refused.value)
+    assert text.startswith(f"{kind.__name__}.from_fitted cannot change {named}")
+    free = text.partition("change only ")[2].rstrip(".").split(", ")
+    assert {"device", "missing_values", "random_state", "verbose"} < set(free)
+    assert not {"width", "max_iter", "swap_ratio", "categorical_features"} & set(free)
+
+
+def test_what_acts_after_fit_can_be_changed_and_what_is_as_fitted_may_be_named():
+    fitted = tiny(masking=Block(ratio=0.2)).fit(table())
+    same = {"width": 16, "masking": Block(ratio=0.2), "categorical_features": "auto"}
+    new = MAEImputer.from_fitted(fitted, random_state=7, missing_values=-1, keep_grid=False, **same)
+    assert (new.random_state, new.missing_values, new.keep_grid) == (7, -1, False)
+    assert MAEEncoder.from_fitted(fitted, n_components=2, swap_ratio=0.0).n_components == 2
+    assert MAEAnomalyDetector.from_fitted(fitted, n_masks=4, trim=0.1).trim == 0.1
 
 
 def test_fitted_attributes_are_those_promised():

@@ -11,6 +11,7 @@ from maetab.data.codec import decode, encode, fill, to_natural
 from maetab.data.schema import infer_schema
 
 EVERY_DTYPE = [*CELLS, *WHOLE_ONLY]
+MODELLED = [dtype for dtype in EVERY_DTYPE if "free text" not in dtype]
 
 
 def as_numbers(series: pd.Series) -> np.ndarray:
@@ -21,6 +22,8 @@ def as_numbers(series: pd.Series) -> np.ndarray:
             return np.nan
         if hasattr(cell, "total_seconds"):
             return cell.total_seconds()
+        if hasattr(cell, "start_time"):
+            return cell.start_time.timestamp()
         if hasattr(cell, "year"):
             return pd.Timestamp(cell).timestamp()
         return float(cell)
@@ -41,7 +44,8 @@ def assert_same_to_float32(back: pd.DataFrame, frame: pd.DataFrame, schema) -> N
             continue
         old_numbers = as_numbers(old)
         error = np.abs(as_numbers(new) - old_numbers)
-        reach = np.abs(old_numbers - column.center) + 1e-6 * np.abs(old_numbers)
+        center = column.center + column.origin
+        reach = np.abs(old_numbers - center) + 1e-6 * np.abs(old_numbers)
         rounding = 86400.0 * 0.5 if "date32" in column.dtype else 0.0
         resolution = np.finfo(np.float16).eps if column.dtype == "float16" else 2e-7
         allowed = resolution * (reach + np.abs(old_numbers) * 1e-3 + 1e-9) + rounding + 1e-6
@@ -88,7 +92,7 @@ def test_filling_changes_no_observed_cell(frame, seed):
         assert new.notna().all() or (column.kind == "category" and not column.levels)
 
 
-@pytest.mark.parametrize("dtype", EVERY_DTYPE)
+@pytest.mark.parametrize("dtype", MODELLED)
 def test_observed_cells_are_those_that_pandas_finds(dtype):
     frame = pd.DataFrame({"x": make_column(dtype, 50, np.random.default_rng(0))})
     values, observed = encode(frame, infer_schema(frame))
@@ -97,7 +101,7 @@ def test_observed_cells_are_those_that_pandas_finds(dtype):
     assert values.dtype == np.float32
 
 
-@pytest.mark.parametrize("dtype", EVERY_DTYPE)
+@pytest.mark.parametrize("dtype", MODELLED)
 def test_filling_replaces_observed_cells_when_asked(dtype):
     column = make_column(dtype, 30, np.random.default_rng(0), missing=0.0)
     frame = pd.DataFrame({"x": column})
@@ -157,7 +161,7 @@ def test_a_sentinel_is_missing_and_is_replaced_in_an_integer_column():
 
 
 @pytest.mark.parametrize("now", ["float64", "object"])
-@pytest.mark.parametrize("dtype", EVERY_DTYPE)
+@pytest.mark.parametrize("dtype", MODELLED)
 def test_an_all_missing_column_can_be_filled_whatever_its_dtype(dtype, now):
     fitted = pd.DataFrame({"x": make_column(dtype, 30, np.random.default_rng(0), missing=0.0)})
     schema = infer_schema(fitted)

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 from polars.testing import assert_frame_equal
 
-from maetab.data.codec import encode, fill, read_frame
+from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
+from maetab.data.codec import encode, fill
+from maetab.data.containers import read_frame
 from maetab.data.schema import infer_schema
 
 NOW = datetime.datetime(2024, 3, 31, 1, 30, 7, 123457)
@@ -152,9 +154,60 @@ def test_lists_are_read_as_arrays_and_keep_numbers_beside_text():
     assert list(frame.columns) == ["x0", "x1"]
 
 
-def test_masked_cells_of_an_array_are_missing():
-    result, observed = filled(np.ma.array([[1.0], [2.0]], mask=[[True], [False]]))
-    assert observed.tolist() == [[False], [True]] and result.tolist() == [[2.0], [2.0]]
+@pytest.mark.parametrize(
+    "cells", [[1.0, 2.0, 2.0], [1, 2, 2], [True, False, False], ["a", "b", "b"]]
+)
+@pytest.mark.parametrize("as_objects", [False, True])
+def test_masked_cells_of_an_array_are_missing_and_its_dtype_is_kept(cells, as_objects):
+    array = np.array(cells, dtype=object if as_objects else None)[:, None]
+    masked = np.ma.array(array, mask=[[True], [False], [False]])
+    result, observed = filled(masked)
+    assert observed.tolist() == [[False], [True], [True]]
+    assert result.dtype == array.dtype and result[:, 0].tolist() == [cells[1]] * 3
+    assert masked.data[0, 0] == cells[0] and masked.mask[0, 0]
+
+
+def test_masked_dates_keep_their_dtype():
+    days = np.array([["2020-01-01"], ["2020-01-05"], ["2020-01-05"]], dtype="M8[D]")
+    result, observed = filled(np.ma.array(days, mask=[[True], [False], [False]]))
+    assert observed.tolist() == [[False], [True], [True]]
+    assert result.dtype == days.dtype and (result == days[1]).all()
+
+
+def test_masks_of_rows_in_a_list_are_kept():
+    rows = [np.ma.array([1, 9], mask=[False, True]), np.ma.array([2, 3]), [5, 4]]
+    _, observed = filled(rows)
+    assert observed.tolist() == [[True, False], [True, True], [True, True]]
+
+
+def test_a_masked_whole_number_that_stays_missing_makes_floats():
+    frame, back = read_frame(np.ma.array([[1, 2], [3, 4]], mask=[[True, False], [False, False]]))
+    np.testing.assert_array_equal(back.give(frame), [[np.nan, 2.0], [3.0, 4.0]])
+
+
+def test_a_record_batch_comes_back_as_one_with_its_schema_and_observed_cells():
+    batch = arrow_table().combine_chunks().to_batches()[0]
+    result, _ = filled(batch)
+    expected, _ = filled(arrow_table())
+    assert type(result) is pa.RecordBatch
+    assert result.schema.equals(batch.schema, check_metadata=True)
+    assert pa.Table.from_batches([result]).equals(expected)
+
+
+def test_estimators_read_the_names_of_a_record_batch():
+    rng = np.random.default_rng(0)
+    cells = {"a": rng.normal(size=30), "t": rng.choice(["x", "y"], 30)}
+    batch = pa.RecordBatch.from_pydict({**cells, "t": [None, *cells["t"][1:].tolist()]})
+    imputer = MAEImputer(max_iter=0, random_state=0).fit(batch)
+    assert imputer.feature_names_in_.tolist() == ["a", "t"]
+    assert imputer.transform(batch).column("t").null_count == 0
+    encoder = MAEEncoder(max_iter=0, n_components=2, random_state=0)
+    assert type(encoder.fit_transform(batch)) is pa.RecordBatch
+    detector = MAEAnomalyDetector(trim=0.2, random_state=0).fit(batch)
+    table = pa.Table.from_batches([batch])
+    assert (detector.score_samples(batch) == detector.score_samples(table)).all()
+    with pytest.raises(ValueError, match="in the same order as they were in fit"):
+        imputer.transform(batch.select(["t", "a"]))
 
 
 def test_whole_numbers_with_a_missing_cell_come_back_as_floats():
@@ -182,6 +235,7 @@ def test_pandas_is_its_own_view():
         ("text", TypeError, "must be a table in memory, got str"),
         ({"a": [1]}, TypeError, "must be a table in memory, got dict"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "more than one of 'a'"),
+        (pa.RecordBatch.from_arrays([pa.array([1])] * 2, ["a", "a"]), ValueError, "more than one"),
         (pa.table([[1], [2]], names=["a", "a"]), ValueError, "more than one of 'a'"),
     ],
 )

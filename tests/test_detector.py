@@ -158,7 +158,7 @@ def test_rows_are_trimmed_among_a_thousand_rare_words():
     X = mixed(300)
     X["word"] = [f"word {i // 2}" for i in range(300)]
     with pytest.warns(UserWarning, match="136 levels"):
-        trained = detector(trim=0.2).fit(X)
+        trained = detector(trim=0.2, categorical_features=["word"]).fit(X)
     assert len(trained.robust_location_) == sum(max(n, 1) for n in trained.model_.config.n_levels)
 
 

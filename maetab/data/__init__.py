@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from maetab.data.codec import decode, encode, fill, to_natural
-from maetab.data.containers import Back, extra_missing, read_frame
+from maetab.data.containers import Back, read_frame
+from maetab.data.kinds import extra_missing
 from maetab.data.schema import Column, Schema, check_columns, infer_schema
 from maetab.data.windows import cut, merge, take
 

@@ -2,162 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from maetab.data.containers import (
-    PER_SECOND,
-    SPOKEN,
-    Back,
-    as_float,
-    extra_missing,
-    factorize_objects,
-    python_scalar,
-    read_floats,
-    read_frame,
-    refuse_odd_objects,
-    same,
-    word_of,
-    word_of_dtype,
-)
-
-if TYPE_CHECKING:  # schema reads its columns through Cells
-    from maetab.data.schema import Column, Schema
-
-__all__ = ["Back", "Cells", "check_kind", "decode", "encode", "fill", "read_frame", "to_natural"]
-
-
-class Cells:
-    """The cells of one column: which are observed, and what they hold.
-
-    Parameters
-    ----------
-    series : the column.
-    extra : values which count as missing besides NaN, None, NA and NaT (see `extra_missing`).
-    """
-
-    def __init__(self, series: pd.Series, extra: Sequence = ()) -> None:
-        self.series, self.name, self.dtype = series, series.name, series.dtype
-        self.dtype_word = word_of_dtype(series.dtype, series.name)
-        given = series.notna().to_numpy()
-        if self.dtype_word in ("number", "datetime", "timedelta"):
-            self._floats = read_floats(series, self.dtype_word)
-            given = given & ~np.isnan(self._floats)
-            for value in extra:
-                given = given & (self._floats != as_float(value, self.dtype_word))
-        elif self.dtype == object:
-            refuse_odd_objects(series, given)
-        self.observed: np.ndarray = given
-        if extra and self.dtype_word in ("any", "category", "text"):
-            self.observed = given & self._differ_from(extra)
-
-    def _differ_from(self, extra: Sequence) -> np.ndarray:
-        codes, values = self.factors
-        is_extra = np.array([any(same(value, other) for other in extra) for value in values], bool)
-        return ~np.append(is_extra, True)[codes]
-
-    def first_other_than(self, words: frozenset[str]) -> Any:
-        """First observed cell that is none of these words, or else the first observed one."""
-        cells = self.series[self.observed].astype(object)
-        return next((cell for cell in cells if word_of(type(cell)) not in words), cells.iloc[0])
-
-    @cached_property
-    def words(self) -> frozenset[str]:
-        """Kinds of the observed cells, as keys of `SPOKEN`."""
-        if not self.observed.any():
-            return frozenset()
-        if self.dtype_word == "any":
-            types = set(map(type, self.series.to_numpy(dtype=object)[self.observed]))
-        elif self.dtype_word == "category":
-            types = {type(value) for value in self.series.cat.categories}
-        else:
-            return frozenset({self.dtype_word})
-        return frozenset(word_of(cell_type) or "" for cell_type in types)
-
-    @property
-    def temporal(self) -> str | None:
-        """ "datetime", "timedelta" or None."""
-        return self.dtype_word if self.dtype_word in ("datetime", "timedelta") else None
-
-    @property
-    def kind(self) -> str:
-        """ "number" or "category", by dtype and, for objects, by what the cells hold."""
-        if self.dtype_word == "any":
-            return "number" if self.words <= {"number"} else "category"
-        return "number" if self.dtype_word == "number" or self.temporal else "category"
-
-    @property
-    def integer(self) -> bool:
-        """True where the column can only hold whole numbers."""
-        if self.dtype_word == "any":
-            types = set(map(type, self.series.to_numpy(dtype=object)[self.observed]))
-            return bool(types) and all(issubclass(t, (int, np.integer)) for t in types)
-        return self.dtype_word == "number" and pd.api.types.is_integer_dtype(self.dtype)
-
-    @cached_property
-    def numbers(self) -> np.ndarray:
-        """(n,) float64: the numbers, 0 where not observed; dates and durations in seconds."""
-        floats = np.zeros(len(self.series))
-        if self.dtype_word == "any":
-            cells = self.series.to_numpy(dtype=object)[self.observed]
-            try:
-                floats[self.observed] = cells.astype(np.float64)
-            except OverflowError:
-                raise ValueError(
-                    f"column {self.name!r}: holds a whole number too large for float64; "
-                    f"give it as text or as a logarithm."
-                ) from None
-        else:
-            floats[self.observed] = self._floats[self.observed]
-        if np.isinf(floats).any():
-            raise ValueError(
-                f"Input X contains infinity in column {self.name!r} or a value too large for "
-                f"float64; replace it by a finite number or by NaN for a missing cell."
-            )
-        return floats
-
-    @cached_property
-    def factors(self) -> tuple[np.ndarray, list]:
-        """Codes (n,) int64, -1 where missing by nature, and the Python values they stand for."""
-        if self.dtype_word == "category":
-            values = [python_scalar(value) for value in self.series.cat.categories]
-            return self.series.cat.codes.to_numpy(np.int64), values
-        if self.dtype_word == "boolean":
-            codes = self.series.to_numpy(dtype=np.float64, na_value=np.nan)
-            return np.where(np.isnan(codes), -1, codes).astype(np.int64), [False, True]
-        if self.dtype_word == "any":
-            return factorize_objects(self.series.to_numpy(dtype=object))
-        codes, distinct = pd.factorize(self.series)
-        return codes.astype(np.int64), [python_scalar(value) for value in distinct]
-
-
-def level_key(level: Any) -> tuple:
-    """Key under which a level is looked up, so that True is not 1."""
-    return (isinstance(level, bool), level)
-
-
-def check_kind(cells: Cells, column: Column) -> None:
-    """Raise a ValueError if a column holds another kind of cell than in fit."""
-    if not cells.words or not column.words:
-        return
-    is_category = cells.dtype_word == "category"
-    same_words = cells.words <= column.words and not is_category
-    agrees = bool(cells.words & column.words) if column.kind == "category" else same_words
-    if agrees:
-        return
-    was = " or ".join(SPOKEN[word] for word in sorted(column.words))
-    now = "a category of " if is_category else ""
-    now += " and ".join(SPOKEN[word] for word in sorted(cells.words))
-    odd = cells.first_other_than(column.words)
-    raise ValueError(
-        f"column {column.name!r} was {was} in fit ({column.dtype}) and is now {now} "
-        f"({cells.dtype}), such as {odd!r}; convert it to {column.dtype}, or name values that "
-        f"stand for a missing cell in missing_values."
-    )
+from maetab.data.cells import Cells
+from maetab.data.kinds import extra_missing, level_key, nullable, python_scalar, word_of_dtype
+from maetab.data.restore import restore
+from maetab.data.schema import Column, Schema, check_kind
 
 
 def encode(
@@ -176,6 +29,7 @@ def encode(
         Numbers centered and scaled; the position in `levels` of a category, or the number of
         levels for one that is not among them; 0 where not observed.
     observed : (n, F) bool
+        False also for free text and identifiers, which the model does not see.
 
     Examples
     --------
@@ -191,6 +45,8 @@ def encode(
     for place, column in enumerate(schema.columns):
         cells = Cells(frame.iloc[:, place], extra)
         check_kind(cells, column)
+        if column.free_text:
+            continue
         observed[:, place] = cells.observed
         if cells.observed.any():
             numbers = _scaled(cells, column) if column.kind == "number" else _codes(cells, column)
@@ -198,9 +54,25 @@ def encode(
     return values, observed
 
 
+def missing_cells(
+    frame: pd.DataFrame, observed: np.ndarray, schema: Schema, missing_values: Any = np.nan
+) -> np.ndarray:
+    """Return (n, F) bool: True where a cell is missing, also in columns that no model sees.
+
+    Parameters
+    ----------
+    frame, missing_values : as in `encode`
+    observed : (n, F) bool, as from `encode`
+    """
+    missing, extra = ~observed, extra_missing(missing_values)
+    for place in np.flatnonzero(schema.is_free_text()).tolist():
+        missing[:, place] = ~Cells(frame.iloc[:, place], extra).observed
+    return missing
+
+
 def _scaled(cells: Cells, column: Column) -> np.ndarray:
     with np.errstate(over="ignore"):
-        scaled = (cells.numbers - column.center) / column.scale
+        scaled = (cells.numbers(column.origin) - column.center) / column.scale
     limit = float(np.finfo(np.float32).max)
     return np.clip(scaled, -limit, limit)
 
@@ -215,6 +87,11 @@ def _codes(cells: Cells, column: Column) -> np.ndarray:
 
 def to_natural(values: np.ndarray, schema: Schema) -> np.ndarray:
     """Return (n, F) float64: numbers in their own unit (dates in seconds), codes as they are."""
+    return _natural(values, schema) + [float(column.origin) for column in schema.columns]
+
+
+def _natural(values: np.ndarray, schema: Schema) -> np.ndarray:
+    """(n, F) float64, as `to_natural` but counted from the origins of the columns."""
     natural = np.array(values, dtype=np.float64)
     for place, column in enumerate(schema.columns):
         natural[:, place] = column.natural(natural[:, place])
@@ -224,7 +101,7 @@ def to_natural(values: np.ndarray, schema: Schema) -> np.ndarray:
 def decode(
     values: np.ndarray, observed: np.ndarray, schema: Schema, like: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return a frame made of numbers: the way back of `encode`.
+    """Return a frame made of numbers, on the grids of the columns: the way back of `encode`.
 
     Parameters
     ----------
@@ -232,15 +109,17 @@ def decode(
     observed : (n, F) bool
         Cells to write; the others are missing, as are codes that stand for no level.
     like : frame of n rows
-        Gives index, column labels, dtypes and attrs. A NumPy integer or boolean column in which
-        a cell is missing becomes nullable (Int64, boolean).
+        Gives index, column labels, dtypes, attrs and the cells of free text. A NumPy integer or
+        boolean column in which a cell is missing becomes nullable (Int64, boolean).
     """
-    natural, frame = to_natural(values, schema), like.copy(deep=False)
+    natural, frame = _natural(values, schema), like.copy(deep=False)
     for place, column in enumerate(schema.columns):
+        if column.free_text:
+            continue
         written = observed[:, place] & _is_a_value(natural[:, place], column)
         series = _able_to_hold(like.iloc[:, place], column, natural[written, place])
         array = _all_missing(series, may_be_missing=not written.all())
-        array[written] = _restore(natural[written, place], column, array)
+        array[written] = restore(natural[written, place], column, array)
         frame.isetitem(place, _column(array, frame))
     return frame
 
@@ -248,7 +127,7 @@ def decode(
 def fill(
     frame: pd.DataFrame, values: np.ndarray, replace: np.ndarray, schema: Schema
 ) -> pd.DataFrame:
-    """Return a copy of the frame in which some cells hold decoded values.
+    """Return a copy of the frame in which some cells hold decoded values, on their columns' grids.
 
     Parameters
     ----------
@@ -266,13 +145,13 @@ def fill(
     >>> filled["age"].tolist()
     [30, 40, 51]
     """
-    natural, filled = to_natural(values, schema), frame.copy(deep=False)
+    natural, filled = _natural(values, schema), frame.copy(deep=False)
     for place, column in enumerate(schema.columns):
         written = replace[:, place] & _is_a_value(natural[:, place], column)
         if written.any():
             series = _able_to_hold(frame.iloc[:, place], column, natural[written, place])
             array = series.to_numpy(copy=True) if _is_numpy(series) else series.array.copy()
-            array[written] = _restore(natural[written, place], column, array)
+            array[written] = restore(natural[written, place], column, array)
             filled.isetitem(place, _column(array, frame))
     return filled
 
@@ -322,78 +201,5 @@ def _all_missing(series: pd.Series, may_be_missing: bool) -> Any:
     if series.dtype.kind in "iub":
         if not may_be_missing:
             return np.zeros(len(series), dtype=series.dtype)
-        whole = series.dtype.name.replace("i", "I", 1).replace("uI", "UI")
-        nullable: Any = "boolean" if series.dtype.kind == "b" else whole
-        return pd.array([None] * len(series), dtype=nullable)
+        return pd.array([None] * len(series), dtype=nullable(series.dtype))
     return np.full(len(series), None if series.dtype == object else np.nan, dtype=series.dtype)
-
-
-def _restore(natural: np.ndarray, column: Column, array: Any) -> Any:
-    """Return cells that can be assigned to `array` without loss: cast, rounded and clipped."""
-    dtype = array.dtype
-    if column.kind == "category":
-        return _restore_levels(natural, column, dtype)
-    if getattr(dtype, "kind", "") in "Mm":
-        return _restore_times(natural, dtype)
-    if column.integer:
-        natural = np.rint(natural)
-    if pd.api.types.is_object_dtype(dtype):
-        number = int if column.integer else float
-        return np.array([number(value) for value in natural], dtype=object)
-    plain = dtype if isinstance(dtype, np.dtype) else dtype.numpy_dtype
-    if plain.kind in "iu":
-        cells = _as_whole(natural, plain)
-    else:
-        limit = float(min(np.finfo(plain).max, np.finfo(np.float64).max))
-        cells = np.clip(natural, -limit, limit).astype(plain)
-    return cells if isinstance(dtype, np.dtype) else pd.array(cells, dtype=dtype)
-
-
-def _as_whole(natural: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Round and clip to the bounds of an integer dtype."""
-    bounds = np.iinfo(dtype)
-    upper = float(bounds.max)
-    if upper > bounds.max:  # 2**63 is a float64, 2**63 - 1 is not
-        upper = np.nextafter(upper, 0.0)
-    return np.clip(np.rint(natural), float(bounds.min), upper).astype(dtype)
-
-
-def _restore_levels(natural: np.ndarray, column: Column, dtype: Any) -> Any:
-    codes = np.rint(natural).astype(np.int64)
-    levels = np.empty(len(column.levels), dtype=object)
-    levels[:] = column.levels
-    if isinstance(dtype, pd.CategoricalDtype):
-        places = {level_key(python_scalar(v)): i for i, v in enumerate(dtype.categories)}
-        found = np.array([places.get(level_key(level), -1) for level in levels], dtype=np.int64)
-        return pd.Categorical.from_codes(found[codes], dtype=dtype)
-    cells = levels[codes]
-    if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
-        return cells.astype(dtype)
-    return cells if pd.api.types.is_object_dtype(dtype) else pd.array(cells, dtype=dtype)
-
-
-def _restore_times(seconds: np.ndarray, dtype: Any) -> Any:
-    """Return dates (within the years 1 to 9999) or durations of the dtype."""
-    is_date = dtype.kind == "M"
-    unit = _unit_of(dtype)
-    limit = float(np.nextafter(2.0**63, 0.0))
-    if is_date:
-        seconds = np.clip(seconds, -62135596800.0, 253402300799.0)
-    ticks = np.rint(np.clip(seconds * PER_SECOND[unit], -limit, limit)).astype(np.int64)
-    if not is_date:
-        return pd.array(pd.TimedeltaIndex(ticks.view(f"m8[{unit}]")), dtype=dtype)
-    index = pd.DatetimeIndex(ticks.view(f"M8[{unit}]"))
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        return index.tz_localize("UTC").tz_convert(dtype.tz).array
-    if isinstance(dtype, pd.ArrowDtype):
-        if "date" in str(dtype):
-            index = index.round("D")
-        elif "tz=" in str(dtype):
-            index = index.tz_localize("UTC")
-    return pd.array(index, dtype=dtype)
-
-
-def _unit_of(dtype: Any) -> str:
-    """Unit in which a dtype counts time; "s" for dates without a time."""
-    text = str(dtype)
-    return next((unit for unit in ("ns", "us", "ms") if f"[{unit}" in text), "s")

@@ -1,10 +1,10 @@
-"""Any table in, the same kind of table out; and what the cells of a column hold."""
+"""Any table in, the same kind of table out."""
 
 from __future__ import annotations
 
-import datetime
 import math
-from collections.abc import Hashable, Iterable
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,149 +12,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-# How one cell is called in a message; a column may hold several of these words.
-SPOKEN = {
-    "number": "a number",
-    "text": "text",
-    "boolean": "a boolean",
-    "datetime": "a date or time",
-    "timedelta": "a duration",
-    "interval": "an interval",
-}
-
-
-def word_of(cell_type: type) -> str | None:
-    """Key of `SPOKEN` for cells of this type, None where they cannot be used."""
-    if issubclass(cell_type, (bool, np.bool_)):
-        return "boolean"
-    if issubclass(cell_type, (int, float, np.integer, np.floating)):
-        return "number"
-    if issubclass(cell_type, str):
-        return "text"
-    if issubclass(cell_type, datetime.date):
-        return "datetime"
-    if issubclass(cell_type, datetime.timedelta):
-        return "timedelta"
-    return "interval" if issubclass(cell_type, pd.Interval) else None
-
-
-def word_of_dtype(dtype: Any, name: Hashable) -> str:
-    """Key of `SPOKEN` for the dtype, "category", or "any" for objects."""
-    is_a = pd.api.types
-    if isinstance(dtype, pd.CategoricalDtype):
-        odd = [type(v) for v in dtype.categories if word_of(type(v)) is None]
-        if odd:
-            raise odd_cell(name, odd[0])
-        return "category"
-    if isinstance(dtype, pd.SparseDtype):
-        raise TypeError(f"column {name!r}: is sparse; pass it dense, as by .sparse.to_dense().")
-    if is_a.is_complex_dtype(dtype):
-        raise ValueError(f"Complex data not supported\ncolumn {name!r} is {dtype}.")
-    if is_a.is_bool_dtype(dtype):
-        return "boolean"
-    if is_a.is_numeric_dtype(dtype) and getattr(dtype, "kind", "O") in "iuf":
-        return "number"
-    if getattr(dtype, "kind", "") == "M" or isinstance(dtype, pd.DatetimeTZDtype):
-        return "datetime"
-    if getattr(dtype, "kind", "") == "m":
-        return "timedelta"
-    if is_a.is_object_dtype(dtype):
-        return "any"
-    if is_a.is_string_dtype(dtype) or str(dtype).startswith("dictionary"):
-        return "text"
-    raise TypeError(
-        f"column {name!r}: has dtype {dtype}; the argument must be a string, a real number, "
-        f"a boolean or a date. Convert the column first, for example by .astype(float)."
-    )
-
-
-def odd_cell(name: Hashable, cell_type: type) -> Exception:
-    if issubclass(cell_type, (complex, np.complexfloating)):
-        return ValueError(f"Complex data not supported\ncolumn {name!r} holds complex numbers.")
-    advice = "the argument must be a string, a real number, a boolean or a date"
-    if issubclass(cell_type, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)):
-        advice = "convert the column by pandas.to_datetime or pandas.to_timedelta"
-    return TypeError(f"column {name!r}: holds a {cell_type.__name__}; {advice}.")
-
-
-def python_scalar(value: Any) -> Any:
-    """Return the value as a plain Python scalar."""
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)):
-        return value.item()
-    return value
-
-
-def same(value: Any, other: Any) -> bool:
-    """True if two scalars are equal and of the same kind: 1 is 1.0, but not True."""
-    return word_of(type(value)) == word_of(type(other)) and bool(value == other)
-
-
-def refuse_odd_objects(series: pd.Series, given: np.ndarray) -> None:
-    for cell_type in set(map(type, series.to_numpy(dtype=object)[given])):
-        if word_of(cell_type) not in ("number", "text", "boolean"):
-            raise odd_cell(series.name, cell_type)
-
-
-def read_floats(series: pd.Series, word: str) -> np.ndarray:
-    """(n,) float64: numbers, or seconds since 1970 or of duration; NaN where missing."""
-    if word == "number":
-        if isinstance(series.dtype, np.dtype):
-            with np.errstate(over="ignore"):
-                return series.to_numpy().astype(np.float64)
-        return series.to_numpy(dtype=np.float64, na_value=np.nan)
-    index: Any = pd.DatetimeIndex(series) if word == "datetime" else pd.TimedeltaIndex(series)
-    return np.where(index.isna(), np.nan, index.asi8 / PER_SECOND[index.unit])
-
-
-def factorize_objects(cells: np.ndarray) -> tuple[np.ndarray, list]:
-    """Codes and values of mixed scalars, in which True and 1 are two levels."""
-    given = ~pd.isna(cells)
-    if len({word_of(t) for t in set(map(type, cells[given]))} & {"boolean", "number"}) < 2:
-        found, distinct = pd.factorize(cells)
-        return found.astype(np.int64), [python_scalar(value) for value in distinct]
-    is_boolean = np.array([isinstance(cell, (bool, np.bool_)) for cell in cells], dtype=bool)
-    codes = np.full(len(cells), -1, dtype=np.int64)
-    values: list = []
-    for part in (given & is_boolean, given & ~is_boolean):
-        found, distinct = pd.factorize(cells[part])
-        codes[part] = found + len(values)
-        values += [python_scalar(value) for value in distinct]
-    return codes, values
-
-
-def as_float(value: Any, word: str) -> float:
-    """Return a scalar on the scale of `read_floats`, NaN where it is not of that kind."""
-    if word_of(type(value)) != word:
-        return math.nan
-    if word == "number":
-        return float(value)
-    if word == "timedelta":
-        return pd.Timedelta(value).total_seconds()
-    stamp = pd.Timestamp(value)
-    return float(stamp.timestamp())
-
-
-def extra_missing(missing_values: Any) -> list:
-    """Return the values that count as missing besides NaN, None, NA and NaT.
-
-    Parameters
-    ----------
-    missing_values : scalar or list, tuple, set or array of scalars.
-    """
-    is_many = isinstance(missing_values, (list, tuple, set, frozenset, np.ndarray, pd.Index))
-    values: Iterable = missing_values if is_many else [missing_values]
-    extra = []
-    for value in values:
-        if not pd.api.types.is_scalar(value):
-            raise ValueError(
-                f"missing_values must be a scalar or a list of scalars, got {missing_values!r}."
-            )
-        if not pd.isna(value):
-            extra.append(python_scalar(value))
-    return extra
+from maetab.data.kinds import nullable
 
 
 class Back(Protocol):
@@ -189,6 +47,8 @@ class ArrayBack:
     def give(self, frame: pd.DataFrame) -> np.ndarray:
         """Return (n, F) of `dtype`; of floats where a whole number or boolean is missing."""
         if self.dtype.kind in "US":
+            if frame.isna().to_numpy().any():
+                return frame.to_numpy(dtype=object)
             text = frame.to_numpy(dtype=object).astype(self.dtype.kind)
             return text.astype(np.result_type(text, self.dtype))
         if self.dtype.kind in "iub" and frame.isna().to_numpy().any():
@@ -258,6 +118,26 @@ class TableBack:
         return native.cast(schema.with_metadata(source.metadata))
 
 
+@dataclass(frozen=True)
+class BatchBack:
+    """Back to one record batch of pyarrow."""
+
+    tables: Back
+
+    def give(self, frame: pd.DataFrame) -> Any:
+        """Return the batch with new cells where `frame` differs from the view."""
+        return _as_batch(self.tables.give(frame))
+
+    def table(self, frame: pd.DataFrame) -> Any:
+        """Return the frame, without its index, as a batch."""
+        return _as_batch(self.tables.table(frame))
+
+
+def _as_batch(table: Any) -> Any:
+    columns = [column.combine_chunks() for column in table.columns]
+    return sys.modules["pyarrow"].RecordBatch.from_arrays(columns, schema=table.schema)
+
+
 def _changed(before: pd.Series, after: pd.Series) -> np.ndarray:
     """(n,) bool: True where two columns differ; two missing cells do not."""
     missing = (before.isna() & after.isna()).to_numpy()
@@ -297,6 +177,9 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
         raise _not_two_dimensional(1)
     if isinstance(X, (list, tuple, np.ndarray)):
         return _read_array(X)
+    if (table := as_table(X)) is not X:
+        frame, back = read_frame(table)
+        return frame, BatchBack(back)
     if hasattr(X, "column_names"):  # pyarrow reports repeated names late and in its own words
         refuse_duplicates(X.column_names)
     source = nw.from_native(X, eager_only=True, pass_through=True)
@@ -308,6 +191,12 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
     raise TypeError(f"Input X must be a table in memory, got {type(X).__name__}; {advice}.")
 
 
+def as_table(X: Any) -> Any:
+    """Return a record batch of pyarrow as a table, and all else as it is."""
+    is_batch = type(X).__module__ == "pyarrow.lib" and type(X).__name__ == "RecordBatch"
+    return sys.modules["pyarrow"].Table.from_batches([X]) if is_batch else X
+
+
 def _not_two_dimensional(ndim: int) -> ValueError:
     return ValueError(
         f"Expected 2D array, got {ndim}D array instead.\nReshape your data either using "
@@ -317,8 +206,9 @@ def _not_two_dimensional(ndim: int) -> ValueError:
 
 
 def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
-    if isinstance(X, np.ma.MaskedArray):
-        X = np.ma.filled(X.astype(np.float64 if X.dtype.kind in "iufb" else object), np.nan)
+    if isinstance(X, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in X):
+        X = np.ma.stack(X)
+    mask = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
     try:
         array = np.asarray(X)
     except ValueError as error:
@@ -335,7 +225,12 @@ def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     names = [f"x{position}" for position in range(array.shape[1])]
-    return pd.DataFrame(array, columns=names, dtype=array.dtype, copy=False), back
+    frame = pd.DataFrame(array, columns=names, dtype=array.dtype, copy=False)
+    if mask is not None:
+        frame = (frame.astype(nullable(array.dtype)) if back.dtype.kind in "iub" else frame).mask(
+            mask
+        )
+    return frame, back
 
 
 def _read_table(source: Any) -> tuple[pd.DataFrame, Back]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,17 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maetab.data.codec import Cells, check_kind
-from maetab.data.containers import (
-    extra_missing,
-    python_scalar,
-    refuse_duplicates,
-    same,
-    word_of,
-)
+from maetab.data.cells import Cells
+from maetab.data.containers import refuse_duplicates
+from maetab.data.grid import move
+from maetab.data.kinds import SPOKEN, extra_missing, same, word_of
+from maetab.data.labels import read_label, write_label
 
 FEW = 32  # distinct numbers of a column up to which all are kept
 MAX_LEVELS = 64  # levels of a category that are told apart; rarer ones share a token
+FREE_TEXT, FREE_TEXT_SHARE = 20, 0.5  # text with more different cells than both is no category
 SINGLE = 4e-7  # what single precision cannot tell apart, in standard deviations
 
 
@@ -45,6 +42,13 @@ class Column:
     integer : True where the dtype holds whole numbers only.
     n_observed : number of observed cells.
     temporal : None, "datetime" or "timedelta".
+    step : step of the grid that the observed numbers lie on: 1 for whole numbers, 0.01 for two
+        decimals, 86400 for whole days; None where there is none.
+    origin : whole number which center, lower, upper and distinct are counted from. Not 0 only in
+        columns of whole numbers beyond 2**53, which float64 cannot tell apart.
+    decimals : decimals of a column of decimal.Decimal, None for all others.
+    free_text : how many different values the column holds if it is free text or an identifier,
+        which the model does not see; 0 for all others.
     """
 
     name: Hashable
@@ -61,12 +65,18 @@ class Column:
     integer: bool = False
     n_observed: int = 0
     temporal: str | None = None
+    step: float | None = None
+    origin: int = 0
+    decimals: int | None = None
+    free_text: int = 0
 
     @property
     def words(self) -> frozenset[str]:
         """Kinds of cell this column held in fit (keys of `SPOKEN`); empty if it held none."""
         if self.kind == "number":
             return frozenset({self.temporal or "number"})
+        if self.free_text:
+            return frozenset({"text", "number", "boolean"} if self.dtype == "object" else {"text"})
         return frozenset(word_of(type(level)) or "" for level in self.levels)
 
     @property
@@ -80,7 +90,9 @@ class Column:
         return max(1, min(MAX_LEVELS, sum(count > 1 for count in self.counts)))
 
     def natural(self, values: np.ndarray) -> np.ndarray:
-        """Return (n,) numbers in their own unit from (n,) as encoded; codes as they are.
+        """Return (n,) numbers, less `origin`, in their own unit from (n,) as encoded.
+
+        Codes come back as they are.
 
         Models compute in single precision. What that cannot tell from an observed number is that
         number, where the observed ones are few, and the smallest or largest elsewhere.
@@ -96,6 +108,26 @@ class Column:
             apart = np.abs(ends - natural)
             equal = apart.min(0) <= SINGLE * self.scale * (1 + np.abs(values))
         return np.where(equal, np.where(apart[0] <= apart[1], *ends), natural)
+
+    def on_grid(self, natural: np.ndarray, how: str = "round") -> np.ndarray:
+        """Return (n,) numbers, as from `natural`, moved to the column's grid, if it has one.
+
+        What is inside [lower, upper] stays there, off the grid only where no point of it is inside.
+
+        Parameters
+        ----------
+        how : "round" to the nearest point, "floor" or "ceil"
+        """
+        if not natural.size:
+            return natural
+        step = 1.0 if self.integer else self.step
+        moved = move(natural, step, self.dtype, how)
+        if how == "round":
+            for beyond, back in ((moved > self.upper, "floor"), (moved < self.lower, "ceil")):
+                if beyond.any():
+                    moved = np.where(beyond, move(natural, step, self.dtype, back), moved)
+        inside, was_inside = ((self.lower <= x) & (x <= self.upper) for x in (moved, natural))
+        return np.where(was_inside & ~inside, natural, moved)
 
 
 @dataclass(frozen=True)
@@ -115,6 +147,10 @@ class Schema:
     def is_number(self) -> np.ndarray:
         """Return (F,) bool: True for numbers, False for categories."""
         return np.array([column.kind == "number" for column in self.columns])
+
+    def is_free_text(self) -> np.ndarray:
+        """Return (F,) bool: True for free text and identifiers, which the model does not see."""
+        return np.array([column.free_text > 0 for column in self.columns])
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` reads, as plain JSON values."""
@@ -144,43 +180,6 @@ def _column_from_dict(written: dict[str, Any]) -> Column:
     return Column(**read)
 
 
-def write_label(value: Any) -> list:
-    """Return a level or a column name as [type, JSON value]; `read_label` is its way back."""
-    value = python_scalar(value)
-    if value is None:
-        return ["none", None]
-    if isinstance(value, (bool, int, str)):
-        return [type(value).__name__, value]
-    if isinstance(value, float):
-        return ["float", repr(float(value))]
-    if isinstance(value, tuple):
-        return ["tuple", [write_label(part) for part in value]]
-    if isinstance(value, pd.Interval):
-        return ["interval", [write_label(value.left), write_label(value.right), value.closed]]
-    if isinstance(value, (pd.Timestamp, datetime.date)):
-        kind = "timestamp" if isinstance(value, pd.Timestamp) else "date"
-        return [kind, value.isoformat()]
-    if isinstance(value, pd.Timedelta):
-        return ["timedelta", value.isoformat()]
-    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be written as JSON.")
-
-
-def read_label(written: Sequence) -> Any:
-    """Return the value that `write_label` wrote."""
-    kind, value = written
-    if kind == "tuple":
-        return tuple(read_label(part) for part in value)
-    if kind == "interval":
-        return pd.Interval(read_label(value[0]), read_label(value[1]), closed=value[2])
-    readers: dict[str, Any] = {
-        "float": float,
-        "timestamp": pd.Timestamp,
-        "timedelta": pd.Timedelta,
-        "date": datetime.date.fromisoformat,
-    }
-    return readers[kind](value) if kind in readers else value
-
-
 def infer_schema(
     frame: pd.DataFrame,
     categorical_features: Any = "auto",
@@ -194,6 +193,7 @@ def infer_schema(
     frame : as given by `read_frame`.
     categorical_features : "auto" or a list of column names or positions
         Columns that are categories besides those that are so by dtype: category, text, boolean.
+        Text that is named here is never free text.
     missing_values : scalar or list of scalars
         Values that count as missing besides NaN, None, NA and NaT.
     estimator_name : named in errors about parameters.
@@ -216,7 +216,10 @@ def infer_schema(
     for position in range(frame.shape[1]):
         cells = Cells(frame.iloc[:, position], extra)
         as_number = cells.kind == "number" and position not in chosen
-        columns.append(_number_column(cells) if as_number else _category_column(cells, extra))
+        if as_number:
+            columns.append(_number_column(cells))
+        else:
+            columns.append(_category_column(cells, extra, position in chosen))
     return Schema(tuple(columns))
 
 
@@ -245,29 +248,43 @@ def _positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
 
 
 def _number_column(cells: Cells) -> Column:
-    numbers = cells.numbers[cells.observed]
+    origin, step = cells.origin, cells.step
+    numbers = cells.numbers(origin)[cells.observed]
     center, scale = center_and_scale(numbers)
-    distinct = np.unique(numbers)
-    if len(distinct) > FEW:
-        distinct = distinct[[0, -1]]
+    # Onto the grid, for 0.1 in single precision is next to 0.1 only.
+    distinct = move(np.unique(numbers), step, str(cells.dtype), "round")
+    ends = distinct[[0, -1]] if distinct.size else np.zeros(2)
     return Column(
         name=cells.name,
         kind="number",
-        dtype=str(cells.dtype),
+        dtype="object" if cells.decimals is not None else str(cells.dtype),
         center=center,
         scale=scale,
-        lower=float(numbers.min()) if numbers.size else 0.0,
-        upper=float(numbers.max()) if numbers.size else 0.0,
-        distinct=tuple(distinct.tolist()),
+        lower=float(ends[0]),
+        upper=float(ends[1]),
+        distinct=tuple((ends if len(distinct) > FEW else distinct).tolist()),
         integer=cells.integer,
         n_observed=int(numbers.size),
         temporal=cells.temporal,
+        step=step,
+        origin=origin,
+        decimals=cells.decimals,
     )
 
 
-def _category_column(cells: Cells, extra: list) -> Column:
+def _category_column(cells: Cells, extra: list, named: bool) -> Column:
     codes, values = cells.factors
     seen = np.bincount(codes[cells.observed], minlength=len(values))
+    n_observed, n_different = int(cells.observed.sum()), int((seen > 0).sum())
+    told_by_few = n_different <= max(FREE_TEXT, n_observed * FREE_TEXT_SHARE)
+    if cells.may_be_free_text and not named and not told_by_few:
+        return Column(
+            name=cells.name,
+            kind="category",
+            dtype=str(cells.dtype),
+            n_observed=n_observed,
+            free_text=n_different,
+        )
     ascends = cells.dtype_word == "boolean" or getattr(cells.dtype, "ordered", False)
     if cells.dtype_word == "category":
         kept = [i for i, v in enumerate(values) if seen[i] or not any(same(v, e) for e in extra)]
@@ -282,7 +299,7 @@ def _category_column(cells: Cells, extra: list) -> Column:
         levels=tuple(values[i] for i in kept),
         counts=tuple(int(seen[i]) for i in kept),
         order=tuple(np.argsort(kept).tolist()) if ascends else (),
-        n_observed=int(cells.observed.sum()),
+        n_observed=n_observed,
     )
 
 
@@ -316,6 +333,26 @@ def check_columns(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.
         cells = Cells(frame.iloc[:, position], extra)
         check_kind(cells, column)
         _check_zone(cells, column)
+
+
+def check_kind(cells: Cells, column: Column) -> None:
+    """Raise a ValueError if a column holds another kind of cell than in fit."""
+    if not cells.words or not column.words:
+        return
+    is_category = cells.dtype_word == "category"
+    same_words = cells.words <= column.words and not is_category
+    agrees = bool(cells.words & column.words) if column.kind == "category" else same_words
+    if agrees:
+        return
+    was = " or ".join(SPOKEN[word] for word in sorted(column.words))
+    now = "a category of " if is_category else ""
+    now += " and ".join(SPOKEN[word] for word in sorted(cells.words))
+    odd = cells.first_other_than(column.words)
+    raise ValueError(
+        f"column {column.name!r} was {was} in fit ({column.dtype}) and is now {now} "
+        f"({cells.dtype}), such as {odd!r}; convert it to {column.dtype}, or name values that "
+        f"stand for a missing cell in missing_values."
+    )
 
 
 def _check_zone(cells: Cells, column: Column) -> None:
