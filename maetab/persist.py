@@ -38,7 +38,7 @@ __all__ = ["load", "read_info", "save"]
 FORMAT = 1
 ESTIMATORS = ("MAEImputer", "MAEEncoder", "MAEAnomalyDetector")
 KEYS = {"format", "class", "versions", "parameters", "schema", "config", "attributes", "sha256"}
-FITTED = re.compile(r"[a-z][a-z0-9_]*_|_n_features_out|_sklearn_output_config")
+FITTED = re.compile(r"[a-z][a-z0-9_]*_|_sklearn_output_config")
 PACKAGES = ("maetab", "torch", "numpy", "pandas", "sklearn")
 LABELS = (pd.Timestamp, pd.Timedelta, pd.Interval)
 Arrays = dict[str, np.ndarray]
@@ -185,7 +185,9 @@ def _digest(content: dict[str, Any], tensors: Arrays) -> str:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside `path`, then give it that name."""
+    """Write a file beside `path`, then give it that name; an OSError names `path` or its folder."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(path.parent))
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(beside, "xb") as file:
@@ -193,6 +195,8 @@ def _replace(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         beside.unlink(missing_ok=True)
 

@@ -213,6 +213,28 @@ def test_saving_replaces_the_file_at_once_and_leaves_nothing_beside_it(
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_a_folder_that_does_not_exist_is_named_when_saving(
+    fitted: MAEImputer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "none" / "deeper"
+    with pytest.raises(FileNotFoundError) as caught:
+        save(fitted, folder / "model.safetensors")
+    assert caught.value.filename == str(folder)
+    assert str(caught.value).endswith(f"There is no such folder: '{folder}'")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_written_is_named_and_no_other(
+    fitted: MAEImputer, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError) as caught:
+        save(fitted, tmp_path / "taken")
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "taken"), None)
+    assert str(tmp_path / ".taken") not in str(caught.value)
+    assert os.listdir(tmp_path) == ["taken"]
+
+
 def test_only_fitted_estimators_of_maetab_are_saved(tmp_path: Path) -> None:
     with pytest.raises(NotFittedError):
         save(tiny(), tmp_path / "m")
