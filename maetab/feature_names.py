@@ -42,7 +42,8 @@ def distinct_names(names: Iterable[str]) -> list[str]:
     ['a', 'a_3', 'a_2', 'b', 'a_4']
     """
     names = list(names)
-    given, taken, out = set(names), set(), []
+    given, out = set(names), []
+    taken: set[str] = set()
     for name in names:
         new = name
         if name in taken:
