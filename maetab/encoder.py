@@ -62,7 +62,8 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         tokens; or the token of the row.
     add_raw : bool
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
-        per level of a category, expectations where a cell is missing. May be changed after fit.
+        per level of a category, expectations where a cell is missing; `get_feature_names_out`
+        says which is which. May be changed after fit.
     swap_ratio : in [0, 1)
         Share of the visible cells that hold another row's value in a training step; the networks
         learn to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et

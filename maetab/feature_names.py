@@ -42,13 +42,12 @@ def distinct_names(names: Iterable[str]) -> list[str]:
     ['a', 'a_3', 'a_2', 'b', 'a_4']
     """
     names = list(names)
-    given, out = set(names), []
-    taken: set[str] = set()
+    used, seen, out = set(names), set[str](), []
     for name in names:
         new = name
-        if name in taken:
-            numbered = (f"{name}_{i}" for i in count(2))
-            new = next(one for one in numbered if one not in given | taken)
-        taken.add(new)
+        if name in seen:
+            new = next(one for i in count(2) if (one := f"{name}_{i}") not in used)
+        used.add(new)
+        seen.add(new)
         out.append(new)
     return out
