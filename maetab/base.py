@@ -105,7 +105,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     schema_ : Schema, kinds, levels and ranges of the columns
     model_ : torch.nn.Module of the fitted networks, on the CPU
     history_ : list of dict, one per look at the held-out cells while training
-    n_iter_ : epochs of the longest training
+    n_iter_ : epochs of the longest training, 0 where no network was trained
     n_features_in_ : columns seen in fit
     feature_names_in_ : their names, if all are text
     """
@@ -218,7 +218,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             self.model_, self.history_ = fit_model(
                 self._config(), take(values, rows), take(observed, rows), self._options(on_record)
             )
-        self.n_iter_ = max([int(record["epoch"]) for record in self.history_], default=1)
+        self.n_iter_ = max([int(record["epoch"]) for record in self.history_], default=0)
         return Table(frame, back, values, observed)
 
     def _encoded(self, frame: pd.DataFrame) -> tuple[Schema, np.ndarray, np.ndarray]:

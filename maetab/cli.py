@@ -157,8 +157,9 @@ def _encode(args: argparse.Namespace) -> None:
     if args.save:
         _save(encoder, args.save)
     write_result(args, table, columns, features)
-    seconds = time.perf_counter() - began
-    _say(f"{features.shape[1]} features of {len(features)} rows in {seconds:.1f} s")
+    n, seconds = encoder.n_components_, time.perf_counter() - began
+    raw = f" and {features.shape[1] - n} columns of the encoded input" if encoder.add_raw else ""
+    _say(f"{n} components{raw} of {len(features)} rows in {seconds:.1f} s")
 
 
 def _evaluate(args: argparse.Namespace) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import torch
 from pandas.api.types import pandas_dtype
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
 from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.codec import decode
@@ -26,11 +26,12 @@ from maetab.engine.embed import (
     decode_pieces,
     embed_rows,
     latent_size,
-    piece_sizes,
+    piece_steps,
     remembered_rows,
 )
 from maetab.engine.fit import FitOptions, Record
 from maetab.engine.runtime import pick_device
+from maetab.feature_names import distinct_names, piece_names
 
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
@@ -39,7 +40,7 @@ RIDGE = 0.01  # penalty of the linear map back from features to cells
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
+class MAEEncoder(TransformerMixin, BaseMAE):
     __doc__ = f"""Turn the rows of a table into numbers for whatever is learned next.
 
     A masked autoencoder learns, without labels, to predict hidden cells. What its encoder makes of
@@ -61,7 +62,8 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         tokens; or the token of the row.
     add_raw : bool
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
-        per level of a category, expectations where a cell is missing. May be changed after fit.
+        per level of a category, expectations where a cell is missing; `get_feature_names_out`
+        says which is which. May be changed after fit.
     swap_ratio : in [0, 1)
         Share of the visible cells that hold another row's value in a training step; the networks
         learn to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et
@@ -70,7 +72,8 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
 
     Attributes
     ----------
-    components_ : (n_components, D) rows of the projection, None without one
+    n_components_ : columns of the output that stand before the encoded input
+    components_ : (n_components_, D) rows of the projection, None without one
     mean_ : (D,) what is subtracted before it, None without one
     {ATTRIBUTES}
 
@@ -156,12 +159,12 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         """
         check_is_fitted(self, "model_")
         features = check_array(Z, dtype=np.float32)
-        if features.shape[1] != self._n_features_out:
+        names = self.get_feature_names_out().tolist()
+        if features.shape[1] != len(names):
             raise ValueError(
-                f"Z has {features.shape[1]} features, but MAEEncoder gives {self._n_features_out}."
+                f"Z has {features.shape[1]} features, but MAEEncoder gives {len(names)}."
             )
         labels = list(getattr(Z, "columns", ()))
-        names = self.get_feature_names_out().tolist()
         if labels != names and all(isinstance(label, str) for label in labels) and labels:
             at = next(i for i, label in enumerate(labels) if label != names[i])
             raise ValueError(
@@ -170,7 +173,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
             )
         support = self.model_.prior.support
         if self.add_raw:
-            raw = features[:, self._n_features_out - sum(piece_sizes(support)) :]
+            raw = features[:, self.n_components_ :]
         else:
             latent, pieces = self._embed(*remembered_rows(self.model_))
             raw = Ridge(RIDGE).fit(latent, pieces).predict(features)
@@ -178,6 +181,28 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         index = Z.index if isinstance(Z, pd.DataFrame) else None
         frame = decode(values, observed, self.schema_, self._blanks(len(features), index))
         return frame if self._fit_saw_names() else frame.to_numpy()
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the features, all different.
+
+        "component0" and so on; then, with `add_raw`, the encoded input: "age" is the standardised
+        number, "age_step3of16" how far it has come through the third of sixteen steps between
+        quantiles of the training rows (0 before the step, 1 behind it), "sex=male" whether the
+        level is male. A name that comes again ends in "_2", "_3" and so on.
+
+        Parameters
+        ----------
+        input_features : None for the names of fit, which any others must equal; where fit saw
+            none these are "x0", "x1" and so on, and others can be given
+        """
+        check_is_fitted(self, "model_")
+        names = [f"component{i}" for i in range(self.n_components_)]
+        inputs = _check_feature_names_in(self, input_features)
+        if self.add_raw:
+            support = self.model_.prior.support
+            for j, (name, column) in enumerate(zip(inputs, self.schema_.columns, strict=True)):
+                names += piece_names(name, column, piece_steps(support, j))
+        return np.array(distinct_names(names), dtype=object)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the skill on cells hidden for the purpose, as `MAEImputer.score` does.
@@ -190,13 +215,12 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         return self._skill(X)
 
     @property
-    def _n_features_out(self) -> int:
-        """Columns of the output; an AttributeError before fit, as scikit-learn expects."""
+    def n_components_(self) -> int:
+        """Columns of the output before the encoded input."""
+        check_is_fitted(self, "model_")
         if self.components_ is not None:
-            n_latent = len(self.components_)
-        else:
-            n_latent = latent_size(self.model_.config, self.readout)
-        return n_latent + self.add_raw * sum(piece_sizes(self.model_.prior.support))
+            return len(self.components_)
+        return latent_size(self.model_.config, self.readout)
 
     def _features(self, table: Table) -> np.ndarray:
         """Return (n, n_features_out) float32."""

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
+from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
@@ -46,6 +47,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     Attributes
     ----------
+    indicator_ : MissingIndicator of the columns that had missing cells, None without add_indicator
     {ATTRIBUTES}
 
     Examples
@@ -197,6 +199,18 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         names = super().get_feature_names_out(input_features)
         added = [f"missingindicator_{names[j]}" for j in self._indicated()]
         return np.concatenate([names[self._kept()], np.array(added, dtype=object)])
+
+    @property
+    def indicator_(self) -> MissingIndicator | None:
+        """The indicator behind `add_indicator`; as in scikit-learn's imputers it reads a mask."""
+        check_is_fitted(self, "model_")
+        if not self.add_indicator:
+            return None
+        missing = np.zeros((1, self.n_features_in_), bool)
+        missing[:, self.missing_features_] = True
+        indicator = MissingIndicator(missing_values=self.missing_values, error_on_new=False)
+        indicator._fit(missing, precomputed=True)
+        return indicator
 
     def _finish(self, table: Table, values: np.ndarray, numbers_only: bool = False) -> Any:
         """Return the user's table with `values` (n, F) in its missing cells."""

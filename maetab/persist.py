@@ -6,7 +6,6 @@ of maetab, everything else is plain values and arrays, and what does not fit is 
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import hashlib
 import importlib
@@ -16,18 +15,15 @@ import os
 import platform
 import re
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
-from maetab.data.labels import read_label, write_label
 from maetab.data.schema import Schema
+from maetab.packing import Arrays, masking_of, masking_text, pack, unpack_all
 
 if TYPE_CHECKING:  # `read_info` does without torch
     from torch import Tensor, nn
@@ -39,10 +35,8 @@ __all__ = ["load", "read_info", "save"]
 FORMAT = 1
 ESTIMATORS = ("MAEImputer", "MAEEncoder", "MAEAnomalyDetector")
 KEYS = {"format", "class", "versions", "parameters", "schema", "config", "attributes", "sha256"}
-FITTED = re.compile(r"[a-z][a-z0-9_]*_|_n_features_out|_sklearn_output_config")
+FITTED = re.compile(r"[a-z][a-z0-9_]*_|_sklearn_output_config")
 PACKAGES = ("maetab", "torch", "numpy", "pandas", "sklearn")
-LABELS = (pd.Timestamp, pd.Timedelta, pd.Interval)
-Arrays = dict[str, np.ndarray]
 # What reading may raise where the values are not those that were written.
 BROKEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -85,12 +79,12 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     tensors = {f"model/{key}": weight.detach().cpu().numpy() for key, weight in weights}
     parameters, attributes = {}, {}
     for key, value in est.get_params(deep=False).items():
-        parameters[key] = _pack(value, f"The {key!r} parameter of {name}", tensors)
+        parameters[key] = pack(value, f"The {key!r} parameter of {name}", tensors)
     for key, value in vars(est).items():
         if key in parameters or key in ("model_", "schema_"):
             continue
         _check_attribute(key, type(est), TypeError)
-        attributes[key] = _pack(value, f"The attribute {key!r} of {name}", tensors)
+        attributes[key] = pack(value, f"The attribute {key!r} of {name}", tensors)
     content = {
         "format": FORMAT,
         "class": name,
@@ -154,9 +148,9 @@ def read_info(path: str | os.PathLike) -> dict[str, Any]:
             shapes = [file.get_slice(key).get_shape() for key in keys if key not in arrays]
             columns = Schema.from_dict(content["schema"]).columns
             return {key: content[key] for key in ("class", "format", "versions")} | {
-                "parameters": _unpack_all(content["parameters"], arrays, _masking_text),
+                "parameters": unpack_all(content["parameters"], arrays, masking_text),
                 "columns": {column.name: column.kind for column in columns},
-                "attributes": _unpack_all(content["attributes"], arrays, _masking_text),
+                "attributes": unpack_all(content["attributes"], arrays, masking_text),
                 "n_weights": sum(math.prod(shape) for shape in shapes),
                 "n_bytes": path.stat().st_size,
             }
@@ -186,7 +180,9 @@ def _digest(content: dict[str, Any], tensors: Arrays) -> str:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside `path`, then give it that name."""
+    """Write a file beside `path`, then give it that name; an OSError names `path` or its folder."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(path.parent))
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(beside, "xb") as file:
@@ -194,6 +190,8 @@ def _replace(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         beside.unlink(missing_ok=True)
 
@@ -246,7 +244,7 @@ def _check_attribute(name: str, cls: type, error: type[Exception]) -> None:
 def _build(content: dict[str, Any], tensors: Arrays) -> Any:
     cls = _estimator_class(content["class"])
     arrays = {key: value for key, value in tensors.items() if key.startswith("array/")}
-    parameters = _unpack_all(content["parameters"], arrays, _masking)
+    parameters = unpack_all(content["parameters"], arrays, masking_of)
     unknown = set(parameters) - set(cls._get_param_names())
     if unknown:
         raise ValueError(f"{cls.__name__} has no parameter {', '.join(sorted(unknown))}")
@@ -256,7 +254,7 @@ def _build(content: dict[str, Any], tensors: Arrays) -> Any:
     est.model_ = _build_model(content["config"], weights)
     if len(est.schema_.columns) != len(est.model_.config.n_levels):
         raise ValueError("its schema and its model differ in the number of columns")
-    for key, value in _unpack_all(content["attributes"], arrays, _masking).items():
+    for key, value in unpack_all(content["attributes"], arrays, masking_of).items():
         _check_attribute(key, cls, ValueError)
         setattr(est, key, value)
     return est
@@ -302,99 +300,3 @@ def _check_shapes(outline: dict[str, Tensor], arrays: Arrays) -> None:
         found = (arrays[key].shape, arrays[key].dtype.name)
         if wanted != found:
             raise ValueError(f"the weights {key!r} should be {wanted}, not {found}")
-
-
-def _pack(value: Any, owner: str, arrays: Arrays) -> Any:
-    """Return a value as JSON; TypeError that names `owner` for what it cannot hold.
-
-    A dict of JSON is a tag and what it marks. Arrays go to `arrays`, beside the weights.
-    """
-
-    def pack_all(values: Any) -> list:
-        return [_pack(one, owner, arrays) for one in values]
-
-    if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64):
-        value = value.item()
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else {"float": repr(float(value))}
-    if value is pd.NA:
-        return {"NA": None}
-    if isinstance(value, LABELS):
-        return {"label": write_label(value)}
-    if isinstance(value, list | pd.Index):
-        return pack_all(value)
-    if type(value) in (tuple, set):
-        return {type(value).__name__: pack_all(value)}
-    if isinstance(value, dict):
-        return {"dict": [pack_all(pair) for pair in value.items()]}
-    if isinstance(value, np.ndarray):
-        return _pack_array(value, owner, arrays)
-    if type(value) in _maskings().values():
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return {"masking": [type(value).__name__, _pack(fields, owner, arrays)]}
-    raise TypeError(
-        f"{owner} is a {type(value).__name__}, which a model file cannot hold; set it to None, a "
-        "number, text, a list or dict of these, or a numeric array before saving."
-    )
-
-
-def _pack_array(value: np.ndarray, owner: str, arrays: Arrays) -> dict[str, Any]:
-    if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
-        key = f"array/{sum(key.startswith('array/') for key in arrays)}"
-        arrays[key] = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
-        return {"array": key}
-    if value.ndim == 1 and all(isinstance(text, str) for text in value):
-        return {"texts": [value.dtype.kind, [str(text) for text in value]]}
-    raise TypeError(
-        f"{owner} is an array of {value.dtype}, which a model file cannot hold; use numbers, "
-        "booleans or a list of texts."
-    )
-
-
-def _unpack_all(
-    packed: dict[str, Any], arrays: Arrays, masking: Callable[[str, dict], Any]
-) -> dict[str, Any]:
-    return {key: _unpack(value, arrays, masking) for key, value in packed.items()}
-
-
-def _unpack(packed: Any, arrays: Arrays, masking: Callable[[str, dict], Any]) -> Any:
-    """Return the value that `_pack` wrote; `masking` makes maskings of a name and fields."""
-    if isinstance(packed, list):
-        return [_unpack(one, arrays, masking) for one in packed]
-    if not isinstance(packed, dict):
-        return packed
-    ((tag, inside),) = packed.items()
-    readers: dict[str, Callable[[], Any]] = {
-        "float": lambda: float(inside),
-        "NA": lambda: pd.NA,
-        "label": lambda: read_label(inside),
-        "tuple": lambda: tuple(_unpack(inside, arrays, masking)),
-        "set": lambda: set(_unpack(inside, arrays, masking)),
-        "dict": lambda: dict(_unpack(inside, arrays, masking)),
-        "array": lambda: arrays[inside].copy(),
-        "texts": lambda: np.array(inside[1], dtype={"O": object, "U": str}[inside[0]]),
-        "masking": lambda: masking(inside[0], _unpack(inside[1], arrays, masking)),
-    }
-    if tag not in readers:
-        raise ValueError(f"it has a value of the unknown kind {tag!r}")
-    return readers[tag]()
-
-
-def _maskings() -> dict[str, type]:
-    from maetab.nn.masking import MASKINGS
-
-    return {kind.__name__: kind for kind in MASKINGS.values()}
-
-
-def _masking(name: str, fields: dict[str, Any]) -> Any:
-    if name not in _maskings():
-        raise ValueError(f"{name!r} is not a masking of maetab")
-    return _maskings()[name](**fields)
-
-
-def _masking_text(name: str, fields: dict[str, Any]) -> str:
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in fields.items())})"

@@ -209,8 +209,12 @@ def test_fitted_attributes_are_those_promised():
     assert imputer.schema_.names() == ["a", "b", "c"]
     assert imputer.n_iter_ == 2 == max(record["epoch"] for record in imputer.history_)
     assert not hasattr(tiny().fit(X[["a", "b"]].to_numpy()), "feature_names_in_")
-    assert tiny(max_iter=0).fit(X).n_iter_ == 1
     assert tiny().fit(X).fit(X[["a"]]).n_features_in_ == 1
+
+
+def test_no_epoch_is_counted_where_no_network_is_trained():
+    imputer = tiny(max_iter=0).fit(table())
+    assert imputer.n_iter_ == 0 and imputer.history_ == []
 
 
 def test_levels_seen_once_share_a_token_and_at_most_64_are_modelled():

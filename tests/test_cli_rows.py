@@ -139,7 +139,16 @@ def test_encode_writes_the_features_of_every_row(folder, text, run):
     expected = encoder.transform(frame_of(text))
     assert list(features) == ["id", *encoder.get_feature_names_out()]
     assert features.drop(columns="id").to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-5)
-    assert f"{expected.shape[1]} features of 60 rows" in messages
+    n = sum(name.startswith("component") for name in expected)
+    raw = expected.shape[1] - n
+    assert f"{n} components and {raw} columns of the encoded input of 60 rows" in messages
+
+
+def test_encode_without_the_encoded_input_counts_components_alone(folder, run):
+    features, _, messages = run("encode", *model_of(folder, "encode"), "--no-add-raw")
+    n = len(features.columns.drop("id"))
+    assert list(features) == ["id", *(f"component{i}" for i in range(n))]
+    assert f"{n} components of 60 rows" in messages
 
 
 def test_options_of_encode_reach_the_encoder(folder, run):
@@ -197,7 +206,7 @@ def test_a_decimal_comma_is_kept(folder, text, tmp_path):
         command = [verb, str(tmp_path / "in.csv"), "-o", str(tmp_path / f"{verb}.csv")]
         assert cli.main([*command, *marks, *model_of(folder, verb)]) == 0
         results = pd.read_csv(tmp_path / f"{verb}.csv", sep=";", decimal=",")
-        assert results["score" if verb == "detect" else "maeencoder0"].dtype == "float64"
+        assert results["score" if verb == "detect" else "component0"].dtype == "float64"
 
 
 def test_a_column_with_the_name_of_a_result_is_refused(folder, text, tmp_path, capsys):

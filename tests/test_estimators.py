@@ -1,4 +1,7 @@
-"""Every estimator under the checks of scikit-learn, without a single expected failure."""
+"""Every estimator under the checks of scikit-learn.
+
+One check may fail, and only where no network is trained: see docs/scikit_learn_contract.md.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from differences import read_differences
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes
@@ -110,7 +114,12 @@ def assert_same_bits(mine: dict, theirs: dict) -> None:
             assert np.array_equal(mine[name], theirs[name], equal_nan=True), name
 
 
-@parametrize_with_checks(ESTIMATORS)
+def expected_failures(estimator) -> dict[str, str]:
+    known = read_differences("check_estimator")
+    return {test: known[test].reason for test in known if estimator.max_iter == 0}
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_checks_of_scikit_learn_pass(estimator, check):
     check(estimator)
 

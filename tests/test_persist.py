@@ -18,7 +18,8 @@ from sklearn.impute import SimpleImputer
 
 from maetab import MAEImputer
 from maetab.nn.masking import Block
-from maetab.persist import _digest, _pack, _unpack, load, read_info, save
+from maetab.packing import masking_of, pack, unpack
+from maetab.persist import _digest, load, read_info, save
 
 
 def table(n: int = 60) -> pd.DataFrame:
@@ -143,10 +144,8 @@ def test_every_kind_of_parameter_survives(parameters: dict, tmp_path: Path) -> N
     ids=repr,
 )
 def test_values_come_back_as_they_were(value: Any) -> None:
-    from maetab.persist import _masking
-
-    text = json.dumps(_pack(value, "x", {}), allow_nan=False)
-    found = _unpack(json.loads(text), {}, _masking)
+    text = json.dumps(pack(value, "x", {}), allow_nan=False)
+    found = unpack(json.loads(text), {}, masking_of)
     assert repr(found) == repr(value)
     assert type(found) is type(value)
 
@@ -166,7 +165,7 @@ def test_values_come_back_as_they_were(value: Any) -> None:
 )
 def test_arrays_come_back_as_they_were(array: np.ndarray) -> None:
     arrays: dict[str, np.ndarray] = {}
-    found = _unpack(_pack(array, "x", arrays), arrays, lambda name, fields: None)
+    found = unpack(pack(array, "x", arrays), arrays, lambda name, fields: None)
     np.testing.assert_array_equal(found, array)
     assert found.dtype == array.dtype.newbyteorder("=")
     assert found.shape == array.shape
@@ -213,6 +212,28 @@ def test_saving_replaces_the_file_at_once_and_leaves_nothing_beside_it(
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_a_folder_that_does_not_exist_is_named_when_saving(
+    fitted: MAEImputer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "none" / "deeper"
+    with pytest.raises(FileNotFoundError) as caught:
+        save(fitted, folder / "model.safetensors")
+    assert caught.value.filename == str(folder)
+    assert str(caught.value).endswith(f"There is no such folder: '{folder}'")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_written_is_named_and_no_other(
+    fitted: MAEImputer, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError) as caught:
+        save(fitted, tmp_path / "taken")
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "taken"), None)
+    assert str(tmp_path / ".taken") not in str(caught.value)
+    assert os.listdir(tmp_path) == ["taken"]
+
+
 def test_only_fitted_estimators_of_maetab_are_saved(tmp_path: Path) -> None:
     with pytest.raises(NotFittedError):
         save(tiny(), tmp_path / "m")
@@ -240,7 +261,7 @@ def test_what_json_cannot_hold_is_refused_by_name(fitted: MAEImputer, tmp_path: 
     with pytest.raises(TypeError, match="'note' is not an attribute"):
         save(imputer, tmp_path / "m")
     with pytest.raises(TypeError, match="array of complex128"):
-        _pack(np.array([1j]), "The 'x' parameter", {})
+        pack(np.array([1j]), "The 'x' parameter", {})
 
 
 def test_a_missing_file_is_file_not_found(tmp_path: Path) -> None:

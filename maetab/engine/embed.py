@@ -173,18 +173,23 @@ class Landmarks:
 
 def piece_sizes(support: Support) -> list[int]:
     """Return how many of the R pieces belong to each column."""
-    return [
-        n or 1 + sum(len(knots) - 1 for knots in _knots(support, j))
-        for j, n in enumerate(support.n_levels)
-    ]
+    return [n or 1 + sum(piece_steps(support, j)) for j, n in enumerate(support.n_levels)]
+
+
+def piece_steps(support: Support, column: int) -> list[int]:
+    """Return in how many steps a number is encoded, from fine to coarse; [] for a category."""
+    if support.n_levels[column]:
+        return []
+    last = int((support.share[column] > 0).sum()) - 1
+    return [last, *(n for n in N_STEPS if n < last)]
 
 
 def _knots(support: Support, column: int) -> list[Tensor]:
     """Return centres of a number's bins, from all of them to few: where the steps begin and end."""
     center = support.center[column, support.share[column] > 0]
-    last, found = len(center) - 1, []
-    for n_steps in (last, *(n for n in N_STEPS if n < last)):
-        place = torch.linspace(0, last, n_steps + 1, dtype=torch.float64).round().long()
+    found = []
+    for n_steps in piece_steps(support, column):
+        place = torch.linspace(0, len(center) - 1, n_steps + 1, dtype=torch.float64).round().long()
         found.append(center[place.to(center.device)])
     return found
 

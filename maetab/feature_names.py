@@ -1,0 +1,53 @@
+"""Names of the encoder's features: components, and behind them the encoded input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+
+from maetab.data.schema import Column
+
+
+def piece_names(name: str, column: Column, steps: Sequence[int]) -> list[str]:
+    """Return the names of what one column is encoded as, in the order of `encode_pieces`.
+
+    Parameters
+    ----------
+    name : of the column, as text
+    column : as it was in fit
+    steps : numbers of steps of a number, finest first; () for a category
+
+    Examples
+    --------
+    >>> piece_names("age", Column("age", "number", "int64"), [2, 1])
+    ['age', 'age_step1of2', 'age_step2of2', 'age_step1of1']
+    >>> sex = Column("sex", "category", "str", levels=("f", "m", "x"), counts=(9, 8, 1))
+    >>> piece_names("sex", sex, [])
+    ['sex=f', 'sex=m']
+    """
+    if column.kind == "number":
+        return [name, *(f"{name}_step{i + 1}of{n}" for n in steps for i in range(n))]
+    levels = [str(level) for level in column.levels[: column.n_modelled]]
+    return [f"{name}={level}" for level in levels or ["none"]]  # no level in an empty column
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """Return the names, those that came before numbered from 2.
+
+    A number that makes a name of the list is passed over.
+
+    Examples
+    --------
+    >>> distinct_names(["a", "a", "a_2", "b", "a"])
+    ['a', 'a_3', 'a_2', 'b', 'a_4']
+    """
+    names = list(names)
+    used, seen, out = set(names), set[str](), []
+    for name in names:
+        new = name
+        if name in seen:
+            new = next(one for i in count(2) if (one := f"{name}_{i}") not in used)
+        used.add(new)
+        seen.add(new)
+        out.append(new)
+    return out
