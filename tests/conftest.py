@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 torch.set_num_threads(1)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "thread_unsafe: stands in scikit-learn's tests")

@@ -148,6 +148,36 @@ def test_a_remembered_row_is_most_similar_to_itself_and_similarities_are_a_kerne
     assert np.linalg.eigvalsh(own).min() > -1e-3
 
 
+def test_similarities_weigh_columns_as_the_first_guess_has_learned(model):
+    """Computed from the memory by NumPy: a Gaussian kernel whose width is the median."""
+    memory = model.prior.memory
+    values, observed = embed.remembered_rows(model)
+    latent, _ = embed.embed_rows(model, values, observed, CPU, "concat")
+    similar = latent[:, embed.block_sizes(model.config, "concat")[0] :].astype(np.float64)
+    whole = np.flatnonzero(observed.all((1, 2)))
+    weight = (memory.log_weight.exp() * memory.choice.softmax(0)).sum(0).detach().numpy()
+    assert weight.max() > 1.5 * weight.min()  # or no weights would do as well
+    number, level = values[whole, 0][:, [0, 2]], values[whole, 0, 1]
+    far = (np.square(number[:, None] - number) * weight[[0, 2]]).sum(-1)
+    far += 2 * weight[1] * (level[:, None] != level)  # two indicators differ
+    taken = np.flatnonzero(memory.visible.numpy().any(1))[whole]
+    found = -np.log(similar[np.ix_(whole, taken)])
+    far_apart = far > 0.1 * np.median(far)
+    ratio = found[far_apart] / far[far_apart]
+    np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-2)
+
+
+def test_numbers_beyond_the_farthest_are_not_told_apart(model):
+    values, observed = table(2)
+    observed[:] = True
+    values[:, 0, 0] = 1e13, 1e25
+    values[:, 0, 1:] = values[0, 0, 1:]
+    for readout in embed.READOUTS:
+        latent, _ = embed.embed_rows(model, values, observed, CPU, readout)
+        assert np.isfinite(latent).all()
+        np.testing.assert_array_equal(latent[0], latent[1])
+
+
 def test_remembered_rows_are_training_rows(model):
     values, observed = table()
     kept, there = embed.remembered_rows(model)

@@ -90,6 +90,7 @@ def test_components_are_the_principal_ones_of_the_readout():
     assert part.shape[1] >= 5  # an eighth of 8 are of the tokens
     for block, found in ((latent[:, :40], part[:, :1]), (latent[:, 40:], part[:, 1:5])):
         n, spread = found.shape[1], np.linalg.svd(block - block.mean(0), compute_uv=False)
+        np.testing.assert_allclose(found.mean(0), 0, atol=1e-3 * spread[0] / np.sqrt(len(frame)))
         np.testing.assert_allclose(found.std(0), spread[:n] / np.sqrt(len(frame)), rtol=1e-3)
         np.testing.assert_allclose(np.atleast_2d(np.corrcoef(found.T)), np.eye(n), atol=1e-3)
 
@@ -97,6 +98,25 @@ def test_components_are_the_principal_ones_of_the_readout():
 def test_there_are_no_more_components_than_the_rows_span():
     out = MAEEncoder(n_components=64, add_raw=False, **SMALL).fit_transform(make_frame(10))
     assert out.shape[1] <= 2 * 9
+
+
+def test_four_rows_over_and_over_span_three_components_of_each_kind():
+    frame = pd.concat([make_frame().dropna().iloc[:4]] * 10, ignore_index=True)
+    assert MAEEncoder(n_components=32, **SMALL).fit(frame).n_components_ == 2 * 3
+
+
+def test_components_that_missing_cells_move_more_than_they_vary_are_left_out():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(120, 4)), columns=list("abcd"))
+    few = MAEEncoder(n_components=None, add_raw=False, **SMALL).fit(frame)
+    part = MAEEncoder.from_fitted(few, n_components=64)
+    assert 0 < part.n_components_ < 64
+    whole = few.transform(frame).to_numpy().astype(np.float64)
+    moved = np.zeros(len(part.components_))
+    for seed in range(1, 21):  # other cells than those that chose the components
+        holed = few.transform(frame.mask(np.random.default_rng(seed).random(frame.shape) < 0.3))
+        moved += np.square((holed.to_numpy() - whole) @ part.components_.T).mean(0) / 20
+    assert (moved < 1.2 * (whole @ part.components_.T).var(0)).all()
 
 
 def test_one_fit_serves_imputer_and_encoder():
@@ -263,6 +283,13 @@ def test_features_of_a_huge_cell_are_far_from_all_others(size):
         far = encoder.transform(row).to_numpy()[0]
         assert np.isfinite(far).all()
         assert abs(far[0] - usual[0, 0]) > abs(usual[:, 0] - usual[0, 0]).max() / 4
+
+
+def test_the_encoded_input_of_a_huge_cell_beside_a_missing_one_is_finite():
+    frame = make_frame(100).fillna({"size": 0.0, "area": 0.0, "color": "red"})
+    encoder = MAEEncoder(n_components=4, **SMALL).fit(frame)
+    out = encoder.transform(frame.iloc[:1].assign(size=1e300, area=np.nan))
+    assert np.isfinite(out.to_numpy()).all() and out["size"].iloc[0] > 1e38
 
 
 def test_a_constant_table_has_features_without_a_warning(recwarn):
