@@ -151,11 +151,23 @@ def test_the_hint_for_a_dtype_that_cannot_be_used_works_literally(cells):
     assert infer_schema(frame.assign(x=frame["x"].astype(str))).columns[0].kind == "category"
 
 
-def test_the_hint_for_periods_held_as_objects_works_literally():
+def test_the_hints_for_periods_and_intervals_held_as_objects_work_literally():
     frame = pd.DataFrame({"x": pd.period_range("2020", periods=3, freq="M").astype(object)})
     with pytest.raises(TypeError, match=r"holds a Period; convert the column by .infer_objects"):
         infer_schema(frame)
     assert infer_schema(frame.infer_objects()).columns[0].temporal == "datetime"
+    frame = pd.DataFrame({"x": pd.Series(list(pd.interval_range(0, 3)), dtype=object)})
+    with pytest.raises(TypeError, match=r"holds a Interval; .* by .astype\('category'\)"):
+        infer_schema(frame)
+    assert infer_schema(frame.astype("category")).columns[0].kind == "category"
+
+
+def test_a_category_of_periods_survives_saving():
+    frame = pd.DataFrame({"x": pd.period_range("2020", periods=3, freq="Q-MAR")})
+    schema = infer_schema(frame, categorical_features=["x"])
+    assert Schema.from_dict(schema.to_dict()) == schema
+    values, observed = encode(frame, schema)
+    pd.testing.assert_frame_equal(decode(values, observed, schema, like=frame), frame)
 
 
 # ---- whole numbers that floats cannot tell apart
