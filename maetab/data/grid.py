@@ -108,7 +108,7 @@ def _moments(seconds: np.ndarray, how: str, near: float) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(micros.astype(np.int64).view("M8[us]"))
 
 
-def periods(seconds: np.ndarray, freq: Any, how: str = "round") -> pd.PeriodIndex:
+def periods(seconds: np.ndarray, freq: Any, how: str) -> pd.PeriodIndex:
     """Return the periods with the nearest start, or the last before or the first after.
 
     Parameters
