@@ -138,12 +138,15 @@ def cell_scores(
     Returns
     -------
     scores : DataFrame
-        Columns column, metric, value and n_cells; no line for a column without hidden cells.
+        Columns column, metric, value and n_cells; no line for a column without hidden cells,
+        and for free text.
     """
     true_values, _ = encode(truth, schema)
     values, found = encode(filled, schema)
     rows = []
     for place, column in enumerate(schema.columns):
+        if column.free_text:  # which no model sees or fills
+            continue
         cells = hidden.iloc[:, place].to_numpy()
         is_number = column.kind == "number"
         available = NUMBER_METRICS if is_number else CATEGORY_METRICS

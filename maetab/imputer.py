@@ -247,7 +247,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         for j, column in enumerate(self._bounded().columns):
             if column.kind == "number":
                 natural = values[:, j] * column.scale + column.center
-                values[:, j] = (column.on_grid(natural, how) - column.center) / column.scale
+                moved = column.on_grid(natural, how)
+                scaled = (moved - column.center) / column.scale
+                values[:, j] = np.where(moved == natural, values[:, j], scaled)
         return values
 
     def _ends(self) -> np.ndarray:

@@ -36,6 +36,11 @@ def run(output: Path, *arguments: str) -> list[dict]:
     return records.read(output)
 
 
+def test_scores_of_maetab_hold_no_rounding_either():
+    assert peers.make("maetab").keep_grid is False and peers.make("prior").keep_grid is False
+    assert peers.make("maetab", options={"keep_grid": True}).keep_grid is True
+
+
 def line(method: str, rmse: float, **changes: object) -> dict:
     base = {
         "data_set": "a",

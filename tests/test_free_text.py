@@ -12,6 +12,7 @@ import pytest
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load, save
 from maetab.data.codec import encode
 from maetab.data.schema import Schema, infer_schema
+from maetab.evaluation import cross_val_impute
 from maetab.nn import guess as guess_module
 
 
@@ -215,6 +216,13 @@ def test_a_saved_model_still_leaves_free_text_alone(tmp_path):
     save(model, tmp_path / "m.safetensors")
     again = load(tmp_path / "m.safetensors")
     pd.testing.assert_frame_equal(again.transform(frame), model.transform(frame))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_free_text_is_not_scored_in_cross_validation():
+    model = MAEImputer(max_iter=0, random_state=0)
+    scores = cross_val_impute(model, passengers(), cv=2, metrics=["accuracy"], random_state=0)
+    assert set(scores["column"]) == {"Sex"}
 
 
 # ---- times in the index

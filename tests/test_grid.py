@@ -111,6 +111,22 @@ def test_days_in_a_time_zone_are_days_of_its_clock():
     assert column_of(days.dt.tz_convert("UTC")).step == 3600.0
 
 
+@pytest.mark.parametrize("zone", ["Europe/Paris", "Asia/Kolkata", "America/Havana", "Etc/GMT-3"])
+@pytest.mark.parametrize("freq", ["h", "D"])
+def test_hours_and_days_on_the_clock_of_a_zone_are_left_where_they_are(zone, freq):
+    hours = pd.date_range("2024-01-01", "2024-12-31", freq="h", tz="UTC").tz_convert(zone)
+    if zone == "Asia/Kolkata":
+        hours += pd.Timedelta("30min")
+    hours = hours[hours.hour == 0] if freq == "D" else hours
+    column = column_of(hours)
+    assert column.step == (86400.0 if freq == "D" else 3600.0)
+    seconds = (hours - pd.Timestamp(0, tz="UTC")).total_seconds().to_numpy()
+    for how in ("round", "floor", "ceil"):
+        moved = column.on_grid(seconds, how)
+        twice = (moved != seconds).sum()  # a midnight that comes twice, on one day of the year
+        assert twice <= (zone == "America/Havana" and freq == "D")
+
+
 # ---- what is filled in
 
 

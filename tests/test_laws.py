@@ -53,6 +53,7 @@ def settings_of_an_imputer(draw) -> dict:
         "mask_ratio": draw(st.sampled_from([0.0, 0.3, 0.8])),
         "add_indicator": draw(st.booleans()),
         "keep_empty_features": draw(st.booleans()),
+        "keep_grid": draw(st.booleans()),
     }
 
 

@@ -227,9 +227,8 @@ def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
     names = [f"x{position}" for position in range(array.shape[1])]
     frame = pd.DataFrame(array, columns=names, dtype=array.dtype, copy=False)
     if mask is not None:
-        frame = (frame.astype(nullable(array.dtype)) if back.dtype.kind in "iub" else frame).mask(
-            mask
-        )
+        can_be_missing = frame.astype(nullable(array.dtype)) if array.dtype.kind in "iub" else frame
+        frame = can_be_missing.mask(mask)
     return frame, back
 
 

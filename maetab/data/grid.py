@@ -73,16 +73,24 @@ def move(natural: np.ndarray, step: float | None, dtype: str, how: str) -> np.nd
         return natural
     zone = zone_of(dtype)
     if zone is not None:
-        local = _moments(natural, how, NEAR * step).tz_localize("UTC").tz_convert(zone)
-        summer = np.ones(len(local), dtype=bool)  # which of two equal times on a clock is meant
-        moved: Any = getattr(local, how)(TIMES[step], ambiguous=summer, nonexistent="shift_forward")
-        return moved.asi8 / 10**6
+        return _on_clock(_moments(natural, how, NEAR * step), step, zone, how).asi8 / 10**6
     if step >= 1:
         return _whole(natural / step, how) * step + 0.0
     decimals = round(-np.log10(step))
     if how == "round":
         return np.round(natural, decimals) + 0.0  # the float that a parser gives, and no -0.0
     return _whole(natural * 10.0**decimals, how) / 10.0**decimals + 0.0
+
+
+def _on_clock(moments: pd.DatetimeIndex, step: float, zone: str, how: str) -> pd.DatetimeIndex:
+    """Return moments in UTC moved to whole days or hours of the clock in a time zone."""
+    local = moments.tz_localize("UTC").tz_convert(zone)
+    if step < max(TIMES):  # within its hour a moment keeps its own distance from UTC
+        clock: Any = local.tz_localize(None)
+        return getattr(clock, how)(TIMES[step]) - (clock - moments)
+    summer = np.ones(len(local), dtype=bool)  # which of two equal midnights is meant
+    days: Any = local
+    return getattr(days, how)(TIMES[step], ambiguous=summer, nonexistent="shift_forward")
 
 
 def _whole(numbers: np.ndarray, how: str) -> np.ndarray:
@@ -100,7 +108,7 @@ def _moments(seconds: np.ndarray, how: str, near: float) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(micros.astype(np.int64).view("M8[us]"))
 
 
-def periods(seconds: np.ndarray, freq: Any, how: str = "round") -> pd.PeriodIndex:
+def periods(seconds: np.ndarray, freq: Any, how: str) -> pd.PeriodIndex:
     """Return the periods with the nearest start, or the last before or the first after.
 
     Parameters

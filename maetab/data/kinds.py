@@ -97,8 +97,10 @@ def odd_cell(name: Hashable, cell_type: type) -> Exception:
     advice = "the argument must be a string, a real number, a boolean or a date"
     if issubclass(cell_type, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)):
         advice = "convert the column by pandas.to_datetime or pandas.to_timedelta"
-    if issubclass(cell_type, (pd.Period, pd.Interval)):
-        advice = "convert the column by .infer_objects() or to a category"
+    if issubclass(cell_type, pd.Period):
+        advice = "convert the column by .infer_objects()"
+    if issubclass(cell_type, pd.Interval):
+        advice = "convert the column by .astype('category')"
     return TypeError(f"column {name!r}: holds a {cell_type.__name__}; {advice}.")
 
 

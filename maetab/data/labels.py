@@ -30,6 +30,8 @@ def write_label(value: Any) -> list:
     if isinstance(value, (pd.Timestamp, datetime.date)):
         kind = "timestamp" if isinstance(value, pd.Timestamp) else "date"
         return [kind, value.isoformat()]
+    if isinstance(value, pd.Period):
+        return ["period", [value.ordinal, value.freqstr]]
     if isinstance(value, pd.Timedelta):
         return ["timedelta", value.isoformat()]
     raise TypeError(f"{value!r} of type {type(value).__name__} cannot be written as JSON.")
@@ -42,6 +44,8 @@ def read_label(written: Sequence) -> Any:
         return tuple(read_label(part) for part in value)
     if kind == "interval":
         return pd.Interval(read_label(value[0]), read_label(value[1]), closed=value[2])
+    if kind == "period":
+        return pd.Period(ordinal=value[0], freq=value[1])
     readers: dict[str, Any] = {
         "float": float,
         "decimal": decimal.Decimal,

@@ -26,7 +26,7 @@ def restore(natural: np.ndarray, column: Column, array: Any) -> Any:
         return _restore_levels(natural, column, dtype)
     natural = column.on_grid(natural)
     if isinstance(dtype, pd.PeriodDtype):
-        return periods(natural, dtype.freq).array
+        return periods(natural, dtype.freq, "floor").array
     if getattr(dtype, "kind", "") in "Mm":
         return _restore_times(natural, dtype)
     if column.integer:
