@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load, save
-from maetab.data.codec import encode
+from maetab.data.codec import decode, encode
 from maetab.data.schema import Schema, infer_schema
 from maetab.evaluation import cross_val_impute
 from maetab.nn import guess as guess_module
@@ -101,6 +101,8 @@ def test_the_model_sees_nothing_of_free_text():
     assert not values[:, [0, 2]].any() and not observed[:, [0, 2]].any()
     assert (observed[:, [1, 3, 4]] == frame[["Age", "Sex", "Fare"]].notna()).all(axis=None)
     assert Schema.from_dict(schema.to_dict()) == schema
+    back = decode(values, observed, schema, like=frame)
+    pd.testing.assert_frame_equal(back[["Name", "Ticket"]], frame[["Name", "Ticket"]])
 
 
 # ---- the estimators

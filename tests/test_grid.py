@@ -230,6 +230,14 @@ def test_moving_to_the_grid_stays_in_the_range_and_near_and_moves_nothing_twice(
     assert how != "ceil" or (moved >= numbers - slack).all()
 
 
+@pytest.mark.parametrize("cells", [[-1.0, 0.0, 1.0], [-0.1, 0.0, 0.1], [-0.5, 0.25]])
+def test_no_zero_is_negative(cells):
+    column = column_of(cells)
+    for how in ("round", "ceil"):
+        zero = column.on_grid(np.array([-1e-9 * column.step, -1e-3 * column.step]), how)
+        assert not zero.any() and not np.signbit(zero).any()
+
+
 def test_intervals_hold_the_point_on_the_grid():
     frame = with_holes([0.0, 1.0, 2.0, 3.0, 5.0], n=200)
     model = imputer().fit(frame)

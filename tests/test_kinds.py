@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maetab import MAEImputer
-from maetab.data.codec import decode, encode
+from maetab.data.codec import decode, encode, to_natural
 from maetab.data.schema import Schema, infer_schema
 from maetab.nn import guess as guess_module
 
@@ -208,6 +208,13 @@ def test_large_whole_numbers_are_told_apart_and_filled_in_between(start, dtype):
             assert int(cell) == numbers[i] if i not in missing else start <= cell <= start + 117
     point = model.transform(frame)["x"]
     assert all(abs(int(point[i]) - numbers[i]) <= 12 for i in missing)
+
+
+def test_large_whole_numbers_are_told_in_their_own_units():
+    frame = pd.DataFrame({"x": [2**60, 2**60 + 1024, 2**60 + 2048], "y": [1.0, 2.0, 3.0]})
+    schema = infer_schema(frame)
+    natural = to_natural(encode(frame, schema)[0], schema)
+    assert natural.tolist() == frame.astype(float).to_numpy().tolist()
 
 
 def test_a_sentinel_beside_large_whole_numbers_is_missing_alone():
