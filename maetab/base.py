@@ -173,8 +173,13 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         ------
         ValueError, TypeError
             For parameters, shapes, names or cells that cannot be used; the message names them.
+
+        Whatever is raised, an interrupt too, leaves what was fitted before as it was.
         """
-        self._fit_model(X)
+        fresh = object.__new__(type(self))
+        fresh.__dict__.update(vars(self))
+        fresh._fit_model(X)
+        self.__dict__ = vars(fresh)
         return self
 
     def _fit_model(self, X: Any) -> Table:
