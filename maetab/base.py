@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -20,16 +19,16 @@ from maetab.data.schema import MAX_LEVELS, Schema, check_columns, infer_schema
 from maetab.data.windows import cut, merge, take
 from maetab.engine.apply import predict, predict_quantiles
 from maetab.engine.fit import FitOptions, Record, fit_model
-from maetab.engine.runtime import pick_device
+from maetab.engine.runtime import Deadline, pick_device
 from maetab.nn.backbones import BACKBONES
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
+from maetab.notices import depth, warn_of_networks
 from maetab.parameters import CheckedParameters, seed_of
 from maetab.progress import reported
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
-OURS = ("maetab", "sklearn")  # packages that a warning does not point into
 MAX_SAID = 10  # columns that one warning names
 SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
 
@@ -132,6 +131,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     random_state: int | np.random.RandomState | None = None
     verbose: int = 0
 
+    # Of `fit`, while it runs, and the share of it that schema and model may take.
+    _deadline: ClassVar[Deadline] = Deadline()
+    _share_of_model: ClassVar[float] = 1.0
+
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return an estimator of this class around the model that `other` has fitted.
@@ -178,13 +181,15 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         """
         fresh = object.__new__(type(self))
         fresh.__dict__.update(vars(self))
+        fresh._check_parameters()
+        fresh._deadline = Deadline(self.max_time)
         fresh._fit_model(X)
+        del fresh._deadline
         self.__dict__ = vars(fresh)
         return self
 
     def _fit_model(self, X: Any) -> Table:
         """Learn schema and model from X; return the encoded table."""
-        self._check_parameters()
         frame, back = read_frame(X)
         self._check_size(frame)
         validate_data(self, X, skip_check_array=True)
@@ -196,6 +201,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             self.model_, self.history_ = fit_model(
                 self._config(), take(values, rows), take(observed, rows), self._options(on_record)
             )
+        warn_of_networks(self)
         self.n_iter_ = max([int(record["epoch"]) for record in self.history_], default=1)
         return Table(frame, back, values, observed)
 
@@ -295,7 +301,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         return FitOptions(
             masking=masking,
             max_iter=self.max_iter,
-            max_time=self.max_time,
+            deadline=self._deadline.part(self._share_of_model),
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
             weight_decay=self.weight_decay,
@@ -327,7 +333,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             warnings.warn(
                 f"{type(self).__name__}: " + "; ".join(said) + ".",
                 UserWarning,
-                stacklevel=_depth(),
+                stacklevel=depth(),
             )
 
     def _check_parameters(self) -> None:
@@ -380,14 +386,6 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-
-def _depth() -> int:
-    """Return the stacklevel at which a warning points to the caller of the package."""
-    depth, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals["__name__"].split(".")[0] in OURS:
-        depth, frame = depth + 1, frame.f_back
-    return depth
 
 
 def _are_text(names: list) -> bool:

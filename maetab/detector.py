@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,7 @@ from maetab.engine.score import (
     remembered_places,
     robust_distances,
     robust_gaussian,
+    rows_in_time,
     surprises,
 )
 from maetab.parameters import check_contamination, check_count
@@ -106,6 +107,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     trim: float = 0.0
     n_masks: int = 12
     max_iter: int | None = 0
+
+    _share_of_model: ClassVar[float] = 0.5
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
@@ -311,7 +314,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             rows = X if hasattr(X, "__getitem__") else np.asarray(X)
             super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
             table = self._read(X)
-        some = slice(None, None, -(-len(kept) // MAX_CALIBRATION))
+        sets = hidden_sets(table.values.shape[1], self.n_masks)
+        cells = (table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION], sets)
+        n = rows_in_time(self.model_, *cells, pick_device(self.device), self._deadline)
+        some = slice(None, None, -(-len(kept) // n))
         self._calibrate(table.values[some], table.observed[some], kept[some])
         return table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.codec import decode
 from maetab.data.schema import Column
 from maetab.data.windows import cut, take
+from maetab.engine.apply import batch_rows
 from maetab.engine.embed import (
     READOUTS,
     Projection,
@@ -35,6 +36,7 @@ from maetab.engine.runtime import pick_device
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
 TOKENS = 0.125  # share of the components that are of tokens where similarities are read as well
+MAX_READ = 25_000_000  # features that components are learned from
 RIDGE = 0.01  # penalty of the linear map back from features to cells
 
 
@@ -94,6 +96,8 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     add_raw: bool = True
     swap_ratio: float = 0.0
 
+    _share_of_model: ClassVar[float] = 0.7
+
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return an encoder around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
@@ -115,7 +119,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         table = self._read(X)
         features = self._features(table)
         names = self.get_feature_names_out()
-        frame = pd.DataFrame(features, index=table.frame.index, columns=names)
+        frame = pd.DataFrame(features, index=table.frame.index, columns=names, copy=False)
         return table.back.table(frame)
 
     def to_tensors(self, X: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -170,7 +174,8 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         if self.add_raw:
             raw = features[:, self._n_features_out - sum(piece_sizes(support)) :]
         else:
-            latent, pieces = self._embed(*remembered_rows(self.model_))
+            known = self._embed(*remembered_rows(self.model_), with_pieces=True)
+            latent, pieces = np.split(known, [self._n_features_out], axis=1)
             raw = Ridge(RIDGE).fit(latent, pieces).predict(features)
         values, observed = decode_pieces(support, raw)
         index = Z.index if isinstance(Z, pd.DataFrame) else None
@@ -199,13 +204,13 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     def _features(self, table: Table) -> np.ndarray:
         """Return (n, n_features_out) float32."""
         rows = cut(len(table.values))
-        latent, raw = self._embed(take(table.values, rows), take(table.observed, rows))
-        features = np.concatenate([latent, raw], 1) if self.add_raw else latent
-        largest = float(np.finfo(np.float32).max)
-        return np.nan_to_num(features, posinf=largest, neginf=-largest)
+        cells = take(table.values, rows), take(table.observed, rows)
+        return self._embed(*cells, with_pieces=self.add_raw)
 
-    def _embed(self, values: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return readout, projected if there are components, and pieces of (n, 1, F) cells."""
+    def _embed(
+        self, values: np.ndarray, observed: np.ndarray, with_pieces: bool = False
+    ) -> np.ndarray:
+        """Return the readout of (n, 1, F) cells, projected if there are components; and pieces."""
         projection = None
         if self.components_ is not None:
             assert self.mean_ is not None
@@ -216,19 +221,30 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
                 )
             projection = Projection(self.mean_, self.components_)
         device = pick_device(self.device)
-        return embed_rows(self.model_, values, observed, device, self.readout, projection)
+        return embed_rows(
+            self.model_, values, observed, device, self.readout, projection, with_pieces
+        )
 
     def _fit_components(self) -> None:
-        """Learn the projection from the rows that the model remembers."""
+        """Learn the projection from the rows that the model remembers, or those there is time for.
+
+        Rows are few as well where the readout is so wide that memory would not hold more.
+        """
         self.components_: np.ndarray | None = None
         self.mean_: np.ndarray | None = None
         if self.n_components is None:
             return
         values, observed = remembered_rows(self.model_)
-        latent, _ = self._embed(values, observed)
         drawn = np.random.default_rng(0).random(observed.shape)
-        holed, _ = self._embed(values, observed & (drawn >= DISTURBANCE))
+        disturbed = observed & (drawn >= DISTURBANCE)
         sizes = block_sizes(self.model_.config, self.readout)
+        n = self._deadline.affordable(
+            lambda count: self._embed(values[:count], disturbed[:count]),
+            min(len(values), max(64, MAX_READ // sum(sizes))),
+            passes=2.5,  # one with cells hidden, one without, and the components
+            start=batch_rows(values.shape[2]),
+        )
+        latent, holed = (self._embed(values[:n], seen[:n]) for seen in (observed, disturbed))
         share = [self.n_components]
         if len(sizes) > 1:
             n_tokens = round(TOKENS * self.n_components)

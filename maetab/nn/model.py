@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -204,6 +204,11 @@ class Ensemble(nn.Module):
             point = torch.lerp(point, points, self.trust)
         point = torch.where(support.is_number, point, mixed.argmax(-1).float())
         return mixed.view(*shape, -1), point.view(shape)
+
+    def keep(self, n_members: int) -> None:
+        """Keep the first networks alone, one at least."""
+        self.members = self.members[:n_members]
+        self.config = replace(self.config, n_estimators=n_members)
 
     def probabilities(self, said: Prediction) -> Tensor:
         """Return (B, T, F, K); a point loss is read as a normal with the held-out spread."""
