@@ -31,6 +31,7 @@ class Clock:
     prices: dict[str, float]
     now: float = 100.0
     rows: dict[str, int] = field(default_factory=dict)
+    spent: float = 0.0
 
     def __call__(self) -> float:
         return self.now
@@ -81,7 +82,9 @@ def fitted(clock: Clock, seconds: float | None, n: int = 600, f: int = 4, **chan
     config = ModelConfig((0,) * f, width=8, n_bins=8, n_pieces=4, **changes)
     deadline = Deadline(seconds, clock)
     options = FitOptions(masking=Bernoulli(0.3), max_iter=20, batch_size=64, deadline=deadline)
+    began = clock()
     model, history = fit_model(config, values, observed, options)
+    clock.spent = clock() - began
     assert np.isfinite(predict(model, values, observed, CPU)).all()
     return model, history
 
@@ -98,7 +101,7 @@ def fitted(clock: Clock, seconds: float | None, n: int = 600, f: int = 4, **chan
 def test_everything_that_fit_does_ends_within_a_fifth_of_the_limit(clocked, prices, n_estimators):
     clock = clocked(**prices)
     fitted(clock, 20.0, n_estimators=n_estimators)
-    assert clock.now - 100.0 <= 24.0
+    assert clock.spent <= 24.0
     # The limit was needed: what was computed once more, for the same rows, would have passed it.
     rows = {"em": 20 * 600, "memory": 150 * 256, "network": n_estimators * 20 * 600}
     assert sum(rows[name] * price for name, price in prices.items()) > 24.0

@@ -91,8 +91,7 @@ class Prior(nn.Module):
 
         Visible cells get the logits of their column's marginal: their value is no guess.
         """
-        spread, seen = self.expand(torch.where(visible, values, 0.0), visible)
-        guess = self.guess(spread, seen, exclude)
+        guess = self.guess_cells(values, visible, exclude)
         first = [c.start for c in self.coordinates]
         logits = self.support.number_logits(guess.mean[:, first], guess.variance[:, first])
         for j, n_levels in enumerate(self.n_levels):
@@ -100,6 +99,26 @@ class Prior(nn.Module):
                 said = guess.mean[:, self.coordinates[j]]
                 logits[:, j] = self.support.level_logits(j, said)
         return guess, torch.where(visible[..., None], self.support.share.log(), logits)
+
+    @torch.no_grad()
+    def points(self, values: Tensor, visible: Tensor, exclude: Tensor | None = None) -> Tensor:
+        """Return (B, F) the number expected or the likeliest level, of cells as in `forward`.
+
+        That is what its logits say, without those of numbers, which are many.
+        """
+        guess = self.guess_cells(values, visible, exclude)
+        points = self.point(guess)
+        for j, n_levels in enumerate(self.n_levels):
+            if n_levels:
+                logits = self.support.level_logits(j, guess.mean[:, self.coordinates[j]])
+                marginal = self.support.share[j].log()
+                logits = torch.where(visible[:, j, None], marginal, logits)
+                points[:, j] = logits.softmax(-1).argmax(-1).float()
+        return points
+
+    def guess_cells(self, values: Tensor, visible: Tensor, exclude: Tensor | None) -> Guess:
+        """Return the guess at the coordinates of cells, (B, F) each."""
+        return self.guess(*self.expand(torch.where(visible, values, 0.0), visible), exclude)
 
     @torch.no_grad()
     def guess(
