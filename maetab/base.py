@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -15,21 +14,20 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from maetab.data.codec import encode
 from maetab.data.containers import Back, read_frame
-from maetab.data.schema import MAX_LEVELS, Schema, check_columns, infer_schema
+from maetab.data.schema import Schema, check_columns, infer_schema
 from maetab.data.windows import cut, merge, take
 from maetab.engine.apply import predict, predict_quantiles
-from maetab.engine.fit import FitOptions, Record, fit_model
+from maetab.engine.fit import FitOptions, fit_model
 from maetab.engine.runtime import Deadline, pick_device
 from maetab.nn.backbones import BACKBONES
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
-from maetab.notices import depth, warn_of_networks
 from maetab.parameters import CheckedParameters, seed_of
-from maetab.progress import reported
+from maetab.progress import Progress, reported
+from maetab.warned import warn_of_columns, warn_of_networks
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
-MAX_SAID = 10  # columns that one warning names
 SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
 
 
@@ -76,7 +74,14 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         Epochs of each network. None takes a number that suits the rows; 0 trains no network and
         leaves the closed-form first guess alone.
     max_time : None or seconds
-        When training stops with what it has.
+        Limit of all that `fit` does, from reading the table to calibration. The first guess may
+        take up to 60 % of it; networks train in what is left, each sees fewer steps, and passes
+        over held-out cells look at fewer rows. A network for whose least there is no time is left
+        out, with a warning. Only the least of the first guess (one look at the table, one step of
+        its tuning, one batch of its stacking) is done at any price. Limits depend on the speed of
+        the machine, and so do results where they act. What is fitted is used without a limit: per
+        row the first guess compares its cells with up to 4096 rows, and a transformer its columns
+        with each other.
     batch_size : at least 1
         Rows in a training step.
     learning_rate_init, weight_decay : positive; not negative
@@ -95,8 +100,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     random_state : None, int or numpy.random.RandomState
         An int makes results repeatable.
     verbose : 0 or 1
-        1 reports the training through the logger "maetab", and as a line that moves if rich is
-        installed.
+        1 reports what fit is doing, and about how long it will take: through the logger "maetab" at
+        level INFO, and as lines on stderr, one that moves on a terminal, if no handler listens.
 
     Attributes
     ----------
@@ -131,9 +136,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     random_state: int | np.random.RandomState | None = None
     verbose: int = 0
 
-    # Of `fit`, while it runs, and the share of it that schema and model may take.
-    _deadline: ClassVar[Deadline] = Deadline()
-    _share_of_model: ClassVar[float] = 1.0
+    # Of `fit`, while it runs, and the share of its time that schema and model may take.
+    _deadline = Deadline()
+    _progress = cast("Progress | None", None)
+    _share_of_model = 1.0
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
@@ -183,24 +189,24 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         fresh.__dict__.update(vars(self))
         fresh._check_parameters()
         fresh._deadline = Deadline(self.max_time)
-        fresh._fit_model(X)
-        del fresh._deadline
-        self.__dict__ = vars(fresh)
+        with reported(self.verbose, fresh._deadline.left) as fresh._progress:
+            fresh._fit_model(X)
+        del fresh._deadline, fresh._progress
+        self.__dict__ = fresh.__dict__
         return self
 
     def _fit_model(self, X: Any) -> Table:
         """Learn schema and model from X; return the encoded table."""
+        self._tell("reading the table")
         frame, back = read_frame(X)
         self._check_size(frame)
         validate_data(self, X, skip_check_array=True)
         self.schema_, values, observed = self._encoded(frame)
-        self._warn_of_columns(observed)
+        warn_of_columns(self.schema_, observed, type(self).__name__)
         self.missing_features_ = np.flatnonzero(~observed.all(0))
         rows = cut(len(values))
-        with reported(self.verbose) as on_record:
-            self.model_, self.history_ = fit_model(
-                self._config(), take(values, rows), take(observed, rows), self._options(on_record)
-            )
+        cells = take(values, rows), take(observed, rows)
+        self.model_, self.history_ = fit_model(self._config(), *cells, self._options())
         warn_of_networks(self)
         self.n_iter_ = max([int(record["epoch"]) for record in self.history_], default=1)
         return Table(frame, back, values, observed)
@@ -294,11 +300,16 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             n_estimators=self.n_estimators,
         )
 
-    def _options(self, on_record: Callable[[Record], None] | None) -> FitOptions:
+    def _tell(self, what: str) -> None:
+        """Report what is being done."""
+        if self._progress is not None:
+            self._progress(what)
+
+    def _options(self) -> FitOptions:
         masking = self.masking
         if isinstance(masking, str):
             masking = MASKINGS[masking](ratio=self.mask_ratio)
-        return FitOptions(
+        options = FitOptions(
             masking=masking,
             max_iter=self.max_iter,
             deadline=self._deadline.part(self._share_of_model),
@@ -310,31 +321,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             visible_weight=self.visible_weight,
             seed=seed_of(self.random_state, type(self).__name__),
             device=pick_device(self.device),
-            on_record=on_record,
         )
-
-    def _warn_of_columns(self, observed: np.ndarray) -> None:
-        """Say once which columns are kept although little can be learned from them."""
-        said = []
-        for column, seen in zip(self.schema_.columns, observed.T, strict=True):
-            n_levels = len([count for count in column.counts if count])
-            if not seen.any():
-                said.append(f"column {column.name!r} has no observed cell to learn from")
-            elif n_levels > MAX_LEVELS:
-                said.append(
-                    f"column {column.name!r} has {n_levels} levels; the {column.n_modelled} "
-                    f"most frequent are told apart"
-                )
-            elif len(seen) > 2 and (column.lower == column.upper if not n_levels else n_levels < 2):
-                said.append(f"column {column.name!r} is constant")
-        if len(said) > MAX_SAID:
-            said[MAX_SAID:] = [f"so it is with {len(said) - MAX_SAID} more columns"]
-        if said:
-            warnings.warn(
-                f"{type(self).__name__}: " + "; ".join(said) + ".",
-                UserWarning,
-                stacklevel=depth(),
-            )
+        if self._progress is None:
+            return options
+        return replace(options, on_record=self._progress.record, on_progress=self._progress)
 
     def _check_parameters(self) -> None:
         """Refuse what the parameters cannot be, one clear error for the first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -108,7 +108,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     n_masks: int = 12
     max_iter: int | None = 0
 
-    _share_of_model: ClassVar[float] = 0.5
+    _share_of_model = 0.5
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
@@ -314,9 +314,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             rows = X if hasattr(X, "__getitem__") else np.asarray(X)
             super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
             table = self._read(X)
-        sets = hidden_sets(table.values.shape[1], self.n_masks)
-        cells = (table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION], sets)
-        n = rows_in_time(self.model_, *cells, pick_device(self.device), self._deadline)
+        self._tell("calibration of the scores")
+        given = (table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION], self.n_masks)
+        n = rows_in_time(self.model_, *given, pick_device(self.device), self._deadline)
         some = slice(None, None, -(-len(kept) // n))
         self._calibrate(table.values[some], table.observed[some], kept[some])
         return table

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ from maetab.engine.embed import (
     piece_sizes,
     remembered_rows,
 )
-from maetab.engine.fit import FitOptions, Record
+from maetab.engine.fit import FitOptions
 from maetab.engine.runtime import pick_device
 
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
@@ -96,7 +95,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     add_raw: bool = True
     swap_ratio: float = 0.0
 
-    _share_of_model: ClassVar[float] = 0.7
+    _share_of_model = 0.7
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
@@ -263,12 +262,13 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         blanks = {i: _blank(column, n_rows) for i, column in enumerate(self.schema_.columns)}
         return pd.DataFrame(blanks, index).set_axis(names, axis=1)
 
-    def _options(self, on_record: Callable[[Record], None] | None) -> FitOptions:
-        return replace(super()._options(on_record), swap_ratio=self.swap_ratio)
+    def _options(self) -> FitOptions:
+        return replace(super()._options(), swap_ratio=self.swap_ratio)
 
     def _fit_model(self, X: Any) -> Table:
         table = super()._fit_model(X)
         self._check_cells(table.observed)
+        self._tell("components")
         self._fit_components()
         return table
 

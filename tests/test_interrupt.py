@@ -39,7 +39,7 @@ SHARED = [
     (maetab.base, "infer_schema"),
     (maetab.base, "encode"),
     (maetab.base, "fit_model"),
-    (BaseMAE, "_warn_of_columns"),
+    (maetab.base, "warn_of_columns"),
     (GaussianPrior, "fit"),
     (Prior, "_tune"),
     (Prior, "_fit_stack"),

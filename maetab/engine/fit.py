@@ -56,7 +56,7 @@ class FitOptions:
     visible_weight : what a visible cell counts in the loss, a hidden one counts 1
     swap_ratio : share of the visible cells that get another row's value, for the network to tell
     on_record : is given each record of the history as it is made; True stops the network
-    on_progress : is told what is being done, and which share of it is
+    on_progress : is told what is being done, and which share of that, or of all networks, is
     """
 
     masking: Masking
@@ -109,7 +109,7 @@ def fit_model(
             if plan is None:
                 model.keep(max(i, 1))
                 break
-            run = _Run(member, table, options, plan, f"network {i + 1} of {len(model.members)}", i)
+            run = _Run(member, table, options, plan, i, len(model.members))
             history += run.train(generator)
             errors.append(held_out_errors(model, member, table, plan.n_rows, deadline))
         if errors:
@@ -191,11 +191,13 @@ class _Run:
         table: Cells,
         options: FitOptions,
         plan: Plan,
-        name: str,
         number: int,
+        n_networks: int,
     ) -> None:
         self.member, self.table, self.options = member, table, options
-        self.until, self.name, self.number = plan.until, name, number
+        self.until, self.number, self.n = plan.until, number, n_networks
+        self.name = f"network {number + 1} of {n_networks}"
+        options.on_progress(self.name, number / n_networks)
         n = len(table.values)
         self.batch = min(n, table.at_once(options.batch_size))
         self.per_epoch = max(1, n // self.batch)
@@ -240,7 +242,7 @@ class _Run:
             for batch in self.batches(step // self.per_epoch, generator):
                 losses.append(self.step(batch, generator))
                 step += 1
-                self.options.on_progress(self.name, step / self.steps)
+                self.options.on_progress(self.name, (self.number + step / self.steps) / self.n)
                 before, left = left, self.until.left()
                 late = left < before - left  # another step would end too late
                 if step % every and step < self.steps and not late:

@@ -120,12 +120,12 @@ def rows_in_time(
     model: Ensemble,
     values: np.ndarray,
     observed: np.ndarray,
-    sets: np.ndarray,
+    n_masks: int,
     device: torch.device,
     deadline: Deadline,
 ) -> int:
     """Return how many rows (n, F) there is time to calibrate with: all without a limit."""
-    nowhere = np.full(len(values), -1)
+    nowhere, sets = np.full(len(values), -1), hidden_sets(values.shape[1], n_masks)
 
     def look(n: int) -> None:
         surprises(model, values[:n], observed[:n], nowhere[:n], sets, device)

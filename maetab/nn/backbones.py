@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-
 LONG = 1500  # tokens beyond which their products would fill the memory
 
 

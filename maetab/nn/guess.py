@@ -230,7 +230,8 @@ class Prior(nn.Module):
         most = min(4096, max(256, STACKED // c))
         rows = torch.randperm(n, generator=generator, device=values.device)[:most]
         chunk = min(512, max(32, PRODUCTS // (c * len(self.memory.values))))
-        basis, truth, spread_of, hidden_ = [], [], [], []
+        basis: list[Tensor] = []
+        truth, spread_of, hidden_ = [], [], []
         for some in rows.split(chunk):
             if basis and late():
                 break
