@@ -147,19 +147,32 @@ def test_weights_are_about_one_where_cells_are_missing_at_random():
     assert float((weights - 1).abs().max()) < 0.35
 
 
-def test_the_first_guess_is_as_sure_as_it_may_be_where_cells_are_missing(monkeypatch):
-    values, observed = two_columns(at_random=False)
-    gone, ratios = ~observed[:, 1], []
-    for weigh in (True, False):
+def test_rows_without_weight_do_not_count_in_the_stack(monkeypatch):
+    values, observed = two_columns(at_random=True)
+    prior, counted = prior_of(values, observed), values[:, 0] > 0
+    hide, found = Prior._hide, {}
+
+    def hide_of_counted(self, values, observed, generator):
+        spread, seen, hidden = hide(self, values, observed, generator)
+        return spread, seen, hidden & (values[:, :1] > 0)
+
+    def weights(self, values, observed):
+        return (values[:, :1] > 0).double().expand(-1, 2)
+
+    def ones(self, values, observed):
+        return torch.ones(len(values), 2, dtype=torch.float64)
+
+    ways = {"weighed": (weights, hide), "left out": (ones, hide_of_counted), "all": (ones, hide)}
+    for name, (odds, hides) in ways.items():
         with monkeypatch.context() as patch:
-            if not weigh:
-                ones = torch.ones(len(values), 2, dtype=torch.float64)
-                patch.setattr(Prior, "_odds", lambda *_, ones=ones: ones)
-            prior = prior_of(values, observed)
-        guess = prior.guess(torch.where(observed, values, 0.0), observed)
-        missed = (guess.mean - values)[gone, 1].square().mean()
-        ratios.append(float(missed / guess.variance[gone, 1].mean()))
-    assert ratios[0] < 2 < ratios[1] / 1.5  # errors are what the variance says, or far larger
+            patch.setattr(Prior, "_odds", odds)
+            patch.setattr(Prior, "_hide", hides)
+            places, random = torch.full((len(values),), -1), torch.Generator().manual_seed(1)
+            prior._fit_stack(values, observed, places, random, lambda: False)
+            found[name] = torch.cat([prior.stack, prior.inflate])
+    assert 0 < int(counted.sum()) < len(counted)
+    torch.testing.assert_close(found["weighed"], found["left out"], atol=0.05, rtol=0.05)
+    assert float((found["all"] - found["left out"]).abs().max()) > 0.2
 
 
 def test_fit_sets_the_share_that_the_errors_tell(monkeypatch):
