@@ -59,7 +59,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
     readout : "concat", "mean" or "cls"
         What is read: all of the encoder's tokens, and the similarity of the row to up to 512
         training rows by the measure that the first guess has learned; the mean of the cells'
-        tokens; or the token of the row.
+        tokens; or the token of the row. Where `max_time` left no network, there are no tokens.
     add_raw : bool
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
         per level of a category, expectations where a cell is missing. May be changed after fit.
@@ -239,7 +239,7 @@ class MAEEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMAE):
         sizes = block_sizes(self.model_.config, self.readout)
         n = self._deadline.affordable(
             lambda count: self._embed(values[:count], disturbed[:count]),
-            min(len(values), max(64, MAX_READ // sum(sizes))),
+            min(len(values), max(64, MAX_READ // max(1, sum(sizes)))),
             passes=2.5,  # one with cells hidden, one without, and the components
             start=batch_rows(values.shape[2]),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import maetab
 import maetab.base
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.engine.apply import predict
@@ -117,7 +119,7 @@ def test_networks_share_the_time_that_is_left(clocked):
 def test_a_network_that_is_too_dear_is_not_begun(clocked):
     clock = clocked(network=0.5)
     model, history = fitted(clock, 20.0)
-    assert history == [] and (model.trust == 0).all() and len(model.members) == 1
+    assert history == [] and (model.trust == 0).all() and len(model.members) == 0
     assert clock.rows["network"] <= 16  # what a row costs was measured, nothing else
 
 
@@ -186,6 +188,22 @@ def test_estimators_say_when_no_network_was_trained(clocked, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         imputer.set_params(max_iter=0).fit(X)
+
+
+@pytest.mark.parametrize("readout", ["concat", "mean"])
+def test_an_encoder_without_a_network_gives_what_is_left(readout, clocked, monkeypatch, tmp_path):
+    clock = clocked(network=0.5)
+    monkeypatch.setattr(maetab.base, "Deadline", lambda seconds: Deadline(seconds, clock))
+    X = numbers(100, 4)[0][:, 0]
+    encoder = MAEEncoder(max_time=10, n_components=6, readout=readout, width=8, random_state=0)
+    with pytest.warns(UserWarning, match="no network"):
+        encoder.fit(X)
+    features = encoder.transform(X)
+    assert np.isfinite(features).all() and features.shape[1] == len(encoder.get_feature_names_out())
+    np.testing.assert_allclose(encoder.inverse_transform(features), X, atol=1e-4)
+    maetab.save(encoder, tmp_path / "model.maetab")
+    np.testing.assert_array_equal(maetab.load(tmp_path / "model.maetab").transform(X), features)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(encoder)).transform(X), features)
 
 
 @pytest.mark.parametrize(

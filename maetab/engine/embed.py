@@ -123,7 +123,7 @@ def _complete(
 
 def _features(model: Ensemble, whole: Tensor, readout: str, landmarks: Landmarks | None) -> Tensor:
     """Return (B, D) what is read of completed rows (B, 1, F)."""
-    parts, everywhere = [], torch.ones_like(whole, dtype=torch.bool)
+    parts, everywhere = [whole.new_zeros(len(whole), 0)], torch.ones_like(whole, dtype=torch.bool)
     whole = whole.clamp(-FARTHEST, FARTHEST)
     for member in model.members:
         assert isinstance(member, MaskedAutoencoder)

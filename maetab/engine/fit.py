@@ -107,7 +107,7 @@ def fit_model(
                 continue
             plan = _plan(model, i, table, options)
             if plan is None:
-                model.keep(max(i, 1))
+                model.keep(i)
                 break
             run = _Run(member, table, options, plan, i, len(model.members))
             history += run.train(generator)

@@ -218,7 +218,7 @@ class Ensemble(nn.Module):
         return self.prior.points(*flat, exclude).view(values.shape)
 
     def keep(self, n_members: int) -> None:
-        """Keep the first networks alone, one at least."""
+        """Keep the first networks alone; without any the first guess speaks."""
         self.members = self.members[:n_members]
         self.config = replace(self.config, n_estimators=n_members)
 
