@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -17,15 +17,15 @@ from maetab.data.containers import Back, as_table, read_frame
 from maetab.data.schema import Schema, check_columns, infer_schema
 from maetab.data.windows import cut, merge, take
 from maetab.engine.apply import predict, predict_quantiles
-from maetab.engine.fit import FitOptions, Record, fit_model
-from maetab.engine.runtime import pick_device
+from maetab.engine.fit import FitOptions, fit_model
+from maetab.engine.runtime import Deadline, pick_device
 from maetab.nn.backbones import BACKBONES
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
 from maetab.parameters import CheckedParameters, seed_of
-from maetab.progress import reported
-from maetab.warned import check_free_text, warn_of_columns, warn_of_index
+from maetab.progress import Progress, reported
+from maetab.warned import check_free_text, warn_of_columns, warn_of_index, warn_of_networks
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
 AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameters that act there too
@@ -75,7 +75,14 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         Epochs of each network. None takes a number that suits the rows; 0 trains no network and
         leaves the closed-form first guess alone.
     max_time : None or seconds
-        When training stops with what it has.
+        Limit of all that `fit` does, from reading the table to calibration. The first guess may
+        take up to 60 % of it; networks train in what is left, each sees fewer steps, and passes
+        over held-out cells look at fewer rows. A network for whose least there is no time is left
+        out, with a warning. Only the least of the first guess (one look at the table, one step of
+        its tuning, one batch of its stacking) is done at any price. Limits depend on the speed of
+        the machine, and so do results where they act. What is fitted is used without a limit: per
+        row the first guess compares its cells with up to 4096 rows, and a transformer its columns
+        with each other.
     batch_size : at least 1
         Rows in a training step.
     learning_rate_init, weight_decay : positive; not negative
@@ -97,8 +104,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     random_state : None, int or numpy.random.RandomState
         An int makes results repeatable.
     verbose : 0 or 1
-        1 reports the training through the logger "maetab", and as a line that moves if rich is
-        installed.
+        1 reports what fit is doing, and about how long it will take: through the logger "maetab" at
+        level INFO, and as lines on stderr, one that moves on a terminal, if no handler listens.
 
     Attributes
     ----------
@@ -134,6 +141,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     verbose: int = 0
 
     _fit_only: ClassVar[tuple[str, ...]] = ()  # parameters of a subclass that act in fit alone
+    # Of `fit`, while it runs, and the share of its time that schema and model may take.
+    _deadline = Deadline()
+    _progress = cast("Progress | None", None)
+    _share_of_model = 1.0
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
@@ -198,13 +209,22 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         ------
         ValueError, TypeError
             For parameters, shapes, names or cells that cannot be used; the message names them.
+
+        Whatever is raised, an interrupt too, leaves what was fitted before as it was.
         """
-        self._fit_model(X)
+        fresh = object.__new__(type(self))
+        fresh.__dict__.update(vars(self))
+        fresh._check_parameters()
+        fresh._deadline = Deadline(self.max_time)
+        with reported(self.verbose, fresh._deadline.left) as fresh._progress:
+            fresh._fit_model(X)
+        del fresh._deadline, fresh._progress
+        self.__dict__ = fresh.__dict__
         return self
 
     def _fit_model(self, X: Any) -> Table:
         """Learn schema and model from X; return the encoded table."""
-        self._check_parameters()
+        self._tell("reading the table")
         frame, back = read_frame(X)
         self._check_size(frame)
         validate_data(self, as_table(X), skip_check_array=True)
@@ -214,10 +234,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         warn_of_index(frame.index, type(self).__name__)
         self.missing_features_ = np.flatnonzero(self._missing(frame, observed).any(0))
         rows = cut(len(values))
-        with reported(self.verbose) as on_record:
-            self.model_, self.history_ = fit_model(
-                self._config(), take(values, rows), take(observed, rows), self._options(on_record)
-            )
+        cells = take(values, rows), take(observed, rows)
+        self.model_, self.history_ = fit_model(self._config(), *cells, self._options())
+        warn_of_networks(self)
         self.n_iter_ = max([int(record["epoch"]) for record in self.history_], default=0)
         return Table(frame, back, values, observed)
 
@@ -314,14 +333,19 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             n_estimators=self.n_estimators,
         )
 
-    def _options(self, on_record: Callable[[Record], None] | None) -> FitOptions:
+    def _tell(self, what: str) -> None:
+        """Report what is being done."""
+        if self._progress is not None:
+            self._progress(what)
+
+    def _options(self) -> FitOptions:
         masking = self.masking
         if isinstance(masking, str):
             masking = MASKINGS[masking](ratio=self.mask_ratio)
-        return FitOptions(
+        options = FitOptions(
             masking=masking,
             max_iter=self.max_iter,
-            max_time=self.max_time,
+            deadline=self._deadline.part(self._share_of_model),
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
             weight_decay=self.weight_decay,
@@ -330,8 +354,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             visible_weight=self.visible_weight,
             seed=seed_of(self.random_state, type(self).__name__),
             device=pick_device(self.device),
-            on_record=on_record,
         )
+        if self._progress is None:
+            return options
+        return replace(options, on_record=self._progress.record, on_progress=self._progress)
 
     def _check_parameters(self) -> None:
         """Refuse what the parameters cannot be, one clear error for the first."""

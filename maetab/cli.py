@@ -8,7 +8,6 @@ them. A new verb is a line in `VERBS`: what it takes (in options.py) and what it
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 import time
@@ -27,6 +26,7 @@ from maetab.options import (
     add_info,
     add_input,
 )
+from maetab.progress import CLEAR, EVERY, lines, logger
 from maetab.workfiles import (
     check_outputs,
     format_out,
@@ -58,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
-            args.run(args)
+            with lines(every=0.0 if getattr(args, "verbose", False) else EVERY):
+                args.run(args)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -110,6 +111,7 @@ def _impute(args: argparse.Namespace) -> None:
         imputer = _estimator(args, "MAEImputer").fit(frame)
     n_filled = 0
     if imputer is not None:
+        _doing("filling the cells")
         filled = imputer.transform(frame)
         n_filled = sum(table.put(name, filled[name]) for name in targets)
     if args.save:
@@ -129,6 +131,7 @@ def _detect(args: argparse.Namespace) -> None:
     frame = table.frame[columns]
     if detector is None:
         detector = _estimator(args, name, **(DETECTION | given)).fit(frame)
+    _doing("scoring the rows")
     scores = score_rows(detector, frame)
     strangest = frame.loc[scores["score"].sort_values(kind="stable").index[: args.top]]
     n_reasons = max(1, min(args.reasons, len(columns) // 2))  # the others say what is expected
@@ -153,6 +156,7 @@ def _encode(args: argparse.Namespace) -> None:
     frame = table.frame[columns]
     if encoder is None:
         encoder = _estimator(args, "MAEEncoder", **parameters).fit(frame)
+    _doing("encoding the rows")
     features = encoder.transform(frame)
     if args.save:
         _save(encoder, args.save)
@@ -282,7 +286,11 @@ VERBS: dict[str, tuple[Callable, Callable, str]] = {
 
 
 def _say(message: str) -> None:
-    print(message, file=sys.stderr)
+    print(f"{CLEAR if sys.stderr.isatty() else ''}{message}", file=sys.stderr)
+
+
+def _doing(what: str) -> None:
+    logger.info("maetab: %s", what)
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
@@ -347,10 +355,7 @@ def _estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
     """A new estimator of the class `name`."""
     given = {"max_time": args.max_time, "device": args.device}
     parameters |= {key: value for key, value in given.items() if value is not None}
-    if args.verbose:
-        parameters["verbose"] = 1
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    return getattr(maetab, name)(random_state=args.seed, **parameters)
+    return getattr(maetab, name)(random_state=args.seed, verbose=1, **parameters)
 
 
 def _load(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
@@ -366,7 +371,7 @@ def _load(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
 
 
 def _save(model: Any, path: str) -> None:
-    maetab.save(model, path)
+    maetab.save(model.set_params(verbose=0), path)
     _say(f"model saved to {path}")
 
 

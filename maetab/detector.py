@@ -35,6 +35,7 @@ from maetab.engine.score import (
     remembered_places,
     robust_distances,
     robust_gaussian,
+    rows_in_time,
     surprises,
 )
 from maetab.parameters import check_contamination, check_count
@@ -106,6 +107,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     trim: float = 0.0
     n_masks: int = 12
     max_iter: int | None = 0
+
+    _share_of_model = 0.5
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
@@ -311,7 +314,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             rows = as_table(X) if hasattr(X, "__getitem__") else np.asarray(X)
             super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
             table = self._read(X)
-        some = slice(None, None, -(-len(kept) // MAX_CALIBRATION))
+        self._tell("calibration of the scores")
+        given = (table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION], self.n_masks)
+        n = rows_in_time(self.model_, *given, pick_device(self.device), self._deadline)
+        some = slice(None, None, -(-len(kept) // n))
         self._calibrate(table.values[some], table.observed[some], kept[some])
         return table
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -19,6 +18,7 @@ from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.codec import decode
 from maetab.data.schema import Column
 from maetab.data.windows import cut, take
+from maetab.engine.apply import batch_rows
 from maetab.engine.embed import (
     READOUTS,
     Projection,
@@ -29,13 +29,14 @@ from maetab.engine.embed import (
     piece_steps,
     remembered_rows,
 )
-from maetab.engine.fit import FitOptions, Record
+from maetab.engine.fit import FitOptions
 from maetab.engine.runtime import pick_device
 from maetab.feature_names import distinct_names, piece_names
 
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
 TOKENS = 0.125  # share of the components that are of tokens where similarities are read as well
+MAX_READ = 25_000_000  # features that components are learned from
 RIDGE = 0.01  # penalty of the linear map back from features to cells
 
 
@@ -59,7 +60,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     readout : "concat", "mean" or "cls"
         What is read: all of the encoder's tokens, and the similarity of the row to up to 512
         training rows by the measure that the first guess has learned; the mean of the cells'
-        tokens; or the token of the row.
+        tokens; or the token of the row. Where `max_time` left no network, there are no tokens.
     add_raw : bool
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
         per level of a category, expectations where a cell is missing; `get_feature_names_out`
@@ -98,6 +99,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     swap_ratio: float = 0.0
 
     _fit_only = ("swap_ratio",)
+    _share_of_model = 0.7
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
@@ -120,7 +122,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         table = self._read(X)
         features = self._features(table)
         names = self.get_feature_names_out()
-        frame = pd.DataFrame(features, index=table.frame.index, columns=names)
+        frame = pd.DataFrame(features, index=table.frame.index, columns=names, copy=False)
         return table.back.table(frame)
 
     def to_tensors(self, X: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -175,7 +177,8 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         if self.add_raw:
             raw = features[:, self.n_components_ :]
         else:
-            latent, pieces = self._embed(*remembered_rows(self.model_))
+            known = self._embed(*remembered_rows(self.model_), with_pieces=True)
+            latent, pieces = np.split(known, [self._n_features_out], axis=1)
             raw = Ridge(RIDGE).fit(latent, pieces).predict(features)
         values, observed = decode_pieces(support, raw)
         index = Z.index if isinstance(Z, pd.DataFrame) else None
@@ -225,13 +228,13 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     def _features(self, table: Table) -> np.ndarray:
         """Return (n, n_features_out) float32."""
         rows = cut(len(table.values))
-        latent, raw = self._embed(take(table.values, rows), take(table.observed, rows))
-        features = np.concatenate([latent, raw], 1) if self.add_raw else latent
-        largest = float(np.finfo(np.float32).max)
-        return np.nan_to_num(features, posinf=largest, neginf=-largest)
+        cells = take(table.values, rows), take(table.observed, rows)
+        return self._embed(*cells, with_pieces=self.add_raw)
 
-    def _embed(self, values: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return readout, projected if there are components, and pieces of (n, 1, F) cells."""
+    def _embed(
+        self, values: np.ndarray, observed: np.ndarray, with_pieces: bool = False
+    ) -> np.ndarray:
+        """Return the readout of (n, 1, F) cells, projected if there are components; and pieces."""
         projection = None
         if self.components_ is not None:
             assert self.mean_ is not None
@@ -242,19 +245,30 @@ class MAEEncoder(TransformerMixin, BaseMAE):
                 )
             projection = Projection(self.mean_, self.components_)
         device = pick_device(self.device)
-        return embed_rows(self.model_, values, observed, device, self.readout, projection)
+        return embed_rows(
+            self.model_, values, observed, device, self.readout, projection, with_pieces
+        )
 
     def _fit_components(self) -> None:
-        """Learn the projection from the rows that the model remembers."""
+        """Learn the projection from the rows that the model remembers, or those there is time for.
+
+        Rows are few as well where the readout is so wide that memory would not hold more.
+        """
         self.components_: np.ndarray | None = None
         self.mean_: np.ndarray | None = None
         if self.n_components is None:
             return
         values, observed = remembered_rows(self.model_)
-        latent, _ = self._embed(values, observed)
         drawn = np.random.default_rng(0).random(observed.shape)
-        holed, _ = self._embed(values, observed & (drawn >= DISTURBANCE))
+        disturbed = observed & (drawn >= DISTURBANCE)
         sizes = block_sizes(self.model_.config, self.readout)
+        n = self._deadline.affordable(
+            lambda count: self._embed(values[:count], disturbed[:count]),
+            min(len(values), max(64, MAX_READ // max(1, sum(sizes)))),
+            passes=2.5,  # one with cells hidden, one without, and the components
+            start=batch_rows(values.shape[2]),
+        )
+        latent, holed = (self._embed(values[:n], seen[:n]) for seen in (observed, disturbed))
         share = [self.n_components]
         if len(sizes) > 1:
             n_tokens = round(TOKENS * self.n_components)
@@ -273,12 +287,13 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         blanks = {i: _blank(column, n_rows) for i, column in enumerate(self.schema_.columns)}
         return pd.DataFrame(blanks, index).set_axis(names, axis=1)
 
-    def _options(self, on_record: Callable[[Record], None] | None) -> FitOptions:
-        return replace(super()._options(on_record), swap_ratio=self.swap_ratio)
+    def _options(self) -> FitOptions:
+        return replace(super()._options(), swap_ratio=self.swap_ratio)
 
     def _fit_model(self, X: Any) -> Table:
         table = super()._fit_model(X)
         self._check_cells(table.observed)
+        self._tell("components")
         self._fit_components()
         return table
 

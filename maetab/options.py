@@ -95,7 +95,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=_seed, default=0, help="of the random numbers (default: 0)")
     group.add_argument("--max-time", type=_seconds, metavar="SECONDS", help="limit for one fit")
     group.add_argument("--device", help="cpu, cuda, ... (default: chosen by the library)")
-    group.add_argument("-v", "--verbose", action="store_true", help="report the training")
+    group.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="report each look at the held-out cells while training",
+    )
 
 
 def add_demo(parser: argparse.ArgumentParser) -> None:

@@ -1,41 +1,115 @@
-"""How a long training tells where it is: a bar where rich is installed, else the logger."""
+"""How a long fit tells where it is: messages through the logger "maetab"."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator
 
 logger = logging.getLogger("maetab")
 Record = dict[str, float]
+EVERY, OFTEN = 10.0, 0.3  # seconds between messages to logs, and between those to terminals
+CLEAR = "\r\x1b[K"  # a terminal's line
+
+
+class Progress:
+    """Logs what is being done and how long it may take.
+
+    Messages are of level INFO where something begins or is measured, and every ten seconds; in
+    between there are more of level DEBUG, for a line that moves.
+
+    Parameters
+    ----------
+    left : returns the seconds left of a limit, infinite without one
+    clock : returns seconds since some moment
+    """
+
+    def __init__(
+        self, left: Callable[[], float], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.left, self.clock = left, clock
+        self.what, self.measured, self.share = "", "", 0.0
+        self.began = self.said = self.logged = clock()
+
+    def __call__(self, what: str, share: float = 0.0) -> None:
+        """Tell what is being done; `share` of it, and of what is like it, is done already."""
+        now = self.clock()
+        if not share:
+            self.began = now
+        if what != self.what or now - self.logged >= EVERY:
+            if what != self.what:
+                self.what, self.measured = what, ""
+            self.say(logging.INFO, share)
+        elif now - self.said >= OFTEN:
+            self.say(logging.DEBUG, share)
+
+    def record(self, record: Record) -> None:
+        """Tell a record of the history."""
+        epoch, loss = record["epoch"], record["validation_loss"]
+        self.measured = f", epoch {epoch:.0f}: held-out loss {loss:.4f}"
+        self.say(logging.INFO, self.share)
+
+    def say(self, level: int, share: float) -> None:
+        """Log a message with the time left, as far as that can be told."""
+        now, self.share = self.clock(), share
+        self.said, self.logged = now, now if level == logging.INFO else self.logged
+        rest = (now - self.began) * (1 - share) / share if share else float("inf")
+        rest = min(rest, max(0.0, self.left()))
+        about = f", about {rest:.0f} s left" if rest < float("inf") else ""
+        logger.log(level, "%s", f"maetab: {self.what}{self.measured}{about}")
+
+
+class Line(logging.Handler):
+    """Writes messages to stderr: over each other on a terminal, else as lines.
+
+    Parameters
+    ----------
+    every : seconds between lines where stderr is no terminal; DEBUG is never written there
+    clock : returns seconds since some moment
+    """
+
+    def __init__(self, every: float, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self.every, self.clock, self.said = every, clock, clock()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        message, stream = record.getMessage(), sys.stderr
+        if stream.isatty():
+            stream.write(CLEAR + message[: shutil.get_terminal_size().columns - 1])
+        elif record.levelno >= logging.INFO and self.clock() - self.said >= self.every:
+            self.said = self.clock()
+            stream.write(message + "\n")
+        stream.flush()
 
 
 @contextlib.contextmanager
-def reported(verbose: int) -> Iterator[Callable[[Record], None] | None]:
-    """Give what is to be called with each record of the history; None where nobody listens."""
+def lines(every: float = 0.0) -> Iterator[None]:
+    """Write the messages of a block to stderr, see `Line`, and to nothing else."""
+    handler, before = Line(every), (logger.level, logger.propagate)
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+        if sys.stderr.isatty():
+            sys.stderr.write(CLEAR)
+            sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def reported(verbose: int, left: Callable[[], float]) -> Iterator[Progress | None]:
+    """Give what tells where a fit is, None if not `verbose`; on stderr if no logger listens."""
     if not verbose:
         yield None
         return
-    try:
-        from rich.console import Console
-        from rich.progress import Progress
-    except ImportError:
-        yield lambda record: logger.info(described(record))
-        return
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("maetab: first guess", total=None)
-
-        def show(record: Record) -> None:
-            progress.update(task, description="maetab: " + described(record))
-            logger.info(described(record))
-
-        yield show
-
-
-def described(record: Record) -> str:
-    """Return one record of the history as a line."""
-    return (
-        f"network {record['network']}, epoch {record['epoch']}: "
-        f"training loss {record['train_loss']:.4f}, "
-        f"held-out loss {record['validation_loss']:.4f}, {record['seconds']:.1f} s"
-    )
+    heard = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
+    with contextlib.nullcontext() if heard else lines():
+        yield Progress(left)

@@ -1,14 +1,18 @@
-"""What fit says of a table: columns of which little can be learned, times that are not used."""
+"""What fit says: columns of which little can be learned, times not used, networks left out."""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from maetab.data.schema import MAX_LEVELS, Column, Schema
+
+if TYPE_CHECKING:
+    from maetab.base import BaseMAE
 
 OURS = ("maetab", "sklearn")  # packages that a warning does not point into
 MAX_SAID = 10  # columns that one warning names
@@ -63,6 +67,21 @@ def warn_of_index(index: pd.Index, name: str) -> None:
             f"{name}: rows are taken as independent of each other, and the times in the index of X "
             f"are not used. Where they matter, make them a column, by X.reset_index()."
         )
+
+
+def warn_of_networks(estimator: BaseMAE) -> None:
+    """Say it if `max_time` was too short for the networks that were asked for."""
+    asked, n_columns = estimator.n_estimators, len(estimator.schema_.columns)
+    n_begun = len({record["network"] for record in estimator.history_})
+    if estimator.max_iter == 0 or n_begun == asked:
+        return
+    which = f"{n_begun} of {asked} networks" if n_begun else "no network"
+    _warn(
+        f"{type(estimator).__name__}: max_time={estimator.max_time:g} was enough for {which} of "
+        f"{n_columns} columns; {'these were' if n_begun else 'the first guess alone was'} fitted. "
+        f"A larger max_time, fewer columns or backbone='mlp' lets networks train; max_iter=0 "
+        f"leaves them out without this warning."
+    )
 
 
 def _note(column: Column, seen: np.ndarray) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -30,9 +32,15 @@ def model() -> Ensemble:
     return fit_model(config, *table(), FitOptions(Bernoulli(0.3), max_iter=3))[0]
 
 
+def both(model: Ensemble, values, observed, readout: str) -> list[np.ndarray]:
+    """The readout and the pieces behind it."""
+    found = embed.embed_rows(model, values, observed, CPU, readout, with_pieces=True)
+    return np.split(found, [embed.latent_size(model.config, readout)], axis=1)
+
+
 @pytest.mark.parametrize("readout", embed.READOUTS)
 def test_every_readout_has_the_size_it_says_and_is_finite(model, readout):
-    latent, pieces = embed.embed_rows(model, *table(), CPU, readout)
+    latent, pieces = both(model, *table(), readout)
     assert latent.shape == (200, embed.latent_size(model.config, readout))
     assert pieces.shape == (200, sum(embed.piece_sizes(model.prior.support)))
     assert np.isfinite(latent).all() and np.isfinite(pieces).all()
@@ -41,7 +49,7 @@ def test_every_readout_has_the_size_it_says_and_is_finite(model, readout):
 @pytest.mark.parametrize("readout", embed.READOUTS)
 def test_readouts_are_means_over_the_completed_rows(model, readout):
     values, observed = table(seed=1)
-    latent, pieces = embed.embed_rows(model, values, observed, CPU, readout)
+    latent, pieces = both(model, values, observed, readout)
     there = torch.tensor(observed)
     with torch.inference_mode():
         wholes, _ = embed._complete(model.eval(), torch.tensor(values), there, len(values))
@@ -92,36 +100,32 @@ def test_a_row_reads_the_same_alone_and_among_others(model, n_components):
     rng = np.random.default_rng(0)
     components = rng.normal(size=(n_components, size)).astype(np.float32)
     projection = embed.Projection(np.zeros(size, np.float32), components)
-    every = embed.embed_rows(model, values, observed, CPU, "concat", projection)
+    read = partial(embed.embed_rows, model, device=CPU, readout="concat", projection=projection)
+    every = read(values, observed, with_pieces=True)
     for rows in (slice(3, 4), slice(0, 700, 7), slice(None, None, -1)):
-        some = embed.embed_rows(model, values[rows], observed[rows], CPU, "concat", projection)
-        for a, b in zip(every, some, strict=True):
-            np.testing.assert_array_equal(a[rows], b)
+        some = read(values[rows], observed[rows], with_pieces=True)
+        np.testing.assert_array_equal(every[rows], some)
 
 
 def test_a_projection_is_the_linear_map_of_the_readout(model):
     size = embed.latent_size(model.config, "cls")
     rng = np.random.default_rng(0)
     mean, components = (rng.normal(size=s).astype(np.float32) for s in (size, (4, size)))
-    plain, _ = embed.embed_rows(model, *table(), CPU, "cls")
-    mapped, _ = embed.embed_rows(model, *table(), CPU, "cls", embed.Projection(mean, components))
+    plain = embed.embed_rows(model, *table(), CPU, "cls")
+    mapped = embed.embed_rows(model, *table(), CPU, "cls", embed.Projection(mean, components))
     np.testing.assert_allclose(mapped, (plain - mean) @ components.T, atol=1e-4)
 
 
 def test_a_missing_cell_is_not_read(model):
     values, observed = table()
     wild = np.where(observed, values, np.float32(1e6))
-    for a, b in zip(
-        embed.embed_rows(model, values, observed, CPU, "concat"),
-        embed.embed_rows(model, wild, observed, CPU, "concat"),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(a, b)
+    read = partial(embed.embed_rows, model, device=CPU, readout="concat", with_pieces=True)
+    np.testing.assert_array_equal(read(values, observed), read(wild, observed))
 
 
 def test_observed_cells_come_back_from_their_pieces(model):
     values, observed = table()
-    _, pieces = embed.embed_rows(model, values, observed, CPU, "cls")
+    _, pieces = both(model, values, observed, "cls")
     back, known = embed.decode_pieces(model.prior.support, pieces)
     assert known.all()
     np.testing.assert_array_equal(back[observed[:, 0]], values[:, 0][observed[:, 0]])
@@ -129,14 +133,14 @@ def test_observed_cells_come_back_from_their_pieces(model):
 
 def test_a_level_that_is_not_known_has_no_piece_and_comes_back_missing(model):
     values = np.array([[[0.3, 3.0, -0.2]]], np.float32)
-    _, pieces = embed.embed_rows(model, values, np.ones((1, 1, 3), bool), CPU, "cls")
+    _, pieces = both(model, values, np.ones((1, 1, 3), bool), "cls")
     _, known = embed.decode_pieces(model.prior.support, pieces)
     assert known.tolist() == [[True, False, True]]
 
 
 def test_a_remembered_row_is_most_similar_to_itself_and_similarities_are_a_kernel(model):
     values, observed = embed.remembered_rows(model)
-    latent, _ = embed.embed_rows(model, values, observed, CPU, "concat")
+    latent = embed.embed_rows(model, values, observed, CPU, "concat")
     n_tokens, n = embed.block_sizes(model.config, "concat")
     similar = latent[:, n_tokens:].astype(np.float64)
     assert similar.shape == (len(values), n) and n == 200
@@ -152,7 +156,7 @@ def test_similarities_weigh_columns_as_the_first_guess_has_learned(model):
     """Computed from the memory by NumPy: a Gaussian kernel whose width is the median."""
     memory = model.prior.memory
     values, observed = embed.remembered_rows(model)
-    latent, _ = embed.embed_rows(model, values, observed, CPU, "concat")
+    latent = embed.embed_rows(model, values, observed, CPU, "concat")
     similar = latent[:, embed.block_sizes(model.config, "concat")[0] :].astype(np.float64)
     whole = np.flatnonzero(observed.all((1, 2)))
     weight = (memory.log_weight.exp() * memory.choice.softmax(0)).sum(0).detach().numpy()
@@ -173,7 +177,7 @@ def test_numbers_beyond_the_farthest_are_not_told_apart(model):
     values[:, 0, 0] = 1e13, 1e25
     values[:, 0, 1:] = values[0, 0, 1:]
     for readout in embed.READOUTS:
-        latent, _ = embed.embed_rows(model, values, observed, CPU, readout)
+        latent = embed.embed_rows(model, values, observed, CPU, readout)
         assert np.isfinite(latent).all()
         np.testing.assert_array_equal(latent[0], latent[1])
 

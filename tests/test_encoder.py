@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -305,3 +306,15 @@ def test_a_frame_with_numbered_columns_comes_back_as_a_frame():
     back = encoder.inverse_transform(encoder.transform(frame))
     assert back.columns.equals(frame.columns)
     assert back.index.equals(frame.index)
+
+
+def test_features_of_many_rows_take_little_more_memory_than_they_are():
+    X = np.random.default_rng(0).normal(size=(20_000, 6))
+    encoder = MAEEncoder(max_iter=0, n_components=32, random_state=0).fit(X[:200])
+    encoder.transform(X[:600])  # what the first call of a process loads is not counted
+    tracemalloc.start()
+    features = encoder.transform(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert features.dtype == np.float32
+    assert peak < 1.25 * features.nbytes + 8 * X.nbytes

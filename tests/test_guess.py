@@ -176,3 +176,13 @@ def test_one_row_and_empty_columns_can_be_fitted():
         guess, logits = prior(values, torch.zeros(n, 3, dtype=torch.bool))
         assert torch.isfinite(guess.mean).all() and torch.isfinite(guess.variance).all()
         assert not logits.isnan().any()
+
+
+def test_points_are_those_of_the_logits(fitted):
+    values, visible = a_table(seed=6)
+    guess, logits = fitted(values, visible)
+    points = fitted.points(values, visible)
+    numbers = torch.tensor([n == 0 for n in LEVELS])
+    assert torch.equal(points[:, numbers], fitted.point(guess)[:, numbers])
+    assert torch.equal(points[:, ~numbers], logits.softmax(-1).argmax(-1)[:, ~numbers].float())
+    assert (points[:, ~numbers] > 0).any()

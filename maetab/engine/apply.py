@@ -25,6 +25,11 @@ def batch_rows(n_cells: int, least: int = 8) -> int:
     return max(least, min(512, CELLS_IN_BATCH // max(n_cells, 1) // 8 * 8))
 
 
+def least_rows(model: Ensemble) -> int:
+    """Return how few rows of a wide table make a batch: more where no network compares tokens."""
+    return 8 if model.consulted else 64
+
+
 @contextlib.contextmanager
 def on_device(model: Ensemble, device: torch.device) -> Iterator[Ensemble]:
     """Keep the model on a device, ready to predict, for a block; it lives on the CPU."""
@@ -69,9 +74,9 @@ def predict(
     """
     out = np.zeros(values.shape, np.float32)
     with on_device(model, device):
-        for rows, values_, visible_ in batches(values, visible, device):
+        for rows, values_, visible_ in batches(values, visible, device, least_rows(model)):
             own = None if places is None else own_places(places, rows, values_)
-            _, point = model(values_, visible_, own)
+            point = model.points(values_, visible_, own)
             out[rows] = point[: rows.stop - rows.start].cpu().numpy()
     return out
 
@@ -88,7 +93,7 @@ def predict_probabilities(
     size = model.prior.support.size
     out = np.zeros((*values.shape[:2], len(columns), size), np.float32)
     with on_device(model, device):
-        for rows, values_, visible_ in batches(values, visible, device):
+        for rows, values_, visible_ in batches(values, visible, device, least_rows(model)):
             probabilities, _ = model(values_, visible_)
             said = probabilities[:, :, columns]
             out[rows] = said[: rows.stop - rows.start].cpu().numpy()
@@ -111,7 +116,7 @@ def predict_quantiles(
     """
     out = np.zeros((len(levels), *values.shape), np.float32)
     with on_device(model, device):
-        for rows, values_, visible_ in batches(values, visible, device):
+        for rows, values_, visible_ in batches(values, visible, device, least_rows(model)):
             own = None if places is None else own_places(places, rows, values_)
             probabilities, _ = model(values_, visible_, own)
             flat = probabilities.flatten(0, 1)
@@ -138,7 +143,7 @@ def draw(
     out = np.array(values, np.float32)
     generator = torch.Generator(device=device).manual_seed(seed)
     with on_device(model, device):
-        for rows, values_, visible_ in batches(values, visible, device):
+        for rows, values_, visible_ in batches(values, visible, device, least_rows(model)):
             group = torch.rand(values_.shape, generator=generator, device=device) * N_ROUNDS
             for i in range(N_ROUNDS):
                 now = ~visible_ & (group.long() == i)

@@ -52,14 +52,16 @@ def embed_rows(
     device: torch.device,
     readout: str,
     projection: Projection | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the features of each row that the networks give, and the encoded input beside them.
+    with_pieces: bool = False,
+) -> np.ndarray:
+    """Return (n, D) the features of each row that the networks give, all of them finite.
 
     Parameters
     ----------
     values, visible : (n, 1, F)
     readout : one of `READOUTS`
     projection : None keeps the readout as it is
+    with_pieces : (n, D + R), the encoded input behind the features, see `encode_pieces`
 
     Returns
     -------
@@ -67,7 +69,6 @@ def embed_rows(
         "concat": the row's token, then those of its cells, and behind all networks the similarity
         to each landmark, see `Landmarks`; "mean": the mean of its cells' tokens; "cls": the row's
         token.
-    pieces : (n, R), see `encode_pieces`
     """
     assert readout in READOUTS, readout
     size = latent_size(model.config, readout)
@@ -77,8 +78,8 @@ def embed_rows(
         # Padded, because the kernel of a narrow product depends on the row's place.
         wide = np.pad(projection.components, ((0, -size % 16), (0, 0)))
         components = torch.tensor(wide.T.copy(), device=device)
-    latent = np.zeros((len(values), size), np.float32)
-    pieces = np.zeros((len(values), sum(piece_sizes(model.prior.support))), np.float32)
+    n_pieces = sum(piece_sizes(model.prior.support)) if with_pieces else 0
+    out = np.zeros((len(values), size + n_pieces), np.float32)
     with on_device(model, device):
         landmarks = Landmarks(model, device) if readout == "concat" else None
         for rows, values_, visible_ in batches(values, visible, device):
@@ -88,9 +89,12 @@ def embed_rows(
             found = torch.stack(said).mean(0)
             if projection is not None:
                 found = ((found - mean) @ components)[:, :size]
-            latent[rows] = found[:n].cpu().numpy()
-            pieces[rows] = encoded[:n].cpu().numpy()
-    return latent, pieces
+            out[rows, :size] = found[:n].cpu().numpy()
+            if with_pieces:
+                out[rows, size:] = encoded[:n].cpu().numpy()
+            # Wild cells may pass what a float32 holds.
+            np.nan_to_num(out[rows], copy=False)
+    return out
 
 
 def _complete(
@@ -119,7 +123,7 @@ def _complete(
 
 def _features(model: Ensemble, whole: Tensor, readout: str, landmarks: Landmarks | None) -> Tensor:
     """Return (B, D) what is read of completed rows (B, 1, F)."""
-    parts, everywhere = [], torch.ones_like(whole, dtype=torch.bool)
+    parts, everywhere = [whole.new_zeros(len(whole), 0)], torch.ones_like(whole, dtype=torch.bool)
     whole = whole.clamp(-FARTHEST, FARTHEST)
     for member in model.members:
         assert isinstance(member, MaskedAutoencoder)

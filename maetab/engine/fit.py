@@ -1,4 +1,4 @@
-"""The training loop: batches, masks, schedule, early stop, history, calibration."""
+"""The training loop: batches, masks, schedule, early stop, history, shares of the time."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ import numpy as np
 import torch
 import torch._dynamo  # the first optimizer of a process imports it: a second better spent here
 import torch.nn.functional as nnf
-from torch import Tensor
+from torch import Tensor, nn
 
-from maetab.engine.runtime import seeded, training_precision
+from maetab.engine.calibration import (
+    PASSED_PAIRS,
+    Cells,
+    calibrate,
+    held_out_errors,
+    hold_out,
+    set_trust,
+)
+from maetab.engine.runtime import SLACK, Deadline, seeded, training_precision
 from maetab.nn.guess import Guess
 from maetab.nn.masking import Masking, swap
 from maetab.nn.memory import MAX_ROWS, MIN_ROWS
-from maetab.nn.model import (
-    N_LEVELS_CALIBRATION,
-    Ensemble,
-    MaskedAutoencoder,
-    ModelConfig,
-    Prediction,
-)
+from maetab.nn.model import Ensemble, MaskedAutoencoder, ModelConfig, Prediction
 from maetab.nn.objectives import cell_loss
 
-N_PAIRS = 20_000_000  # pairs of tokens that a batch may compare
 # Masks that a row is seen with, in tables of up to so many cells: guesses take some 600 bytes each.
 N_MASKS, N_KEPT = 4, 800_000
 
@@ -37,6 +38,9 @@ CHECKS = 12  # times the held-out cells are looked at in a full run
 # Steps of one network when `max_iter` is None. Small tables are left to the first guess sooner:
 # there it is hard to beat, and seconds count.
 N_EPOCHS, N_STEPS = 20, (20, 100)
+# Where time is limited: the share of it that passes over held-out cells may take, the rows that
+# they look at at least, and the steps below which a network is not begun.
+PASSES, LEAST_ROWS, LEAST_STEPS = 0.3, 64, 10
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,17 @@ class FitOptions:
     ----------
     masking : hides cells of a batch
     max_iter : epochs; None for a number that suits the rows; 0 for the prior alone
-    max_time : seconds for everything, or None
+    deadline : of everything; where it is near, fewer rows are looked at, and networks whose least
+        is too dear are not begun, which the history shows
     visible_weight : what a visible cell counts in the loss, a hidden one counts 1
     swap_ratio : share of the visible cells that get another row's value, for the network to tell
     on_record : is given each record of the history as it is made; True stops the network
+    on_progress : is told what is being done, and which share of that, or of all networks, is
     """
 
     masking: Masking
     max_iter: int | None = None
-    max_time: float | None = None
+    deadline: Deadline = field(default_factory=Deadline)
     batch_size: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
@@ -66,36 +72,7 @@ class FitOptions:
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     on_record: Callable[[Record], object] | None = None
-
-
-@dataclass(frozen=True)
-class Cells:
-    """A table on the device: `values` and `observed` (W, T, F), the cells `held` out, and
-    where its rows (W * T,) stand in the memory.
-    """
-
-    values: Tensor
-    observed: Tensor
-    held: Tensor
-    remembered: Tensor
-
-    @property
-    def visible(self) -> Tensor:
-        return self.observed & ~self.held
-
-    def at_once(self, most: int) -> int:
-        """Return how many rows to look at together; attention compares all pairs of their cells."""
-        return min(most, max(8, N_PAIRS // (self.values[0].numel() + 1) ** 2))
-
-    def some(self) -> tuple[Tensor, ...]:
-        """Return chunks of evenly spaced rows, of all or some 10,000 (fewer if they are wide)."""
-        n, most = len(self.values), max(256, 10 * self.at_once(1000))
-        rows = torch.arange(0, n, max(1, n // most), device=self.values.device)
-        return rows.split(self.at_once(1024))
-
-    def exclude(self, rows: Tensor) -> Tensor:
-        """Return (B * T,) the remembered rows that windows `rows` (B,) are themselves."""
-        return self.remembered.view(self.values.shape[:2])[rows].flatten()
+    on_progress: Callable[[str, float], object] = lambda what, share: None
 
 
 def fit_model(
@@ -108,7 +85,7 @@ def fit_model(
     values : (W, T, F) float
     observed : (W, T, F) bool
     """
-    device, started = options.device, time.monotonic()
+    device, deadline = options.device, options.deadline
     history: list[Record] = []
     with seeded(options.seed, device) as generator:
         n_rows = observed.shape[0] * observed.shape[1]
@@ -116,39 +93,84 @@ def fit_model(
         model = Ensemble(config).to(device)
         there = torch.tensor(observed, device=device)
         cells = torch.where(there, torch.tensor(values, device=device), 0.0)
-        until = math.inf if options.max_time is None else started + options.max_time
-        remembered = model.prior.fit(
-            cells.flatten(0, 1),
-            there.flatten(0, 1),
-            generator,
-            late=lambda: time.monotonic() > until,
-        )
-        tables, errors = [], []
+        flat = cells.flatten(0, 1), there.flatten(0, 1)
+        options.on_progress("first guess", 0.0)
+        remembered = model.prior.fit(*flat, generator, used=deadline.used)
+        tables, errors, plan = [], [], None
         for i, member in enumerate(model.members):
             assert isinstance(member, MaskedAutoencoder)
-            table = Cells(
-                cells, there, _hold_out(there, options.validation_fraction, generator), remembered
-            )
-            member.fit_tokens(cells.flatten(0, 1), there.flatten(0, 1))
-            if options.max_iter != 0:
-                left = (until - time.monotonic()) / (len(model.members) - i)
-                run = _Run(member, table, options, time.monotonic() + left, i)
-                history += run.train(generator)
-                errors.append(_held_out_errors(model, member, table))
+            held = hold_out(there, options.validation_fraction, generator)
+            table = Cells(cells, there, held, remembered)
             tables.append(table)
+            member.fit_tokens(*flat)
+            if options.max_iter == 0:
+                continue
+            plan = _plan(model, i, table, options)
+            if plan is None:
+                model.keep(i)
+                break
+            run = _Run(member, table, options, plan, i, len(model.members))
+            history += run.train(generator)
+            errors.append(held_out_errors(model, member, table, plan.n_rows, deadline))
         if errors:
-            _trust(model, errors)
-        _calibrate(model, tables[0])
+            set_trust(model, errors)
+        options.on_progress("calibration", 0.0)
+        rows = plan.n_rows if plan else _rows_to_calibrate(model, tables[0], deadline)
+        calibrate(model, tables[0], rows, deadline)
         model.eval().cpu()
     return model, history
 
 
-def _hold_out(observed: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
-    """Return (W, T, F) bool: observed cells kept from training, never a row's only one."""
-    drawn = torch.rand(observed.shape, generator=generator, device=observed.device)
-    held = observed & (drawn < fraction)
-    several = (observed & ~held).flatten(1).any(1)
-    return held & several[:, None, None]
+class Plan(NamedTuple):
+    """What there is time for: until when a network trains, and how many rows are looked at, in
+    passes over held-out cells and in looks at them while it trains.
+    """
+
+    until: Deadline
+    n_rows: int
+    n_checked: int
+
+
+@torch.no_grad()
+def _plan(model: Ensemble, number: int, table: Cells, options: FitOptions) -> Plan | None:
+    """Return how to share the time left among networks and passes, by what a row costs.
+
+    None if there is none for the least that network `number` takes.
+    """
+    deadline, some = options.deadline, table.some()
+    if not deadline.limited:
+        return Plan(Deadline(), len(some), len(table.values))
+    member: nn.Module = model.members[number].eval()
+
+    def guess(n_rows: int) -> tuple[Guess, Tensor]:
+        cells = (x[some[:n_rows]].flatten(0, 1) for x in (table.values, table.visible))
+        return model.prior(*cells, table.exclude(some[:n_rows]))
+
+    def look(n_rows: int) -> None:
+        member(table.values[some[:n_rows]], table.visible[some[:n_rows]], guess(n_rows))
+
+    n = min(len(some), table.at_once(options.batch_size))
+    first, each = (deadline.seconds_per_row(work, n) for work in (guess, look))
+    left, n_networks = SLACK * deadline.left(), len(model.members) - number
+    per_row = (n_networks + len(model.members)) * each  # passes: of each, and of all in the end
+    n_rows = min(len(some), max(LEAST_ROWS, int(PASSES * left / per_row)))
+    seconds = (left - n_rows * per_row) / n_networks
+    n_checked = max(LEAST_ROWS // 2, int(0.02 * seconds / each))
+    step = n * (first + 3 * max(each - first, 0.1 * each))  # gradients cost twice the rest
+    least = 2 * min(n_checked, n) * each + LEAST_STEPS * step
+    return Plan(Deadline(seconds, deadline.clock), n_rows, n_checked) if least < seconds else None
+
+
+@torch.no_grad()
+def _rows_to_calibrate(model: Ensemble, table: Cells, deadline: Deadline) -> int:
+    """Return how many rows there is time for if no network has a say."""
+    some = table.some()
+
+    def look(n_rows: int) -> None:
+        rows = some[:n_rows]
+        model(table.values[rows], table.visible[rows], table.exclude(rows))
+
+    return deadline.affordable(look, len(some))
 
 
 class Batch(NamedTuple):
@@ -168,11 +190,14 @@ class _Run:
         member: MaskedAutoencoder,
         table: Cells,
         options: FitOptions,
-        until: float,
+        plan: Plan,
         number: int,
+        n_networks: int,
     ) -> None:
         self.member, self.table, self.options = member, table, options
-        self.until, self.number = until, number
+        self.until, self.number, self.n = plan.until, number, n_networks
+        self.name = f"network {number + 1} of {n_networks}"
+        options.on_progress(self.name, number / n_networks)
         n = len(table.values)
         self.batch = min(n, table.at_once(options.batch_size))
         self.per_epoch = max(1, n // self.batch)
@@ -192,8 +217,9 @@ class _Run:
         rows = table.held.flatten(1).any(1).nonzero()[:, 0]
         self.kept: list[list[Batch]] = []
         self.keeps = self.steps > N_MASKS * self.per_epoch and table.values.numel() <= N_KEPT
-        self.rows = rows[:: max(1, len(rows) // table.at_once(1000))]
-        self.checked = self._first(self.rows, table.visible[self.rows])
+        self.rows = rows[:: max(1, len(rows) // table.at_once(min(1000, plan.n_checked)))]
+        chunks = self.rows.split(table.at_once(2000, PASSED_PAIRS))
+        self.checked = [(some, self._first(some, table.visible[some])) for some in chunks]
 
     def _rate(self, step: int) -> float:
         """Linear warm-up over 5 % of the steps, then a half cosine to nothing."""
@@ -211,11 +237,14 @@ class _Run:
         best, best_state, waited = self.check(), copy.deepcopy(self.member.state_dict()), 0
         records: list[Record] = []
         every, begun, losses, step = max(1, self.steps // CHECKS), time.monotonic(), [], 0
+        left = self.until.left()
         while step < self.steps:
             for batch in self.batches(step // self.per_epoch, generator):
                 losses.append(self.step(batch, generator))
                 step += 1
-                late = time.monotonic() > self.until
+                self.options.on_progress(self.name, (self.number + step / self.steps) / self.n)
+                before, left = left, self.until.left()
+                late = left < before - left  # another step would end too late
                 if step % every and step < self.steps and not late:
                     continue
                 score = self.check()
@@ -296,9 +325,10 @@ class _Run:
         if len(self.rows) == 0:
             return 0.0
         self.member.eval()
-        values, visible = self.table.values[self.rows], self.table.visible[self.rows]
-        said = self.member(values, visible, self.checked)
-        return float(self._loss(said, values, self.table.held[self.rows].float()))
+        values, visible = self.table.values, self.table.visible
+        parts = [self.member(values[rows], visible[rows], first) for rows, first in self.checked]
+        said = Prediction(*map(torch.cat, zip(*parts, strict=True)))
+        return float(self._loss(said, values[self.rows], self.table.held[self.rows].float()))
 
     def _loss(self, said: Prediction, values: Tensor, weight: Tensor) -> Tensor:
         logits, point, truth, counts = (
@@ -306,95 +336,3 @@ class _Run:
         )
         support, loss = self.member.prior.support, self.member.config.loss
         return cell_loss(logits, point, truth, counts, support, loss)
-
-
-@torch.no_grad()
-def _held_out_errors(model: Ensemble, member: MaskedAutoencoder, table: Cells) -> dict[str, Tensor]:
-    """Return sums per column over the held-out cells of one network.
-
-    "gap": (network - prior)^2; "gain": (truth - prior)(network - prior); "noise": (truth -
-    prior)^2 (network - prior)^2; "error": (truth - network)^2; "count"; "likelihood" (F, 5):
-    log-likelihood of categories at five blends.
-    """
-    member.eval()
-    support, config = model.prior.support, model.config
-    f = len(config.n_levels)
-    blends = torch.linspace(0, 1, 5, device=table.values.device)
-    names = ("gap", "gain", "noise", "error", "count")
-    sums = {name: torch.zeros(f, device=blends.device) for name in names}
-    sums["likelihood"] = torch.zeros(f, 5, device=blends.device)
-    for rows in table.some():
-        values, visible = table.values[rows], table.visible[rows]
-        values_, held_ = values.flatten(0, 1), table.held[rows].flatten(0, 1)
-        first = model.prior(values_, visible.flatten(0, 1), table.exclude(rows))
-        said = member(values, visible, first)
-        guess, point = model.prior.point(first[0]), said.point.flatten(0, 1)
-        gap, missed = (point - guess) * held_, (values_ - guess) * held_
-        sums["gap"] += gap.square().sum(0)
-        sums["gain"] += (missed * gap).sum(0)
-        sums["noise"] += (missed * gap).square().sum(0)
-        sums["error"] += ((values_ - point).square() * held_).sum(0)
-        sums["count"] += held_.sum(0)
-        k = support.index(values_)
-        known = held_ & (k >= 0) & ~support.is_number
-        index = k.clamp_min(0)[..., None]
-        net = said.logits.flatten(0, 1).softmax(-1).gather(-1, index)
-        own = first[1].softmax(-1).gather(-1, index)
-        mixed = (own + blends * (net - own)).clamp_min(1e-9).log()
-        sums["likelihood"] += (mixed * known[..., None]).sum(0)
-    return sums
-
-
-def _trust(model: Ensemble, errors: list[dict[str, Tensor]]) -> None:
-    """Set, per column, the blend of networks and prior that was best on held-out cells.
-
-    Numbers by least squares, shrunk to the pooled answer where cells are few, and a part of a
-    standard error below it: a network has to earn its share. Categories by likelihood.
-    """
-    total = {k: torch.stack([e[k] for e in errors]).sum(0) for k in errors[0]}
-    number = model.prior.support.is_number
-    gap, gain = total["gap"] * number, total["gain"] * number
-    doubt = 0.25 * (total["noise"] * number).sum().sqrt()
-    pooled = ((gain.sum() - doubt) / gap.sum().clamp_min(1e-9)).clamp(0, 1)
-    shrink = 100 * gap / total["count"].clamp_min(1)
-    doubt = 0.25 * total["noise"].sqrt()
-    slope = (gain - doubt + shrink * pooled) / (gap + shrink).clamp_min(1e-9)
-    likely = total["likelihood"].argmax(1) / 4
-    if total["count"].sum() == 0:  # nothing was held out: nothing speaks against the networks
-        slope, likely = torch.ones_like(slope), torch.ones_like(likely)
-    model.trust.copy_(torch.where(number, slope.clamp(0, 1), likely))
-    spread = (total["error"] / total["count"].clamp_min(1)).sqrt().clamp_min(1e-3)
-    model.spread.copy_(torch.where(total["count"] > 0, spread, 1.0))
-
-
-@torch.no_grad()
-def _calibrate(model: Ensemble, table: Cells) -> None:
-    """Remember where the held-out truths fell in their predicted distributions.
-
-    Recalibration by the quantiles of the probability integral transform (Kuleshov et al. 2018,
-    section 3). A column with few held-out cells borrows from all.
-    """
-    model.eval()
-    ranks, held_ = [], []
-    for rows in table.some():
-        values = table.values[rows]
-        probabilities, _ = model(values, table.visible[rows], table.exclude(rows))
-        flat = probabilities.flatten(0, 1)
-        ranks.append(model.prior.support.rank(flat, values.flatten(0, 1)))
-        held_.append(table.held[rows].flatten(0, 1))
-    rank, held = torch.cat(ranks), torch.cat(held_) & model.prior.support.is_number
-    levels = torch.linspace(0, 1, N_LEVELS_CALIBRATION, device=rank.device)
-    everywhere = rank[held]
-    if len(everywhere) < 50:
-        return
-    pooled = _quantiles(everywhere, levels)
-    for j in range(rank.shape[1]):
-        own = rank[held[:, j], j]
-        share = len(own) / (len(own) + 100)
-        mine = _quantiles(own, levels) if len(own) > 1 else pooled
-        model.ranks[j] = share * mine + (1 - share) * pooled
-
-
-def _quantiles(x: Tensor, levels: Tensor) -> Tensor:
-    # torch.quantile refuses more than 16 million values.
-    return torch.quantile(x[:10_000_000].float(), levels)

@@ -1,11 +1,17 @@
-"""Where and how a model runs: devices, precision, generators."""
+"""Where, how and how long a model runs: devices, precision, generators, time limits."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Iterator
 
 import torch
+
+PROBE = 0.01  # share of the time left that finding out what rows cost may take
+PROBED = 512  # rows that it looks at
+SLACK = 0.9  # share of the time left that is planned with
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -43,3 +49,65 @@ def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield torch.Generator(device=device).manual_seed(seed)
+
+
+class Deadline:
+    """A time limit that runs from the moment it is made.
+
+    Parameters
+    ----------
+    seconds : None for no limit
+    clock : returns seconds since some moment
+    """
+
+    def __init__(
+        self, seconds: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.seconds = math.inf if seconds is None else float(seconds)
+        self.clock, self.began = clock, clock()
+
+    @property
+    def limited(self) -> bool:
+        return math.isfinite(self.seconds)
+
+    def used(self) -> float:
+        """Return the share of the time that has passed, more than 1 when late; 0 without limit."""
+        return (self.clock() - self.began) / self.seconds
+
+    def left(self) -> float:
+        """Return the seconds left, negative when late."""
+        return self.began + self.seconds - self.clock()
+
+    def part(self, share: float) -> Deadline:
+        """Return the limit that began with this one and ends after a share of its time."""
+        part = Deadline(self.seconds * share, self.clock)
+        part.began = self.began
+        return part
+
+    def seconds_per_row(self, work: Callable[[int], object], n_rows: int, start: int = 1) -> float:
+        """Return what a row costs in `work(count)`, measured with counts that grow from `start`."""
+        most = min(n_rows, max(start, PROBED))
+        count = min(start, most)
+        while True:
+            began = self.clock()
+            work(count)
+            took = self.clock() - began
+            if count == most or 8 * took > PROBE * self.left():
+                return took / count
+            count = min(8 * count, most)
+
+    def affordable(
+        self, work: Callable[[int], object], n_rows: int, passes: float = 1, start: int = 1
+    ) -> int:
+        """Return how many of `n_rows` there is time for, `start` at least; all without limit.
+
+        Parameters
+        ----------
+        work : does what is to be timed with so many rows
+        passes : times that the work is to be done
+        start : rows that cost as much as one, because batches are padded to so many
+        """
+        if not self.limited or n_rows <= start:
+            return n_rows
+        cost = passes * self.seconds_per_row(work, n_rows, start)
+        return max(start, min(n_rows, int(SLACK * self.left() / max(cost, 1e-9))))

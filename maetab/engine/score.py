@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.apply import FARTHEST, batches, on_device, own_places
+from maetab.engine.apply import FARTHEST, batch_rows, batches, on_device, own_places
+from maetab.engine.runtime import Deadline
 from maetab.nn.guess import Prior
 from maetab.nn.model import Ensemble
 
@@ -26,6 +27,7 @@ UNSURE = 2.0  # usual differences that a cell counts of which nothing is known
 N_ROUNDS, SHRINK = 20, 1e-2  # concentration steps; least weight of a round covariance
 TAIL = 0.05  # share of a column's surprises beyond which they are taken for exponential
 EQUAL = 1e-6  # difference of surprises that are taken for equal
+CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 CHUNK = 4096  # rows that are looked at together
 
 
@@ -112,6 +114,23 @@ def surprises(
                 said = torch.log1p(said / usual)
             out[rows] = said.nanmean(0)[:n].cpu().numpy()
     return out
+
+
+def rows_in_time(
+    model: Ensemble,
+    values: np.ndarray,
+    observed: np.ndarray,
+    n_masks: int,
+    device: torch.device,
+    deadline: Deadline,
+) -> int:
+    """Return how many rows (n, F) there is time to calibrate with: all without a limit."""
+    nowhere, sets = np.full(len(values), -1), hidden_sets(values.shape[1], n_masks)
+
+    def look(n: int) -> None:
+        surprises(model, values[:n], observed[:n], nowhere[:n], sets, device)
+
+    return deadline.affordable(look, len(values), CALIBRATED, batch_rows(values.shape[1], 64))
 
 
 def _ends(model: Ensemble) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
+LONG = 1500  # tokens beyond which their products would fill the memory
+
 
 def pack(tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Move visible tokens to the front and cut at the longest row.
@@ -59,13 +61,13 @@ class Block(nn.Module):
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None) -> Tensor:
-    """Return (B, H, L, D / H); the fused kernel on an accelerator, plain products on the CPU.
+    """Return (B, H, L, D / H); the fused kernel on an accelerator or for more than `LONG` tokens.
 
     A table's rows are many and short. There the fused kernel, and softmax along a short axis, cost
     several times the products themselves: so scores are clamped, which makes the exponential safe
     without a maximum, and a column of ones gives the normaliser.
     """
-    if query.device.type != "cpu":
+    if query.device.type != "cpu" or query.shape[2] > LONG:
         allowed = None if visible is None else visible[:, None, None, :]
         return nnf.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
     score = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)

@@ -10,13 +10,17 @@ from torch import Tensor, nn
 
 from maetab.nn.memory import MAX_ROWS, Neighbours, RowMemory
 from maetab.nn.objectives import Support
-from maetab.nn.prior import MAX_DENSE, GaussianPrior, Normal
+from maetab.nn.prior import MAX_DENSE, SYSTEMS, GaussianPrior, Normal
 
 N_TUNING = 150  # steps that the metric of the memory is tuned for
 N_TUNING_ROWS = 2048  # remembered rows that tuning compares with
 TUNING_CELLS = 60_000_000  # products that a step of tuning may take: wide rows come in few
 MAX_SHIFT = 300  # coordinates up to which rows are weighted by what is missing
 HIDE = 0.3  # share of the cells hidden while tuning and stacking
+STACKED = 2_000_000  # coordinates of rows that stacking may look at, 4096 rows at most
+PRODUCTS = 800_000_000  # that a chunk of these may take to be compared with remembered rows
+# Shares of the time after which the Gaussian, the metric and the stack are left as they are.
+TIMES = (0.3, 0.5, 0.6)
 
 
 class Guess(NamedTuple):
@@ -87,8 +91,7 @@ class Prior(nn.Module):
 
         Visible cells get the logits of their column's marginal: their value is no guess.
         """
-        spread, seen = self.expand(torch.where(visible, values, 0.0), visible)
-        guess = self.guess(spread, seen, exclude)
+        guess = self.guess_cells(values, visible, exclude)
         first = [c.start for c in self.coordinates]
         logits = self.support.number_logits(guess.mean[:, first], guess.variance[:, first])
         for j, n_levels in enumerate(self.n_levels):
@@ -96,6 +99,26 @@ class Prior(nn.Module):
                 said = guess.mean[:, self.coordinates[j]]
                 logits[:, j] = self.support.level_logits(j, said)
         return guess, torch.where(visible[..., None], self.support.share.log(), logits)
+
+    @torch.no_grad()
+    def points(self, values: Tensor, visible: Tensor, exclude: Tensor | None = None) -> Tensor:
+        """Return (B, F) the number expected or the likeliest level, of cells as in `forward`.
+
+        That is what its logits say, without those of numbers, which are many.
+        """
+        guess = self.guess_cells(values, visible, exclude)
+        points = self.point(guess)
+        for j, n_levels in enumerate(self.n_levels):
+            if n_levels:
+                logits = self.support.level_logits(j, guess.mean[:, self.coordinates[j]])
+                marginal = self.support.share[j].log()
+                logits = torch.where(visible[:, j, None], marginal, logits)
+                points[:, j] = logits.softmax(-1).argmax(-1).float()
+        return points
+
+    def guess_cells(self, values: Tensor, visible: Tensor, exclude: Tensor | None) -> Guess:
+        """Return the guess at the coordinates of cells, (B, F) each."""
+        return self.guess(*self.expand(torch.where(visible, values, 0.0), visible), exclude)
 
     @torch.no_grad()
     def guess(
@@ -126,9 +149,14 @@ class Prior(nn.Module):
         observed: Tensor,
         generator: torch.Generator,
         batch: int = 256,
-        late: Callable[[], bool] = lambda: False,
+        used: Callable[[], float] = lambda: 0.0,
     ) -> Tensor:
-        """Estimate everything from (n, F) values; once it is `late`, tuning stops where it is.
+        """Estimate everything from (n, F) values.
+
+        Parameters
+        ----------
+        used : returns the share of the time that has passed; each stage stops at its own, see
+            `TIMES`, and does little if that has passed before it begins
 
         Returns
         -------
@@ -137,7 +165,7 @@ class Prior(nn.Module):
         self.support.fit(values, observed)
         spread, seen = self.expand(values, observed)
         every = max(1, -(-len(values) // 10_000))
-        self.gaussian.fit(spread[::every], seen[::every])
+        self.gaussian.fit(spread[::every], seen[::every], late=lambda: used() > TIMES[0])
         n = len(values)
         rows = torch.randperm(n, generator=generator, device=values.device)[:MAX_ROWS]
         self.memory.fill(
@@ -146,8 +174,8 @@ class Prior(nn.Module):
         remembered = torch.full((n,), -1, device=values.device)
         remembered[rows] = torch.arange(len(rows), device=values.device)
         if n > 1:
-            self._tune(values, observed, remembered, generator, batch, late)
-            self._fit_stack(values, observed, remembered, generator)
+            self._tune(values, observed, remembered, generator, batch, lambda: used() > TIMES[1])
+            self._fit_stack(values, observed, remembered, generator, lambda: used() > TIMES[2])
         return remembered
 
     def _hide(self, values: Tensor, observed: Tensor, generator: torch.Generator) -> tuple:
@@ -195,13 +223,18 @@ class Prior(nn.Module):
         observed: Tensor,
         remembered: Tensor,
         generator: torch.Generator,
-        chunk: int = 512,
+        late: Callable[[], bool],
     ) -> None:
         """Least squares, per coordinate, of the truth on the guesses; shrunk to the pooled one."""
         n, c = len(values), len(self.stack)
-        rows = torch.randperm(n, generator=generator, device=values.device)[:4096]
-        basis, truth, spread_of, hidden_ = [], [], [], []
+        most = min(4096, max(256, STACKED // c))
+        rows = torch.randperm(n, generator=generator, device=values.device)[:most]
+        chunk = min(512, max(32, PRODUCTS // (c * len(self.memory.values))))
+        basis: list[Tensor] = []
+        truth, spread_of, hidden_ = [], [], []
         for some in rows.split(chunk):
+            if basis and late():
+                break
             spread, seen, hidden = self._hide(values[some], observed[some], generator)
             normal = self.gaussian(spread, seen)
             near = self.memory(spread, seen, remembered[some])
@@ -210,6 +243,7 @@ class Prior(nn.Module):
             spread_of.append(torch.stack([normal.variance, near.variance], -1))
             hidden_.append(hidden)
         hidden = torch.cat(hidden_)
+        rows = rows[: len(hidden)]
         counts = hidden * self._odds(values[rows], observed[rows]).sqrt()
         x = torch.cat(basis).double() * counts[..., None]  # (n, C, 2)
         y = torch.cat(truth).double() * counts
@@ -235,21 +269,25 @@ class Prior(nn.Module):
         where they will be used. Weights lie in [0.1, 10], and are about 1 where cells are missing
         at random.
         """
+        n, c = len(values), len(self.stack)
+        if c > MAX_SHIFT:
+            return torch.ones(n, c, dtype=torch.float64, device=values.device)
         spread, seen = self.expand(values, observed)
         filled = self.gaussian(spread, seen).mean.double()  # (n, C)
-        n, c = filled.shape
-        if c > MAX_SHIFT:
-            return torch.ones_like(filled)
         filled = (filled - filled.mean(0)) / filled.std(0).clamp_min(1e-6)
         gone, there = (~seen).double(), seen.double()
         count = gone.sum(0)[:, None]
         apart = gone.T @ filled / count.clamp_min(1) - there.T @ filled / (n - count).clamp_min(1)
         column = self.memory.columns
-        other = column[:, None] != column[None, :]
-        both = other[:, :, None] & other[:, None, :]
         unit = torch.eye(c, dtype=torch.float64, device=values.device)
-        spread_of = torch.where(both, filled.T @ filled / n, 0.0) + 0.1 * unit
-        direction = torch.linalg.solve(spread_of, torch.where(other, apart, 0.0))  # (C, C)
+        together, directions = filled.T @ filled / n, []
+        at_once = max(1, SYSTEMS // (c * c))
+        for own, apart_ in zip(column.split(at_once), apart.split(at_once), strict=True):
+            other = own[:, None] != column[None, :]
+            both = other[:, :, None] & other[:, None, :]
+            spread_of = torch.where(both, together, 0.0) + 0.1 * unit
+            directions.append(torch.linalg.solve(spread_of, torch.where(other, apart_, 0.0)))
+        direction = torch.cat(directions)  # (C, C)
         logit = filled @ (direction * count / (count + 50)).T
         odds = logit.clamp(-2.3, 2.3).exp()
         mean = (odds * there).sum(0) / there.sum(0).clamp_min(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -196,7 +196,7 @@ class Ensemble(nn.Module):
         shape, support = values.shape, self.prior.support
         first = self.prior(values.flatten(0, 1), visible.flatten(0, 1), exclude)
         mixed, point = first[1].softmax(-1), self.prior.point(first[0])
-        if bool(self.trust.any()):  # else no network has a say
+        if self.consulted:
             told = [member(values, visible, first) for member in self.members]
             chances = torch.stack([self.probabilities(x).flatten(0, 1) for x in told]).mean(0)
             points = torch.stack([x.point.flatten(0, 1) for x in told]).mean(0)
@@ -204,6 +204,23 @@ class Ensemble(nn.Module):
             point = torch.lerp(point, points, self.trust)
         point = torch.where(support.is_number, point, mixed.argmax(-1).float())
         return mixed.view(*shape, -1), point.view(shape)
+
+    @property
+    def consulted(self) -> bool:
+        """Whether any network has a say; else the first guess alone speaks."""
+        return bool(self.trust.any())
+
+    def points(self, values: Tensor, visible: Tensor, exclude: Tensor | None = None) -> Tensor:
+        """Return the points (B, T, F) that `forward` gives, without probabilities if possible."""
+        if self.consulted:
+            return self(values, visible, exclude)[1]
+        flat = values.flatten(0, 1), visible.flatten(0, 1)
+        return self.prior.points(*flat, exclude).view(values.shape)
+
+    def keep(self, n_members: int) -> None:
+        """Keep the first networks alone; without any the first guess speaks."""
+        self.members = self.members[:n_members]
+        self.config = replace(self.config, n_estimators=n_members)
 
     def probabilities(self, said: Prediction) -> Tensor:
         """Return (B, T, F, K); a point loss is read as a normal with the held-out spread."""

@@ -6,12 +6,20 @@ conditional mean of a hidden category is a linear guess at its probabilities.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+MAX_EXACT = 512  # coordinates up to which the factors start from an exact decomposition
+SYSTEMS = 4_000_000  # entries of covariances that are solved together
 MAX_DENSE = 50  # coordinates up to which the full covariance is used; factors beyond
+
+
+def never() -> bool:
+    """Return False: nothing is late where time is not limited."""
+    return False
 
 
 class Normal(NamedTuple):
@@ -58,6 +66,10 @@ class GaussianPrior(nn.Module):
         values : (B, C) float; what is not visible is never read
         visible : (B, C) bool
         """
+        most = max(16, SYSTEMS // len(self.location) ** 2)
+        if len(values) > most and not self.n_factors:
+            parts = map(self, values.split(most), visible.split(most))
+            return Normal(*map(torch.cat, zip(*parts, strict=True)))
         centred = torch.where(visible, values.double() - self.location, 0.0)
         if self.n_factors:
             mean, variance = self._condition_factors(centred, visible)
@@ -89,13 +101,22 @@ class GaussianPrior(nn.Module):
         return torch.cat(out)
 
     @torch.no_grad()
-    def fit(self, values: Tensor, visible: Tensor, n_iter: int = 20, tol: float = 1e-3) -> None:
+    def fit(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        n_iter: int = 20,
+        tol: float = 1e-3,
+        late: Callable[[], bool] = never,
+    ) -> None:
         """Estimate mean and covariance by EM; `n_iter` rounds, or until they move less than `tol`.
 
         Parameters
         ----------
         values : (n, C) float
         visible : (n, C) bool
+        late : True ends it; of factors a round that has begun is given up, which leaves them as
+            the round before, or the principal components that they start from
         """
         values = torch.where(visible, values.double(), 0.0)
         count = visible.sum(0).clamp_min(1)
@@ -108,7 +129,8 @@ class GaussianPrior(nn.Module):
         else:
             self.covariance.copy_(torch.diag(spread))
         for _ in range(n_iter):
-            if step(values, visible, spread) < tol:
+            moved = step(values, visible, spread, late)
+            if moved is None or moved < tol or late():
                 break
 
     # ---- full covariance
@@ -136,12 +158,18 @@ class GaussianPrior(nn.Module):
         system.diagonal(dim1=1, dim2=2).add_((~visible).double())
         return system
 
-    def _em_dense(self, values: Tensor, visible: Tensor, spread: Tensor) -> float:
+    def _em_dense(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        spread: Tensor,
+        late: Callable[[], bool] = never,
+    ) -> float | None:
         n, c = values.shape
         total, second = torch.zeros(c).double(), torch.zeros(c, c).double()
         total, second = total.to(values.device), second.to(values.device)
         explained = torch.zeros_like(second)
-        chunk = max(16, min(1024, 4_000_000 // (c * c)))
+        chunk = max(16, min(1024, SYSTEMS // (c * c)))
         for values_, visible_ in zip(values.split(chunk), visible.split(chunk), strict=True):
             centred = torch.where(visible_, values_ - self.location, 0.0)
             mean, _, cross = self._condition_dense(centred, visible_)
@@ -165,10 +193,15 @@ class GaussianPrior(nn.Module):
 
     def _start_factors(self, centred: Tensor, spread: Tensor) -> None:
         scaled = centred / spread.sqrt()
-        rows = scaled[:20_000]
-        _, singular, right = torch.linalg.svd(rows.T @ rows / len(rows))
-        top = singular[: self.n_factors].sqrt()
-        self.loadings.copy_(right[: self.n_factors].T * top * spread.sqrt()[:, None] * 0.9)
+        rows, k = scaled[:20_000], self.n_factors
+        top, right = centred.new_zeros(k), centred.new_zeros(centred.shape[1], k)
+        if centred.shape[1] <= MAX_EXACT:
+            _, singular, found = torch.linalg.svd(rows.T @ rows / len(rows))
+            top, right = singular[:k].sqrt(), found[:k].T
+        else:  # randomised (Halko et al. 2011), which costs k instead of C products per cell
+            n = min(k, len(rows))
+            _, top[:n], right[:, :n] = torch.svd_lowrank(rows / len(rows) ** 0.5, n, niter=4)
+        self.loadings.copy_(right * top * spread.sqrt()[:, None] * 0.9)
         self.noise.copy_((spread - self.loadings.square().sum(1)).clamp_min(0.05 * spread))
 
     def _factor_posterior(self, centred: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
@@ -189,11 +222,19 @@ class GaussianPrior(nn.Module):
         variance = covariance.reshape(-1, k * k) @ outer.T + self.noise
         return mean @ self.loadings.T, variance
 
-    def _em_factors(self, values: Tensor, visible: Tensor, spread: Tensor) -> float:
+    def _em_factors(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        spread: Tensor,
+        late: Callable[[], bool] = never,
+    ) -> float | None:
         k, c = self.n_factors, values.shape[1]
         gram = torch.zeros(c, (k + 1) * (k + 1), dtype=torch.float64, device=values.device)
         right = torch.zeros(c, k + 1, dtype=torch.float64, device=values.device)
         for values_, visible_ in zip(values.split(1024), visible.split(1024), strict=True):
+            if late():
+                return None
             centred = torch.where(visible_, values_ - self.location, 0.0)
             mean, covariance = self._factor_posterior(centred, visible_)
             one = torch.cat([mean, torch.ones_like(mean[:, :1])], 1)  # (B, k + 1)
