@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from sklearn.base import OutlierMixin
-from sklearn.ensemble import IsolationForest
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,7 +15,6 @@ from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.containers import read_frame
 from maetab.engine.embed import remembered_rows
 from maetab.engine.robust import (
-    crowd_distances,
     one_hot,
     robust_distances,
     robust_gaussian,
@@ -38,15 +34,14 @@ from maetab.engine.score import (
     remembered_places,
     surprises,
 )
-from maetab.explanation import explained
+from maetab.explanation import NEVER, explained
 from maetab.parameters import check_contamination, check_count
+from maetab.trimming import CROWD, kept_rows
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
 AUTO_ALARMS = 0.05  # share of normal rows that contamination="auto" calls outliers
 N_QUANTILES = 201  # quantiles of each column's surprises that are kept
-CROWD = 0.05  # share of the remembered rows that a row is compared with when rows are trimmed
 FLOOR_OF_PARTS = 0.01  # of the usual size of a part of the score, added before its logarithm
-FOREST_SEED = 0
 SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
 WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `_parts`
 FLOOR = 1e-3  # smallest usual error of a column
@@ -129,7 +124,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         values, observed = (cells[:, 0] for cells in remembered_rows(new.model_))
         kept = np.ones(len(values), bool)
         if not detects or other.robust_location_ is None:
-            kept = new._look(values, observed, new.model_.config.n_levels)
+            kept = kept_rows(values, observed, new.model_.config.n_levels, new.trim)
         new._calibrate(values, observed, kept, trusted=kept)
         return new
 
@@ -192,7 +187,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         reasons : frame with the columns
             row (label), position (in X, from 0), score, column, value (seen), expected (from cells
             less strange, within the interval), low and high (of the interval that holds 90 % of
-            such cells; missing for categories), surprise (as in `score_cells`), and reason
+            such cells; missing for categories), surprise (as in `score_cells`), and reason: a
+            level never seen or seen once (of no row kept, with `trim`), outside the observed
+            range, or unexpected given the others
 
         Cells that are as expected, or that surprise less than one in ten, are no reasons: a row
         may have fewer than `n_columns`. A row without any has its most surprising cell, with the
@@ -209,6 +206,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         strange = self._cell_surprises(picked.values, picked.observed)
         reasons = explained(self.model_, self.schema_, picked, strange, n_columns, self.device)
         place = reasons.pop("place").to_numpy()
+        if self.robust_location_ is not None:
+            reasons["reason"] = reasons["reason"].replace(NEVER, "level of no row kept")
         reasons.insert(0, "row", list(frame.index[place]))
         reasons.insert(1, "position", rows[place])
         reasons.insert(2, "score", scores[rows[place]].round(3))
@@ -220,32 +219,39 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         return self._scored(self._parts(values, observed), values, observed)
 
     def _scored(self, parts: np.ndarray, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        joined = self._joined(parts)
-        unseen = observed & (values >= self._first_unseen())
-        cost = getattr(self, "unseen_cost_", None)  # models of maetab 0.1.0 have none
-        return joined - unseen @ (self._unseen_cost(self.scores_) if cost is None else cost)
+        cost = getattr(self, "unseen_cost_", None)
+        if cost is None:  # in models of maetab 0.1.0
+            columns = self.schema_.columns
+            n_unseen = np.array([column.counts.count(1) for column in columns])
+            n_observed = np.array([column.n_observed for column in columns])
+            cost = self._unseen_cost(self.scores_, n_unseen, n_observed)
+        return self._joined(parts) - self._unseen(values, observed) @ cost
 
-    def _first_unseen(self) -> np.ndarray:
-        """Return (F,) the first code of a level seen at most once in fit; no number reaches it.
+    def _unseen(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Return (n, F) bool: levels that at most one of the rows learned from has.
 
-        A level that only one row has is one that this row, left out, would be the first to show.
+        The only row with a level would, left out, be the first to show it.
         """
-        counts = [[n for n in column.counts if n > 1] for column in self.schema_.columns]
-        return np.where(self.schema_.is_number(), np.inf, [len(several) for several in counts])
+        columns = self.schema_.columns
+        n_several = [sum(count > 1 for count in column.counts) for column in columns]
+        return observed & (values >= np.where(self.schema_.is_number(), np.inf, n_several))
 
-    def _unseen_cost(self, joined: np.ndarray) -> np.ndarray:
-        """Return (F,) what a level that is new in a column takes off the scores `joined`.
+    def _unseen_cost(
+        self, joined: np.ndarray, n_unseen: np.ndarray, n_observed: np.ndarray
+    ) -> np.ndarray:
+        """Return (F,) what an unseen level takes off the scores `joined` of the training rows.
 
-        It takes a usual row to where the share of training rows lies that have such a level in
-        any column: each column's, one more than was seen, times the number of categories.
+        With one, a usual row comes to where as large a share of the training rows lies below as
+        show an unseen level in such a column, this row included, times the number of categories.
+
+        Parameters
+        ----------
+        n_unseen, n_observed : (F,) training rows with an unseen level, and with any
         """
-        cost, number = np.zeros(len(self.schema_.columns)), self.schema_.is_number()
-        for j in np.flatnonzero(~number):
-            column = self.schema_.columns[j]
-            share = (1 + column.counts.count(1)) / (1 + column.n_observed)
-            low = np.quantile(joined, min(0.5, share * (~number).sum()))
-            cost[j] = np.median(joined) - low
-        return cost
+        category = ~self.schema_.is_number()
+        share = (1 + n_unseen) / (1 + n_observed) * category.sum()
+        low = np.quantile(joined, np.minimum(share, 0.5))
+        return np.where(category, np.median(joined) - low, 0.0)
 
     def _joined(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""
@@ -328,24 +334,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         frame, _ = read_frame(X)
         self._check_size(frame)
         schema, values, observed = self._encoded(frame)
-        return self._look(values, observed, schema.n_modelled())
-
-    def _look(
-        self, values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]
-    ) -> np.ndarray:
-        """Return (n,) bool: False for the share `trim` of rows that three detectors rank last."""
-        if not self.trim:
-            return np.ones(len(values), bool)
-        n_kept = max(2, round((1 - self.trim) * len(values)))
-        rare = observed & (np.array(n_levels) > 0) & (values >= np.array(n_levels))
-        spread = np.hstack([one_hot(values, observed, n_levels), rare[:, rare.any(0)]])
-        far = robust_distances(spread, *robust_gaussian(spread))
-        forest = IsolationForest(random_state=FOREST_SEED).fit(spread)
-        alone = crowd_distances(np.nan_to_num(spread), CROWD)
-        ranks = sum(map(rankdata, (far, -forest.score_samples(spread), alone)))
-        kept = np.zeros(len(values), bool)
-        kept[np.argsort(ranks, kind="stable")[:n_kept]] = True
-        return kept
+        return kept_rows(values, observed, schema.n_modelled(), self.trim)
 
     def _calibrate(
         self,
@@ -385,7 +374,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         logs = np.log(parts[kept] + self.part_floor_)
         self.part_center_ = np.nanmean(logs, 0)
         self.part_scale_ = np.maximum(np.nanstd(logs, 0), FLOOR)
-        self.unseen_cost_ = self._unseen_cost(self._joined(parts))
+        n_unseen = self._unseen(values, observed).sum(0)
+        self.unseen_cost_ = self._unseen_cost(self._joined(parts), n_unseen, observed.sum(0))
         scores = self._scored(parts, values, observed)
         self.scores_, self.normal_scores_ = np.sort(scores), np.sort(scores[kept])
         shares = np.linspace(0, 1, N_QUANTILES)

@@ -19,7 +19,7 @@ from maetab.nn.model import Ensemble
 ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
 LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much
 DIGITS = 2  # of a number, beyond the first digit of its column's spread
-USUAL, WEAK = "unexpected given the others", "nothing stands out"
+USUAL, NEVER, WEAK = "unexpected given the others", "never seen level", "nothing stands out"
 
 
 def explained(
@@ -69,7 +69,7 @@ def _reason(column: Column, value: float) -> str:
     """Return in what way a cell, as encoded, is no usual one of its column."""
     if column.kind == "category":
         count = column.counts[int(value)] if value < len(column.levels) else 0
-        return {0: "never seen level", 1: "level seen once"}.get(count, USUAL)
+        return {0: NEVER, 1: "level seen once"}.get(count, USUAL)
     natural = float(column.natural(np.array([value], np.float64))[0])
     near = 1e-6 * column.scale
     inside = column.lower - near <= natural <= column.upper + near
