@@ -191,10 +191,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             level never seen or seen once (of no row kept, with `trim`), outside the observed
             range, or unexpected given the others
 
-        Cells that are as expected, or that surprise less than one in ten, are no reasons: a row
-        may have fewer than `n_columns`. A row without any has its most surprising cell, with the
-        reason that nothing stands out; one without observed cells has nothing. Numbers are
-        rounded to what the spread of their column lets tell apart.
+        Cells that are as expected (numbers within the interval), or surprise less than one in ten,
+        are no reasons: a row may have fewer than `n_columns`. A row without any has its most
+        surprising cell, with the reason that nothing stands out; one without observed cells has
+        nothing. Numbers are rounded to what the spread of their column lets tell apart.
         """
         check_count("top", top)
         check_count("n_columns", n_columns)

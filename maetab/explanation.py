@@ -37,7 +37,7 @@ def explained(
     told = np.zeros(strange.shape, bool)
     np.put_along_axis(told, order[:, :n_columns], True, axis=1)
     told &= table.observed
-    expected, low, high = _expected(model, schema, table, told, order, device)
+    expected, low, high, usual = _expected(model, schema, table, told, order, device)
     lines = []
     for i in range(len(told)):
         cells = [
@@ -50,10 +50,11 @@ def explained(
                 "high": _rounded(high[i, j], column),
                 "surprise": round(float(strange[i, j]), 3),
                 "reason": _reason(column, table.values[i, j]),
+                "usual": usual[i, j],
             }
             for j, column in ((j, schema.columns[j]) for j in order[i] if told[i, j])
         ]
-        differ = [cell for cell in cells if str(cell["value"]) != str(cell["expected"])]
+        differ = [cell for cell in cells if not cell.pop("usual")]
         telling = [cell for cell in differ if cell["surprise"] >= LEAST_SURPRISE]
         weak = [cell | {"reason": WEAK} for cell in (differ or cells)[:1]]
         lines += telling or weak
@@ -91,8 +92,9 @@ def _rounded(cell: Any, column: Column) -> Any:
 
 def _expected(
     model: Ensemble, schema: Schema, table: Table, told: np.ndarray, order: np.ndarray, device: str
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return what the cells `told` were expected to be, and both ends of an interval.
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the cells `told` were expected to be, both ends of an interval, and (n, F) True
+    where the cell is the level that was expected or a number in the interval.
 
     Each is guessed from all cells but itself and those before it in `order` (n, F).
     """
@@ -105,9 +107,11 @@ def _expected(
         said[0, everyone, j] = predict(*cells, own)[everyone, 0, j]
         ends = predict_quantiles(*cells, list(ENDS), own)
         said[1:, everyone, j] = ends[:, everyone, 0, j]
+    inside = (said[1] <= table.values) & (table.values <= said[2])
+    usual = np.where(schema.is_number(), inside, table.values == said[0])
     said[0] = np.where(schema.is_number(), said[0].clip(said[1], said[2]), said[0])
     low, high = (_written(end, told, schema, table.frame) for end in said[1:])
-    return decode(said[0], told, schema, like=table.frame), low, high
+    return decode(said[0], told, schema, like=table.frame), low, high, usual
 
 
 def _written(ends: np.ndarray, told: np.ndarray, schema: Schema, frame: pd.DataFrame) -> np.ndarray:

@@ -166,6 +166,9 @@ def test_cells_that_are_as_expected_or_usual_are_no_reasons():
     assert 20 < len(telling) < 5 * 300
     assert (telling["surprise"] >= 1).all()
     assert (telling["value"].astype(str) != telling["expected"].astype(str)).all()
+    numbers = telling[telling["low"].notna()]
+    assert len(numbers) > 10
+    assert ((numbers["value"] < numbers["low"]) | (numbers["value"] > numbers["high"])).all()
     alone = found.groupby("position").size()
     assert set(found["position"]) == set(range(300))
     assert (alone[found.loc[weak, "position"]] == 1).all()
