@@ -113,9 +113,10 @@ def reasons_of(detector: Any, frame: pd.DataFrame, table: Table, n_columns: int)
     return reasons
 
 
-def count_of_anomalies(labels: Sequence[str]) -> str:
+def count_of_anomalies(labels: Iterable[str]) -> str:
     """Return how many rows are anomalies, in words."""
-    n, n_strange = len(labels), list(labels).count("anomaly")
+    labels = list(labels)
+    n, n_strange = len(labels), labels.count("anomaly")
     rows = "row" if n == 1 else "rows"
     return f"{n_strange} of {n} {rows} {'is an anomaly' if n_strange == 1 else 'are anomalies'}"
 

@@ -190,3 +190,17 @@ def test_whole_numbers_in_reasons_are_whole_and_others_rounded_by_their_spread()
     assert {round(x, 1) for x in found["expected"]} == set(found["expected"])
     other = detector().fit(X).explain(X.assign(tiny=0.5), top=1, n_columns=1)
     assert other.loc[0, "expected"] == round(other.loc[0, "expected"], 7) > 0.0018
+
+
+def test_the_distance_to_other_rows_counts_three_times_what_each_other_part_counts(fitted):
+    table = fitted._read(people(20, seed=10))
+    parts = fitted._parts(table.values, table.observed)
+    usual = fitted._joined(parts)
+    moved = []
+    for i in range(parts.shape[1]):
+        strange = np.log(parts[:, i] + fitted.part_floor_[i]) + fitted.part_scale_[i]
+        more = parts.copy()
+        more[:, i] = np.exp(strange) - fitted.part_floor_[i]  # stranger by a standard deviation
+        moved.append(usual - fitted._joined(more))
+    counts = np.array([1, 3, 1][: len(moved)])
+    np.testing.assert_allclose(np.array(moved).T, np.tile(counts / counts.sum(), (20, 1)))
