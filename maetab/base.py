@@ -112,7 +112,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     schema_ : Schema, kinds, levels and ranges of the columns
     model_ : torch.nn.Module of the fitted networks, on the CPU
     history_ : list of dict, one per look at the held-out cells while training
-    n_iter_ : epochs of the longest training, 0 where no network was trained
+    n_iter_ : epochs of the longest training, 0 where no network was trained; of a detector, one
+        more for the pass that calibrates its scores
     n_features_in_ : columns seen in fit
     feature_names_in_ : their names, if all are text
     """
@@ -237,8 +238,11 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         cells = take(values, rows), take(observed, rows)
         self.model_, self.history_ = fit_model(self._config(), *cells, self._options())
         warn_of_networks(self)
-        self.n_iter_ = max([int(record["epoch"]) for record in self.history_], default=0)
+        self.n_iter_ = self._n_epochs()
         return Table(frame, back, values, observed)
+
+    def _n_epochs(self) -> int:
+        return max([int(record["epoch"]) for record in self.history_], default=0)
 
     def _encoded(self, frame: pd.DataFrame) -> tuple[Schema, np.ndarray, np.ndarray]:
         """Return the schema that a frame suggests, and its values and observed cells (n, F)."""

@@ -122,7 +122,7 @@ def _impute(args: argparse.Namespace) -> None:
 
 
 def _detect(args: argparse.Namespace) -> None:
-    from maetab.report import beside, listed, reasons_of, score_rows
+    from maetab.report import TOLD, beside, count_of_anomalies, listed, reasons_of, score_rows
 
     began, name = time.perf_counter(), "MAEAnomalyDetector"
     given = {"trim": args.trim, "contamination": args.contamination}
@@ -134,16 +134,16 @@ def _detect(args: argparse.Namespace) -> None:
     _doing("scoring the rows")
     scores = score_rows(detector, frame)
     strangest = frame.loc[scores["score"].sort_values(kind="stable").index[: args.top]]
-    n_reasons = max(1, min(args.reasons, len(columns) // 2))  # the others say what is expected
+    n_reasons = min(args.reasons, len(columns))
     reasons = reasons_of(detector, strangest, table, n_reasons)
     if args.save:
         _save(detector, args.save)
     write_result(args, table, columns, beside(scores, reasons, n_reasons), first="row")
     if args.output != "-":
-        head = ["row", "score", "column", "value", "expected"]
+        head = ["row", "score", *TOLD]
         _show("The strangest rows, and the cells that make them so", head, listed(scores, reasons))
-    n_strange, seconds = (scores["label"] == "anomaly").sum(), time.perf_counter() - began
-    _say(f"{n_strange} of {len(scores)} rows are anomalies; found in {seconds:.1f} s")
+    seconds = time.perf_counter() - began
+    _say(f"{count_of_anomalies(scores['label'])}; found in {seconds:.1f} s")
 
 
 def _encode(args: argparse.Namespace) -> None:

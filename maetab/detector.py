@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from sklearn.base import OutlierMixin
-from sklearn.ensemble import IsolationForest
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
-from maetab.data.codec import decode, to_natural
 from maetab.data.containers import as_table, read_frame
-from maetab.engine.apply import predict, predict_quantiles
 from maetab.engine.embed import remembered_rows
+from maetab.engine.robust import (
+    one_hot,
+    robust_distances,
+    robust_gaussian,
+    unknown_distances,
+)
 from maetab.engine.runtime import pick_device
 from maetab.engine.score import (
     CELL_SHARES,
     ROW_SHARES,
     column_means,
     conformal,
-    crowd_distances,
     distances,
     hidden_sets,
     mean_of_largest,
     middle,
-    one_hot,
     rarities,
     remembered_places,
-    robust_distances,
-    robust_gaussian,
     rows_in_time,
     surprises,
 )
+from maetab.explanation import NEVER, explained
 from maetab.parameters import check_contamination, check_count
+from maetab.trimming import CROWD, kept_rows
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
 AUTO_ALARMS = 0.05  # share of normal rows that contamination="auto" calls outliers
 N_QUANTILES = 201  # quantiles of each column's surprises that are kept
-CROWD = 0.05  # share of the remembered rows that a row is compared with when rows are trimmed
 FLOOR_OF_PARTS = 0.01  # of the usual size of a part of the score, added before its logarithm
-FOREST_SEED = 0
 SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
 WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `_parts`
 FLOOR = 1e-3  # smallest usual error of a column
@@ -63,12 +60,13 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     ----------
     contamination : "auto" or in (0, 0.5]
         Share of the training rows that `predict` is to call outliers. "auto" calls those outliers
-        that are stranger than 95 % of the rows that were learned from.
+        that are stranger than 95 % of the rows that were learned from (not trimmed).
     trim : in [0, 0.5]
         Share of the training rows, the strangest at a robust first look, that is not learned from.
         0 trusts every row (novelty detection); 0.2 suits rows among which there are outliers. Where
         there are fewer outliers than that, normal rows are trimmed as well, and of new normal rows
-        about as large a share more looks strange: "auto" and `p_values` refer to the rows kept.
+        "auto" calls about as large a share more outliers: it refers to the rows kept. `p_values`
+        and a number for `contamination` refer to all rows, those trimmed as well.
     n_masks : at least 1
         Sets of columns that are hidden, one after the other, to score a row.
     {PARAMETERS}
@@ -76,8 +74,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     Attributes
     ----------
     offset_ : threshold of `score_samples`; set it, or call `set_threshold`, to move the threshold
-    scores_ : scores of training rows, ascending; no row takes part in its own
-    normal_scores_ : those of rows that were learned from
+    scores_ : scores of training rows, trimmed or not, ascending; no row takes part in its own
+    normal_scores_ : those of rows that were learned from, to which `contamination="auto"` refers
+    unseen_cost_ : (F,) what a level seen at most once in fit takes off the score; 0 for numbers
     usual_errors_ : (F,) mean errors of guesses at hidden cells
     part_center_, part_scale_, part_floor_ : mean, spread and floor of the parts of the score
     n_masks_ : sets of columns that are hidden, as in fit
@@ -128,7 +127,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         values, observed = (cells[:, 0] for cells in remembered_rows(new.model_))
         kept = np.ones(len(values), bool)
         if not detects or other.robust_location_ is None:
-            kept = new._look(values, observed, new.model_.config.n_levels)
+            kept = kept_rows(values, observed, new.model_.config.n_levels, new.trim)
         new._calibrate(values, observed, kept, trusted=kept)
         return new
 
@@ -146,12 +145,16 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def p_values(self, X: Any) -> np.ndarray:
-        """Return (n,) in (0, 1]: the share of normal rows that are at least as strange.
+        """Return (n,) in (0, 1]: the share of the training rows that are at least as strange.
 
-        Conformal (Vovk et al. 2005): among rows like those learned from, at most a share p has a
-        p-value of p or less; below some 200 rows p-values come out too small.
+        Conformal (Vovk et al. 2005): among rows like those given to fit, whether they were trimmed
+        or not, at most a share p has a p-value of p or less. The smallest is one by the number of
+        `scores_` and one more. They fall with strangeness, as labels do: with a number for
+        `contamination`, rows with a p-value up to it are outliers; "auto" also calls those
+        outliers that only rows which were trimmed are as strange as. Below some 200 rows p-values
+        come out too small, because the model has seen the rows that it is calibrated on.
         """
-        return conformal(self.score_samples(X), self.normal_scores_)
+        return conformal(self.score_samples(X), self.scores_)
 
     def set_threshold(self, contamination: str | float = "auto") -> Self:
         """Move `offset_` as if fitted with another `contamination`; nothing is fitted again."""
@@ -187,8 +190,14 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         reasons : frame with the columns
             row (label), position (in X, from 0), score, column, value (seen), expected (from cells
             less strange, within the interval), low and high (of the interval that holds 90 % of
-            such cells; missing for categories), surprise (as in `score_cells`); nothing of a row
-            without observed cells
+            such cells; missing for categories), surprise (as in `score_cells`), and reason: a
+            level never seen or seen once (of no row kept, with `trim`), outside the observed
+            range, or unexpected given the others
+
+        Cells that are as expected (numbers within the interval), or surprise less than one in ten,
+        are no reasons: a row may have fewer than `n_columns`. A row without any has its most
+        surprising cell, with the reason that nothing stands out; one without observed cells has
+        nothing. Numbers are rounded to what the spread of their column lets tell apart.
         """
         check_count("top", top)
         check_count("n_columns", n_columns)
@@ -198,59 +207,54 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         frame = table.frame.iloc[rows]
         picked = Table(frame, table.back, table.values[rows], table.observed[rows])
         strange = self._cell_surprises(picked.values, picked.observed)
-        order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
-        told = np.zeros(strange.shape, bool)
-        np.put_along_axis(told, order[:, :n_columns], True, axis=1)
-        told &= picked.observed
-        expected, low, high = self._expected(picked, told, order)
-        cells = [(i, j) for i in range(len(frame)) for j in order[i, :n_columns] if told[i, j]]
-        i, j = np.array(cells, int).reshape(-1, 2).T
-        columns: dict[str, Any] = {
-            "row": list(frame.index[i]),
-            "position": rows[i],
-            "score": scores[rows[i]],
-            "column": [frame.columns[column] for column in j],
-            "value": pd.Series([frame.iloc[cell] for cell in cells], dtype=object),
-            "expected": pd.Series([expected.iloc[cell] for cell in cells], dtype=object),
-            "low": pd.Series(low[i, j]).infer_objects(),
-            "high": pd.Series(high[i, j]).infer_objects(),
-            "surprise": strange[i, j],
-        }
-        return pd.DataFrame(columns)
-
-    def _expected(self, table: Table, told: np.ndarray, order: np.ndarray) -> tuple[Any, ...]:
-        """Return what the cells `told` were expected to be, and both ends of an interval.
-
-        Each is guessed from all cells but itself and those before it in `order` (n, F).
-        """
-        visible, said = table.observed.copy(), np.zeros((3, *told.shape), np.float32)
-        everyone, device = np.arange(len(told)), pick_device(self.device)
-        own = remembered_places(self.model_, table.values, table.observed)
-        for j in order[:, : told.sum(1).max(initial=0)].T:
-            visible[everyone, j] = False
-            cells = (self.model_, table.values[:, None], visible[:, None], device)
-            said[0, everyone, j] = predict(*cells, own)[everyone, 0, j]
-            ends = predict_quantiles(*cells, [0.05, 0.95], own)
-            said[1:, everyone, j] = ends[:, everyone, 0, j]
-        number = self.schema_.is_number()
-        said[0] = np.where(number, said[0].clip(said[1], said[2]), said[0])
-        low, high = (self._written(end, told, table.frame) for end in said[1:])
-        return decode(said[0], told, self.schema_, like=table.frame), low, high
-
-    def _written(self, ends: np.ndarray, told: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        """Return (n, F) of object: ends of intervals in their own unit, NaN for categories."""
-        written = to_natural(ends, self.schema_).astype(object)
-        moments = decode(ends, told, self.schema_, like=frame)
-        for j, column in enumerate(self.schema_.columns):
-            if column.temporal:
-                written[:, j] = moments.iloc[:, j].astype(object)
-        written[:, ~self.schema_.is_number()] = np.nan
-        return written
+        reasons = explained(self.model_, self.schema_, picked, strange, n_columns, self.device)
+        place = reasons.pop("place").to_numpy()
+        if self.robust_location_ is not None:
+            reasons["reason"] = reasons["reason"].replace(NEVER, "level of no row kept")
+        reasons.insert(0, "row", list(frame.index[place]))
+        reasons.insert(1, "position", rows[place])
+        reasons.insert(2, "score", scores[rows[place]].round(3))
+        return reasons
 
     # ---- scores
 
     def _scores(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        return self._joined(self._parts(values, observed))
+        return self._scored(self._parts(values, observed), values, observed)
+
+    def _scored(self, parts: np.ndarray, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        cost = getattr(self, "unseen_cost_", None)
+        if cost is None:  # in models of maetab 0.1.0
+            columns = self.schema_.columns
+            n_unseen = np.array([column.counts.count(1) for column in columns])
+            n_observed = np.array([column.n_observed for column in columns])
+            cost = self._unseen_cost(self.scores_, n_unseen, n_observed)
+        return self._joined(parts) - self._unseen(values, observed) @ cost
+
+    def _unseen(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Return (n, F) bool: levels that at most one of the rows learned from has.
+
+        The only row with a level would, left out, be the first to show it.
+        """
+        columns = self.schema_.columns
+        n_several = [sum(count > 1 for count in column.counts) for column in columns]
+        return observed & (values >= np.where(self.schema_.is_number(), np.inf, n_several))
+
+    def _unseen_cost(
+        self, joined: np.ndarray, n_unseen: np.ndarray, n_observed: np.ndarray
+    ) -> np.ndarray:
+        """Return (F,) what an unseen level takes off the scores `joined` of the training rows.
+
+        With one, a usual row comes to where as large a share of the training rows lies below as
+        show an unseen level in such a column, this row included, times the number of categories.
+
+        Parameters
+        ----------
+        n_unseen, n_observed : (F,) training rows with an unseen level, and with any
+        """
+        category = ~self.schema_.is_number()
+        share = (1 + n_unseen) / (1 + n_observed) * category.sum()
+        low = np.quantile(joined, np.minimum(share, 0.5))
+        return np.where(category, np.median(joined) - low, 0.0)
 
     def _joined(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""
@@ -274,8 +278,18 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         if self.robust_location_ is not None and self.robust_precision_ is not None:
             spread = one_hot(values, observed, model.config.n_levels)
             far = robust_distances(spread, self.robust_location_, self.robust_precision_)
+            far += self._unknown_distances(values, observed, self.robust_precision_)
             parts.append(np.where(observed.any(1), far, np.nan))
         return np.column_stack(parts)
+
+    def _unknown_distances(
+        self, values: np.ndarray, observed: np.ndarray, precision: np.ndarray
+    ) -> np.ndarray:
+        columns, n_levels = self.schema_.columns, np.array(self.schema_.n_modelled())
+        told = [sum(column.counts[:n]) for column, n in zip(columns, n_levels, strict=True)]
+        share = 1 - np.array(told) / [max(1, column.n_observed) for column in columns]
+        unknown = observed & (n_levels > 0) & (values >= n_levels)
+        return unknown_distances(unknown, share, precision)
 
     def _surprises(
         self,
@@ -326,23 +340,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         frame, _ = read_frame(X)
         self._check_size(frame)
         schema, values, observed = self._encoded(frame)
-        return self._look(values, observed, schema.n_modelled())
-
-    def _look(
-        self, values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]
-    ) -> np.ndarray:
-        """Return (n,) bool: False for the share `trim` of rows that three detectors rank last."""
-        if not self.trim:
-            return np.ones(len(values), bool)
-        n_kept = max(2, round((1 - self.trim) * len(values)))
-        spread = one_hot(values, observed, n_levels)
-        far = robust_distances(spread, *robust_gaussian(spread))
-        forest = IsolationForest(random_state=FOREST_SEED).fit(spread)
-        alone = crowd_distances(np.nan_to_num(spread), CROWD)
-        ranks = sum(map(rankdata, (far, -forest.score_samples(spread), alone)))
-        kept = np.zeros(len(values), bool)
-        kept[np.argsort(ranks, kind="stable")[:n_kept]] = True
-        return kept
+        return kept_rows(values, observed, schema.n_modelled(), self.trim)
 
     def _calibrate(
         self,
@@ -382,7 +380,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         logs = np.log(parts[kept] + self.part_floor_)
         self.part_center_ = np.nanmean(logs, 0)
         self.part_scale_ = np.maximum(np.nanstd(logs, 0), FLOOR)
-        scores = self._joined(parts)
+        n_unseen = self._unseen(values, observed).sum(0)
+        self.unseen_cost_ = self._unseen_cost(self._joined(parts), n_unseen, observed.sum(0))
+        scores = self._scored(parts, values, observed)
         self.scores_, self.normal_scores_ = np.sort(scores), np.sort(scores[kept])
         shares = np.linspace(0, 1, N_QUANTILES)
         found = self._surprises(*cells, alone=True)
@@ -391,6 +391,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             seen = column[~np.isnan(column)]
             if len(seen):
                 self.cell_quantiles_[j] = np.quantile(seen, shares)
+        self.n_iter_ = 1 + self._n_epochs()
         self.set_threshold(self.contamination)
 
     def _check_parameters(self) -> None:

@@ -13,7 +13,7 @@ from maetab.data.schema import Column, infer_schema
 if TYPE_CHECKING:
     from maetab.files import Table
 
-LEAST_SURPRISE = 1.0  # of a cell that explains a row: one in ten normal cells surprises as much
+TOLD = ("column", "value", "expected", "reason")  # of a cell that makes a row strange
 
 
 def aligned(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
@@ -71,7 +71,7 @@ def score_rows(detector: Any, frame: pd.DataFrame) -> pd.DataFrame:
             "row": np.arange(1, len(frame) + 1),
             "score": scores.round(6),
             "label": np.where(scores < detector.offset_, "anomaly", "normal"),
-            "p_value": conformal(scores, detector.normal_scores_).round(6),
+            "p_value": conformal(scores, detector.scores_).round(6),
         }
     )
 
@@ -102,33 +102,42 @@ def reasons_of(detector: Any, frame: pd.DataFrame, table: Table, n_columns: int)
             "column": found["column"],
             "value": [seen for seen, _ in words],
             "expected": [expected for _, expected in words],
+            "reason": found["reason"],
         }
     )
-    tells = (found["surprise"] >= LEAST_SURPRISE) & (reasons["value"] != reasons["expected"])
+    tells = reasons["value"] != reasons["expected"]
     reasons = reasons[tells | ~reasons["row"].duplicated()]
     reasons.insert(1, "place", reasons.groupby("row").cumcount() + 1)
     return reasons
 
 
+def count_of_anomalies(labels: Iterable[str]) -> str:
+    """Return how many rows are anomalies, in words."""
+    labels = list(labels)
+    n, n_strange = len(labels), labels.count("anomaly")
+    rows = "row" if n == 1 else "rows"
+    return f"{n_strange} of {n} {rows} {'is an anomaly' if n_strange == 1 else 'are anomalies'}"
+
+
 def beside(scores: pd.DataFrame, reasons: pd.DataFrame, n_columns: int) -> pd.DataFrame:
-    """Return `scores` with the columns column_1, value_1, expected_1, column_2, ... on the right.
+    """Return `scores` with column_1, value_1, expected_1, reason_1, column_2, ... on the right.
 
     They are missing for rows without reasons.
     """
     joined = scores
     for place in range(1, n_columns + 1):
-        part = reasons.loc[reasons["place"] == place, ["row", "column", "value", "expected"]]
-        renamed = {name: f"{name}_{place}" for name in ("column", "value", "expected")}
+        part = reasons.loc[reasons["place"] == place, ["row", *TOLD]]
+        renamed = {name: f"{name}_{place}" for name in TOLD}
         joined = joined.merge(part.rename(columns=renamed), on="row", how="left")
     return joined
 
 
 def listed(scores: pd.DataFrame, reasons: pd.DataFrame) -> list[list[str]]:
-    """Return row, score, column, value and expected of each reason; the first two only once."""
+    """Return row, score and `TOLD` of each reason; the first two only once."""
     score_of = scores.set_index("row")["score"]
     lines = []
     for reason in reasons.to_dict("records"):
         row = reason["row"]
         shown = [f"{row}", f"{score_of[row]:.2f}"] if reason["place"] == 1 else ["", ""]
-        lines.append([*shown, *(str(reason[key]) for key in ("column", "value", "expected"))])
+        lines.append([*shown, *(str(reason[key]) for key in TOLD)])
     return lines

@@ -216,6 +216,11 @@ def test_no_epoch_is_counted_where_no_network_is_trained():
     assert imputer.n_iter_ == 0 and imputer.history_ == []
 
 
+def test_the_pass_that_calibrates_a_detector_counts_as_one():
+    assert MAEAnomalyDetector(max_iter=0, random_state=0).fit(table()).n_iter_ == 1
+    assert MAEAnomalyDetector.from_fitted(tiny().fit(table())).n_iter_ == 3
+
+
 def test_levels_seen_once_share_a_token_and_at_most_64_are_modelled():
     rng = np.random.default_rng(0)
     many = [f"l{i}" for i in range(100)] * 2

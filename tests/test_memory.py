@@ -168,3 +168,18 @@ def test_a_row_far_from_all_others_still_does_not_read_itself():
     after = memory(values, visible, exclude)
     for mine, theirs in zip(before, after, strict=True):
         assert torch.equal(mine[0, 1], theirs[0, 1])
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_rows_read_in_parts_say_the_same_as_rows_read_at_once(missing):
+    torch.manual_seed(0)
+    memory = RowMemory([0, 1, 1, 1, 2], 4096)
+    seen = torch.rand(4096, 3) >= missing
+    memory.fill(torch.randn(4096, 5), seen[:, memory.columns], torch.randn(4096, 5))
+    values, exclude = torch.randn(60, 5), torch.arange(-1, 59)
+    visible = (torch.rand(60, 3) >= 0.3)[:, memory.columns]
+    whole = memory(values, visible, exclude)  # with gradients nothing is split
+    with torch.inference_mode():
+        split = memory(values, visible, exclude)
+    for a, b in zip(whole, split, strict=True):
+        torch.testing.assert_close(a.detach(), b, rtol=1e-6, atol=1e-6)

@@ -9,15 +9,12 @@ from sklearn.covariance import MinCovDet
 
 from maetab.engine.embed import remembered_rows
 from maetab.engine.fit import FitOptions, fit_model
+from maetab.engine.robust import crowd_distances, one_hot, robust_distances, robust_gaussian
 from maetab.engine.score import (
-    crowd_distances,
     distances,
     hidden_sets,
-    one_hot,
     rarities,
     remembered_places,
-    robust_distances,
-    robust_gaussian,
     surprises,
 )
 from maetab.nn.masking import Bernoulli

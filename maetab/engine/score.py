@@ -6,7 +6,7 @@ on nothing but the row and the model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -24,11 +24,10 @@ N_CONSULTED = 1024  # remembered rows that guesses at hidden cells are made from
 FAR = 1e30
 EXPECTED = 0.5  # weight of a difference from what is expected of a missing cell
 UNSURE = 2.0  # usual differences that a cell counts of which nothing is known
-N_ROUNDS, SHRINK = 20, 1e-2  # concentration steps; least weight of a round covariance
 TAIL = 0.05  # share of a column's surprises beyond which they are taken for exponential
 EQUAL = 1e-6  # difference of surprises that are taken for equal
 CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
-CHUNK = 4096  # rows that are looked at together
+CHUNK = 4096  # rows that are looked up together
 
 
 def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARES) -> np.ndarray:
@@ -56,11 +55,36 @@ def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHA
     return np.stack(sets)
 
 
+class _Reference:
+    """What scores need of a model, whatever the rows; made once, when the first rows come."""
+
+    def __init__(self, model: Ensemble) -> None:
+        memory = model.prior.memory
+        self.small = _consulted(model)
+        known = np.hstack([memory.values.cpu().numpy(), memory.visible.cpu().numpy()])
+        rows = reversed(list(enumerate(known + np.float32(0))))
+        self.places = {row.tobytes(): i for i, row in rows}
+        every = torch.arange(len(known))
+        with torch.inference_mode():
+            cells = zip(*(x.split(256) for x in (memory.values, memory.visible > 0, every)))
+            parts = [_complete(model.prior, *some) for some in cells]
+        self.held, self.vague = (torch.cat(part) for part in zip(*parts, strict=True))
+
+
+# Not kept in the estimator: its state is what fit has learned, and models are shared.
+_references: weakref.WeakKeyDictionary[Ensemble, _Reference] = weakref.WeakKeyDictionary()
+
+
+def _reference(model: Ensemble) -> _Reference:
+    """Return what does not depend on the rows; a fitted model never changes."""
+    if model not in _references:
+        _references[model] = _Reference(model)
+    return _references[model]
+
+
 def remembered_places(model: Ensemble, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Return (n,) the place in the memory of a row equal to each row, -1 for none."""
-    memory = model.prior.memory
-    known = np.hstack([memory.values.cpu().numpy(), memory.visible.cpu().numpy()])
-    places = {row.tobytes(): i for i, row in reversed(list(enumerate(known + np.float32(0))))}
+    places = _reference(model).places
     found = np.full(len(values), -1)
     for start in range(0, len(values), CHUNK):
         rows = slice(start, start + CHUNK)
@@ -95,7 +119,7 @@ def surprises(
     bounded : the guesses are made from numbers clipped to the range seen in fit, so that one wild
         cell does not spoil those at all others
     """
-    small = _consulted(model)
+    small = _reference(model).small
     n_held = small.config.n_memory
     places = np.where(places < n_held, places, -1)
     out = np.full(values.shape, np.nan)
@@ -185,23 +209,20 @@ def distances(
     usual : usual difference of a coordinate; a missing one of which nothing is known counts
         `UNSURE` times as much
     """
-    prior = model.prior
-    out = np.zeros(len(values))
+    prior, out = model.prior, np.zeros(len(values))
+    n_levels = torch.tensor(prior.n_levels, device=device)
     n_nearest = max(1, min(n_nearest, int(allowed.sum()) - 1))
+    reference = _reference(model)
     with on_device(model, device), torch.inference_mode():
         barred = ~torch.tensor(allowed, device=device)
-        everyone = torch.arange(len(allowed), device=device)
-        memory = (prior.memory.values, prior.memory.visible > 0, everyone)
-        parts = [
-            _complete(prior, *some) for some in zip(*(x.split(256) for x in memory), strict=True)
-        ]
-        held, vague = (torch.cat(part) for part in zip(*parts, strict=True))
-        vague = vague * UNSURE * usual
+        held = reference.held.to(device)
+        vague = reference.vague.to(device) * UNSURE * usual
         for rows, values_, seen_ in batches(values[:, None], observed[:, None], device):
             n = rows.stop - rows.start
             spread, seen = prior.expand(values_[:, 0], seen_[:, 0])
             # An unknown level differs from all others; it is not missing.
-            seen = seen | ~_known(prior, values_[:, 0], seen_[:, 0])
+            strange = seen_[:, 0] & (n_levels > 0) & (values_[:, 0] >= n_levels)
+            seen = seen | strange[:, prior.memory.columns]
             own = own_places(places, rows, values_)
             full, unsure = _complete(prior, spread * seen, seen, own)
             full = full.clamp(-FARTHEST, FARTHEST)
@@ -212,7 +233,9 @@ def distances(
             near = gap.topk(n_nearest, largest=False).indices
             weight = torch.where(seen, 1.0, EXPECTED)[:, None]
             far = ((full[:, None] - held[near]).abs() * weight).sum(-1) + vague[near]
-            out[rows] = (far.mean(1) + UNSURE * usual * unsure)[:n].cpu().numpy()
+            # Its own indicator is no coordinate: two known levels differ by two of them.
+            far = far.mean(1) + strange.sum(1)
+            out[rows] = (far + UNSURE * usual * unsure)[:n].cpu().numpy()
     return out
 
 
@@ -225,67 +248,6 @@ def _complete(prior: Prior, values: Tensor, seen: Tensor, places: Tensor) -> tup
         return values, values.new_zeros(len(values))
     said = prior.guess(values, seen, places, N_CONSULTED)
     return torch.where(seen, values, said.mean), said.variance.sqrt().sum(1)
-
-
-def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -> np.ndarray:
-    """Return (n, C) float64: numbers and indicators of levels, NaN where not observed."""
-    columns = []
-    for j, n in enumerate(n_levels):
-        column = values[:, j : j + 1].astype(np.float64)
-        spread = (column == np.arange(n)).astype(np.float64) if n else column
-        columns.append(np.where(observed[:, j : j + 1], spread, np.nan))
-    return np.hstack(columns)
-
-
-def robust_gaussian(
-    spread: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return location (C,) and precision (C, C) of the half of the rows that lies densest.
-
-    Concentration steps (Rousseeuw and Van Driessen 1999) from the rows nearest to the medians.
-    Differs from FastMCD: one start, no reweighting, and a shrunken covariance, so that columns
-    that are constant or depend on each other do no harm. NaN counts as the location.
-    """
-    n, c = spread.shape
-    location = np.nan_to_num(np.nanmedian(np.vstack([spread, np.zeros(c)]), axis=0))
-    reach = np.nanmedian(np.abs(np.vstack([spread, np.zeros(c)]) - location), axis=0)
-    far = np.square(np.nan_to_num((spread - location) / np.maximum(reach, 0.1))).sum(1)
-    precision, chosen = np.eye(c), np.zeros(0, int)
-    for _ in range(N_ROUNDS):
-        before, chosen = chosen, np.sort(np.argsort(far, kind="stable")[: max(2, (n + c + 1) // 2)])
-        if np.array_equal(before, chosen):
-            break
-        rows = np.where(np.isnan(spread[chosen]), location, spread[chosen])
-        location = rows.mean(0)
-        covariance = np.cov(rows.T, bias=True).reshape(c, c)
-        share = SHRINK + c / (c + 20.0 * len(rows))
-        unit = max(np.trace(covariance) / c, 1e-6) * np.eye(c)
-        precision = np.linalg.inv((1 - share) * covariance + share * unit)
-        far = robust_distances(spread, location, precision)
-    return location, precision
-
-
-def robust_distances(spread: np.ndarray, location: np.ndarray, precision: np.ndarray) -> np.ndarray:
-    """Return (n,) squared Mahalanobis distances per coordinate; NaN counts as the location."""
-    out = []
-    for start in range(0, len(spread), CHUNK):
-        centred = np.nan_to_num(spread[start : start + CHUNK] - location)
-        out.append(np.einsum("nc,cd,nd->n", centred, precision, centred, optimize=False))
-    return np.concatenate(out) / spread.shape[1]
-
-
-def crowd_distances(spread: np.ndarray, share: float) -> np.ndarray:
-    """Return (n,) mean squared distance to the nearest `share` of at most 4096 other rows."""
-    rows = torch.tensor(spread)
-    every = -(-len(rows) // 4096)
-    others = rows[::every]
-    k = min(max(10, round(share * len(others))), len(others) - 1)
-    out = []
-    for some in rows.split(1024):
-        square = torch.cdist(some, others).square()
-        # The nearest is the row itself, or as good as that.
-        out.append(square.topk(k + 1, largest=False).values[:, 1:].mean(1))
-    return torch.cat(out).numpy()
 
 
 def column_means(cells: np.ndarray) -> np.ndarray:
@@ -338,13 +300,6 @@ def middle(part: np.ndarray) -> float:
     """Return the median of what is positive, a tiny number if nothing is."""
     positive = part[part > 0]
     return float(np.median(positive)) if len(positive) else 1e-6
-
-
-def _known(prior: Prior, values: Tensor, seen: Tensor) -> Tensor:
-    """Return (B, C) bool: False on the coordinates of levels that are not modelled."""
-    levels = torch.tensor(prior.n_levels, device=values.device)
-    strange = seen & (levels > 0) & (values >= levels)
-    return ~strange[:, prior.memory.columns]
 
 
 def _expand(

@@ -19,6 +19,7 @@ NARROW = 16  # columns of a product up to which its kernel may depend on a row's
 MIN_ROWS = 16
 N_HEADS = 4
 BARRED = 1e30  # farther than any row that may be read
+AT_ONCE = 2**17  # logits outside training: they stay in the cache, and need no new pages of memory
 
 
 class Neighbours(NamedTuple):
@@ -97,14 +98,18 @@ class RowMemory(nn.Module):
         kept, residuals = self.values[:n_rows], self.residuals[:n_rows]
         there, square = self.visible[:n_rows, self.first], kept[:, self.first[self.number]].square()
         right = torch.cat([there, square, kept], 1)  # (n, K)
-        penalty = self._penalty(visible, self.visible[:n_rows], exclude)
-        logits = torch.addmm(penalty.repeat(N_HEADS, 1), self._left(values, visible), right.T)
-        share = torch.softmax(logits, 1)  # (heads * B, n)
         f, c, q = there.shape[1], kept.shape[1], square.shape[1]
         # Padded, because the kernel of a narrow product depends on the row's place.
         rest = max(0, NARROW - f - q - 2 * c)
         told = torch.cat([right, residuals, kept.new_zeros(len(kept), rest)], 1)
-        said = (share @ told).unflatten(0, (N_HEADS, len(values)))
+        if exclude is None:
+            exclude = visible.new_full((len(values),), -1, dtype=torch.long)
+        size = len(values)
+        if not torch.is_grad_enabled() and values.device.type == "cpu":
+            size = max(8, AT_ONCE // (N_HEADS * len(kept)) // 8 * 8)
+        whole = bool((there > 0).all())
+        rows = zip(values.split(size), visible.split(size), exclude.split(size), strict=True)
+        said = torch.cat([self._read(*some, right, told, whole) for some in rows], 1)
         total, square, mean, residual, _ = said.split([f, q, c, c, rest], -1)
         # The square of an indicator is the indicator.
         square = torch.cat([mean, square], -1)[..., self.square]
@@ -113,6 +118,31 @@ class RowMemory(nn.Module):
         per_row = per_row[..., self.columns]
         mean, square, residual = ((x * per_row).sum(0) for x in (mean, square, residual))
         return Neighbours(mean, (square - mean.square()).clamp_min(0), residual)
+
+    def _read(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        exclude: Tensor,
+        right: Tensor,
+        told: Tensor,
+        whole: bool,
+    ) -> Tensor:
+        """Return (heads, B, V): averages of `told` (n, V), weighted by how near each row is.
+
+        whole : no remembered row misses a cell
+        """
+        n = len(told)
+        logits = (self._left(values, visible) @ right.T).unflatten(0, (N_HEADS, len(values)))
+        if not whole or bool(visible.all(1).any()):
+            # Rows that know nothing of what is hidden would take the largest share and leave the
+            # guess to nobody.
+            there = self.visible[:n]
+            logits = logits - BARRED * ((~visible).to(there.dtype) @ there.T < 0.5).to(there.dtype)
+        ours = ((exclude >= 0) & (exclude < n)).nonzero()[:, 0]
+        logits[:, ours, exclude[ours]] = -2 * BARRED  # behind those
+        share = torch.softmax(logits.flatten(0, 1), 1)  # (heads * B, n)
+        return (share @ told).unflatten(0, (N_HEADS, len(values)))
 
     def _left(self, values: Tensor, visible: Tensor) -> Tensor:
         """Return (heads * B, K), whose product with what is remembered is minus the distance.
@@ -132,19 +162,6 @@ class RowMemory(nn.Module):
             2 * weight[:, None, self.columns] * clean,
         ]
         return torch.cat(parts, 2).flatten(0, 1)
-
-    def _penalty(self, visible: Tensor, there: Tensor, exclude: Tensor | None) -> Tensor:
-        """Return (B, n): 0 for rows that may be read.
-
-        Rows that know nothing of what is hidden would take the largest share and leave the guess
-        to nobody; a row that is remembered itself comes behind those.
-        """
-        penalty = -BARRED * ((~visible).to(there.dtype) @ there.T < 0.5).to(there.dtype)
-        if exclude is not None:
-            ours = (exclude >= 0) & (exclude < len(there))
-            row = torch.arange(len(visible), device=visible.device)
-            penalty[row[ours], exclude[ours]] = -2 * BARRED
-        return penalty
 
     @torch.no_grad()
     def fill(self, values: Tensor, visible: Tensor, residuals: Tensor) -> None:
