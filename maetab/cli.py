@@ -27,10 +27,11 @@ from maetab.options import (
     add_info,
     add_input,
 )
+from maetab.wording import counted, found_in, on_one_line, summary
 from maetab.workfiles import (
     check_outputs,
     format_out,
-    layout_of,
+    layout_out,
     open_table,
     wanted_columns,
     write_result,
@@ -39,6 +40,7 @@ from maetab.workfiles import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from maetab.data.schema import Column
     from maetab.files import Table
 
 
@@ -114,9 +116,10 @@ def _impute(args: argparse.Namespace) -> None:
         n_filled = sum(table.put(name, filled[name]) for name in targets)
     if args.save:
         _save(imputer, args.save)
-    write_table(table, args.output, out_format, layout_of(args, out_format))
+    write_table(table, args.output, out_format, layout_out(args, table))
     seconds = time.perf_counter() - began
-    _say(f"{n_filled} cells filled in {seconds:.1f} s" if n_filled else "nothing to fill; copied")
+    done = f"{counted(n_filled, 'cell')} filled in {seconds:.1f} s"
+    _say(done if n_filled else "nothing to fill; copied")
 
 
 def _detect(args: argparse.Namespace) -> None:
@@ -140,7 +143,8 @@ def _detect(args: argparse.Namespace) -> None:
         head = ["row", "score", "column", "value", "expected"]
         _show("The strangest rows, and the cells that make them so", head, listed(scores, reasons))
     n_strange, seconds = (scores["label"] == "anomaly").sum(), time.perf_counter() - began
-    _say(f"{n_strange} of {len(scores)} rows are anomalies; found in {seconds:.1f} s")
+    are = "is an anomaly" if n_strange == 1 else "are anomalies"
+    _say(f"{n_strange} of {counted(len(scores), 'row')} {are}; found in {seconds:.1f} s")
 
 
 def _encode(args: argparse.Namespace) -> None:
@@ -158,13 +162,14 @@ def _encode(args: argparse.Namespace) -> None:
         _save(encoder, args.save)
     write_result(args, table, columns, features)
     seconds = time.perf_counter() - began
-    _say(f"{features.shape[1]} features of {len(features)} rows in {seconds:.1f} s")
+    n_features, n_rows = features.shape[1], len(features)
+    _say(f"{counted(n_features, 'feature')} of {counted(n_rows, 'row')} in {seconds:.1f} s")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
     from maetab.evaluation import cross_val_impute
 
-    table = open_table(args)
+    table = _open(args)
     scores = cross_val_impute(
         {"maetab": _estimator(args, "MAEImputer")},
         table.frame[_usable(table, args)],
@@ -199,7 +204,7 @@ def _describe(args: argparse.Namespace) -> None:
     from maetab.data.schema import infer_schema
     from maetab.report import note_on, range_of
 
-    table = open_table(args)
+    table = _open(args)
     usable = [name for name in table.names if name not in args.exclude]
     rows = []
     for column in infer_schema(table.frame[usable]).columns:
@@ -210,13 +215,17 @@ def _describe(args: argparse.Namespace) -> None:
         shown = [column.name, kind, column.dtype, n_missing, f"{share:.1%}", range_of(column)]
         rows.append([*shown, f"({note})" if note else ""])
     head = ["column", "kind", "dtype", "missing", "share", "values", ""]
-    _show(f"{len(table.frame)} rows, {len(table.names)} columns", head, rows)
+    size = f"{counted(len(table.frame), 'row')}, {counted(len(table.names), 'column')}"
+    _show(size, head, rows)
 
 
 def _info(args: argparse.Namespace) -> None:
     from maetab.persist import read_info
 
     info = read_info(args.model)
+    if not args.all:
+        print(*map(on_one_line, summary(info)), sep="\n")
+        return
     info["attributes"].pop("history_", None)  # long, and of use in Python only
     for key, value in info.items():
         if isinstance(value, dict):
@@ -292,7 +301,17 @@ def _show(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Non
     """Print a table with aligned columns."""
     from maetab.report import aligned
 
-    print(title, *aligned(head, rows), sep="\n", end="\n\n")
+    clean = [[on_one_line(cell) for cell in row] for row in rows]
+    print(title, *aligned(list(map(on_one_line, head)), clean), sep="\n", end="\n\n")
+
+
+def _open(args: argparse.Namespace, known: Sequence[Column] = ()) -> Table:
+    """The input, after what was found in it is said."""
+    table = open_table(args, known)
+    names = [str(column.name) for column in known]
+    for line in found_in(table, names or [n for n in table.names if n not in args.exclude]):
+        _say(line)
+    return table
 
 
 def _prepare(
@@ -311,7 +330,7 @@ def _prepare(
         args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
     model = _load(args, name, **parameters) if args.model else None
     known = model.schema_.columns if model is not None else ()
-    table = open_table(args, known)
+    table = _open(args, known)
     return model, table, [column.name for column in known] or _usable(table, args)
 
 

@@ -1,0 +1,120 @@
+"""What a text file tells of its own layout: delimiter, decimal mark, names, codes for missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from maetab.cells import ALMOST, Text, infer_format
+from maetab.layout import Layout
+from maetab.number_cells import plain_numbers
+
+CANDIDATES = ",;\t|"
+SAMPLE = 1000  # rows that are looked at
+DISTINCT = 10  # a column of fewer numbers has no far ones
+
+
+def find_delimiter(cut: Callable[[str], Sequence[Sequence[str]]], usual: str) -> str:
+    """Return the one mark that cuts all rows into the same number of cells, at least two.
+
+    Parameters
+    ----------
+    cut : rows of cells, by a delimiter
+    usual : returned where there is no such mark
+
+    Raises
+    ------
+    ValueError
+        When there are several.
+    """
+    widths = {mark: {len(row) for row in cut(mark)} for mark in CANDIDATES}
+    even = [mark for mark, found in widths.items() if len(found) == 1 and found != {1}]
+    if len(even) > 1:
+        raise ValueError(
+            f"{' and '.join(map(repr, even))} could each stand between the cells of this file; "
+            "pass one of them as --delimiter"
+        )
+    return even[0] if even else usual
+
+
+def find_decimal(columns: Sequence[pd.Series], delimiter: str) -> str:
+    """Return the decimal mark that columns of numbers have in common.
+
+    Parameters
+    ----------
+    columns : observed cells
+    delimiter : commas between cells leave the point to decimals, unless the cells say otherwise
+
+    Returns
+    -------
+    Empty where columns differ, or where commas may be decimal marks and may not.
+    """
+    found = set()
+    for texts in columns:
+        plain = texts.iloc[:SAMPLE].astype(object).str.strip()
+        shares = {mark: plain_numbers(plain, mark, None).notna().mean() for mark in ".,"}
+        if len(plain) and shares["."] != shares[","] and max(shares.values()) >= ALMOST:
+            found.add(max(shares, key=lambda mark: shares[mark]))
+    if len(found) == 1:
+        return found.pop()
+    return "." if not found and delimiter == "," else ""
+
+
+def looks_like_data(names: Sequence[str], columns: Sequence[pd.Series], layout: Layout) -> bool:
+    """Return True where a first line that should hold names holds cells like those below it.
+
+    Every name of a column of numbers or dates is one too, and most are in the range of the
+    column; every other name occurs in its column, unless nearly all cells there differ. Whole
+    numbers in steps of one, as programs make them, are names.
+
+    Parameters
+    ----------
+    names : cells of the first line
+    columns : observed cells below them
+    """
+    inside, n_values = 0, 0
+    numbers = [int(name) for name in names if re.fullmatch(r"\d{1,4}", name)]
+    if len(numbers) > 1 and set(np.diff(numbers)) == {1}:
+        return False
+    for name, texts in zip(names, columns):
+        texts = texts.iloc[:SAMPLE]
+        if not name.strip() or name in layout.na_values or texts.empty:
+            continue
+        chosen, doubt = infer_format(texts, layout)
+        if isinstance(chosen, Text):
+            if doubt is not None or (name not in set(texts) and texts.nunique() < len(texts) / 2):
+                return False
+            continue
+        both, _ = infer_format(pd.Series([name, *texts]), layout)
+        if type(both) is not type(chosen):
+            return False
+        values = both.parse(pd.Series([name, *texts]))
+        n_values += 1
+        inside += bool(values[1:].min() <= values[0] <= values[1:].max())
+    return n_values > 0 and inside >= n_values / 2
+
+
+def far_number(numbers: pd.Series) -> tuple[float, int] | None:
+    """Return a number that may be a code for missing, and how often it occurs.
+
+    It is the smallest or the largest, whole, occurs at least three times and in a two-hundredth
+    of the cells, and is further from all others than half of their interquartile range.
+
+    Examples
+    --------
+    >>> far_number(pd.Series([*range(20), -99, -99, -99]))
+    (-99.0, 3)
+    """
+    observed = numbers.dropna().astype("float64")
+    for value in (observed.min(), observed.max()):
+        rest = observed[observed != value]
+        n_equal = len(observed) - len(rest)
+        if rest.nunique() < DISTINCT or n_equal < max(3, len(observed) / 200) or value % 1:
+            continue
+        lower, upper = rest.quantile([0.25, 0.75])
+        if (rest - value).abs().min() > (upper - lower) / 2:
+            return float(value), n_equal
+    return None
