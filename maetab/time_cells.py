@@ -152,8 +152,10 @@ def find_dates(counts: pd.Series, layout: Layout) -> Found:
     """
     texts = counts.index.to_series()
     probe = _usual(counts)
+    forced, others = _asked(layout, probe)
+    if others and not forced:
+        return Found(np.zeros(len(texts), dtype=bool))
     iso = texts.map(lambda text: _ISO.fullmatch(text) is not None).to_numpy(bool)
-    forced = [form for form in layout.date_formats if set("Yy") & set(_letters(form))]
     if _ISO.fullmatch(probe) and not forced:
         parsed = pd.to_datetime(texts.where(iso), format="ISO8601", utc=True, errors="coerce")
         fits = parsed.notna().to_numpy()
@@ -170,7 +172,9 @@ def find_durations(counts: pd.Series, layout: Layout) -> Found:
     """Which texts are times of day or durations; see `find_dates`."""
     texts = counts.index.to_series()
     probe = _usual(counts)
-    forced = [form for form in layout.date_formats if not set("Yy") & set(_letters(form))]
+    others, forced = _asked(layout, probe)
+    if others and not forced:
+        return Found(np.zeros(len(texts), dtype=bool))
     likely = [form for form in _DURATIONS if _pattern(form, True).fullmatch(probe)]
     fits_of = {}
     for form in (*forced, *likely):
@@ -192,6 +196,16 @@ def _usual(counts: pd.Series) -> str:
     shapes = texts.str.replace(r"\d+", "9", regex=True).str.replace("[A-Za-z]+", "a", regex=True)
     shape = Counter(dict(counts.groupby(shapes.to_numpy()).sum())).most_common(1)[0][0]
     return str(texts[(shapes == shape).to_numpy()].iloc[0])
+
+
+def _asked(layout: Layout, text: str) -> tuple[list[str], list[str]]:
+    """The formats of dates and those of durations that the user has named and that fit a text."""
+    dates = [form for form in layout.date_formats if set("Yy") & set(_letters(form))]
+    others = [form for form in layout.date_formats if form not in dates]
+    return (
+        [form for form in dates if _pattern(form).fullmatch(text)],
+        [form for form in others if _pattern(form, True).fullmatch(text)],
+    )
 
 
 def _forms_like(text: str) -> list[str]:
@@ -248,10 +262,11 @@ def _details(form: str, texts: pd.Series, lasts: bool = False) -> tuple[str, int
     """The format with its missing zeros marked, digits of the fraction, no zone, and the case."""
     read = _pattern(form, lasts)
     groups = [match.groupdict() for match in map(read.fullmatch, texts) if match]
-    for letter in set("dmHI") & set(_letters(form)):
-        single = sum(len(group[letter]) == 1 for group in groups)
-        if single > sum(group[letter].startswith("0") for group in groups):
-            form = form.replace(f"%{letter}", f"%-{letter}")
+    for letters in ("dm", "HI"):
+        written = [group[letter] for group in groups for letter in letters if letter in group]
+        single = sum(len(text) == 1 for text in written)
+        if single > sum(len(text) == 2 and text.startswith("0") for text in written):
+            form = re.sub(f"%([{letters}])", r"%-\1", form)
     fraction = max((len(group.get("f") or "") for group in groups), default=0)
     joined = "".join(texts) if set("bBpaA") & set(_letters(form)) else ""
     case = "upper" if joined.isupper() else "lower" if joined.islower() else ""
