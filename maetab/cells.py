@@ -104,7 +104,7 @@ def known_format(column: Column, texts: pd.Series, layout: Layout) -> CellFormat
         return Text({str(level): level for level in column.levels if not isinstance(level, str)})
     kind = KIND_OF[column.temporal]
     if not len(texts):
-        whole = Number(column.integer, 0 if column.integer else DIGITS - 1, True)
+        whole = Number(column.integer, 0 if column.integer else DIGITS - 1)
         usual: dict[str, CellFormat] = {"dates": Date("%Y-%m-%d %H:%M:%S"), "times": Duration()}
         return usual.get(kind, whole)
     chosen, doubt = infer_format(texts, layout, [kind])

@@ -28,7 +28,8 @@ class Number:
     ----------
     whole : True where the values are whole numbers
     decimals : digits after the decimal mark; for whole numbers these are zeros
-    trim : True where trailing zeros are left out
+    fewest : decimals that are written even where they are zeros; as many as `decimals`, or less
+        where the cells differ
     exponent : "" for none; letter, sign and least digits, such as e+00; "mixed" where only very
         small and very large numbers have one
     decimal : the decimal mark
@@ -40,7 +41,7 @@ class Number:
 
     whole: bool = False
     decimals: int = 0
-    trim: bool = False
+    fewest: int = 0
     exponent: str = ""
     decimal: str = "."
     thousands: str = ""
@@ -88,7 +89,10 @@ class Number:
         return text.removeprefix("-") if not float(text) else text
 
     def _trimmed(self, text: str) -> str:
-        return text.rstrip("0").rstrip(".") if self.trim and "." in text else text
+        whole, mark, fraction = text.partition(".")
+        zeros = self.decimals - self.fewest  # the last ones, which may be left out
+        kept = fraction[: self.fewest] + fraction[len(fraction) - zeros :].rstrip("0")
+        return whole + mark * bool(kept) + kept
 
 
 @lru_cache
@@ -201,15 +205,14 @@ def _with_digits(plain: pd.Series, shared: Number) -> Number | None:
         return replace(shared, whole=True) if longest <= LONGEST_WHOLE else None
     if powers.empty and lengths.all() and longest <= 15 and not parts[1].str.strip("0").any():
         return replace(shared, whole=True, decimals=int(lengths.max()))
-    trim = lengths.nunique() > 1
-    decimals = int(lengths.max())
+    fewest, decimals = int(lengths.min()), int(lengths.max())
     if len(powers):
         plus = "+" if powers.str.contains("+", regex=False).any() else ""
         shape = powers.iloc[0][0] + plus + "0" * powers.str.count(r"\d").min()
         exponent = shape if len(powers) == len(plain) else "mixed"
-        return replace(shared, decimals=decimals, trim=trim, exponent=exponent)
-    if trim:  # digits that differ from cell to cell are no form to keep
+        return replace(shared, decimals=decimals, fewest=fewest, exponent=exponent)
+    if fewest < decimals and decimals >= DIGITS:  # all that a float has is no form to keep
         largest = pd.to_numeric(plain).abs().max()
         room = DIGITS - 1 - math.floor(math.log10(largest)) if 0 < largest < math.inf else DIGITS
-        decimals = min(decimals, max(room, 0))
-    return replace(shared, decimals=decimals, trim=trim)
+        decimals = min(decimals, max(room, fewest))
+    return replace(shared, decimals=decimals, fewest=fewest)

@@ -66,9 +66,10 @@ def find_decimal(columns: Sequence[pd.Series], delimiter: str) -> str:
 def looks_like_data(names: Sequence[str], columns: Sequence[pd.Series], layout: Layout) -> bool:
     """Return True where a first line that should hold names holds cells like those below it.
 
-    Every name of a column of numbers or dates is one too, and most are in the range of the
-    column; every other name occurs in its column, unless nearly all cells there differ. Whole
-    numbers in steps of one, as programs make them, are names.
+    Every name of a column of numbers or dates is one too, and at least half of these are no
+    further from the range of their column than it is wide; every other name occurs in its column,
+    unless most cells there differ. Whole numbers in steps of one, as programs make them, are
+    names.
 
     Parameters
     ----------
@@ -93,7 +94,8 @@ def looks_like_data(names: Sequence[str], columns: Sequence[pd.Series], layout: 
             return False
         values = both.parse(pd.Series([name, *texts]))
         n_values += 1
-        inside += bool(values[1:].min() <= values[0] <= values[1:].max())
+        lower, upper = values[1:].min(), values[1:].max()
+        inside += bool(lower - (upper - lower) <= values[0] <= upper + (upper - lower))
     return n_values > 0 and inside >= n_values / 2
 
 
