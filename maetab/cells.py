@@ -82,13 +82,17 @@ def infer_format(
 
 def _almost(odd: pd.Series, kind: str, share: float) -> str:
     """Say which texts of a column are not of the kind that most are."""
-    first, others = str(odd.iloc[0]), odd.nunique() - 1
-    more = f" and {others} other text{'s' * (others > 1)}" if others else ""
-    n_cells = f"{len(odd)} cell{'s' * (len(odd) > 1)}"
+    first, others = _short(str(odd.iloc[0])), odd.nunique() - 1
+    row, n_cells = odd.index[0] + 1, f"{len(odd)} cell{'s' * (len(odd) > 1)}"
+    if others:
+        which = (
+            f"{first!r} (row {row}) and {others} other text{'s' * (others > 1)} are not ({n_cells})"
+        )
+    else:
+        which = f"{first!r} is not (row {row}; {n_cells})"
     return (
-        f"{share:.0%} of the cells are {kind}, but {_short(first)!r} (row {odd.index[0] + 1})"
-        f"{more}, in {n_cells} together, {'are' if others else 'is'} not; pass "
-        f"--na-values={_short(first)} if it means missing, or the column in --categorical"
+        f"{share:.0%} of the cells are {kind}, but {which}; pass --na-values={first} if it means "
+        "missing, or the column in --categorical"
     )
 
 

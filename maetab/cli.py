@@ -27,7 +27,7 @@ from maetab.options import (
     add_info,
     add_input,
 )
-from maetab.wording import counted, found_in, on_one_line, summary
+from maetab.wording import counted, doubted, found_in, on_one_line
 from maetab.workfiles import (
     check_outputs,
     format_out,
@@ -201,39 +201,21 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _describe(args: argparse.Namespace) -> None:
-    from maetab.data.schema import infer_schema
-    from maetab.report import note_on, range_of
+    from maetab.wording import described
 
     table = _open(args)
     usable = [name for name in table.names if name not in args.exclude]
-    rows = []
-    for column in infer_schema(table.frame[usable]).columns:
-        n_missing = len(table.frame) - column.n_observed
-        share = n_missing / max(len(table.frame), 1)
-        note = note_on(table, str(column.name), wanted_columns(args))
-        kind = column.temporal or ("whole number" if column.integer else column.kind)
-        shown = [column.name, kind, column.dtype, n_missing, f"{share:.1%}", range_of(column)]
-        rows.append([*shown, f"({note})" if note else ""])
-    head = ["column", "kind", "dtype", "missing", "share", "values", ""]
     size = f"{counted(len(table.frame), 'row')}, {counted(len(table.names), 'column')}"
-    _show(size, head, rows)
+    head = ["column", "kind", "dtype", "missing", "share", "values", ""]
+    _show(size, head, described(table, usable, wanted_columns(args)))
 
 
 def _info(args: argparse.Namespace) -> None:
     from maetab.persist import read_info
+    from maetab.wording import everything, summary
 
     info = read_info(args.model)
-    if not args.all:
-        print(*map(on_one_line, summary(info)), sep="\n")
-        return
-    info["attributes"].pop("history_", None)  # long, and of use in Python only
-    for key, value in info.items():
-        if isinstance(value, dict):
-            print(f"{key}:")
-            for name, entry in value.items():
-                print(f"  {name}: {entry}")
-        else:
-            print(f"{key}: {value}")
+    print(*map(on_one_line, everything(info) if args.all else summary(info)), sep="\n")
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -344,7 +326,7 @@ def _usable(table: Table, args: argparse.Namespace) -> list[str]:
             continue
         note = note_on(table, name, wanted_columns(args))
         if note is not None and note == table.doubts.get(name):
-            raise ValueError(f"column {name!r}: {note}")
+            raise ValueError(doubted(table, name, args.exclude))
         if note is None:
             columns.append(name)
         else:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 
 from maetab.layout import Found, Layout
@@ -119,7 +120,10 @@ def plain_numbers(texts: pd.Series, decimal: str, thousands: str | None) -> pd.S
     found = pattern(decimal, thousands)
 
     def plain(text: str) -> str | None:
-        match = found.fullmatch(text.strip())
+        text = text.strip()
+        if text.isascii() and text.isdecimal() and (text[0] != "0" or text == "0"):
+            return text  # as most numbers are, and soon told
+        match = found.fullmatch(text)
         if match is None or (match["before"] and match["behind"]):
             return None
         whole = re.sub(r"\D", "", match["whole"] or "0")
@@ -138,32 +142,40 @@ def find_numbers(counts: pd.Series, layout: Layout) -> Found:
     layout : its `decimal` is the decimal mark, or empty where point and comma are as likely
     """
     texts, thousands = counts.index.to_series(), layout.thousands
-    fits = {
-        mark: plain_numbers(texts, mark, thousands).notna().to_numpy()
-        for mark in dict.fromkeys((layout.decimal or ".", ".", ","))
-    }
-    (mark, best), *others = fits.items()
-    for other, found in others:
-        if not layout.decimal and counts[found].sum() > counts[best].sum():
-            mark, best = other, found
-        elif layout.decimal and found.all() and not best.all():
-            return Found(
-                found,
-                doubt=f"its cells, such as {texts.iloc[0]!r}, look like numbers with the decimal "
-                f"mark {other!r} and not {layout.decimal!r}; pass --decimal={other} if so, or the "
-                "column in --categorical",
-            )
-    tied = not layout.decimal and thousands is None and all(f.all() for f in fits.values())
-    if tied and texts.str.contains(",").any():
-        return Found(
-            best,
-            doubt=f"the comma in {texts[texts.str.contains(',')].iloc[0]!r} may be a decimal mark "
-            "or stand between thousands; pass --decimal=, or --thousands=,",
-        )
+
+    def fits(mark: str) -> np.ndarray:
+        return plain_numbers(texts, mark, thousands).notna().to_numpy()
+
+    mark = layout.decimal or "."
+    other = "," if mark == "." else "."
+    best = fits(mark)
+    if layout.decimal and not best.all() and (others := fits(other)).all():
+        return Found(others, doubt=_other_mark(texts.iloc[0], layout.decimal, other))
+    if not layout.decimal:
+        others = fits(other)
+        commas = texts[texts.str.contains(",")]
+        if best.all() and others.all() and thousands is None and len(commas):
+            return Found(best, doubt=_either_mark(commas.iloc[0]))
+        if counts[others].sum() > counts[best].sum():
+            mark, best = other, others
     if not best.any():
         return Found(best)
     chosen, doubt = _number_format(texts[best], mark, thousands)
     return Found(best, chosen, doubt)
+
+
+def _other_mark(text: str, mark: str, other: str) -> str:
+    return (
+        f"its cells, such as {text!r}, look like numbers with the decimal mark {other!r} and not "
+        f"{mark!r}; pass --decimal={other} if so, or the column in --categorical"
+    )
+
+
+def _either_mark(text: str) -> str:
+    return (
+        f"the comma in {text!r} may be a decimal mark or stand between thousands; pass "
+        "--decimal=, or --thousands=,"
+    )
 
 
 def _number_format(

@@ -102,8 +102,9 @@ def looks_like_data(names: Sequence[str], columns: Sequence[pd.Series], layout: 
 def far_number(numbers: pd.Series) -> tuple[float, int] | None:
     """Return a number that may be a code for missing, and how often it occurs.
 
-    It is the smallest or the largest, whole, occurs at least three times and in a two-hundredth
-    of the cells, and is further from all others than half of their interquartile range.
+    It is the smallest or the largest, whole and not zero, occurs at least three times and in a
+    two-hundredth of the cells, and is further from all others than twice their interquartile
+    range; half of it will do for a negative number where all others are positive.
 
     Examples
     --------
@@ -114,9 +115,15 @@ def far_number(numbers: pd.Series) -> tuple[float, int] | None:
     for value in (observed.min(), observed.max()):
         rest = observed[observed != value]
         n_equal = len(observed) - len(rest)
-        if rest.nunique() < DISTINCT or n_equal < max(3, len(observed) / 200) or value % 1:
+        if (
+            rest.nunique() < DISTINCT
+            or n_equal < max(3, len(observed) / 200)
+            or value % 1
+            or not value
+        ):
             continue
         lower, upper = rest.quantile([0.25, 0.75])
-        if (rest - value).abs().min() > (upper - lower) / 2:
+        enough = 0.5 if value < 0 <= rest.min() else 2
+        if (rest - value).abs().min() > enough * (upper - lower):
             return float(value), n_equal
     return None

@@ -59,10 +59,13 @@ class TextTable:
                 )
             self.raw[i] = row
         self.asked, self.usual = layout, usual
+        self._texts: dict[str, pd.Series] = {}
+        self._missing: dict[str, np.ndarray] = {}
         self.layout = replace(layout, delimiter=delimiter)
         if not layout.decimal:
             seen = [self.texts(name)[~self.missing(name)] for name in self.names]
             self.layout = replace(self.layout, decimal=find_decimal(seen, delimiter))
+            self._missing.clear()  # the mark tells which numbers are spelled with zeros
         self.formats: dict[str, CellFormat] = {}
         self.doubts: dict[str, str] = {}
         self.frame = pd.DataFrame()
@@ -72,14 +75,19 @@ class TextTable:
 
     def texts(self, name: str) -> pd.Series:
         """The cells of a column without their quotes."""
-        raw = self.raw[:, self.names.index(name)]
-        return pd.Series([_unquote(cell) for cell in raw], dtype=object, name=name)
+        if name not in self._texts:
+            raw = self.raw[:, self.names.index(name)]
+            texts = pd.Series([_unquote(cell) for cell in raw], dtype=object, name=name)
+            self._texts[name] = texts
+        return self._texts[name]
 
     def missing(self, name: str) -> np.ndarray:
         """(n,) bool: True where the cell is empty or one of the layout's `na_values`.
 
         A number among these stands for all its spellings with zeros behind the decimal mark.
         """
+        if name in self._missing:
+            return self._missing[name]
         na_values = {"", *self.layout.na_values}
         zeros = re.compile(rf"([+-]?\d+)[{self.layout.decimal or '.,'}]0*")
 
@@ -88,7 +96,8 @@ class TextTable:
             match = None if text in na_values else zeros.fullmatch(text)
             return text in na_values or (match is not None and match[1] in na_values)
 
-        return np.array([is_missing(text) for text in self.texts(name)], dtype=bool)
+        found = np.array([is_missing(text) for text in self.texts(name)], dtype=bool)
+        return self._missing.setdefault(name, found)
 
     def check_header(self) -> None:
         """Raise a ValueError where the first line looks like data and nothing was said of it."""
@@ -174,6 +183,7 @@ class TextTable:
             quoted = _quote(text, self.layout.delimiter, always_quoted)
             self.raw[row, column] = spelled.get(text, quoted)
         self.frame[name] = filled
+        del self._texts[name], self._missing[name]
         return len(where)
 
     def rest(self, used: Collection[str], typed: bool) -> pd.DataFrame:

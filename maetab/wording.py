@@ -111,6 +111,35 @@ def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
     ]
 
 
+def described(table: Table, names: Collection[str], wanted: Collection[str]) -> list[list[Any]]:
+    """Return name, kind, dtype, missing cells, their share, values and remark of each column.
+
+    Parameters
+    ----------
+    names : columns that are described
+    wanted : columns that the user has named, and which are therefore no free text
+    """
+    from maetab.data.schema import infer_schema
+    from maetab.report import note_on, range_of
+
+    rows = []
+    for column in infer_schema(table.frame[list(names)]).columns:
+        n_missing = len(table.frame) - column.n_observed
+        share = n_missing / max(len(table.frame), 1)
+        note = note_on(table, str(column.name), wanted)
+        kind = column.temporal or ("whole number" if column.integer else column.kind)
+        shown = [column.name, kind, column.dtype, n_missing, f"{share:.1%}", range_of(column)]
+        rows.append([*shown, f"({note})" if note else ""])
+    return rows
+
+
+def doubted(table: Table, name: str, excluded: Collection[str]) -> str:
+    """Return what is wrong with a column, and which others have something wrong with them."""
+    others = [other for other in table.doubts if other not in (name, *excluded)]
+    more = f"; see maetab describe for {listed(others)}, too" if others else ""
+    return f"column {name!r}: {table.doubts[name]}{more}"
+
+
 def summary(info: Mapping[str, Any]) -> list[str]:
     """Return what a saved model is, as lines that fit on a screen; `info` is from `read_info`."""
     kinds = Counter(info["columns"].values())
@@ -126,3 +155,14 @@ def summary(info: Mapping[str, Any]) -> list[str]:
         "everything, line by line: --all",
     ]
     return [line for text in said for line in textwrap.wrap(text, 100, subsequent_indent="  ")]
+
+
+def everything(info: Mapping[str, Any]) -> list[str]:
+    """Return all that is known of a saved model; `info` is from `read_info`."""
+    lines = []
+    for key, value in info.items():
+        entries = value.items() if isinstance(value, dict) else ()
+        lines += [f"{key}:" if entries else f"{key}: {value}"]
+        # the history is long, and of use in Python only
+        lines += [f"  {name}: {entry}" for name, entry in entries if name != "history_"]
+    return lines

@@ -155,8 +155,10 @@ def test_dates_that_can_be_read_in_two_ways_are_not_guessed():
 
 def test_one_impossible_date_is_named():
     days = [f"202401{i:02d}" for i in range(1, 31)]
-    assert "'20240199' (row 31)" in doubt_on(*days, "20240199")
-    assert "'30.02.2024' (row 2)" in doubt_on("28.02.2024", "30.02.2024", "27.02.2024")
+    assert "'20240199' is not (row 31" in doubt_on(*days, "20240199")
+    assert "'30.02.2024' is not (row 2; 1 cell)" in doubt_on(
+        "28.02.2024", "30.02.2024", "27.02.2024"
+    )
 
 
 def test_whole_numbers_of_eight_digits_that_are_no_dates_stay_numbers():

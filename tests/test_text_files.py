@@ -79,17 +79,24 @@ def test_foreign_marks_are_missing_whatever_their_share_and_are_counted(tmp_path
 def test_almost_numbers_and_dates_are_an_error_that_names_the_text(tmp_path, capsys):
     cells = [str(i) for i in range(88)] + ["no idea"] * 12
     error = refused(tmp_path, "a,b\n" + "".join(f"{c},1\n" for c in cells), capsys)
-    for words in ("'a'", "88%", "'no idea' (row 89)", "12 cells", "--na-values", "--categorical"):
+    for words in (
+        "'a'",
+        "88%",
+        "'no idea' is not (row 89",
+        "12 cells",
+        "--na-values",
+        "--categorical",
+    ):
         assert words in error
     days = [f"{i:02d}.01.2024" for i in range(1, 20)] + ["soon"]
     error = refused(tmp_path, "a,b\n" + "".join(f"{c},1\n" for c in days), capsys)
-    assert "dates" in error and "'soon' (row 20)" in error
+    assert "dates" in error and "'soon' is not (row 20; 1 cell)" in error
 
 
 def test_describe_says_of_doubtful_columns_what_to_do(tmp_path, capsys):
     text = "a,when\n" + "".join(f"{i},0{1 + i % 9}/02/2024\n" for i in range(9)) + "x,\n"
     out = describe(tmp_path, text, capsys).out
-    assert "'x' (row 10)" in out and "--date-format" in out
+    assert "'x' is not (row 10; 1 cell)" in out and "--date-format" in out
 
 
 def test_a_number_that_stands_for_missing_is_one_in_all_its_spellings(tmp_path, stub):
