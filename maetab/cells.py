@@ -84,12 +84,10 @@ def _almost(odd: pd.Series, kind: str, share: float) -> str:
     """Say which texts of a column are not of the kind that most are."""
     first, others = _short(str(odd.iloc[0])), odd.nunique() - 1
     row, n_cells = odd.index[0] + 1, f"{len(odd)} cell{'s' * (len(odd) > 1)}"
+    which = f"{first!r} is not (row {row}; {n_cells})"
     if others:
-        which = (
-            f"{first!r} (row {row}) and {others} other text{'s' * (others > 1)} are not ({n_cells})"
-        )
-    else:
-        which = f"{first!r} is not (row {row}; {n_cells})"
+        more = f"{others} other text{'s' * (others > 1)}"
+        which = f"{first!r} (row {row}) and {more} are not ({n_cells})"
     return (
         f"{share:.0%} of the cells are {kind}, but {which}; pass --na-values={first} if it means "
         "missing, or the column in --categorical"

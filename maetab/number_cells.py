@@ -57,7 +57,10 @@ class Number:
         return f"numbers, such as {self._text(1234)}" if any(marks) else ""
 
     def parse(self, texts: pd.Series) -> pd.Series:
-        plain = plain_numbers(texts, self.decimal, self.thousands or None)
+        if self.prefix or self.suffix or self.thousands:
+            plain = plain_numbers(texts, self.decimal, self.thousands or None)
+        else:
+            plain = texts.str.strip().str.replace(self.decimal, ".", regex=False)
         if self.whole:  # digits only: floats would lose those of long numbers
             return plain.str.replace(r"\..*", "", regex=True).map(int).astype("Int64")
         return pd.to_numeric(plain).astype("float64")
@@ -126,7 +129,8 @@ def plain_numbers(texts: pd.Series, decimal: str, thousands: str | None) -> pd.S
         match = found.fullmatch(text)
         if match is None or (match["before"] and match["behind"]):
             return None
-        whole = re.sub(r"\D", "", match["whole"] or "0")
+        whole = match["whole"] or "0"
+        whole = re.sub(r"\D", "", whole) if match["group"] else whole
         fraction = (match["fraction"] or "").replace(decimal, ".")
         return match["before"] + match["behind"] + whole + fraction + (match["power"] or "")
 
@@ -221,7 +225,8 @@ def _with_digits(plain: pd.Series, shared: Number) -> Number | None:
     if len(powers):
         plus = "+" if powers.str.contains("+", regex=False).any() else ""
         shape = powers.iloc[0][0] + plus + "0" * powers.str.count(r"\d").min()
-        exponent = shape if len(powers) == len(plain) else "mixed"
+        mantissas = plain.str.fullmatch(r"[+-]?([1-9](\.\d*)?|0(\.0*)?)[eE].*")
+        exponent = shape if mantissas.all() else "mixed"
         return replace(shared, decimals=decimals, fewest=fewest, exponent=exponent)
     if fewest < decimals and decimals >= DIGITS:  # all that a float has is no form to keep
         largest = pd.to_numeric(plain).abs().max()

@@ -85,10 +85,13 @@ class TextTable:
         """(n,) bool: True where the cell is empty or one of the layout's `na_values`.
 
         A number among these stands for all its spellings with zeros behind the decimal mark.
+        Where there are cells of +, those of - and -- are signs, too.
         """
         if name in self._missing:
             return self._missing[name]
         na_values = {"", *self.layout.na_values}
+        if (self.texts(name) == "+").any():
+            na_values -= {"-", "--"}
         zeros = re.compile(rf"([+-]?\d+)[{self.layout.decimal or '.,'}]0*")
 
         def is_missing(text: str) -> bool:

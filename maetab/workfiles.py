@@ -56,6 +56,18 @@ def layout_in(args: argparse.Namespace) -> Layout:
         mark = getattr(args, option)
         if mark is not None and (len(mark) != 1 or mark in '"\r\n'):
             args.fail(f"--{option} must be one character, got {mark!r}")
+    if format_in(args) == "parquet":
+        for option, value in (
+            ("--thousands", args.thousands),
+            ("--date-format", args.date_format),
+            ("--no-header" if args.header is False else "--header", args.header is not None),
+            ("--skip-rows", args.skip_rows),
+            ("--comment", args.comment),
+            ("--na-values", args.na_values),
+            ("--only-na-values", args.only_na_values),
+        ):
+            if value:
+                args.fail(f"{option} is for text files, and {args.input} is Parquet")
     if args.decimal is not None and args.decimal == args.thousands:
         args.fail(f"--decimal and --thousands are both {args.decimal!r}")
     for form in args.date_format:

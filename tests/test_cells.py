@@ -115,6 +115,7 @@ def test_a_time_of_day_is_not_written_beyond_the_day_but_a_duration_is():
         (["22.0", "0.42"], [22, 0.42], "-1234567.5"),
         (["+0.5", "-0.5", "0.0"], [0.5, -0.5, 0], "-1234567.5"),
         (["1.5E+03", "2.5E-10"], [1500, 2.5e-10], "-1.2E+06"),
+        (["1e-07", "11"], [1e-7, 11], "-1.23457e+06"),
     ],
 )
 def test_numbers_are_read_and_written_in_the_form_of_their_column(texts, numbers, written):

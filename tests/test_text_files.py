@@ -76,6 +76,11 @@ def test_foreign_marks_are_missing_whatever_their_share_and_are_counted(tmp_path
         assert counts == {m: str((MARKS * 6)[:n_marks].count(m)) for m in (MARKS * 6)[:n_marks]}
 
 
+def test_a_minus_among_pluses_is_a_sign(tmp_path, stub):
+    text = "a,b,c\n+,-,1\n-,x,2\n,x,3\n-,x,4\n"
+    assert fill(tmp_path, text) == text.replace("\n,x", "\n-,x").replace("+,-", "+,x")
+
+
 def test_almost_numbers_and_dates_are_an_error_that_names_the_text(tmp_path, capsys):
     cells = [str(i) for i in range(88)] + ["no idea"] * 12
     error = refused(tmp_path, "a,b\n" + "".join(f"{c},1\n" for c in cells), capsys)
@@ -166,6 +171,16 @@ def test_marks_that_cannot_be_are_refused(tmp_path, capsys, options):
     with pytest.raises(SystemExit) as end:
         cli.main(["describe", str(tmp_path / "in.csv"), *options])
     assert end.value.code == 2 and options[0] in capsys.readouterr().err
+
+
+def test_options_of_text_are_refused_for_parquet(tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "in.parquet")
+    for option in ("--no-header", "--skip-rows=1", "--na-values=-1", "--date-format=%d.%m.%Y"):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["describe", str(tmp_path / "in.parquet"), option])
+        said = capsys.readouterr().err
+        assert end.value.code == 2 and "text files" in said and option.split("=")[0] in said
 
 
 def test_two_possible_delimiters_are_not_guessed(tmp_path, capsys):
