@@ -23,7 +23,7 @@ def find_delimiter(cut: Callable[[str], Sequence[Sequence[str]]], usual: str) ->
     Parameters
     ----------
     cut : rows of cells, by a delimiter
-    usual : returned where there is no such mark
+    usual : returned where there is no such mark, unless it stands in no row and one other in all
 
     Raises
     ------
@@ -37,7 +37,10 @@ def find_delimiter(cut: Callable[[str], Sequence[Sequence[str]]], usual: str) ->
             f"{' and '.join(map(repr, even))} could each stand between the cells of this file; "
             "pass one of them as --delimiter"
         )
-    return even[0] if even else usual
+    if even or widths[usual] != {1}:
+        return even[0] if even else usual
+    ragged = [mark for mark, found in widths.items() if min(found) > 1]
+    return ragged[0] if len(ragged) == 1 else usual
 
 
 def find_decimal(columns: Sequence[pd.Series], delimiter: str) -> str:
@@ -68,8 +71,8 @@ def looks_like_data(names: Sequence[str], columns: Sequence[pd.Series], layout: 
 
     Every name of a column of numbers or dates is one too, and at least half of these are no
     further from the range of their column than it is wide; every other name occurs in its column,
-    unless most cells there differ. Whole numbers in steps of one, as programs make them, are
-    names.
+    unless most cells there differ. Three whole numbers in steps of one, or two from zero,
+    are names as programs make them.
 
     Parameters
     ----------
@@ -78,7 +81,7 @@ def looks_like_data(names: Sequence[str], columns: Sequence[pd.Series], layout: 
     """
     inside, n_values = 0, 0
     numbers = [int(name) for name in names if re.fullmatch(r"\d{1,4}", name)]
-    if len(numbers) > 1 and set(np.diff(numbers)) == {1}:
+    if set(np.diff(numbers)) == {1} and (len(numbers) > 2 or numbers[0] == 0):
         return False
     for name, texts in zip(names, columns):
         texts = texts.iloc[:SAMPLE]

@@ -173,6 +173,12 @@ def test_marks_that_cannot_be_are_refused(tmp_path, capsys, options):
     assert end.value.code == 2 and options[0] in capsys.readouterr().err
 
 
+def test_rows_with_a_delimiter_too_many_are_refused_and_not_one_column(tmp_path, capsys):
+    error = describe(tmp_path, "a;b\n1;2;\n3;4;\n", capsys, code=1).err
+    assert "row 1 has 3 cells, the header has 2" in error
+    assert describe(tmp_path, "a\nx; y\nz\n", capsys).out.startswith("2 rows, 1 column")
+
+
 def test_options_of_text_are_refused_for_parquet(tmp_path, capsys):
     pytest.importorskip("pyarrow")
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "in.parquet")
@@ -197,6 +203,7 @@ def test_a_headerless_file_is_noticed_and_read_on_request(tmp_path, stub, capsys
     filled = fill(tmp_path, text, "--no-header")
     assert filled == text.replace("\n,2024", "\n2,2024").replace("3,,x", "3,2024-01-02,x")
     assert stub[0].seen_ == ["column1", "column2", "column3"]
+    assert "--no-header" in describe(tmp_path, "1;2\n3;4\n5;6\n", capsys, code=1).err
     kept = fill(tmp_path, "1,2\n1,2\n0,3\n,1\n", "--header", "--force")
     assert kept.startswith("1,2\n") and stub[-1].seen_ == ["1", "2"]
 
@@ -206,6 +213,7 @@ def test_a_headerless_file_is_noticed_and_read_on_request(tmp_path, stub, capsys
     [
         "a,b\n1,2\n3,4\n",
         "0,1,2\n5,6,7\n0,1,2\n9,1,2\n",  # as numpy and pandas number columns
+        "0,1\n5,6\n0,1\n",
         "land,2019,2020,2021\nX,1,2,3\nY,4,5,6\n",
         "land,2010,2015\nX,0,0\nY,99,99\n",
         "x,1\nx,7\ny,8\n",
