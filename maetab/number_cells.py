@@ -62,7 +62,8 @@ class Number:
         else:
             plain = texts.str.strip().str.replace(self.decimal, ".", regex=False)
         if self.whole:  # digits only: floats would lose those of long numbers
-            return plain.str.replace(r"\..*", "", regex=True).map(int).astype("Int64")
+            whole = plain.str.partition(".")[0].map(lambda text: text if text[-1:].isdigit() else 0)
+            return whole.map(int).astype("Int64")
         return pd.to_numeric(plain).astype("float64")
 
     def write(self, values: pd.Series) -> list[str]:

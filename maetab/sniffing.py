@@ -118,12 +118,8 @@ def far_number(numbers: pd.Series) -> tuple[float, int] | None:
     for value in (observed.min(), observed.max()):
         rest = observed[observed != value]
         n_equal = len(observed) - len(rest)
-        if (
-            rest.nunique() < DISTINCT
-            or n_equal < max(3, len(observed) / 200)
-            or value % 1
-            or not value
-        ):
+        often = n_equal >= max(3, len(observed) / 200)
+        if not often or not value or value % 1 or rest.nunique() < DISTINCT:
             continue
         lower, upper = rest.quantile([0.25, 0.75])
         enough = 0.5 if value < 0 <= rest.min() else 2

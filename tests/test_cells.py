@@ -126,6 +126,11 @@ def test_numbers_are_read_and_written_in_the_form_of_their_column(texts, numbers
     assert chosen.write(chosen.parse(column(*texts))) == texts
 
 
+def test_numbers_may_lack_a_digit_on_one_side_of_the_mark():
+    assert read(".0", "-2.", "-.00")[0] == [0, -2, 0]
+    assert read(".5", "-2.")[0] == [0.5, -2]
+
+
 @pytest.mark.parametrize("mark", ["#gone", "unknown", "99.9.9"])
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.12, 0.4])
 @pytest.mark.parametrize("kind", ["numbers", "dates"])
