@@ -143,8 +143,7 @@ def _detect(args: argparse.Namespace) -> None:
         head = ["row", "score", "column", "value", "expected"]
         _show("The strangest rows, and the cells that make them so", head, listed(scores, reasons))
     n_strange, seconds = (scores["label"] == "anomaly").sum(), time.perf_counter() - began
-    are = "is an anomaly" if n_strange == 1 else "are anomalies"
-    _say(f"{n_strange} of {counted(len(scores), 'row')} {are}; found in {seconds:.1f} s")
+    _say(f"{n_strange} of {len(scores)} rows are anomalies; found in {seconds:.1f} s")
 
 
 def _encode(args: argparse.Namespace) -> None:
@@ -162,8 +161,7 @@ def _encode(args: argparse.Namespace) -> None:
         _save(encoder, args.save)
     write_result(args, table, columns, features)
     seconds = time.perf_counter() - began
-    n_features, n_rows = features.shape[1], len(features)
-    _say(f"{counted(n_features, 'feature')} of {counted(n_rows, 'row')} in {seconds:.1f} s")
+    _say(f"{features.shape[1]} features of {len(features)} rows in {seconds:.1f} s")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
