@@ -179,6 +179,11 @@ def test_rows_with_a_delimiter_too_many_are_refused_and_not_one_column(tmp_path,
     assert describe(tmp_path, "a\nx; y\nz\n", capsys).out.startswith("2 rows, 1 column")
 
 
+def test_a_filled_level_is_spelled_as_in_the_rest_of_its_column(tmp_path, stub):
+    text = 'a,b\n"x",1\n"x",2\ny,3\n,4\n'
+    assert fill(tmp_path, text) == text.replace("\n,4", '\n"x",4')
+
+
 def test_options_of_text_are_refused_for_parquet(tmp_path, capsys):
     pytest.importorskip("pyarrow")
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "in.parquet")
