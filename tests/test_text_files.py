@@ -201,6 +201,13 @@ def test_two_possible_delimiters_are_not_guessed(tmp_path, capsys):
     assert out.startswith("2 rows, 2 columns") and "1.5 to 3.5" in out
 
 
+def test_commas_in_numbers_are_doubtful_unless_commas_separate_the_cells(tmp_path, stub, capsys):
+    error = refused(tmp_path, "a;b\n1,360;x\n2,360;y\n;x\n", capsys)
+    assert "'1,360'" in error and "--decimal=," in error and "--thousands=," in error
+    text = 'a,b\n"1,360",x\n"2,360",y\n,x\n'
+    assert fill(tmp_path, text) == text.replace("\n,x", '\n"1,860",x')
+
+
 def test_a_headerless_file_is_noticed_and_read_on_request(tmp_path, stub, capsys):
     text = "1,2024-01-01,x\n2,2024-01-02,y\n,2024-01-03,x\n3,,x\n"
     error = refused(tmp_path, text, capsys)
