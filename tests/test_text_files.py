@@ -122,6 +122,13 @@ def test_a_far_and_frequent_number_gets_a_hint(tmp_path, capsys):
     assert "hint" not in describe(tmp_path, text, capsys, "--na-values=-999,-998").err
 
 
+def test_zeros_and_single_far_numbers_get_no_hint(tmp_path, capsys):
+    far = [str(i) for i in range(20, 60)] + ["9999", "9999"]
+    zeros = ["0"] * 10 + [str(i) for i in range(300, 332)]
+    text = "a,b\n" + "".join(f"{v},{w}\n" for v, w in zip(far, zeros))
+    assert "hint" not in describe(tmp_path, text, capsys).err
+
+
 US = """day,price,share,took,made
 01/16/2024,"$1,082.65",48.7%,01:42:00,20240116
 02/28/2024,$982.65,8.7%,00:42:00,20240301
