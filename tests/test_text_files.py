@@ -12,6 +12,7 @@ from command_line import MedianOrMode, fill, refused
 
 from maetab import cli
 from maetab.data.schema import infer_schema
+from maetab.wording import everything
 
 AIR = """Date;Time;CO(GT);PT08;Word;;
 10/03/2004;18.00.00;2,6;1360;a;;
@@ -316,6 +317,17 @@ def test_info_fits_a_screen_and_all_lists_everything(tmp_path, capsys):
     assert cli.main(["info", model, "--all"]) == 0
     long = capsys.readouterr().out
     assert all(f"  {name}: number" in long for name in names)
+
+
+def test_nothing_is_said_of_excluded_columns(tmp_path, capsys):
+    text = "a,b\n16.01.2024,1\n#N/A,2\n"
+    assert "'a'" in describe(tmp_path, text, capsys).err
+    assert describe(tmp_path, text, capsys, "--exclude", "a").err == ""
+
+
+def test_the_history_of_a_model_is_not_printed():
+    info = {"class": "MAEImputer", "attributes": {"history_": [1, 2], "n_iter_": 3}}
+    assert everything(info) == ["class: MAEImputer", "attributes:", "  n_iter_: 3"]
 
 
 def test_help_names_the_options_of_files(capsys):
