@@ -256,6 +256,12 @@ def test_a_byte_order_mark_stays_before_skipped_lines(tmp_path, stub):
     assert stub[0].seen_ == ["a", "b"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, stub):
+    text = '\ufeff"a",b\n1,x\n,x\n'
+    assert fill(tmp_path, text) == text.replace("\n,x", "\n1,x")
+    assert stub[0].seen_ == ["a", "b"]
+
+
 def test_names_that_stand_twice_are_all_named(tmp_path, capsys):
     error = refused(tmp_path, "a,b,a,c,b\n1,2,3,4,5\n", capsys)
     assert "'a' (1 and 3)" in error and "'b' (2 and 5)" in error
