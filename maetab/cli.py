@@ -27,10 +27,11 @@ from maetab.options import (
     add_input,
 )
 from maetab.progress import CLEAR, EVERY, lines, logger
+from maetab.wording import counted, doubted, found_in, on_one_line
 from maetab.workfiles import (
     check_outputs,
     format_out,
-    layout_of,
+    layout_out,
     open_table,
     wanted_columns,
     write_result,
@@ -39,6 +40,7 @@ from maetab.workfiles import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from maetab.data.schema import Column
     from maetab.files import Table
 
 
@@ -116,9 +118,10 @@ def _impute(args: argparse.Namespace) -> None:
         n_filled = sum(table.put(name, filled[name]) for name in targets)
     if args.save:
         _save(imputer, args.save)
-    write_table(table, args.output, out_format, layout_of(args, out_format))
+    write_table(table, args.output, out_format, layout_out(args, table))
     seconds = time.perf_counter() - began
-    _say(f"{n_filled} cells filled in {seconds:.1f} s" if n_filled else "nothing to fill; copied")
+    done = f"{counted(n_filled, 'cell')} filled in {seconds:.1f} s"
+    _say(done if n_filled else "nothing to fill; copied")
 
 
 def _detect(args: argparse.Namespace) -> None:
@@ -169,7 +172,7 @@ def _encode(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     from maetab.evaluation import cross_val_impute
 
-    table = open_table(args)
+    table = _open(args)
     scores = cross_val_impute(
         {"maetab": _estimator(args, "MAEImputer")},
         table.frame[_usable(table, args)],
@@ -201,35 +204,21 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _describe(args: argparse.Namespace) -> None:
-    from maetab.data.schema import infer_schema
-    from maetab.report import note_on, range_of
+    from maetab.wording import described
 
-    table = open_table(args)
+    table = _open(args)
     usable = [name for name in table.names if name not in args.exclude]
-    rows = []
-    for column in infer_schema(table.frame[usable]).columns:
-        n_missing = len(table.frame) - column.n_observed
-        share = n_missing / max(len(table.frame), 1)
-        note = note_on(table, str(column.name), wanted_columns(args))
-        kind = column.temporal or ("whole number" if column.integer else column.kind)
-        shown = [column.name, kind, column.dtype, n_missing, f"{share:.1%}", range_of(column)]
-        rows.append([*shown, f"({note})" if note else ""])
+    size = f"{counted(len(table.frame), 'row')}, {counted(len(table.names), 'column')}"
     head = ["column", "kind", "dtype", "missing", "share", "values", ""]
-    _show(f"{len(table.frame)} rows, {len(table.names)} columns", head, rows)
+    _show(size, head, described(table, usable, wanted_columns(args)))
 
 
 def _info(args: argparse.Namespace) -> None:
     from maetab.persist import read_info
+    from maetab.wording import everything, summary
 
     info = read_info(args.model)
-    info["attributes"].pop("history_", None)  # long, and of use in Python only
-    for key, value in info.items():
-        if isinstance(value, dict):
-            print(f"{key}:")
-            for name, entry in value.items():
-                print(f"  {name}: {entry}")
-        else:
-            print(f"{key}: {value}")
+    print(*map(on_one_line, everything(info) if args.all else summary(info)), sep="\n")
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -301,7 +290,17 @@ def _show(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Non
     """Print a table with aligned columns."""
     from maetab.report import aligned
 
-    print(title, *aligned(head, rows), sep="\n", end="\n\n")
+    clean = [[on_one_line(cell) for cell in row] for row in rows]
+    print(title, *aligned(list(map(on_one_line, head)), clean), sep="\n", end="\n\n")
+
+
+def _open(args: argparse.Namespace, known: Sequence[Column] = ()) -> Table:
+    """The input, after what was found in it is said."""
+    table = open_table(args, known)
+    names = [str(column.name) for column in known]
+    for line in found_in(table, names or [n for n in table.names if n not in args.exclude]):
+        _say(line)
+    return table
 
 
 def _prepare(
@@ -320,7 +319,7 @@ def _prepare(
         args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
     model = _load(args, name, **parameters) if args.model else None
     known = model.schema_.columns if model is not None else ()
-    table = open_table(args, known)
+    table = _open(args, known)
     return model, table, [column.name for column in known] or _usable(table, args)
 
 
@@ -334,7 +333,7 @@ def _usable(table: Table, args: argparse.Namespace) -> list[str]:
             continue
         note = note_on(table, name, wanted_columns(args))
         if note is not None and note == table.doubts.get(name):
-            raise ValueError(f"column {name!r}: {note}")
+            raise ValueError(doubted(table, name, args.exclude))
         if note is None:
             columns.append(name)
         else:

@@ -37,6 +37,7 @@ _trim = _number(float, lambda share: 0 <= share <= 0.5, "between 0 and 0.5")
 _alarms = _number(float, lambda share: 0 < share <= 0.5, "auto, or above 0 and at most 0.5")
 _count = _number(int, lambda count: count >= 1, "at least 1")
 _seed = _number(int, lambda seed: 0 <= seed < 2**32, "in 0 ... 4294967295")
+_lines = _number(int, lambda count: count >= 0, "at least 0")
 _folds = _number(int, lambda count: count >= 2, "at least 2")
 _seconds = _number(float, lambda seconds: seconds > 0, "above 0")
 
@@ -55,17 +56,9 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how the file is read")
     add = group.add_argument
     add("--format", choices=("csv", "tsv", "parquet"), help="of - and of unknown suffixes")
-    add("--delimiter", metavar="CHAR", help="between cells, such as ';'")
-    add("--decimal", metavar="CHAR", default=".", help="decimal mark (default: .)")
-    add("--encoding", default="utf-8", help="of text files (default: utf-8)")
-    add(
-        "--na-values",
-        metavar="TEXTS",
-        type=_names,
-        help="cells that count as missing beside empty ones; write --na-values=-999,NA if the "
-        "first begins with a dash "
-        "(default: NA,NaN,nan,NULL,null,None,N/A,?)",
-    )
+    _add_marks(group)
+    _add_rows(group)
+    _add_missing(group)
     add(
         "--categorical",
         **COLUMNS,
@@ -77,6 +70,65 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         **COLUMNS,
         default=[],
         help="columns that the model does not see; they pass through as they are",
+    )
+
+
+def _add_marks(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--delimiter", metavar="CHAR", help="between cells (default: found out among , ; tab |)")
+    add("--decimal", metavar="CHAR", help="decimal mark (default: found out, . or ,)")
+    add(
+        "--thousands",
+        metavar="CHAR",
+        help="between groups of digits (default: found out for each column)",
+    )
+    add(
+        "--date-format",
+        metavar="FORMAT",
+        action="append",
+        default=[],
+        help="of dates and times, such as %%d/%%m/%%Y or %%H.%%M, where the cells can be read in "
+        "several ways or in none; WHEN=%%d/%%m/%%Y for the column WHEN only; can be repeated",
+    )
+    add("--encoding", default="utf-8", help="of text files (default: utf-8)")
+
+
+def _add_rows(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line holds the names of the columns; without, they are column1, "
+        "column2, ... (default: it does, and a first line that looks like data is an error)",
+    )
+    add(
+        "--skip-rows",
+        metavar="N",
+        type=_lines,
+        default=0,
+        help="lines before the header; they pass through as they are",
+    )
+    add("--comment", metavar="CHAR", help="begins lines that pass through as they are")
+
+
+def _add_missing(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--na-values",
+        metavar="TEXTS",
+        type=_names,
+        action="extend",
+        default=[],
+        help="cells that count as missing beside empty ones, those of pandas (NA, NaN, N/A, #N/A, "
+        "<NA>, NULL, None, ...) and ? - -- . ; write --na-values=-999,x if the first begins with "
+        "a dash",
+    )
+    add(
+        "--only-na-values",
+        metavar="TEXTS",
+        type=_names,
+        action="extend",
+        help="the only cells that count as missing beside empty ones",
     )
 
 
@@ -211,3 +263,4 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 def add_info(parser: argparse.ArgumentParser) -> None:
     """What `maetab info` takes."""
     parser.add_argument("model", metavar="MODEL", help="a saved model")
+    parser.add_argument("--all", action="store_true", help="list every parameter and column")

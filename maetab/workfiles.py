@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from maetab.data.schema import Column
-    from maetab.files import Layout, Table
+    from maetab.files import Table
+    from maetab.layout import Layout
 
 
 def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
@@ -46,17 +47,62 @@ def format_out(args: argparse.Namespace) -> str:
     return format_of(args.output, args.format or (None if named else format_in(args)))
 
 
-def layout_of(args: argparse.Namespace, form: str) -> Layout:
-    """Return how the cells of a text file of the format `form` are written."""
-    from maetab.files import DELIMITERS, NA_VALUES, Layout
+def layout_in(args: argparse.Namespace) -> Layout:
+    """Return what the options say about how the input is written."""
+    from maetab.layout import NA_VALUES, Layout
+    from maetab.time_cells import check_form
 
-    same_form = form == format_in(args)
-    delimiter = (args.delimiter if same_form else None) or DELIMITERS.get(form, ",")
-    for option, mark in (("--delimiter", delimiter), ("--decimal", args.decimal)):
-        if len(mark) != 1 or mark in '"\r\n':
-            args.fail(f"{option} must be one character, got {mark!r}")
-    na_values = NA_VALUES if args.na_values is None else args.na_values
-    return Layout(delimiter, args.decimal, args.encoding, tuple(na_values))
+    for option in ("delimiter", "decimal", "thousands", "comment"):
+        mark = getattr(args, option)
+        if mark is not None and (len(mark) != 1 or mark in '"\r\n'):
+            args.fail(f"--{option} must be one character, got {mark!r}")
+    if format_in(args) == "parquet":
+        for option, value in (
+            ("--thousands", args.thousands),
+            ("--date-format", args.date_format),
+            ("--no-header" if args.header is False else "--header", args.header is not None),
+            ("--skip-rows", args.skip_rows),
+            ("--comment", args.comment),
+            ("--na-values", args.na_values),
+            ("--only-na-values", args.only_na_values),
+        ):
+            if value:
+                args.fail(f"{option} is for text files, and {args.input} is Parquet")
+    if args.decimal is not None and args.decimal == args.thousands:
+        args.fail(f"--decimal and --thousands are both {args.decimal!r}")
+    for form in args.date_format:
+        try:
+            check_form(form.rpartition("=")[2])
+        except ValueError as error:
+            args.fail(f"--date-format: {error}")
+    na_values = NA_VALUES if args.only_na_values is None else args.only_na_values
+    return Layout(
+        args.delimiter or "",
+        args.decimal or "",
+        args.thousands,
+        args.date_format,
+        args.encoding,
+        (*na_values, *args.na_values),
+        args.header,
+        args.skip_rows,
+        args.comment,
+    )
+
+
+def layout_out(args: argparse.Namespace, table: Table) -> Layout:
+    """Return how the output is to be written: as the input is, where both have one format."""
+    from maetab.files import TextTable
+    from maetab.layout import DELIMITERS, Layout
+
+    form = format_out(args)
+    if isinstance(table, TextTable):
+        if form == format_in(args):
+            return table.layout
+        delimiter, decimal = DELIMITERS.get(form, ","), table.layout.decimal or "."
+        decimal = "." if decimal == delimiter else decimal
+        return Layout(delimiter, decimal, encoding=args.encoding)
+    delimiter = args.delimiter or DELIMITERS.get(form, ",")
+    return Layout(delimiter, args.decimal or ".", encoding=args.encoding)
 
 
 def wanted_columns(args: argparse.Namespace) -> list[str]:
@@ -66,13 +112,20 @@ def wanted_columns(args: argparse.Namespace) -> list[str]:
 
 def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> Table:
     """The input file with its types read; names in the options are checked against it."""
-    from maetab.files import read_table
+    from maetab.files import TextTable, read_table
 
-    form = format_in(args)
-    table = read_table(args.input, form, layout_of(args, form))
-    for name in [*args.exclude, *wanted_columns(args), *(column.name for column in known)]:
+    table = read_table(args.input, format_in(args), layout_in(args))
+    if isinstance(table, TextTable):
+        table.check_header()
+    for name in [*args.exclude, *wanted_columns(args)]:
         if name not in table.names:
-            raise ValueError(f"there is no column {name!r}; there are {', '.join(table.names)}")
+            raise ValueError(f"there is no column {name!r}; there are {_listed(table.names)}")
+    for column in known:
+        if column.name not in table.names:
+            raise ValueError(
+                f"the model {args.model} needs the column {column.name!r}, and there is none in "
+                f"{args.input}; there are {_listed(table.names)}"
+            )
     if not len(table):
         raise ValueError("the file has columns but no rows")
     table.read_types(args.categorical, known)
@@ -80,6 +133,11 @@ def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> Table:
         if not known and table.frame[name].dtype == object:  # no free text, for it was named
             table.frame[name] = table.frame[name].astype("category")
     return table
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:20]))
+    return shown if len(names) <= 20 else f"{shown} and {len(names) - 20} more"
 
 
 def write_result(
@@ -100,4 +158,4 @@ def write_result(
     joined = rest.join(result)
     if first is not None:
         joined.insert(0, first, joined.pop(first))
-    write_frame(joined, args.output, form, layout_of(args, form))
+    write_frame(joined, args.output, form, layout_out(args, table))

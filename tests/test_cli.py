@@ -10,61 +10,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import MedianOrMode, fill, refused
 
 from maetab import cli
-from maetab.data.schema import infer_schema
 from maetab.files import Layout, TextTable
-
-
-class MedianOrMode:
-    """Fills by median or most frequent level: the command line without a model's cost."""
-
-    def fit(self, frame):
-        self.schema_ = infer_schema(frame)
-        self.seen_ = list(frame.columns)
-        return self
-
-    def transform(self, frame):
-        filled = frame.copy()
-        for column in self.schema_.columns:
-            cells = filled[column.name]
-            if column.kind == "category":
-                value = column.levels[0]
-            else:
-                value = cells.median()
-                value = round(value) if column.integer else value
-            filled[column.name] = cells.fillna(value)
-        return filled
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    made = []
-
-    def make(args, name, **parameters):
-        made.append(MedianOrMode())
-        return made[-1]
-
-    monkeypatch.setattr(cli, "_estimator", make)
-    return made
-
-
-def fill(tmp_path, text, *options, name="in.csv", out="out.csv"):
-    source, target = tmp_path / name, tmp_path / out
-    source.write_bytes(text.encode() if isinstance(text, str) else text)
-    code = cli.main(["impute", str(source), "-o", str(target), *options])
-    assert code == 0
-    return target.read_bytes().decode()
-
-
-def refused(tmp_path, text, capsys, *options):
-    source = tmp_path / "in.csv"
-    source.write_text(text)
-    assert cli.main(["impute", str(source), "-o", str(tmp_path / "out.csv"), *options]) == 1
-    error = capsys.readouterr().err
-    assert error.strip().count("\n") == 0 and "Traceback" not in error
-    assert not (tmp_path / "out.csv").exists()
-    return error
 
 
 def test_help_imports_neither_torch_nor_sklearn():
@@ -116,7 +65,7 @@ def test_only_missing_cells_of_the_text_change(tmp_path, stub):
         (["3.0", "5.0", "NA"], "4.0"),  # as pandas writes whole numbers with gaps
         (["0.10", "0.30", ""], "0.20"),  # fixed decimals
         (["0.1", "0.35", ""], "0.22"),  # as many as the longest, zeros left out
-        (["1e-5", "3e-5", ""], "2e-05"),
+        (["1e-5", "3e-5", ""], "2e-5"),
         (["007", "007", "?"], "007"),
         (["true", "true", "false", "null"], "true"),
         (["2024-01-01", "2024-01-03", ""], "2024-01-02"),
@@ -179,9 +128,12 @@ def test_columns_limits_what_is_filled_but_not_what_is_seen(tmp_path, stub):
     assert stub[0].seen_ == ["a", "b"]
 
 
-def test_na_values_replace_the_default_list(tmp_path, stub):
-    text = "country,x\nNA,1\nNA,-999\n,3\n"
-    assert fill(tmp_path, text, "--na-values=-999") == "country,x\nNA,1\nNA,2\nNA,3\n"
+def test_na_values_add_to_the_usual_ones_and_only_na_values_replace_them(tmp_path, stub):
+    text = "country,x\nNA,1\nFR,-999\nFR,3\n,2\n"
+    filled = "country,x\nFR,1\nFR,2\nFR,3\nFR,2\n"
+    assert fill(tmp_path, text, "--na-values=-999") == filled
+    only = fill(tmp_path, text, "--only-na-values=-999", "--force")
+    assert only == "country,x\nNA,1\nFR,2\nFR,3\nFR,2\n"
 
 
 def test_categorical_keeps_codes_apart(tmp_path, stub):
@@ -242,7 +194,7 @@ def test_standard_streams_carry_csv(tmp_path, stub, monkeypatch, capfdbinary):
     assert cli.main(["impute", "-", "-o", "-"]) == 0
     out, err = capfdbinary.readouterr()
     assert out == b"a,b\n1,x\n1,y\n"
-    assert b"1 cells filled" in err
+    assert b"1 cell filled" in err
 
 
 def test_an_existing_file_is_overwritten_only_by_force(tmp_path, stub, capsys):
@@ -261,8 +213,8 @@ def test_errors_are_one_line_that_names_the_place(tmp_path, stub, capsys):
     text = "a,b\n" + "".join(f"{i},1\n" for i in range(30)) + "unknown,1\n"
     error = refused(tmp_path, text, capsys)
     assert "'a'" in error and "'unknown'" in error and "row 31" in error and "--na-values" in error
-    assert "row 2 has 1 cells" in refused(tmp_path, "a,b\n1,2\n3\n", capsys)
-    assert "'a' stands 2 times" in refused(tmp_path, "a,a\n1,2\n", capsys)
+    assert "row 2 has 1 cell," in refused(tmp_path, "a,b\n1,2\n3\n", capsys)
+    assert "the same name: 'a' (1 and 2)" in refused(tmp_path, "a,a\n1,2\n", capsys)
     assert "no column 'z'" in refused(tmp_path, "a,b\n1,2\n", capsys, "--exclude", "z")
     assert "no rows" in refused(tmp_path, "a,b\n", capsys)
     assert "is empty" in refused(tmp_path, "", capsys)
@@ -278,15 +230,15 @@ def test_a_saved_model_decides_the_columns_and_their_types(tmp_path, monkeypatch
         {"x": [1.5, 2.5], "y": [True, True], "d": pd.to_datetime(["2024-01-02"] * 2)}
     )
     monkeypatch.setattr(cli, "_load", lambda *_: MedianOrMode().fit(fitted))
-    text = "new,d,x,y\n007,2024-01-01,1,False\n,,,\n008,2024-01-03,3,True\n"
+    text = "new,d,x,y\n007,2024-01-01,1,False\n9,,,\n008,2024-01-03,3,True\n"
     filled = fill(tmp_path, text, "--model", "m.safetensors")
-    assert filled == text.replace(",,,", ",2024-01-02,2,True")
+    assert filled == text.replace("9,,,", "9,2024-01-02,2,True")
     (tmp_path / "out.csv").unlink()
     capsys.readouterr()
     error = refused(tmp_path, "d,x,y\n,old,\n", capsys, "--model", "m.safetensors")
     assert "'x' holds numbers" in error and "'old'" in error
     error = refused(tmp_path, "x,y\n1,\n", capsys, "--model", "m.safetensors")
-    assert "no column 'd'" in error
+    assert "the model m.safetensors needs the column 'd'" in error
 
 
 def test_describe_lists_kinds_and_missing_cells(tmp_path, capsys):

@@ -213,8 +213,8 @@ def test_a_column_with_the_name_of_a_result_is_refused(folder, text, tmp_path, c
     (tmp_path / "in.csv").write_text(text.replace("id,", "score,"))
     command = ["detect", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv")]
     assert cli.main([*command, *model_of(folder, "detect")]) == 1
-    error = capsys.readouterr().err
-    assert error.strip().count("\n") == 0 and "'score' has the name of a result" in error
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "'score' has the name of a result" in error
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -245,12 +245,16 @@ def test_an_existing_file_is_overwritten_only_by_force(folder, tmp_path, capsys)
 
 
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
-def test_a_file_of_another_delimiter_is_named(tmp_path, capsys, mark):
+def test_another_delimiter_is_found_out_and_a_wrong_one_refused(tmp_path, capsys, mark):
     path = tmp_path / "in.csv"
     path.write_text("\n".join(mark.join(cells) for cells in ("abc", "123", "4x6")))
-    assert cli.main(["describe", str(path)]) == 1
-    assert "name it as the delimiter" in capsys.readouterr().err
-    assert cli.main(["describe", str(path), "--delimiter", mark]) == 0
+    assert cli.main(["describe", str(path), "--delimiter", ","]) == 1
+    assert f"{mark!r} seems to stand between cells" in capsys.readouterr().err
+    for options in ([], ["--delimiter", mark]):
+        assert cli.main(["describe", str(path), "--categorical", "b", *options]) == 0
+        printed = capsys.readouterr()
+        assert printed.out.startswith("2 rows, 3 columns")
+        assert printed.err == ("" if options else f"found: cells are separated by {mark!r}\n")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every estimator under the checks of scikit-learn.
 
-One check may fail, and only where a transformer is told to train no network: see docs/scikit_learn_contract.md.
+One check may fail, and only where a transformer is told to train no network: see
+docs/scikit_learn_contract.md.
 """
 
 from __future__ import annotations

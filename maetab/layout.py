@@ -1,0 +1,78 @@
+"""How a text file is written: what its cells have in common, and the formats of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+# What pandas.read_csv takes for missing, and single marks that are no value of anything.
+NA_VALUES = (
+    *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "?", "-", "--", "."),
+)
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the cells of a text file are written.
+
+    Parameters
+    ----------
+    delimiter : what stands between two cells; empty if it is to be found out
+    decimal : what stands between the whole part and the fraction of a number; empty if it is to
+        be found out
+    thousands : what stands between groups of three digits; None for any usual mark
+    date_formats : strptime formats that are tried before the usual ones
+    encoding : name of a codec
+    na_values : cells that count as missing, beside the empty one
+    header : True where the first line holds names, False where it does not, None if it should
+        hold them and an error is wanted where it looks like data
+    skip_rows : lines before the header
+    comment : what begins a line that is no row; None where no line does
+    """
+
+    delimiter: str = ","
+    decimal: str = "."
+    thousands: str | None = None
+    date_formats: Sequence[str] = ()
+    encoding: str = "utf-8"
+    na_values: Collection[str] = NA_VALUES
+    header: bool | None = True
+    skip_rows: int = 0
+    comment: str | None = None
+
+
+class CellFormat(Protocol):
+    """How the cells of one column are written."""
+
+    @property
+    def unusual(self) -> str:
+        """What the cells were taken for, where not every program would; else empty."""
+
+    def parse(self, texts: pd.Series) -> pd.Series:
+        """Values of observed cells."""
+
+    def write(self, values: pd.Series) -> list[str]:
+        """Text of values, as the column's other cells are written."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a column is if it holds values of one kind.
+
+    Parameters
+    ----------
+    fits : (n,) bool
+        Which of the column's n different texts are values of the kind.
+    chosen : format of these; None where they cannot be used
+    doubt : a sentence on why they cannot be used
+    """
+
+    fits: np.ndarray
+    chosen: CellFormat | None = None
+    doubt: str | None = None

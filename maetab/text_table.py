@@ -1,0 +1,323 @@
+"""Tables in delimited text: the raw text of every cell, and typed columns read from it.
+
+Writing joins the same text again, so that a file differs from its original in the filled cells
+and nowhere else.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from maetab.cells import CellFormat, Text, infer_format, known_format
+from maetab.data.schema import Column
+from maetab.layout import Layout
+from maetab.sniffing import find_decimal, find_delimiter, looks_like_data
+
+SAMPLE = 200_000  # characters from which the delimiter is found out
+
+
+class TextTable:
+    """A CSV or TSV file: the raw text of every cell, and typed columns read from it.
+
+    Parameters
+    ----------
+    text : content of the file, decoded
+    layout : how it is written
+    usual : delimiter where the layout names none and the text does not tell
+    """
+
+    def __init__(self, text: str, layout: Layout, usual: str = ",") -> None:
+        lines = re.finditer(r"\r\n|\r|\n", text)
+        ends = [line.end() for line in itertools.islice(lines, layout.skip_rows)]
+        skipped = ends[-1] if ends else int(text.startswith("\ufeff"))
+        self.start, body = text[:skipped], text[skipped:]
+        delimiter = _delimiter(body, layout, usual)
+        start, rows, self.ends, self.n_empty = _cut(body, delimiter, layout.comment)
+        self.start += start
+        self.header = None if layout.header is False else rows.pop(0)
+        width = len(self.header or rows[0])
+        self.names = _names(self.header, width)
+        check_names(self.names)
+        self.raw = np.empty((len(rows), width), dtype=object)
+        for i, row in enumerate(rows):
+            if len(row) != width:
+                cells = f"{len(row)} cell{'s' * (len(row) != 1)}"
+                first = "header" if self.header else "first row"
+                raise ValueError(
+                    f"row {i + 1} has {cells}, the {first} has {width}; check the delimiter and "
+                    "the quotes, and whether there are lines for --skip-rows or --comment"
+                )
+            self.raw[i] = row
+        self.asked, self.usual = layout, usual
+        self._texts: dict[str, pd.Series] = {}
+        self._missing: dict[str, np.ndarray] = {}
+        self.layout = replace(layout, delimiter=delimiter)
+        if not layout.decimal:
+            seen = [self.texts(name)[~self.missing(name)] for name in self.names]
+            self.layout = replace(self.layout, decimal=find_decimal(seen, delimiter))
+            self._missing.clear()  # the mark tells which numbers are spelled with zeros
+        self.formats: dict[str, CellFormat] = {}
+        self.doubts: dict[str, str] = {}
+        self.frame = pd.DataFrame()
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def texts(self, name: str) -> pd.Series:
+        """The cells of a column without their quotes."""
+        if name not in self._texts:
+            raw = self.raw[:, self.names.index(name)]
+            texts = pd.Series([_unquote(cell) for cell in raw], dtype=object, name=name)
+            self._texts[name] = texts
+        return self._texts[name]
+
+    def missing(self, name: str) -> np.ndarray:
+        """(n,) bool: True where the cell is empty or one of the layout's `na_values`.
+
+        A number among these stands for all its spellings with zeros behind the decimal mark.
+        Where there are cells of +, those of - and -- are signs, too.
+        """
+        if name in self._missing:
+            return self._missing[name]
+        na_values = {"", *self.layout.na_values}
+        if (self.texts(name) == "+").any():
+            na_values -= {"-", "--"}
+        zeros = re.compile(rf"([+-]?\d+)[{self.layout.decimal or '.,'}]0*")
+
+        def is_missing(text: str) -> bool:
+            text = text.strip()
+            match = None if text in na_values else zeros.fullmatch(text)
+            return text in na_values or (match is not None and match[1] in na_values)
+
+        found = np.array([is_missing(text) for text in self.texts(name)], dtype=bool)
+        return self._missing.setdefault(name, found)
+
+    def check_header(self) -> None:
+        """Raise a ValueError where the first line looks like data and nothing was said of it."""
+        if self.header is None or self.layout.header or not len(self):
+            return
+        seen = [self.texts(name)[~self.missing(name)] for name in self.names]
+        if looks_like_data([_unquote(cell) for cell in self.header], seen, self.layout):
+            line = self.layout.delimiter.join(self.header)
+            raise ValueError(
+                f"the first line, {line if len(line) < 60 else line[:57] + '...'}, looks like data "
+                "and not like names; pass --no-header if it is a row, --header if it holds names"
+            )
+
+    def read_types(self, categorical: Collection[str] = (), known: Sequence[Column] = ()) -> None:
+        """Set `frame`: every column as numbers, dates, durations or text.
+
+        Parameters
+        ----------
+        categorical : columns that stay text even where they look like numbers
+        known : columns of a fitted model, which decide the type of theirs
+        """
+        columns = {column.name: column for column in known}
+        typed = {}
+        for name in self.names:
+            texts = self.texts(name)
+            seen, layout = texts[~self.missing(name)], self._layout_of(name)
+            chosen: CellFormat = Text()
+            doubt = None
+            if name in columns:
+                chosen = known_format(columns[name], seen, layout)
+            elif name not in categorical:
+                chosen, doubt = infer_format(seen, layout)
+            if doubt is not None:
+                self.doubts[name] = doubt
+            self.formats[name] = chosen
+            typed[name] = chosen.parse(seen).reindex(texts.index)
+        self.frame = pd.DataFrame(typed)
+        self._check_date_formats()
+
+    def _check_date_formats(self) -> None:
+        """Raise a ValueError for a format that was asked for and fits no column."""
+        used = {getattr(chosen, "form", "").replace("%-", "%") for chosen in self.formats.values()}
+        for form in self.layout.date_formats:
+            if form.rpartition("=")[2].replace("%-", "%") not in used and not self.doubts:
+                raise ValueError(f"no column is written in the format {form}; see --date-format")
+
+    def _layout_of(self, name: str) -> Layout:
+        """The layout with the formats of dates that are for this column, its own ones first."""
+        forms = [form.rpartition("=") for form in self.layout.date_formats]
+        chosen = [form for owner, _, form in forms if owner == name]
+        return replace(
+            self.layout, date_formats=chosen + [form for owner, _, form in forms if not owner]
+        )
+
+    def na_marks(self, names: Collection[str]) -> dict[str, Counter[str]]:
+        """How often each mark stands for missing in columns, by mark and column."""
+        marks: dict[str, Counter[str]] = {}
+        for name in names:
+            cells = self.texts(name)[self.missing(name)].str.strip()
+            for mark, n_cells in cells[cells != ""].value_counts().items():
+                marks.setdefault(str(mark), Counter())[name] = int(n_cells)
+        return marks
+
+    @property
+    def nameless(self) -> list[str]:
+        """Columns without a name and without a cell that holds anything."""
+        if self.header is None:
+            return []
+        unnamed = [
+            name for name, cell in zip(self.names, self.header) if not _unquote(cell).strip()
+        ]
+        return [name for name in unnamed if not self.texts(name).str.strip().any()]
+
+    def put(self, name: str, filled: pd.Series) -> int:
+        """Write the values of `filled` into the missing cells of a column; return how many."""
+        where = np.flatnonzero(self.missing(name) & filled.notna().to_numpy())
+        column, chosen = self.names.index(name), self.formats[name]
+        seen = [cell for cell in self.raw[~self.missing(name), column]]
+        always_quoted = bool(seen) and all(cell.startswith('"') for cell in seen)
+        spelled = {_unquote(cell): cell for cell in seen}
+        values = filled.iloc[where]
+        for row, text in zip(where, chosen.write(values)):
+            quoted = _quote(text, self.layout.delimiter, always_quoted)
+            self.raw[row, column] = spelled.get(text, quoted)
+        self.frame[name] = filled
+        del self._texts[name], self._missing[name]
+        return len(where)
+
+    def rest(self, used: Collection[str], typed: bool) -> pd.DataFrame:
+        """The columns that are not in `used`, as texts, or as the types that were read.
+
+        Those without name and content are left out.
+        """
+        left_out = {*used, *self.nameless}
+        names = [name for name in self.names if name not in left_out]
+        if typed:
+            return self.frame[names]
+        index = pd.RangeIndex(len(self))
+        return pd.DataFrame({name: self.texts(name) for name in names}, index, dtype=object)
+
+    def spell(self, name: str, row: int, value: Any) -> tuple[str, str]:
+        """The text of a cell, and of another value as it would be written there."""
+        written = self.formats[name].write(pd.Series([value]))[0] if pd.notna(value) else ""
+        return self.texts(name)[row], written
+
+    def to_text(self, layout: Layout) -> str:
+        """The whole file, as it was read wherever nothing was put."""
+        rows = [*([] if self.header is None else [self.header]), *self.raw]
+        if layout.delimiter == self.layout.delimiter:
+            lines = [layout.delimiter.join(row) for row in rows]
+            return self.start + "".join(line + end for line, end in zip(lines, self.ends))
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, delimiter=layout.delimiter, lineterminator="\n")
+        writer.writerows([_unquote(cell) for cell in row] for row in rows)
+        return out.getvalue()
+
+
+def _delimiter(body: str, layout: Layout, usual: str) -> str:
+    """The delimiter of the layout, or the one that is found out."""
+
+    def rows(mark: str) -> list[list[str]]:
+        whole = len(body) <= SAMPLE
+        return _cut(body[:SAMPLE], mark, layout.comment)[1][: None if whole else -1]
+
+    if not layout.delimiter:
+        return find_delimiter(rows, usual)
+    found = find_delimiter(rows, usual) if len(rows(layout.delimiter)[0]) == 1 else None
+    if found is not None and len(rows(found)[0]) > 1:
+        raise ValueError(
+            f"with {layout.delimiter!r} as the delimiter there is one column; {found!r} seems to "
+            "stand between cells: pass that"
+        )
+    return layout.delimiter
+
+
+def _names(header: list[str] | None, width: int) -> list[str]:
+    """Names of columns; those without one are named as pandas does."""
+    if header is None:
+        return [f"column{i + 1}" for i in range(width)]
+    names = [_unquote(cell) for cell in header]
+    return [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(names)]
+
+
+def _cut(
+    text: str, delimiter: str, comment: str | None = None
+) -> tuple[str, list[list[str]], list[str], int]:
+    """Cut a text into cells.
+
+    Returns
+    -------
+    start : lines before the first row
+    rows : raw cells of each row
+    ends : what ended each row, and the lines up to the next that are no rows: comments, blank ones
+        and those of nothing but empty cells. In a file of one column a blank line is a row
+        without a value, but for the last lines.
+    n_empty : number of lines of empty cells
+    """
+    mark = re.escape(delimiter)
+    remark = rf"(?<![^\r\n]){re.escape(comment)}[^\r\n]*|" if comment else ""
+    cell = re.compile(
+        rf'({remark}"[^"]*(?:""[^"]*)*"(?={mark}|\r|\n|\Z)|[^{mark}\r\n]*)({mark}|\r\n|\n|\r|\Z)'
+    )
+    start, n_empty = "", 0
+    rows: list[list[str]] = []
+    ends: list[str] = []
+    row: list[str] = []
+    for raw, end in cell.findall(text):
+        row.append(raw)
+        if end == delimiter:
+            continue
+        empty = not any(_unquote(part).strip() for part in row)
+        lone = row == [""] and end and rows and len(rows[0]) == 1
+        if (empty and not lone) or (comment and row[0].startswith(comment)):
+            n_empty += empty and len(row) > 1
+            line = delimiter.join(row) + end
+            if rows:
+                ends[-1] += line
+            else:
+                start += line
+        else:
+            rows.append(row)
+            ends.append(end)
+        row = []
+    while len(rows) > 1 and rows[-1] == [""]:
+        rows.pop()
+        last = ends.pop()
+        ends[-1] += last
+    if not rows:
+        raise ValueError("the file is empty; a first line with the names of the columns is needed")
+    return start, rows, ends, n_empty
+
+
+def _unquote(raw: str) -> str:
+    if len(raw) > 1 and raw[0] == raw[-1] == '"':
+        return raw[1:-1].replace('""', '"')
+    return raw
+
+
+def _quote(text: str, delimiter: str, always: bool) -> str:
+    if always or any(character in text for character in (delimiter, '"', "\r", "\n")):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise a ValueError that names every column whose name another one has too."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, []).append(place + 1)
+    shared = [
+        f"{name!r} ({', '.join(map(str, numbers[:-1]))} and {numbers[-1]})"
+        for name, numbers in places.items()
+        if len(numbers) > 1
+    ]
+    if shared:
+        more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
+        raise ValueError(
+            f"columns have the same name: {', '.join(shared[:5])}{more}; rename them, or pass "
+            "--no-header if the first line holds no names"
+        )
