@@ -8,7 +8,6 @@ from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -18,12 +17,14 @@ from maetab.data.schema import Schema, check_columns, infer_schema
 from maetab.data.windows import cut, merge, take
 from maetab.engine.apply import predict, predict_quantiles
 from maetab.engine.fit import FitOptions, fit_model
+from maetab.engine.packed import pack, unpack
 from maetab.engine.runtime import Deadline, pick_device
+from maetab.engine.skill import skill
 from maetab.nn.backbones import BACKBONES
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
-from maetab.parameters import CheckedParameters, seed_of
+from maetab.parameters import CheckedParameters, refuse_to_change, seed_of
 from maetab.progress import Progress, reported
 from maetab.warned import check_free_text, warn_of_columns, warn_of_index, warn_of_networks
 
@@ -172,31 +173,15 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         check_is_fitted(other, "model_")
         known = {field.name for field in fields(cls)}
         shared = {k: v for k, v in other.get_params(deep=False).items() if k in known}
-        cls._refuse_to_change(
-            parameters, {field.name: field.default for field in fields(cls)} | shared
-        )
+        fixed = {field.name for field in fields(BaseMAE)}.difference(AFTER_FIT) | {*cls._fit_only}
+        defaults = {field.name: field.default for field in fields(cls)}
+        refuse_to_change(cls.__name__, parameters, defaults | shared, fixed)
         new = cls(**(shared | parameters))
         for name in (*FITTED, "feature_names_in_"):
             if hasattr(other, name):
                 setattr(new, name, getattr(other, name))
         new._check_parameters()
         return new
-
-    @classmethod
-    def _refuse_to_change(cls, parameters: dict[str, Any], fitted: dict[str, Any]) -> None:
-        """Raise a ValueError that names the parameters which act in fit alone and differ."""
-        fixed = {field.name for field in fields(BaseMAE)}.difference(AFTER_FIT) | {*cls._fit_only}
-        wrong = [
-            f"{name}={value!r} (fitted with {fitted[name]!r})"
-            for name, value in parameters.items()
-            if name in fixed and not np.array_equal(value, fitted[name])
-        ]
-        if wrong:
-            free = ", ".join(name for name in cls._get_param_names() if name not in fixed)
-            raise ValueError(
-                f"{cls.__name__}.from_fitted cannot change {', '.join(wrong)}: that acts in fit "
-                f"alone. Fit again, or change only {free}."
-            )
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from the observed cells of X.
@@ -277,16 +262,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         drawn = np.random.default_rng(SCORE_SEED).random(table.values.shape)
         hidden = table.observed & (drawn < SCORE_FRACTION)
         filled = self._points(table._replace(observed=table.observed & ~hidden))
-        number, free_text = self.schema_.is_number(), self.schema_.is_free_text()
-        missed = np.where(number, np.square(table.values - filled), table.values != filled)
-        worst = np.where(number, np.square(table.values), table.values != 0)
-        skills, weights = [], []
-        for kind in (number, ~number & ~free_text):
-            total = (worst * hidden)[:, kind].sum()
-            if total > 0:
-                skills.append(1 - (missed * hidden)[:, kind].sum() / total)
-                weights.append(kind.sum())
-        return float(np.average(skills, weights=weights)) if skills else 0.0
+        known = ~self.schema_.is_free_text()
+        cells = (x[:, known] for x in (table.values, filled, hidden))
+        return skill(*cells, self.schema_.is_number()[known])
 
     def _run(self, table: Table, apply: Any, **options: Any) -> np.ndarray:
         """Return what `apply` says, (..., n, F...), computed only for rows that miss something."""
@@ -393,18 +371,13 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         """Return the state with the model as NumPy arrays, so that it opens on any machine."""
         state = dict(super().__getstate__())
         if isinstance(state.get("model_"), Ensemble):
-            model = state["model_"]
-            tensors = {k: v.cpu().numpy().copy() for k, v in model.state_dict().items()}
-            state["model_"] = {"config": model.config.to_dict(), "tensors": tensors}
+            state["model_"] = pack(state["model_"])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         packed = state.get("model_")
         if isinstance(packed, dict):
-            with torch.random.fork_rng(devices=[]):  # fresh weights would move the global state
-                model = Ensemble(ModelConfig.from_dict(packed["config"]))
-            model.load_state_dict({k: torch.tensor(v) for k, v in packed["tensors"].items()})
-            state = state | {"model_": model.eval()}
+            state = state | {"model_": unpack(packed)}
         super().__setstate__(state)
 
     def __sklearn_tags__(self) -> Any:

@@ -34,6 +34,7 @@ from maetab.engine.score import (
     remembered_places,
     rows_in_time,
     surprises,
+    unseen_cost,
 )
 from maetab.explanation import NEVER, explained
 from maetab.parameters import check_contamination, check_count
@@ -242,19 +243,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     def _unseen_cost(
         self, joined: np.ndarray, n_unseen: np.ndarray, n_observed: np.ndarray
     ) -> np.ndarray:
-        """Return (F,) what an unseen level takes off the scores `joined` of the training rows.
-
-        With one, a usual row comes to where as large a share of the training rows lies below as
-        show an unseen level in such a column, this row included, times the number of categories.
-
-        Parameters
-        ----------
-        n_unseen, n_observed : (F,) training rows with an unseen level, and with any
-        """
-        category = ~self.schema_.is_number()
-        share = (1 + n_unseen) / (1 + n_observed) * category.sum()
-        low = np.quantile(joined, np.minimum(share, 0.5))
-        return np.where(category, np.median(joined) - low, 0.0)
+        return unseen_cost(joined, n_unseen, n_observed, ~self.schema_.is_number())
 
     def _joined(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""

@@ -47,6 +47,31 @@ class CheckedParameters:
             )
 
 
+def refuse_to_change(
+    name: str, parameters: dict[str, Any], fitted: dict[str, Any], fixed: set[str]
+) -> None:
+    """Raise a ValueError that names parameters which act in fit alone and differ.
+
+    Parameters
+    ----------
+    name : of the class that is made from a fitted estimator
+    parameters : that the user gives
+    fitted : every parameter of the class, as it was in fit
+    fixed : names of those that act in fit alone
+    """
+    wrong = [
+        f"{key}={value!r} (fitted with {fitted[key]!r})"
+        for key, value in parameters.items()
+        if key in fixed and not np.array_equal(value, fitted[key])
+    ]
+    if wrong:
+        free = ", ".join(sorted(set(fitted) - fixed))
+        raise ValueError(
+            f"{name}.from_fitted cannot change {', '.join(wrong)}: that acts in fit alone. "
+            f"Fit again, or change only {free}."
+        )
+
+
 def check_count(name: str, value: Any) -> None:
     """Raise a ValueError that names the argument unless it is an int of at least 1."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:

@@ -269,6 +269,25 @@ def mean_of_largest(cells: np.ndarray, share: float) -> np.ndarray:
     return np.where(n_seen > 0, means, np.nan)
 
 
+def unseen_cost(
+    joined: np.ndarray, n_unseen: np.ndarray, n_observed: np.ndarray, category: np.ndarray
+) -> np.ndarray:
+    """Return (F,) what an unseen level takes off the score of a row; 0 for numbers.
+
+    With one, a usual row comes to where as large a share of the training rows lies below as show
+    an unseen level in such a column, this row included, times the number of categories.
+
+    Parameters
+    ----------
+    joined : (n,) scores of the training rows without that
+    n_unseen, n_observed : (F,) training rows with an unseen level, and with any
+    category : (F,) bool
+    """
+    share = (1 + n_unseen) / (1 + n_observed) * category.sum()
+    low = np.quantile(joined, np.minimum(share, 0.5))
+    return np.where(category, np.median(joined) - low, 0.0)
+
+
 def conformal(scores: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """Return (n,) p-values: shares of the normal scores, ascending, that are no larger."""
     return (1 + np.searchsorted(normal, scores, side="right")) / (1 + len(normal))
