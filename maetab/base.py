@@ -263,8 +263,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         hidden = table.observed & (drawn < SCORE_FRACTION)
         filled = self._points(table._replace(observed=table.observed & ~hidden))
         known = ~self.schema_.is_free_text()
-        cells = (x[:, known] for x in (table.values, filled, hidden))
-        return skill(*cells, self.schema_.is_number()[known])
+        values, filled, hidden = (x[:, known] for x in (table.values, filled, hidden))
+        return skill(values, filled, hidden, self.schema_.is_number()[known])
 
     def _run(self, table: Table, apply: Any, **options: Any) -> np.ndarray:
         """Return what `apply` says, (..., n, F...), computed only for rows that miss something."""

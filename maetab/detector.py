@@ -228,7 +228,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             columns = self.schema_.columns
             n_unseen = np.array([column.counts.count(1) for column in columns])
             n_observed = np.array([column.n_observed for column in columns])
-            cost = self._unseen_cost(self.scores_, n_unseen, n_observed)
+            cost = unseen_cost(self.scores_, n_unseen, n_observed, ~self.schema_.is_number())
         return self._joined(parts) - self._unseen(values, observed) @ cost
 
     def _unseen(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -239,11 +239,6 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         columns = self.schema_.columns
         n_several = [sum(count > 1 for count in column.counts) for column in columns]
         return observed & (values >= np.where(self.schema_.is_number(), np.inf, n_several))
-
-    def _unseen_cost(
-        self, joined: np.ndarray, n_unseen: np.ndarray, n_observed: np.ndarray
-    ) -> np.ndarray:
-        return unseen_cost(joined, n_unseen, n_observed, ~self.schema_.is_number())
 
     def _joined(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""
@@ -370,7 +365,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         self.part_center_ = np.nanmean(logs, 0)
         self.part_scale_ = np.maximum(np.nanstd(logs, 0), FLOOR)
         n_unseen = self._unseen(values, observed).sum(0)
-        self.unseen_cost_ = self._unseen_cost(self._joined(parts), n_unseen, observed.sum(0))
+        shown = (n_unseen, observed.sum(0), ~self.schema_.is_number())
+        self.unseen_cost_ = unseen_cost(self._joined(parts), *shown)
         scores = self._scored(parts, values, observed)
         self.scores_, self.normal_scores_ = np.sort(scores), np.sort(scores[kept])
         shares = np.linspace(0, 1, N_QUANTILES)
