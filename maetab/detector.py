@@ -36,7 +36,7 @@ from maetab.engine.score import (
     surprises,
     unseen_cost,
 )
-from maetab.explanation import NEVER, explained
+from maetab.explanation import BEYOND, NEVER, explained
 from maetab.parameters import check_contamination, check_count
 from maetab.trimming import CROWD, kept_rows
 
@@ -47,6 +47,8 @@ FLOOR_OF_PARTS = 0.01  # of the usual size of a part of the score, added before 
 SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
 WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `_parts`
 FLOOR = 1e-3  # smallest usual error of a column
+# What reasons are called where rows were trimmed, which may hold such cells.
+OF_ROWS_KEPT = {NEVER: "level of no row kept", BEYOND: "outside the range of the rows kept"}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -192,8 +194,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             row (label), position (in X, from 0), score, column, value (seen), expected (from cells
             less strange, within the interval), low and high (of the interval that holds 90 % of
             such cells; missing for categories), surprise (as in `score_cells`), and reason: a
-            level never seen or seen once (of no row kept, with `trim`), outside the observed
-            range, or unexpected given the others
+            level never seen or seen once, outside the observed range (with `trim`, of the rows
+            kept), or unexpected given the others
 
         Cells that are as expected (numbers within the interval), or surprise less than one in ten,
         are no reasons: a row may have fewer than `n_columns`. A row without any has its most
@@ -211,7 +213,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         reasons = explained(self.model_, self.schema_, picked, strange, n_columns, self.device)
         place = reasons.pop("place").to_numpy()
         if self.robust_location_ is not None:
-            reasons["reason"] = reasons["reason"].replace(NEVER, "level of no row kept")
+            reasons["reason"] = reasons["reason"].replace(OF_ROWS_KEPT)
         reasons.insert(0, "row", list(frame.index[place]))
         reasons.insert(1, "position", rows[place])
         reasons.insert(2, "score", scores[rows[place]].round(3))

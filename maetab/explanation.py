@@ -19,7 +19,8 @@ from maetab.nn.model import Ensemble
 ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
 LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much
 DIGITS = 2  # of a number, beyond the first digit of its column's spread
-USUAL, NEVER, WEAK = "unexpected given the others", "never seen level", "nothing stands out"
+USUAL, WEAK = "unexpected given the others", "nothing stands out"
+NEVER, BEYOND = "never seen level", "outside the observed range"
 
 
 def explained(
@@ -74,7 +75,7 @@ def _reason(column: Column, value: float) -> str:
     natural = float(column.natural(np.array([value], np.float64))[0])
     near = 1e-6 * column.scale
     inside = column.lower - near <= natural <= column.upper + near
-    return USUAL if inside else "outside the observed range"
+    return USUAL if inside else BEYOND
 
 
 def _shown(cell: Any, column: Column) -> Any:

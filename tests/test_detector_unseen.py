@@ -157,6 +157,14 @@ def test_a_level_of_trimmed_rows_alone_is_not_called_never_seen():
     assert 5 < len(rows) == (found["reason"] == "level of no row kept").sum()
 
 
+def test_a_number_of_trimmed_rows_alone_is_not_said_to_be_outside_the_observed_range():
+    X = people()
+    X.loc[0, "pay"] = 1e6
+    trained = detector(trim=0.2).fit(X)
+    found = trained.explain(X.iloc[:1], top=1, n_columns=5).set_index("column")["reason"]
+    assert found["pay"] == "outside the range of the rows kept"
+
+
 def test_cells_that_are_as_expected_or_usual_are_no_reasons():
     X = people()
     trained = detector(n_masks=8).fit(X)
