@@ -102,7 +102,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     >>> detector.predict([[1.0, 2.0], [1.0, -2.0]]).tolist()
     [1, -1]
     >>> detector.explain([[1.0, 2.0], [1.0, -2.0]], top=1)["row"].tolist()
-    [1, 1]
+    [1]
     """
 
     contamination: str | float = "auto"

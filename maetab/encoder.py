@@ -178,7 +178,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
             raw = features[:, self.n_components_ :]
         else:
             known = self._embed(*remembered_rows(self.model_), with_pieces=True)
-            latent, pieces = np.split(known, [self._n_features_out], axis=1)
+            latent, pieces = np.split(known, [self.n_components_], axis=1)
             raw = Ridge(RIDGE).fit(latent, pieces).predict(features)
         values, observed = decode_pieces(support, raw)
         index = Z.index if isinstance(Z, pd.DataFrame) else None
@@ -293,6 +293,11 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     def _fit_model(self, X: Any) -> Table:
         table = super()._fit_model(X)
         self._check_cells(table.observed)
+        if not (self.add_raw or self.readout == "concat" or self.model_.members):
+            raise ValueError(
+                f"readout={self.readout!r} reads tokens of a network, and max_time={self.max_time} "
+                f"left none; give it more time, or use readout='concat' or add_raw=True."
+            )
         self._tell("components")
         self._fit_components()
         return table

@@ -35,8 +35,7 @@ def folder(text, tmp_path_factory):
     source, out = str(path / "in.csv"), str(path / "scrap.csv")
     for verb in ("impute", "detect", "encode"):
         save = ["--save", str(path / f"{verb}.safetensors"), "--exclude", "id", "--force"]
-        quick = QUICK if verb != "detect" else []  # it trains no network, and is quick as it is
-        assert cli.main([verb, source, "-o", out, *save, *quick]) == 0
+        assert cli.main([verb, source, "-o", out, *save]) == 0
     return path
 
 
@@ -152,7 +151,7 @@ def test_encode_without_the_encoded_input_counts_components_alone(folder, run):
 
 
 def test_options_of_encode_reach_the_encoder(folder, run):
-    for options in (["--exclude", "id", *QUICK], model_of(folder, "encode")):
+    for options in (["--exclude", "id"], model_of(folder, "encode")):
         options = [*options, "--components", "2", "--no-add-raw"]
         assert run("encode", *options)[0].shape == (60, 3)
         assert run("encode", *options, "--readout", "mean")[0].shape == (60, 3)

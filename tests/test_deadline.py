@@ -241,3 +241,13 @@ def test_prior_stages_each_stop_at_their_share():
     prior.fit(values, observed, torch.Generator().manual_seed(0), used=lambda: next(times))
     assert next(times) < 0.7  # each call is another share: all that is asked stops soon after
     assert torch.isfinite(prior.guess(values, observed).mean).all()
+
+
+def test_an_encoder_that_reads_tokens_needs_time_for_a_network():
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    short = MAEEncoder(max_time=1e-6, readout="mean", add_raw=False, random_state=0)
+    with (
+        pytest.warns(UserWarning, match="no network of 3 columns"),
+        pytest.raises(ValueError, match=r"readout='mean' reads .* max_time=1e-06 left none"),
+    ):
+        short.fit(X)

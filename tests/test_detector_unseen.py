@@ -63,7 +63,7 @@ def test_a_level_never_seen_is_stranger_than_the_rarest_known_in_every_part(fitt
 def test_levels_that_are_always_new_are_not_strange():
     X = people().assign(word=[f"w{i}" for i in range(300)])
     with pytest.warns(UserWarning, match="300 levels"):
-        trained = detector().fit(X)
+        trained = detector(categorical_features=["word"]).fit(X)
     assert trained.unseen_cost_[-1] == 0 < trained.unseen_cost_[2]
     fresh = people(100, seed=3).assign(word="never seen")
     assert (trained.predict(fresh) == -1).mean() < 0.13

@@ -175,7 +175,7 @@ def test_law_4_what_is_not_observed_changes_no_bit_of_the_model(frame, parameter
     imputer = fitted(frame, parameters)
     values, observed = encode(frame, imputer.schema_)
     spoiled = np.where(observed, values, np.float32(poison))
-    config, options = imputer._config(), imputer._options(None)
+    config, options = imputer._config(), imputer._options()
     one, other = (
         fit_model(config, x[:, None], observed[:, None], options)[0].state_dict()
         for x in (values, spoiled)
@@ -265,7 +265,7 @@ def test_law_8_a_table_is_a_series_of_windows_of_length_one(frame, parameters):
     values, observed = encode(frame, imputer.schema_)
     rows = cut(len(frame), window=1, series=np.zeros(len(frame)))
     windows = take(values, rows), take(observed, rows)
-    model, _ = fit_model(imputer._config(), *windows, imputer._options(None))
+    model, _ = fit_model(imputer._config(), *windows, imputer._options())
     mine, theirs = model.state_dict(), imputer.model_.state_dict()
     assert all(torch.equal(mine[k], theirs[k]) for k in theirs)
     points = merge(predict(model, *windows, CPU), rows, len(frame))
