@@ -349,8 +349,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         self.robust_location_ = self.robust_precision_ = None
         if self.trim:
             spread = one_hot(values[kept], observed[kept], self.model_.config.n_levels)
-            found = robust_gaussian(spread, lambda: self._deadline.used() > LAST_STEP)
-            self.robust_location_, self.robust_precision_ = found
+            robust = robust_gaussian(spread, lambda: self._deadline.used() > LAST_STEP)
+            self.robust_location_, self.robust_precision_ = robust
         places = remembered_places(self.model_, values, observed)
         device = pick_device(self.device)
         cells = (values[kept], observed[kept], places[kept])
