@@ -64,7 +64,7 @@ STAGES = {
     "trimming detector": [
         *SHARED,
         *NETWORKS,
-        (MAEAnomalyDetector, "_first_look"),
+        (maetab.detector, "kept_rows"),
         (maetab.detector, "robust_gaussian"),
         (MAEAnomalyDetector, "_calibrate"),
         (maetab.detector, "distances"),
