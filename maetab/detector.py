@@ -42,6 +42,7 @@ from maetab.trimming import CROWD, kept_rows
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
 AUTO_ALARMS = 0.05  # share of normal rows that contamination="auto" calls outliers
+LAST_STEP = 0.7  # share of the time after which the robust distance is refined no more
 N_QUANTILES = 201  # quantiles of each column's surprises that are kept
 FLOOR_OF_PARTS = 0.01  # of the usual size of a part of the score, added before its logarithm
 SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
@@ -326,7 +327,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         frame, _ = read_frame(X)
         self._check_size(frame)
         schema, values, observed = self._encoded(frame)
-        return kept_rows(values, observed, schema.n_modelled(), self.trim)
+        return kept_rows(values, observed, schema.n_modelled(), self.trim, self._deadline)
 
     def _calibrate(
         self,
@@ -350,7 +351,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         self.robust_location_ = self.robust_precision_ = None
         if self.trim:
             spread = one_hot(values[kept], observed[kept], self.model_.config.n_levels)
-            self.robust_location_, self.robust_precision_ = robust_gaussian(spread)
+            robust = robust_gaussian(spread, lambda: self._deadline.used() > LAST_STEP)
+            self.robust_location_, self.robust_precision_ = robust
         places = remembered_places(self.model_, values, observed)
         device = pick_device(self.device)
         cells = (values[kept], observed[kept], places[kept])

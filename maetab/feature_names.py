@@ -9,7 +9,7 @@ from maetab.data.schema import Column
 
 
 def piece_names(name: str, column: Column, steps: Sequence[int]) -> list[str]:
-    """Return the names of what one column is encoded as, in the order of `encode_pieces`.
+    """Return the names of what one column is encoded as, in the order of `Pieces`.
 
     Parameters
     ----------

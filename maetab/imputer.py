@@ -99,7 +99,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return `n_draws` filled copies of X: draws, for multiple imputation (Rubin 1987).
 
         Missing cells of a row are drawn jointly, so that the copies keep the spread and the
-        dependence of the data, which points do not.
+        dependence of the data, which points do not. Each draw predicts four times over, with
+        probabilities, which takes several times as long as `transform`.
 
         Parameters
         ----------

@@ -16,12 +16,14 @@ from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.engine.apply import predict
 from maetab.engine.calibration import Cells
 from maetab.engine.fit import FitOptions, fit_model
+from maetab.engine.robust import robust_gaussian
 from maetab.engine.runtime import Deadline
 from maetab.nn.guess import Prior
 from maetab.nn.masking import Bernoulli
 from maetab.nn.memory import RowMemory
 from maetab.nn.model import MaskedAutoencoder, ModelConfig
 from maetab.nn.prior import GaussianPrior
+from maetab.trimming import kept_rows
 
 CPU = torch.device("cpu")
 
@@ -166,6 +168,18 @@ def test_affordable_rows_are_those_that_fit_into_the_time_left():
     assert deadline.affordable(lambda count: clock.pay("work", count), 50) == 50
 
 
+def test_a_pause_of_the_machine_is_not_taken_for_the_cost_of_a_row():
+    clock, counts = Clock({"work": 0.001}), []
+
+    def work(count: int) -> None:
+        counts.append(count)
+        clock.pay("work", count)
+        clock.now += 0.5 * (len(counts) == 1)
+
+    assert Deadline(60.0, clock).seconds_per_row(work, 10_000) == pytest.approx(0.001)
+    assert counts[:2] == [1, 1]
+
+
 def test_a_part_of_a_deadline_began_with_it():
     clock = Clock({})
     deadline = Deadline(10.0, clock)
@@ -251,3 +265,34 @@ def test_an_encoder_that_reads_tokens_needs_time_for_a_network():
         pytest.raises(ValueError, match=r"readout='mean' reads .* max_time=1e-06 left none"),
     ):
         short.fit(X)
+
+
+def test_without_time_the_robust_gaussian_takes_one_step_alone(monkeypatch):
+    rows, steps, step = np.random.default_rng(0).normal(size=(300, 4)), [], np.linalg.inv
+    monkeypatch.setattr(np.linalg, "inv", lambda x: steps.append(1) or step(x))
+    location, precision = robust_gaussian(rows, lambda: True)
+    assert len(steps) == 1 and np.isfinite(location).all() and np.isfinite(precision).all()
+    robust_gaussian(rows)
+    assert len(steps) > 2
+
+
+@pytest.mark.parametrize("price", [1e-7, 3e-6, 1e-4])
+def test_the_look_before_trimming_compares_rows_with_as_many_as_there_is_time_for(
+    monkeypatch, price
+):
+    clock, cdist = Clock({"pair": price}), torch.cdist
+
+    def paid(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        clock.pay("pair", len(a) * len(b))
+        return cdist(a, b)
+
+    monkeypatch.setattr(torch, "cdist", paid)
+    values = np.random.default_rng(0).normal(size=(8000, 3)).astype(np.float32)
+    values[:800] += 8
+    given = values, np.ones(values.shape, bool), (0, 0, 0), 0.2
+    kept = kept_rows(*given, Deadline(60.0, clock))
+    least = 8000 * 70 + 1024 * 64  # comparisons that are made at any price
+    assert clock.now - 100.0 <= max(0.3 * 60, price * least)
+    assert not kept[:800].any() and kept.sum() == 6400
+    if price == 1e-7:
+        np.testing.assert_array_equal(kept, kept_rows(*given))

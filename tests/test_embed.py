@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -52,14 +53,15 @@ def test_readouts_are_means_over_the_completed_rows(model, readout):
     latent, pieces = both(model, values, observed, readout)
     there = torch.tensor(observed)
     with torch.inference_mode():
-        wholes, _ = embed._complete(model.eval(), torch.tensor(values), there, len(values))
+        wholes = embed._complete(model.eval(), torch.tensor(values), there, len(values))
         tokens = torch.stack(
             [
                 torch.stack([m.encode(whole, torch.ones_like(there)) for m in model.members], 1)
                 for whole in wholes
             ]
         ).mean(0)
-        encoded = torch.stack([embed.encode_pieces(model.prior.support, w[:, 0]) for w in wholes])
+        encode = embed.Pieces(model.prior.support)
+        encoded = torch.stack([encode(whole[:, 0]) for whole in wholes])
     expected = {
         "concat": tokens.flatten(1),
         "mean": tokens[:, :, 1:].mean(2).flatten(1),
@@ -73,7 +75,7 @@ def test_readouts_are_means_over_the_completed_rows(model, readout):
 def test_a_missing_cell_takes_each_of_its_quantiles_once(model):
     values, observed = (torch.tensor(x) for x in table(seed=1))
     with torch.inference_mode():
-        wholes, _ = embed._complete(model.eval(), values, observed, len(values))
+        wholes = embed._complete(model.eval(), values, observed, len(values))
         chances = model(values, observed)[0][:, 0]
     taken = torch.stack(wholes)[:, :, 0].sort(0).values
     n = len(wholes)
@@ -89,7 +91,7 @@ def test_a_missing_cell_takes_each_of_its_quantiles_once(model):
 
 def test_complete_rows_are_read_as_they_are(model):
     values, observed = (torch.tensor(x) for x in table(seed=1))
-    wholes, _ = embed._complete(model, values, torch.ones_like(observed), len(values))
+    wholes = embed._complete(model, values, torch.ones_like(observed), len(values))
     assert len(wholes) == 1 and torch.equal(wholes[0], values)
 
 
@@ -191,3 +193,37 @@ def test_remembered_rows_are_training_rows(model):
     }
     for row, seen in zip(kept, there, strict=True):
         assert (*(row * seen).ravel().tolist(), *seen.ravel().tolist()) in train
+
+
+def test_pieces_are_those_of_each_cell_computed_by_numpy(model):
+    support = model.prior.support
+    values = np.concatenate([table(50, seed=2)[0][:, 0], [[1e25, 3, -1e25], [-0.5, 2, 0.0]]])
+    values = values.astype(np.float32)
+    found = embed.Pieces(support)(torch.tensor(values)).numpy()
+    expected = []
+    for j, n_levels in enumerate(N_LEVELS):
+        column = values[:, j]
+        if n_levels:
+            expected += [column == level for level in range(n_levels)]
+            continue
+        expected.append(column)
+        center = support.center[j].numpy()[support.share[j].numpy() > 0]
+        for n_steps in embed.piece_steps(support, j):
+            knots = center[np.linspace(0, len(center) - 1, n_steps + 1).round().astype(int)]
+            for a, b in pairwise(knots):
+                expected.append(((column - a) / max(b - a, np.float32(1e-9))).clip(0, 1))
+    np.testing.assert_array_equal(found, np.stack(expected, 1).astype(np.float32))
+
+
+def test_how_columns_are_encoded_is_worked_out_once_whatever_the_rows(model, monkeypatch):
+    calls, steps = [], embed.piece_steps
+    monkeypatch.setattr(embed, "piece_steps", lambda *of: calls.append(of) or steps(*of))
+    counts = []
+    for n_rows in (20, 2000):
+        calls.clear()
+        embed.embed_rows(model, *table(n_rows), CPU, "concat", with_pieces=True)
+        counts.append(len(calls))
+    assert counts[0] == counts[1] > 0
+    calls.clear()
+    embed.embed_rows(model, *table(2000), CPU, "concat")
+    assert calls == []

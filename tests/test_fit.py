@@ -299,3 +299,36 @@ def test_trust_is_a_share_and_intervals_are_calibrated_upwards():
     assert (model.spread > 0).all()
     assert (model.ranks.diff(dim=1) >= -1e-6).all()
     assert ((model.ranks >= -1e-6) & (model.ranks <= 1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize(("spare", "epochs_drawn"), [(0, 4), (-1, 6)])
+def test_first_guesses_are_kept_while_they_take_no_more_than_so_many_bytes(
+    monkeypatch, spare, epochs_drawn
+):
+    kept, trained = [], fit_module._Run.train
+
+    def train(run, generator):
+        records = trained(run, generator)
+        kept.append(run.kept)
+        return records
+
+    monkeypatch.setattr(fit_module._Run, "train", train)
+    options = replace(OPTIONS, max_iter=6, batch_size=64, n_iter_no_change=100)
+    values, observed = wine(64)
+    fitted(options, (values, observed))
+    (epochs,) = kept
+    tensors = [
+        x
+        for batches in epochs
+        for b in batches
+        for x in (b.visible, b.hidden, *b.first[0], b.first[1])
+    ]
+    size = sum(x.numel() * x.element_size() for x in tensors)
+    assert len(epochs) == 4 and size > 64 * observed[0].size * 4
+    monkeypatch.setattr(fit_module, "KEPT_BYTES", size + spare)
+    drawn, masking = [], Bernoulli(0.3)
+    counted = replace(
+        options, masking=lambda *given: drawn.append(len(given[0])) or masking(*given)
+    )
+    fitted(counted, (values, observed))
+    assert drawn == [64] * epochs_drawn

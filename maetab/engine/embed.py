@@ -61,7 +61,7 @@ def embed_rows(
     values, visible : (n, 1, F)
     readout : one of `READOUTS`
     projection : None keeps the readout as it is
-    with_pieces : (n, D + R), the encoded input behind the features, see `encode_pieces`
+    with_pieces : (n, D + R), the encoded input behind the features, see `Pieces`
 
     Returns
     -------
@@ -82,15 +82,17 @@ def embed_rows(
     out = np.zeros((len(values), size + n_pieces), np.float32)
     with on_device(model, device):
         landmarks = Landmarks(model, device) if readout == "concat" else None
+        pieces = Pieces(model.prior.support) if with_pieces else None
         for rows, values_, visible_ in batches(values, visible, device):
             n = rows.stop - rows.start
-            wholes, encoded = _complete(model, values_, visible_, n)
+            wholes = _complete(model, values_, visible_, n)
             said = [_features(model, whole, readout, landmarks) for whole in wholes]
             found = torch.stack(said).mean(0)
             if projection is not None:
                 found = ((found - mean) @ components)[:, :size]
             out[rows, :size] = found[:n].cpu().numpy()
-            if with_pieces:
+            if pieces is not None:
+                encoded = torch.stack([pieces(whole[:, 0]) for whole in wholes]).mean(0)
                 out[rows, size:] = encoded[:n].cpu().numpy()
             # Wild cells may pass what a float32 holds.
             np.nan_to_num(out[rows], copy=False)
@@ -99,8 +101,8 @@ def embed_rows(
 
 def _complete(
     model: Ensemble, values: Tensor, visible: Tensor, n_rows: int, n_times: int = N_COMPLETIONS
-) -> tuple[list[Tensor], Tensor]:
-    """Return completed values (B, 1, F) and pieces (B, R); complete rows cost no prediction.
+) -> list[Tensor]:
+    """Return values (B, 1, F), completed; complete rows cost no prediction.
 
     Missing cells are completed `n_times` over, with quantiles of what the model says of them: each
     column takes all of its quantiles once, in an order of its own (a Latin hypercube: McKay et al.
@@ -108,7 +110,7 @@ def _complete(
     """
     support, cells, seen = model.prior.support, values[:, 0], visible[:, 0]
     if seen[:n_rows].all():
-        return [values], encode_pieces(support, cells)
+        return [values]
     probabilities = model(values, visible)[0][:, 0]
     random = np.random.default_rng(0)
     orders = np.stack([random.permutation(n_times) for _ in range(cells.shape[1])], 1)
@@ -117,8 +119,7 @@ def _complete(
         share = torch.tensor(level, dtype=values.dtype, device=values.device).expand_as(cells)
         guess = support.quantile(probabilities, share)
         wholes.append(torch.where(seen, cells, guess)[:, None])
-    pieces = [encode_pieces(support, whole[:, 0]) for whole in wholes]
-    return wholes, torch.stack(pieces).mean(0)
+    return wholes
 
 
 def _features(model: Ensemble, whole: Tensor, readout: str, landmarks: Landmarks | None) -> Tensor:
@@ -154,7 +155,7 @@ class Landmarks:
         values, observed = _memory_cells(model)
         n = min(MAX_LANDMARKS, len(values))
         parts = [
-            self._place(_complete(model, values_, visible_, rows.stop - rows.start, 1)[0][0][:, 0])
+            self._place(_complete(model, values_, visible_, rows.stop - rows.start, 1)[0][:, 0])
             for rows, values_, visible_ in batches(values[:n], observed[:n], device)
         ]
         # Padded, because the kernel of a narrow product depends on the row's place.
@@ -188,41 +189,48 @@ def piece_steps(support: Support, column: int) -> list[int]:
     return [last, *(n for n in N_STEPS if n < last)]
 
 
-def _knots(support: Support, column: int) -> list[Tensor]:
-    """Return centres of a number's bins, from all of them to few: where the steps begin and end."""
-    center = support.center[column, support.share[column] > 0]
-    found = []
-    for n_steps in piece_steps(support, column):
-        place = torch.linspace(0, len(center) - 1, n_steps + 1, dtype=torch.float64).round().long()
-        found.append(center[place.to(center.device)])
-    return found
-
-
-def encode_pieces(support: Support, values: Tensor) -> Tensor:
-    """Return (B, R): a fixed encoding of the cells (B, F), column by column.
+class Pieces:
+    """A fixed encoding of cells, column by column.
 
     A number is its standardised value and how far it reaches through steps between centres of its
     bins (piecewise linear, Gorishniy et al. 2022, section 3.2), fine and coarse; a category is the
     indicators of its levels, all 0 for a level that is not known.
     """
-    parts = []
-    for j, n_levels in enumerate(support.n_levels):
-        column = values[:, j, None]
-        if n_levels:
-            parts.append((column == torch.arange(n_levels, device=values.device)).to(values.dtype))
-        else:
-            parts.append(_reach(column, _knots(support, j)))
+
+    def __init__(self, support: Support) -> None:
+        sizes = torch.tensor(piece_sizes(support))
+        self.column = torch.arange(len(sizes)).repeat_interleave(sizes).to(support.center.device)
+        parts = [_pieces(support, j) for j in range(len(sizes))]
+        # Of each piece: where it begins, how wide it is, and from where to where it may reach.
+        self.begin, self.width, self.least, self.most = torch.cat(parts, 1)
+        self.is_level = ~support.is_number[self.column]
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Return (B, R) from cells (B, F)."""
+        cells = values.index_select(1, self.column)
+        reach = ((cells - self.begin) / self.width).clamp(self.least, self.most)
+        return torch.where(self.is_level, (cells == self.begin).to(values.dtype), reach)
+
+
+def _pieces(support: Support, column: int) -> Tensor:
+    """Return begin, width, least and most (4, pieces) of a column: see `Pieces`."""
+    center = support.center[column, support.share[column] > 0]
+    n_levels = support.n_levels[column]
+    if n_levels:
+        level = torch.arange(n_levels, dtype=center.dtype, device=center.device)
+        return torch.stack([level, torch.ones_like(level), level, level])
+    parts = [center.new_tensor([[0.0], [1.0], [-torch.inf], [torch.inf]])]
+    for n_steps in piece_steps(support, column):
+        place = torch.linspace(0, len(center) - 1, n_steps + 1, dtype=torch.float64).round().long()
+        knots = center[place.to(center.device)]
+        width = knots.diff().clamp_min(1e-9)
+        zero = torch.zeros_like(width)
+        parts.append(torch.stack([knots[:-1], width, zero, zero + 1]))
     return torch.cat(parts, 1)
 
 
-def _reach(values: Tensor, knots: list[Tensor]) -> Tensor:
-    """Return (B, 1 + steps) from values (B, 1)."""
-    parts = [(values - k[:-1]) / k.diff().clamp_min(1e-9) for k in knots]
-    return torch.cat([values, *(part.clamp(0, 1) for part in parts)], 1)
-
-
 def decode_pieces(support: Support, pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and observed (n, F) from (n, R): the way back of `encode_pieces`.
+    """Return values and observed (n, F) from (n, R): the way back of `Pieces`.
 
     A category whose indicators sum to less than a half is not observed: its level is not known.
     """

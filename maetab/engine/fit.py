@@ -30,8 +30,9 @@ from maetab.nn.memory import MAX_ROWS, MIN_ROWS
 from maetab.nn.model import Ensemble, MaskedAutoencoder, ModelConfig, Prediction
 from maetab.nn.objectives import cell_loss
 
-# Masks that a row is seen with, in tables of up to so many cells: guesses take some 600 bytes each.
-N_MASKS, N_KEPT = 4, 800_000
+# Masks that a row is seen with where the first guesses are kept: in so many bytes, which are
+# 800,000 cells of numbers.
+N_MASKS, KEPT_BYTES = 4, 480_000_000
 
 Record = dict[str, float]
 CHECKS = 12  # times the held-out cells are looked at in a full run
@@ -182,6 +183,12 @@ class Batch(NamedTuple):
     first: tuple[Guess, Tensor]
 
 
+def _row_bytes(member: MaskedAutoencoder) -> int:
+    """Return the bytes of one row's part of a `Batch`: logits, guesses, visible and hidden."""
+    f, k, c = len(member.config.n_levels), member.prior.support.size, len(member.prior.stack)
+    return 4 * (f * k + 5 * c) + 2 * f
+
+
 class _Run:
     """One network's training."""
 
@@ -216,7 +223,8 @@ class _Run:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         rows = table.held.flatten(1).any(1).nonzero()[:, 0]
         self.kept: list[list[Batch]] = []
-        self.keeps = self.steps > N_MASKS * self.per_epoch and table.values.numel() <= N_KEPT
+        kept = table.values[..., 0].numel() * N_MASKS * _row_bytes(member)
+        self.keeps = self.steps > N_MASKS * self.per_epoch and kept <= KEPT_BYTES
         self.rows = rows[:: max(1, len(rows) // table.at_once(min(1000, plan.n_checked)))]
         chunks = self.rows.split(table.at_once(2000, PASSED_PAIRS))
         self.checked = [(some, self._first(some, table.visible[some])) for some in chunks]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
+from maetab.nn.prior import never
+
 N_ROUNDS, SHRINK = 20, 1e-2  # concentration steps; least weight of a round covariance
 CHUNK = 4096  # rows that are looked at together
+CROWD_ROWS = 1024  # rows that are compared with others together
 
 
 def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -> np.ndarray:
@@ -25,20 +28,23 @@ def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -
 
 
 def robust_gaussian(
-    spread: np.ndarray,
+    spread: np.ndarray, late: Callable[[], bool] = never
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return location (C,) and precision (C, C) of the half of the rows that lies densest.
 
     Concentration steps (Rousseeuw and Van Driessen 1999) from the rows nearest to the medians.
     Differs from FastMCD: one start, no reweighting, and a shrunken covariance, so that columns
-    that are constant or depend on each other do no harm. NaN counts as the location.
+    that are constant or depend on each other do no harm. NaN counts as the location. No step
+    begins when it is `late`, but the first.
     """
     n, c = spread.shape
     location = np.nan_to_num(np.nanmedian(np.vstack([spread, np.zeros(c)]), axis=0))
     reach = np.nanmedian(np.abs(np.vstack([spread, np.zeros(c)]) - location), axis=0)
     far = np.square(np.nan_to_num((spread - location) / np.maximum(reach, 0.1))).sum(1)
     precision, chosen = np.eye(c), np.zeros(0, int)
-    for _ in range(N_ROUNDS):
+    for i in range(N_ROUNDS):
+        if i and late():
+            break
         before, chosen = chosen, np.sort(np.argsort(far, kind="stable")[: max(2, (n + c + 1) // 2)])
         if np.array_equal(before, chosen):
             break
@@ -79,14 +85,14 @@ def unknown_distances(unknown: np.ndarray, share: np.ndarray, precision: np.ndar
     return unknown @ (np.square(1 - share) / (share * (1 - share) + least)) / len(precision)
 
 
-def crowd_distances(spread: np.ndarray, share: float) -> np.ndarray:
-    """Return (n,) mean squared distance to the nearest `share` of at most 4096 other rows."""
+def crowd_distances(spread: np.ndarray, share: float, most: int = 4096) -> np.ndarray:
+    """Return (n,) mean squared distance to the nearest `share` of at most `most` other rows."""
     rows = torch.tensor(spread)
-    every = -(-len(rows) // 4096)
+    every = -(-len(rows) // most)
     others = rows[::every]
     k = min(max(10, round(share * len(others))), len(others) - 1)
     out = []
-    for some in rows.split(1024):
+    for some in rows.split(CROWD_ROWS):
         square = torch.cdist(some, others).square()
         # The nearest is the row itself, or as good as that.
         out.append(square.topk(k + 1, largest=False).values[:, 1:].mean(1))
