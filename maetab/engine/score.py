@@ -16,6 +16,7 @@ from torch import Tensor
 from maetab.engine.apply import FARTHEST, batch_rows, batches, on_device, own_places
 from maetab.engine.runtime import Deadline
 from maetab.nn.guess import Prior
+from maetab.nn.memory import rows_at_once
 from maetab.nn.model import Ensemble
 
 ROW_SHARES = (0.3, 0.5)  # of the columns that are hidden together, in turns, to score rows
@@ -127,13 +128,14 @@ def surprises(
         hide = torch.tensor(sets, device=device)
         low, high = _ends(small) if bounded else (None, None)
         usual = None if scale is None else torch.tensor(scale, device=device)
-        least = 8 if bool(small.trust.any()) else 64  # without networks, no tokens are compared
-        for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, least):
+        errors = _errors if small.consulted else _first_errors
+        size = _rows_in_batch(small, values.shape)
+        for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, size=size):
             n = rows.stop - rows.start
             own = own_places(places, rows, values_)
             values_ = values_.clamp(-FARTHEST, FARTHEST)
             told = values_.clamp(low, high) if bounded else values_
-            said = torch.stack([_errors(small, values_, told, seen_, own, one) for one in hide])
+            said = errors(small, values_, told, seen_, own, hide)
             if usual is not None:
                 said = torch.log1p(said / usual)
             out[rows] = said.nanmean(0)[:n].cpu().numpy()
@@ -157,6 +159,20 @@ def rows_in_time(
     return deadline.affordable(look, len(values), CALIBRATED, batch_rows(values.shape[1], 64))
 
 
+def _rows_in_batch(model: Ensemble, shape: tuple[int, ...]) -> int:
+    """Return how many of (n, F) rows make a batch.
+
+    Few rows get a small one where results do not depend on it: what the first guess does with
+    whole batches is done row by row, but for products of factors.
+    """
+    n, f = shape
+    size = batch_rows(f, 8 if model.consulted else 64)  # wide rows: only networks compare tokens
+    step = min(size, rows_at_once(min(N_CONSULTED, model.config.n_memory)))
+    if model.consulted or model.prior.gaussian.n_factors:
+        return size
+    return step if n <= step else size // step * step
+
+
 def _ends(model: Ensemble) -> tuple[Tensor, Tensor]:
     """Return (F,) smallest and largest number of each column; without end for categories."""
     support = model.prior.support
@@ -171,19 +187,45 @@ def _ends(model: Ensemble) -> tuple[Tensor, Tensor]:
 def _errors(
     model: Ensemble, values: Tensor, told: Tensor, seen: Tensor, places: Tensor, hide: Tensor
 ) -> Tensor:
-    """Return (B, F) float64: errors of guesses made from `told` at the cells in one set of columns.
+    """Return (sets, B, F) float64: errors of guesses at hidden cells (B, 1, F), made from `told`.
 
-    NaN elsewhere.
+    NaN where a cell is not hidden by the set, or not seen.
     """
-    support = model.prior.support
-    hidden, visible, truth = seen & hide, seen & ~hide, values[:, 0]
-    chances, point = (said[:, 0] for said in model(told, visible, places))
-    place = support.index(truth)
-    chance = chances.gather(-1, place.clamp_min(0)[..., None])[..., 0]
-    least = 0.5 / (model.config.n_memory + 1)  # of a level that was never or hardly ever seen
-    chance = torch.where(place >= 0, chance, least).clamp_min(least)
-    wrong = torch.where(support.is_number, (truth - point).abs(), -chance.log()).double()
-    return torch.where(hidden[:, 0], wrong, torch.nan)
+    support, said = model.prior.support, []
+    place = support.index(values[:, 0])
+    for one in hide:
+        chances, point = (x[:, 0] for x in model(told, seen & ~one, places))
+        chance = chances.gather(-1, place.clamp_min(0)[..., None])[..., 0]
+        chance = _chance_at_least(model, chance, place)
+        wrong = torch.where(support.is_number, (values[:, 0] - point).abs(), -chance.log())
+        said.append(torch.where(seen[:, 0] & one, wrong.double(), torch.nan))
+    return torch.stack(said)
+
+
+def _first_errors(
+    model: Ensemble, values: Tensor, told: Tensor, seen: Tensor, places: Tensor, hide: Tensor
+) -> Tensor:
+    """Return what `_errors` does, where no network has a say: nothing is made that is not read."""
+    prior, truth, shown, said = model.prior, values[:, 0], seen[:, 0], []
+    spread, there = prior.expand(torch.where(shown, told[:, 0], 0.0), shown)
+    first = [c.start for c in prior.coordinates]
+    for one in hide:
+        means = prior.means(spread, there & ~one[prior.memory.columns], one, places)
+        wrong = (truth - means[:, first]).abs()
+        for j, n_levels in enumerate(prior.n_levels):
+            if n_levels and one[j]:
+                logits = prior.support.level_logits(j, means[:, prior.coordinates[j]])
+                place = torch.where(truth[:, j] < n_levels, truth[:, j], -1.0).long()
+                chance = logits.softmax(-1).gather(-1, place.clamp_min(0)[:, None])[:, 0]
+                wrong[:, j] = -_chance_at_least(model, chance, place).log()
+        said.append(torch.where(shown & one, wrong.double(), torch.nan))
+    return torch.stack(said)
+
+
+def _chance_at_least(model: Ensemble, chance: Tensor, place: Tensor) -> Tensor:
+    """Return the chances of levels, no less than that of one never or hardly ever seen."""
+    least = 0.5 / (model.config.n_memory + 1)
+    return torch.where(place >= 0, chance, least).clamp_min(least)
 
 
 def distances(
@@ -217,7 +259,8 @@ def distances(
         barred = ~torch.tensor(allowed, device=device)
         held = reference.held.to(device)
         vague = reference.vague.to(device) * UNSURE * usual
-        for rows, values_, seen_ in batches(values[:, None], observed[:, None], device):
+        size = _rows_in_batch(model, values.shape)
+        for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, size=size):
             n = rows.stop - rows.start
             spread, seen = prior.expand(values_[:, 0], seen_[:, 0])
             # An unknown level differs from all others; it is not missing.
