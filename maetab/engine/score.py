@@ -29,6 +29,7 @@ TAIL = 0.05  # share of a column's surprises beyond which they are taken for exp
 EQUAL = 1e-6  # difference of surprises that are taken for equal
 CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 CHUNK = 4096  # rows that are looked up together
+NEAR_ROWS = 32  # rows whose distances to remembered ones stay in the cache together
 
 
 def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARES) -> np.ndarray:
@@ -62,10 +63,9 @@ class _Reference:
     def __init__(self, model: Ensemble) -> None:
         memory = model.prior.memory
         self.small = _consulted(model)
-        known = np.hstack([memory.values.cpu().numpy(), memory.visible.cpu().numpy()])
-        rows = reversed(list(enumerate(known + np.float32(0))))
-        self.places = {row.tobytes(): i for i, row in rows}
-        every = torch.arange(len(known))
+        known = (memory.values.cpu().numpy(), memory.visible.cpu().numpy())
+        self.keys, self.places = np.unique(_keys(*known), return_index=True)
+        every = torch.arange(len(memory.values))
         with torch.inference_mode():
             cells = zip(*(x.split(256) for x in (memory.values, memory.visible > 0, every)))
             parts = [_complete(model.prior, *some) for some in cells]
@@ -85,14 +85,22 @@ def _reference(model: Ensemble) -> _Reference:
 
 def remembered_places(model: Ensemble, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Return (n,) the place in the memory of a row equal to each row, -1 for none."""
-    places = _reference(model).places
+    reference = _reference(model)
+    keys, places = reference.keys, reference.places
     found = np.full(len(values), -1)
     for start in range(0, len(values), CHUNK):
         rows = slice(start, start + CHUNK)
         spread, seen = _expand(model.prior, values[rows], observed[rows])
-        keys = np.hstack([spread, seen.astype(np.float32)]) + np.float32(0)  # no negative zeros
-        found[rows] = [places.get(row.tobytes(), -1) for row in keys]
+        wanted = _keys(spread, seen)
+        near = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+        found[rows] = np.where(keys[near] == wanted, places[near], -1)
     return found
+
+
+def _keys(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return (n,) one text of bytes for each row, equal where values and what is seen are."""
+    rows = np.hstack([values, seen.astype(np.float32)]) + np.float32(0)  # no negative zeros
+    return np.ascontiguousarray(rows).view(f"V{rows.shape[1] * rows.itemsize}")[:, 0]
 
 
 def surprises(
@@ -259,6 +267,7 @@ def distances(
         barred = ~torch.tensor(allowed, device=device)
         held = reference.held.to(device)
         vague = reference.vague.to(device) * UNSURE * usual
+        added = vague.masked_fill(barred, FAR)
         size = _rows_in_batch(model, values.shape)
         for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, size=size):
             n = rows.stop - rows.start
@@ -269,17 +278,25 @@ def distances(
             own = own_places(places, rows, values_)
             full, unsure = _complete(prior, spread * seen, seen, own)
             full = full.clamp(-FARTHEST, FARTHEST)
-            gap = torch.cdist(full, held, p=1) + vague
-            gap = gap.masked_fill(barred, FAR)
-            which = (own >= 0).nonzero()[:, 0]
-            gap[which, own[which]] = FAR
-            near = gap.topk(n_nearest, largest=False).indices
+            some = zip(full.split(NEAR_ROWS), own.split(NEAR_ROWS), strict=True)
+            near = torch.cat([_nearest(*rows_, held, added, n_nearest) for rows_ in some])
             weight = torch.where(seen, 1.0, EXPECTED)[:, None]
             far = ((full[:, None] - held[near]).abs() * weight).sum(-1) + vague[near]
             # Its own indicator is no coordinate: two known levels differ by two of them.
             far = far.mean(1) + strange.sum(1)
             out[rows] = (far + UNSURE * usual * unsure)[:n].cpu().numpy()
     return out
+
+
+def _nearest(full: Tensor, own: Tensor, held: Tensor, added: Tensor, n_nearest: int) -> Tensor:
+    """Return (B, n_nearest) which rows of `held` are nearest to rows (B, C); none is its own.
+
+    added : (n,) what is added to the distance of each held row
+    """
+    gap = torch.cdist(full, held, p=1).add_(added)
+    which = (own >= 0).nonzero()[:, 0]
+    gap[which, own[which]] = FAR
+    return gap.topk(n_nearest, largest=False).indices
 
 
 def _complete(prior: Prior, values: Tensor, seen: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:

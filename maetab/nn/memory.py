@@ -122,11 +122,10 @@ class RowMemory(nn.Module):
         width = [x.shape[1] for x in told]
         width.append(max(0, NARROW - sum(width)))
         averaged = torch.cat([*told, kept.new_zeros(len(kept), width[-1])], 1)
-        idle = None if asked is None else (told[0] < 0.5).all(1).nonzero()[:, 0]
-        if asked is None and bool((there > 0).all()):
-            idle = torch.zeros(0, dtype=torch.long, device=kept.device)
+        idle = _rows_to_bar(there, None if asked is None else asked[self.columns])
         if exclude is None:
             exclude = visible.new_full((len(values),), -1, dtype=torch.long)
+        exclude = torch.where(exclude < len(kept), exclude, -1)
         size = len(values)
         if not torch.is_grad_enabled() and values.device.type == "cpu":
             size = rows_at_once(len(kept))
@@ -165,24 +164,25 @@ class RowMemory(nn.Module):
         """Return (heads, B, V): averages of `told` (n, V), weighted by how near each row is.
 
         left : (heads, B, K) as of `_left`
-        idle : the remembered rows that may know nothing of what a row hides; None for any. Where
-            nothing is hidden all of them do
+        exclude : (B,) as in `forward`, -1 for rows that are not compared with
+        idle : of `_rows_to_bar`
         """
-        n = len(told)
-        logits = (left.flatten(0, 1) @ right.T).unflatten(0, (N_HEADS, len(visible)))
-        # Rows that know nothing of what is hidden would take the largest share and leave the
-        # guess to nobody.
+        logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), -1)
         if idle is None or bool(visible.all(1).any()):
-            logits = logits - self._barred(visible, self.visible[:n])
+            logits = logits - self._barred(visible, self.visible[: len(told)])
         elif len(idle):
             logits[..., idle] -= self._barred(visible, self.visible[idle])
-        ours = ((exclude >= 0) & (exclude < n)).nonzero()[:, 0]
-        logits[:, ours, exclude[ours]] = -2 * BARRED  # behind those
+        ours = (exclude >= 0).nonzero()[:, 0]
+        if len(ours):
+            logits[:, ours, exclude[ours]] = -2 * BARRED  # behind those
         share = torch.softmax(logits.flatten(0, 1), 1)  # (heads * B, n)
-        return (share @ told).unflatten(0, (N_HEADS, len(visible)))
+        return (share @ told).view(N_HEADS, len(visible), -1)
 
     def _barred(self, visible: Tensor, there: Tensor) -> Tensor:
-        """Return (B, n) `BARRED` where a remembered row knows nothing that a row hides, else 0."""
+        """Return (B, n) `BARRED` where a remembered row knows nothing of what is hidden, else 0.
+
+        These would take the largest share and leave the guess to nobody.
+        """
         return BARRED * ((~visible).to(there.dtype) @ there.T < 0.5).to(there.dtype)
 
     def _left(self, values: Tensor, visible: Tensor, given: _Part) -> Tensor:
@@ -218,3 +218,19 @@ class RowMemory(nn.Module):
 def rows_at_once(n_remembered: int) -> int:
     """Return how many rows are compared together with remembered ones, without gradients."""
     return max(8, AT_ONCE // (N_HEADS * n_remembered) // 8 * 8)
+
+
+def _rows_to_bar(there: Tensor, asked: Tensor | None) -> Tensor | None:
+    """Return the remembered rows that may know nothing of what is hidden; None for all of them.
+
+    Where nothing is hidden every row knows nothing of it, whatever is returned.
+
+    Parameters
+    ----------
+    there : (n, C) what they know
+    asked : (C,) bool, coordinates that are hidden in any case; None if there are none such
+    """
+    if asked is not None:
+        return (there[:, asked] < 0.5).all(1).nonzero()[:, 0]
+    whole = bool((there > 0).all())
+    return torch.zeros(0, dtype=torch.long, device=there.device) if whole else None
