@@ -65,11 +65,13 @@ class _Reference:
         self.small = _consulted(model)
         known = (memory.values.cpu().numpy(), memory.visible.cpu().numpy())
         self.keys, self.places = np.unique(_keys(*known), return_index=True)
-        every = torch.arange(len(memory.values))
+        self.held = memory.values.clone()
+        self.vague = memory.values.new_zeros(len(memory.values))
+        seen = memory.visible > 0
         with torch.inference_mode():
-            cells = zip(*(x.split(256) for x in (memory.values, memory.visible > 0, every)))
-            parts = [_complete(model.prior, *some) for some in cells]
-        self.held, self.vague = (torch.cat(part) for part in zip(*parts, strict=True))
+            for rows in (~seen.all(1)).nonzero()[:, 0].split(256):
+                said = _complete(model.prior, memory.values[rows], seen[rows], rows)
+                self.held[rows], self.vague[rows] = said
 
 
 # Not kept in the estimator: its state is what fit has learned, and models are shared.

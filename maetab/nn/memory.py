@@ -167,7 +167,7 @@ class RowMemory(nn.Module):
         exclude : (B,) as in `forward`, -1 for rows that are not compared with
         idle : of `_rows_to_bar`
         """
-        logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), -1)
+        logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), len(told))
         if idle is None or bool(visible.all(1).any()):
             logits = logits - self._barred(visible, self.visible[: len(told)])
         elif len(idle):
@@ -176,7 +176,7 @@ class RowMemory(nn.Module):
         if len(ours):
             logits[:, ours, exclude[ours]] = -2 * BARRED  # behind those
         share = torch.softmax(logits.flatten(0, 1), 1)  # (heads * B, n)
-        return (share @ told).view(N_HEADS, len(visible), -1)
+        return (share @ told).view(N_HEADS, len(visible), told.shape[1])
 
     def _barred(self, visible: Tensor, there: Tensor) -> Tensor:
         """Return (B, n) `BARRED` where a remembered row knows nothing of what is hidden, else 0.
