@@ -6,14 +6,12 @@ on nothing but the row and the model.
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from maetab.engine.apply import FARTHEST, batch_rows, batches, on_device, own_places
+from maetab.engine.reference import N_CONSULTED, completed, keys_of, reference_of
 from maetab.engine.runtime import Deadline
 from maetab.nn.guess import Prior
 from maetab.nn.memory import rows_at_once
@@ -21,7 +19,6 @@ from maetab.nn.model import Ensemble
 
 ROW_SHARES = (0.3, 0.5)  # of the columns that are hidden together, in turns, to score rows
 CELL_SHARES = (0.15, 0.3)  # to score cells: the others tell more of one that is wrong alone
-N_CONSULTED = 1024  # remembered rows that guesses at hidden cells are made from
 FAR = 1e30
 EXPECTED = 0.5  # weight of a difference from what is expected of a missing cell
 UNSURE = 2.0  # usual differences that a cell counts of which nothing is known
@@ -57,52 +54,18 @@ def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHA
     return np.stack(sets)
 
 
-class _Reference:
-    """What scores need of a model, whatever the rows; made once, when the first rows come."""
-
-    def __init__(self, model: Ensemble) -> None:
-        memory = model.prior.memory
-        self.small = _consulted(model)
-        known = (memory.values.cpu().numpy(), memory.visible.cpu().numpy())
-        self.keys, self.places = np.unique(_keys(*known), return_index=True)
-        self.held = memory.values.clone()
-        self.vague = memory.values.new_zeros(len(memory.values))
-        seen = memory.visible > 0
-        with torch.inference_mode():
-            for rows in (~seen.all(1)).nonzero()[:, 0].split(256):
-                said = _complete(model.prior, memory.values[rows], seen[rows], rows)
-                self.held[rows], self.vague[rows] = said
-
-
-# Not kept in the estimator: its state is what fit has learned, and models are shared.
-_references: weakref.WeakKeyDictionary[Ensemble, _Reference] = weakref.WeakKeyDictionary()
-
-
-def _reference(model: Ensemble) -> _Reference:
-    """Return what does not depend on the rows; a fitted model never changes."""
-    if model not in _references:
-        _references[model] = _Reference(model)
-    return _references[model]
-
-
 def remembered_places(model: Ensemble, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Return (n,) the place in the memory of a row equal to each row, -1 for none."""
-    reference = _reference(model)
+    reference = reference_of(model)
     keys, places = reference.keys, reference.places
     found = np.full(len(values), -1)
     for start in range(0, len(values), CHUNK):
         rows = slice(start, start + CHUNK)
         spread, seen = _expand(model.prior, values[rows], observed[rows])
-        wanted = _keys(spread, seen)
+        wanted = keys_of(spread, seen)
         near = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
         found[rows] = np.where(keys[near] == wanted, places[near], -1)
     return found
-
-
-def _keys(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return (n,) one text of bytes for each row, equal where values and what is seen are."""
-    rows = np.hstack([values, seen.astype(np.float32)]) + np.float32(0)  # no negative zeros
-    return np.ascontiguousarray(rows).view(f"V{rows.shape[1] * rows.itemsize}")[:, 0]
 
 
 def surprises(
@@ -130,7 +93,7 @@ def surprises(
     bounded : the guesses are made from numbers clipped to the range seen in fit, so that one wild
         cell does not spoil those at all others
     """
-    small = _reference(model).small
+    small = reference_of(model).small
     n_held = small.config.n_memory
     places = np.where(places < n_held, places, -1)
     out = np.full(values.shape, np.nan)
@@ -264,7 +227,7 @@ def distances(
     prior, out = model.prior, np.zeros(len(values))
     n_levels = torch.tensor(prior.n_levels, device=device)
     n_nearest = max(1, min(n_nearest, int(allowed.sum()) - 1))
-    reference = _reference(model)
+    reference = reference_of(model)
     with on_device(model, device), torch.inference_mode():
         barred = ~torch.tensor(allowed, device=device)
         held = reference.held.to(device)
@@ -278,7 +241,7 @@ def distances(
             strange = seen_[:, 0] & (n_levels > 0) & (values_[:, 0] >= n_levels)
             seen = seen | strange[:, prior.memory.columns]
             own = own_places(places, rows, values_)
-            full, unsure = _complete(prior, spread * seen, seen, own)
+            full, unsure = completed(prior, spread * seen, seen, own)
             full = full.clamp(-FARTHEST, FARTHEST)
             some = zip(full.split(NEAR_ROWS), own.split(NEAR_ROWS), strict=True)
             near = torch.cat([_nearest(*rows_, held, added, n_nearest) for rows_ in some])
@@ -299,17 +262,6 @@ def _nearest(full: Tensor, own: Tensor, held: Tensor, added: Tensor, n_nearest: 
     which = (own >= 0).nonzero()[:, 0]
     gap[which, own[which]] = FAR
     return gap.topk(n_nearest, largest=False).indices
-
-
-def _complete(prior: Prior, values: Tensor, seen: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (B, C) rows, completed, and (B,) the standard deviations of what was missing, summed.
-
-    A row whose place in the memory is not -1 does not see itself.
-    """
-    if bool(seen.all()):
-        return values, values.new_zeros(len(values))
-    said = prior.guess(values, seen, places, N_CONSULTED)
-    return torch.where(seen, values, said.mean), said.variance.sqrt().sum(1)
 
 
 def column_means(cells: np.ndarray) -> np.ndarray:
@@ -389,17 +341,3 @@ def _expand(
     clean = torch.tensor(np.where(observed, values, np.float32(0)))
     spread, seen = prior.expand(clean, torch.tensor(observed))
     return torch.where(seen, spread, 0.0).numpy(), seen.numpy()
-
-
-def _consulted(model: Ensemble) -> Ensemble:
-    """Return the model with a memory of at most `N_CONSULTED` rows; they were drawn at random."""
-    n_rows = min(N_CONSULTED, model.config.n_memory)
-    held = tuple(f"memory.{name}" for name in ("values", "visible", "residuals"))
-    state = {
-        key: tensor[:n_rows] if key.endswith(held) else tensor
-        for key, tensor in model.state_dict().items()
-    }
-    with torch.random.fork_rng(devices=[]):
-        small = Ensemble(replace(model.config, n_memory=n_rows))
-    small.load_state_dict(state)
-    return small.eval()
