@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from maetab.detector import MAEAnomalyDetector
-from maetab.engine import score
+from maetab.engine import reference
 from maetab.persist import load, save
 
 
@@ -122,8 +122,8 @@ def test_files_of_detectors_without_the_cost_of_unseen_levels_still_score(tmp_pa
 
 def test_what_does_not_depend_on_the_rows_is_made_once(monkeypatch):
     made = []
-    real = score._consulted
-    monkeypatch.setattr(score, "_consulted", lambda model: made.append(model) or real(model))
+    real = reference._consulted
+    monkeypatch.setattr(reference, "_consulted", lambda model: made.append(model) or real(model))
     X = people()
     trained = detector(trim=0.2).fit(X)
     for _ in range(2):

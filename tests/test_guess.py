@@ -186,3 +186,17 @@ def test_points_are_those_of_the_logits(fitted):
     assert torch.equal(points[:, numbers], fitted.point(guess)[:, numbers])
     assert torch.equal(points[:, ~numbers], logits.softmax(-1).argmax(-1)[:, ~numbers].float())
     assert (points[:, ~numbers] > 0).any()
+
+
+@pytest.mark.parametrize("hidden", [(0,), (1,), (2, 3), (0, 1, 2)])
+def test_the_means_of_what_is_asked_are_those_of_the_guess(fitted, hidden):
+    values, observed = a_table(seed=7)
+    asked = torch.zeros(4, dtype=torch.bool)
+    asked[list(hidden)] = True
+    spread, seen = fitted.expand(values, observed & ~asked)
+    spoiled = torch.where(seen, spread, float("nan"))
+    wanted = asked[fitted.memory.columns]
+    said = fitted.means(spoiled, seen, asked, fitted.remembered)
+    whole = fitted.guess(spread, seen, fitted.remembered).mean
+    torch.testing.assert_close(said[:, wanted], whole[:, wanted], rtol=1e-6, atol=1e-6)
+    assert (said[:, ~wanted] == 0).all()

@@ -183,3 +183,21 @@ def test_rows_read_in_parts_say_the_same_as_rows_read_at_once(missing):
         split = memory(values, visible, exclude)
     for a, b in zip(whole, split, strict=True):
         torch.testing.assert_close(a.detach(), b, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("columns", [(0, 1, 2, 3), (0, 1, 2, 2, 2, 3), (0, 0, 1, 1, 1, 1)])
+def test_what_is_asked_alone_is_what_loops_over_the_rows_say(columns):
+    memory = a_memory(columns=columns)
+    memory.visible[3, 1:], memory.values[3, 1:], memory.residuals[3, 1:] = 0.0, 0.0, 0.0
+    asked = torch.arange(max(columns) + 1) == 1
+    wanted = asked[memory.columns]
+    values, visible = some_rows(columns=columns)
+    visible &= ~wanted
+    visible[4] = False
+    exclude = torch.tensor([-1, 0, 3, -1, 11, 5])
+    with torch.inference_mode():
+        said = memory(values, visible, exclude, asked=asked)
+    for i in range(len(values)):
+        row = by_loops(memory, values[i].numpy(), visible[i].numpy(), int(exclude[i]))
+        for mine, theirs in zip(said, row, strict=True):
+            np.testing.assert_allclose(mine[i], theirs[wanted.numpy()], atol=1e-7)

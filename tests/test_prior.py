@@ -195,3 +195,50 @@ def test_a_round_of_em_for_factors_is_that_of_rubin_and_thayer():
         square = (values[visible[:, j], j] ** 2).sum()
         left = square - 2 * solved @ right[j] + solved @ gram[j] @ solved
         assert float(prior.noise[j]) == pytest.approx(max(left / visible[:, j].sum(), 0.01))
+
+
+def test_the_guess_at_what_is_asked_is_the_textbook_conditional_of_each_row():
+    rng = np.random.default_rng(11)
+    location, covariance = rng.normal(size=6), random_covariance(rng, 6)
+    asked = np.array([False, True, False, False, True, False])
+    visible = (rng.random((40, 6)) < 0.6) & ~asked
+    visible[0] = False  # nothing is seen
+    visible[10:20] = ~asked  # all that may be
+    visible[20:25] = visible[30]  # the same in several rows
+    values = np.where(visible, rng.normal(size=(40, 6)), np.nan)
+    prior = a_prior(location, covariance)
+    said = prior.ask(torch.tensor(values), torch.tensor(visible), torch.tensor(asked))
+    for i in range(40):
+        mean, variance = textbook(location, covariance, values[i], visible[i])
+        np.testing.assert_allclose(said.mean[i], mean[asked], atol=1e-9)
+        np.testing.assert_allclose(said.variance[i], variance[asked], atol=1e-9)
+
+
+@pytest.mark.parametrize("n_factors", [0, 2])
+def test_the_guess_at_what_is_asked_is_that_of_all_coordinates(n_factors):
+    rng = np.random.default_rng(12)
+    covariance = random_covariance(rng, 5)
+    prior = a_factor_prior(rng, 5, 2)[0] if n_factors else a_prior(np.ones(5), covariance)
+    asked = torch.tensor([True, False, False, True, False])
+    visible = (torch.rand(30, 5) < 0.7) & ~asked
+    values = torch.randn(30, 5).double()
+    for part, whole in zip(prior.ask(values, visible, asked), prior(values, visible), strict=True):
+        torch.testing.assert_close(part, whole[:, asked], rtol=1e-9, atol=1e-9)
+
+
+def test_rows_that_show_the_same_coordinates_are_factored_once(monkeypatch):
+    rng = np.random.default_rng(13)
+    prior = a_prior(np.zeros(4), random_covariance(rng, 4))
+    factored, cholesky = [], torch.linalg.cholesky
+    monkeypatch.setattr(torch.linalg, "cholesky", lambda x: factored.append(len(x)) or cholesky(x))
+    asked = torch.tensor([False, False, False, True])
+    visible = torch.tensor([[True, True, False, False], [False, True, True, False]] * 50)
+    prior.ask(torch.randn(100, 4), visible, asked)
+    assert factored == [2]
+
+
+def test_without_anything_to_see_the_guess_is_the_mean():
+    prior = a_prior(np.array([2.0]), np.array([[3.0]]))
+    nothing, asked = torch.zeros(3, 1, dtype=torch.bool), torch.tensor([True])
+    said = prior.ask(torch.randn(3, 1).double(), nothing, asked)
+    assert said.mean.tolist() == [[2.0]] * 3 and said.variance.tolist() == [[3.0]] * 3

@@ -18,7 +18,7 @@ from maetab.engine.score import (
     surprises,
 )
 from maetab.nn.masking import Bernoulli
-from maetab.nn.model import ModelConfig
+from maetab.nn.model import Ensemble, ModelConfig
 
 CPU = torch.device("cpu")
 N_LEVELS = (0, 0, 3)
@@ -187,3 +187,77 @@ def test_shares_above_are_those_of_a_sample_with_ties():
     for value in (0.1, 0.4, 1.0):
         share = 10 ** -rarities(np.array([[value]]), quantiles)[0, 0]
         assert share == pytest.approx((sample >= value).mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("scale", [None, np.array([0.5, 1.0, 2.0])])
+def test_surprises_of_the_first_guess_are_the_errors_of_what_the_model_says(mixed, scale):
+    model, values, observed = mixed
+    values = values.copy()
+    values[5, 2] = 3  # a level never seen
+    places, sets = remembered_places(model, values, observed), hidden_sets(3, 5)
+    errors = np.full((len(sets), 90, 3), np.nan)
+    for i, hidden in enumerate(sets):
+        seen = torch.tensor(observed & ~hidden)[:, None]
+        with torch.inference_mode():
+            cells = (torch.tensor(values)[:, None], seen, torch.tensor(places))
+            chances, points = (x[:, 0].numpy() for x in model(*cells))
+        for row, column in zip(*np.nonzero(observed & hidden), strict=True):
+            truth = values[row, column]
+            if N_LEVELS[column]:
+                chance = chances[row, column, int(truth)] if truth < 3 else 0
+                errors[i, row, column] = -np.log(max(chance, 0.5 / 91))
+            else:
+                errors[i, row, column] = abs(truth - points[row, column])
+    if scale is not None:
+        errors = np.log1p(errors / scale)
+    expected = [
+        [cell[~np.isnan(cell)].mean() if (~np.isnan(cell)).any() else np.nan for cell in row.T]
+        for row in errors.transpose(1, 0, 2)
+    ]
+    found = surprises(model, values, observed, places, sets, CPU, scale=scale)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_memory", [1000, 300, 30])
+def test_few_rows_score_bit_for_bit_as_among_many(n_memory):
+    torch.manual_seed(0)
+    model = Ensemble(ModelConfig(n_levels=N_LEVELS, n_memory=n_memory, n_estimators=1))
+    values = torch.randn(n_memory, 3)
+    values[:, 2] = (values[:, 0] > 0) + torch.randint(2, (n_memory,))
+    prior, observed = model.prior, torch.rand(n_memory, 3) < 0.9
+    prior.support.fit(values, observed)
+    spread, seen = prior.expand(values, observed)
+    prior.gaussian.fit(spread, seen)
+    prior.memory.fill(spread, seen, prior.gaussian.residuals(spread, seen))
+    prior.stack.fill_(0.4)
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(1100, 3)).astype(np.float32)
+    rows[:, 2] = random.integers(4, size=1100)
+    there, places = random.random(rows.shape) < 0.8, random.integers(-1, n_memory, 1100)
+    allowed = np.ones(n_memory, bool)
+
+    def score(some: slice) -> np.ndarray:
+        cells = (model, rows[some], there[some], places[some])
+        far = distances(*cells, 2, allowed, CPU)
+        return np.column_stack([surprises(*cells, hidden_sets(3, 4), CPU), far])
+
+    together = score(slice(None))
+    for some in (slice(7, 8), slice(640, 690), slice(980, 1100)):
+        np.testing.assert_array_equal(score(some), together[some])
+
+
+def test_of_equal_remembered_rows_the_first_is_found(mixed):
+    _, values, observed = mixed
+    twice = np.vstack([values[:40], values[:40]])
+    there = np.vstack([observed[:40], observed[:40]])
+    config = ModelConfig(n_levels=N_LEVELS, n_memory=80, n_estimators=1)
+    double = Ensemble(config)
+    spread, seen = double.prior.expand(torch.tensor(twice), torch.tensor(there))
+    double.prior.memory.fill(spread, seen, torch.zeros_like(spread))
+    expected = [
+        next(i for i in range(80) if (there[i] == one).all() and (twice[i][one] == row[one]).all())
+        for row, one in zip(twice, there, strict=True)
+    ]
+    np.testing.assert_array_equal(remembered_places(double, twice, there), expected)
+    negative = np.where(twice == 0, np.float32(-0.0), twice)
+    np.testing.assert_array_equal(remembered_places(double, negative, there), expected)

@@ -40,14 +40,19 @@ def on_device(model: Ensemble, device: torch.device) -> Iterator[Ensemble]:
 
 
 def batches(
-    values: np.ndarray, visible: np.ndarray, device: torch.device, least: int = 8
+    values: np.ndarray,
+    visible: np.ndarray,
+    device: torch.device,
+    least: int = 8,
+    size: int | None = None,
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Give (rows, values (B, T, F), visible (B, T, F)) on the device, padded to one shape.
 
-    The rows that pad stand behind those of the slice, and see nothing.
+    The rows that pad stand behind those of the slice, and see nothing. B is `size`; None for what
+    `batch_rows` says.
     """
     n, t, f = values.shape
-    size = batch_rows(t * f, least)
+    size = size or batch_rows(t * f, least)
     for start in range(0, n, size):
         stop = min(start + size, n)
         pad = ((0, size - (stop - start)), (0, 0), (0, 0))

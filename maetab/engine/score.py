@@ -6,21 +6,19 @@ on nothing but the row and the model.
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from maetab.engine.apply import FARTHEST, batch_rows, batches, on_device, own_places
+from maetab.engine.reference import N_CONSULTED, completed, keys_of, reference_of
 from maetab.engine.runtime import Deadline
 from maetab.nn.guess import Prior
+from maetab.nn.memory import rows_at_once
 from maetab.nn.model import Ensemble
 
 ROW_SHARES = (0.3, 0.5)  # of the columns that are hidden together, in turns, to score rows
 CELL_SHARES = (0.15, 0.3)  # to score cells: the others tell more of one that is wrong alone
-N_CONSULTED = 1024  # remembered rows that guesses at hidden cells are made from
 FAR = 1e30
 EXPECTED = 0.5  # weight of a difference from what is expected of a missing cell
 UNSURE = 2.0  # usual differences that a cell counts of which nothing is known
@@ -28,6 +26,7 @@ TAIL = 0.05  # share of a column's surprises beyond which they are taken for exp
 EQUAL = 1e-6  # difference of surprises that are taken for equal
 CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 CHUNK = 4096  # rows that are looked up together
+NEAR_ROWS = 32  # rows whose distances to remembered ones stay in the cache together
 
 
 def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARES) -> np.ndarray:
@@ -55,42 +54,17 @@ def hidden_sets(n_columns: int, n_sets: int, shares: tuple[float, ...] = ROW_SHA
     return np.stack(sets)
 
 
-class _Reference:
-    """What scores need of a model, whatever the rows; made once, when the first rows come."""
-
-    def __init__(self, model: Ensemble) -> None:
-        memory = model.prior.memory
-        self.small = _consulted(model)
-        known = np.hstack([memory.values.cpu().numpy(), memory.visible.cpu().numpy()])
-        rows = reversed(list(enumerate(known + np.float32(0))))
-        self.places = {row.tobytes(): i for i, row in rows}
-        every = torch.arange(len(known))
-        with torch.inference_mode():
-            cells = zip(*(x.split(256) for x in (memory.values, memory.visible > 0, every)))
-            parts = [_complete(model.prior, *some) for some in cells]
-        self.held, self.vague = (torch.cat(part) for part in zip(*parts, strict=True))
-
-
-# Not kept in the estimator: its state is what fit has learned, and models are shared.
-_references: weakref.WeakKeyDictionary[Ensemble, _Reference] = weakref.WeakKeyDictionary()
-
-
-def _reference(model: Ensemble) -> _Reference:
-    """Return what does not depend on the rows; a fitted model never changes."""
-    if model not in _references:
-        _references[model] = _Reference(model)
-    return _references[model]
-
-
 def remembered_places(model: Ensemble, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Return (n,) the place in the memory of a row equal to each row, -1 for none."""
-    places = _reference(model).places
+    reference = reference_of(model)
+    keys, places = reference.keys, reference.places
     found = np.full(len(values), -1)
     for start in range(0, len(values), CHUNK):
         rows = slice(start, start + CHUNK)
         spread, seen = _expand(model.prior, values[rows], observed[rows])
-        keys = np.hstack([spread, seen.astype(np.float32)]) + np.float32(0)  # no negative zeros
-        found[rows] = [places.get(row.tobytes(), -1) for row in keys]
+        wanted = keys_of(spread, seen)
+        near = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+        found[rows] = np.where(keys[near] == wanted, places[near], -1)
     return found
 
 
@@ -119,7 +93,7 @@ def surprises(
     bounded : the guesses are made from numbers clipped to the range seen in fit, so that one wild
         cell does not spoil those at all others
     """
-    small = _reference(model).small
+    small = reference_of(model).small
     n_held = small.config.n_memory
     places = np.where(places < n_held, places, -1)
     out = np.full(values.shape, np.nan)
@@ -127,13 +101,14 @@ def surprises(
         hide = torch.tensor(sets, device=device)
         low, high = _ends(small) if bounded else (None, None)
         usual = None if scale is None else torch.tensor(scale, device=device)
-        least = 8 if bool(small.trust.any()) else 64  # without networks, no tokens are compared
-        for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, least):
+        errors = _errors if small.consulted else _first_errors
+        size = _rows_in_batch(small, values.shape)
+        for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, size=size):
             n = rows.stop - rows.start
             own = own_places(places, rows, values_)
             values_ = values_.clamp(-FARTHEST, FARTHEST)
             told = values_.clamp(low, high) if bounded else values_
-            said = torch.stack([_errors(small, values_, told, seen_, own, one) for one in hide])
+            said = errors(small, values_, told, seen_, own, hide)
             if usual is not None:
                 said = torch.log1p(said / usual)
             out[rows] = said.nanmean(0)[:n].cpu().numpy()
@@ -157,6 +132,20 @@ def rows_in_time(
     return deadline.affordable(look, len(values), CALIBRATED, batch_rows(values.shape[1], 64))
 
 
+def _rows_in_batch(model: Ensemble, shape: tuple[int, ...]) -> int:
+    """Return how many of (n, F) rows make a batch.
+
+    Few rows get a small one where results do not depend on it: what the first guess does with
+    whole batches is done row by row, but for products of factors.
+    """
+    n, f = shape
+    size = batch_rows(f, 8 if model.consulted else 64)  # wide rows: only networks compare tokens
+    step = min(size, rows_at_once(min(N_CONSULTED, model.config.n_memory)))
+    if model.consulted or model.prior.gaussian.n_factors:
+        return size
+    return step if n <= step else size // step * step
+
+
 def _ends(model: Ensemble) -> tuple[Tensor, Tensor]:
     """Return (F,) smallest and largest number of each column; without end for categories."""
     support = model.prior.support
@@ -171,19 +160,45 @@ def _ends(model: Ensemble) -> tuple[Tensor, Tensor]:
 def _errors(
     model: Ensemble, values: Tensor, told: Tensor, seen: Tensor, places: Tensor, hide: Tensor
 ) -> Tensor:
-    """Return (B, F) float64: errors of guesses made from `told` at the cells in one set of columns.
+    """Return (sets, B, F) float64: errors of guesses at hidden cells (B, 1, F), made from `told`.
 
-    NaN elsewhere.
+    NaN where a cell is not hidden by the set, or not seen.
     """
-    support = model.prior.support
-    hidden, visible, truth = seen & hide, seen & ~hide, values[:, 0]
-    chances, point = (said[:, 0] for said in model(told, visible, places))
-    place = support.index(truth)
-    chance = chances.gather(-1, place.clamp_min(0)[..., None])[..., 0]
-    least = 0.5 / (model.config.n_memory + 1)  # of a level that was never or hardly ever seen
-    chance = torch.where(place >= 0, chance, least).clamp_min(least)
-    wrong = torch.where(support.is_number, (truth - point).abs(), -chance.log()).double()
-    return torch.where(hidden[:, 0], wrong, torch.nan)
+    support, said = model.prior.support, []
+    place = support.index(values[:, 0])
+    for one in hide:
+        chances, point = (x[:, 0] for x in model(told, seen & ~one, places))
+        chance = chances.gather(-1, place.clamp_min(0)[..., None])[..., 0]
+        chance = _chance_at_least(model, chance, place)
+        wrong = torch.where(support.is_number, (values[:, 0] - point).abs(), -chance.log())
+        said.append(torch.where(seen[:, 0] & one, wrong.double(), torch.nan))
+    return torch.stack(said)
+
+
+def _first_errors(
+    model: Ensemble, values: Tensor, told: Tensor, seen: Tensor, places: Tensor, hide: Tensor
+) -> Tensor:
+    """Return what `_errors` does, where no network has a say: nothing is made that is not read."""
+    prior, truth, shown, said = model.prior, values[:, 0], seen[:, 0], []
+    spread, there = prior.expand(torch.where(shown, told[:, 0], 0.0), shown)
+    first = [c.start for c in prior.coordinates]
+    for one in hide:
+        means = prior.means(spread, there & ~one[prior.memory.columns], one, places)
+        wrong = (truth - means[:, first]).abs()
+        for j, n_levels in enumerate(prior.n_levels):
+            if n_levels and one[j]:
+                logits = prior.support.level_logits(j, means[:, prior.coordinates[j]])
+                place = torch.where(truth[:, j] < n_levels, truth[:, j], -1.0).long()
+                chance = logits.softmax(-1).gather(-1, place.clamp_min(0)[:, None])[:, 0]
+                wrong[:, j] = -_chance_at_least(model, chance, place).log()
+        said.append(torch.where(shown & one, wrong.double(), torch.nan))
+    return torch.stack(said)
+
+
+def _chance_at_least(model: Ensemble, chance: Tensor, place: Tensor) -> Tensor:
+    """Return the chances of levels, no less than that of one never or hardly ever seen."""
+    least = 0.5 / (model.config.n_memory + 1)
+    return torch.where(place >= 0, chance, least).clamp_min(least)
 
 
 def distances(
@@ -212,25 +227,24 @@ def distances(
     prior, out = model.prior, np.zeros(len(values))
     n_levels = torch.tensor(prior.n_levels, device=device)
     n_nearest = max(1, min(n_nearest, int(allowed.sum()) - 1))
-    reference = _reference(model)
+    reference = reference_of(model)
     with on_device(model, device), torch.inference_mode():
         barred = ~torch.tensor(allowed, device=device)
         held = reference.held.to(device)
         vague = reference.vague.to(device) * UNSURE * usual
-        for rows, values_, seen_ in batches(values[:, None], observed[:, None], device):
+        added = vague.masked_fill(barred, FAR)
+        size = _rows_in_batch(model, values.shape)
+        for rows, values_, seen_ in batches(values[:, None], observed[:, None], device, size=size):
             n = rows.stop - rows.start
             spread, seen = prior.expand(values_[:, 0], seen_[:, 0])
             # An unknown level differs from all others; it is not missing.
             strange = seen_[:, 0] & (n_levels > 0) & (values_[:, 0] >= n_levels)
             seen = seen | strange[:, prior.memory.columns]
             own = own_places(places, rows, values_)
-            full, unsure = _complete(prior, spread * seen, seen, own)
+            full, unsure = completed(prior, spread * seen, seen, own)
             full = full.clamp(-FARTHEST, FARTHEST)
-            gap = torch.cdist(full, held, p=1) + vague
-            gap = gap.masked_fill(barred, FAR)
-            which = (own >= 0).nonzero()[:, 0]
-            gap[which, own[which]] = FAR
-            near = gap.topk(n_nearest, largest=False).indices
+            some = zip(full.split(NEAR_ROWS), own.split(NEAR_ROWS), strict=True)
+            near = torch.cat([_nearest(*rows_, held, added, n_nearest) for rows_ in some])
             weight = torch.where(seen, 1.0, EXPECTED)[:, None]
             far = ((full[:, None] - held[near]).abs() * weight).sum(-1) + vague[near]
             # Its own indicator is no coordinate: two known levels differ by two of them.
@@ -239,15 +253,15 @@ def distances(
     return out
 
 
-def _complete(prior: Prior, values: Tensor, seen: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (B, C) rows, completed, and (B,) the standard deviations of what was missing, summed.
+def _nearest(full: Tensor, own: Tensor, held: Tensor, added: Tensor, n_nearest: int) -> Tensor:
+    """Return (B, n_nearest) which rows of `held` are nearest to rows (B, C); none is its own.
 
-    A row whose place in the memory is not -1 does not see itself.
+    added : (n,) what is added to the distance of each held row
     """
-    if bool(seen.all()):
-        return values, values.new_zeros(len(values))
-    said = prior.guess(values, seen, places, N_CONSULTED)
-    return torch.where(seen, values, said.mean), said.variance.sqrt().sum(1)
+    gap = torch.cdist(full, held, p=1).add_(added)
+    which = (own >= 0).nonzero()[:, 0]
+    gap[which, own[which]] = FAR
+    return gap.topk(n_nearest, largest=False).indices
 
 
 def column_means(cells: np.ndarray) -> np.ndarray:
@@ -327,17 +341,3 @@ def _expand(
     clean = torch.tensor(np.where(observed, values, np.float32(0)))
     spread, seen = prior.expand(clean, torch.tensor(observed))
     return torch.where(seen, spread, 0.0).numpy(), seen.numpy()
-
-
-def _consulted(model: Ensemble) -> Ensemble:
-    """Return the model with a memory of at most `N_CONSULTED` rows; they were drawn at random."""
-    n_rows = min(N_CONSULTED, model.config.n_memory)
-    held = tuple(f"memory.{name}" for name in ("values", "visible", "residuals"))
-    state = {
-        key: tensor[:n_rows] if key.endswith(held) else tensor
-        for key, tensor in model.state_dict().items()
-    }
-    with torch.random.fork_rng(devices=[]):
-        small = Ensemble(replace(model.config, n_memory=n_rows))
-    small.load_state_dict(state)
-    return small.eval()

@@ -138,6 +138,22 @@ class Prior(nn.Module):
         mean = torch.where(visible, values, mean)
         return Guess(mean, torch.where(visible, 0.0, variance), parts)
 
+    @torch.no_grad()
+    def means(
+        self, values: Tensor, visible: Tensor, asked: Tensor, exclude: Tensor | None = None
+    ) -> Tensor:
+        """Return (B, C) the means that `guess` gives for the columns asked; 0 at other coordinates.
+
+        asked : (F,) bool, columns that are visible in no row
+        """
+        wanted = asked[self.memory.columns]
+        normal = self.gaussian.ask(values, visible, wanted)
+        near = self.memory(values, visible, exclude, asked=asked)
+        stack = self.stack[wanted].to(values.dtype)
+        means = torch.zeros_like(values)
+        means[:, wanted] = normal.mean + (_corrections(normal, near) * stack).sum(-1)
+        return means
+
     def point(self, guess: Guess) -> Tensor:
         """Return (B, F) the guess at numbers; 0 for categories."""
         first = [c.start for c in self.coordinates]

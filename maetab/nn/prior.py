@@ -80,6 +80,34 @@ class GaussianPrior(nn.Module):
         return Normal(mean, variance)
 
     @torch.no_grad()
+    def ask(self, values: Tensor, visible: Tensor, asked: Tensor) -> Normal:
+        """Return the guess at some coordinates, as `forward` gives it; (B, asked) each.
+
+        Rows that show the same coordinates share all that does not depend on their values, so
+        this is done once for each set of visible coordinates.
+
+        Parameters
+        ----------
+        values : (B, C) float; what is not visible is never read
+        visible : (B, C) bool
+        asked : (C,) bool, coordinates that are visible in no row
+        """
+        if self.n_factors:
+            return Normal(*(said[:, asked] for said in self(values, visible)))
+        seen, location, covariance = visible[:, ~asked], self.location, self.covariance
+        centred = torch.where(seen, values[:, ~asked].double() - location[~asked], 0.0)
+        bit = torch.arange(seen.shape[1], device=seen.device)  # at most `MAX_DENSE`
+        codes, which = (seen.long() << bit).sum(1).unique(return_inverse=True)
+        distinct = (codes[:, None] >> bit & 1).bool()
+        cross = torch.where(distinct[:, :, None], covariance[~asked][:, asked], 0.0)
+        system = _visible_system(covariance[~asked][:, ~asked], distinct)
+        gain = torch.cholesky_solve(cross, torch.linalg.cholesky(system))
+        variance = covariance.diagonal()[asked] - (gain * cross).sum(1)
+        mean = (gain[which] * centred[:, :, None]).sum(1) + location[asked]
+        variance = variance.clamp_min(0)[which]
+        return Normal(mean.to(values.dtype), variance.to(values.dtype))
+
+    @torch.no_grad()
     def residuals(self, values: Tensor, visible: Tensor) -> Tensor:
         """Return (n, C): each visible value less its guess from the other visible ones; 0 else."""
         out = []
@@ -93,7 +121,7 @@ class GaussianPrior(nn.Module):
                 outer = (scaled[:, :, None] * scaled[:, None, :]).reshape(-1, k * k)
                 diagonal = 1 / self.noise - covariance.reshape(-1, k * k) @ outer.T
             else:
-                system = self._visible_system(visible_)
+                system = _visible_system(self.covariance, visible_)
                 precision = torch.cholesky_inverse(torch.linalg.cholesky(system))
                 pull = torch.einsum("bij,bj->bi", precision, centred)
                 diagonal = precision.diagonal(dim1=1, dim2=2)
@@ -141,7 +169,7 @@ class GaussianPrior(nn.Module):
         The identity stands in the rows and columns that are not visible, so that one batched
         Cholesky factor serves rows with different visible cells.
         """
-        system = self._visible_system(visible)
+        system = _visible_system(self.covariance, visible)
         cross = torch.where(visible[:, :, None], self.covariance, 0.0)
         factor = torch.linalg.cholesky(system)
         whitened = torch.linalg.solve_triangular(
@@ -151,12 +179,6 @@ class GaussianPrior(nn.Module):
         mean = (cross * right).sum(1)
         variance = self.covariance.diagonal() - cross.square().sum(1)
         return mean, variance, cross
-
-    def _visible_system(self, visible: Tensor) -> Tensor:
-        both = visible[:, :, None] & visible[:, None, :]
-        system = torch.where(both, self.covariance, 0.0)
-        system.diagonal(dim1=1, dim2=2).add_((~visible).double())
-        return system
 
     def _em_dense(
         self,
@@ -255,3 +277,11 @@ class GaussianPrior(nn.Module):
         self.location.copy_(solved[:, k])
         self.noise.copy_(torch.maximum(noise, 0.01 * spread))
         return float(moved)
+
+
+def _visible_system(covariance: Tensor, visible: Tensor) -> Tensor:
+    """Return (B, C, C): the covariance of what is visible, the identity elsewhere."""
+    both = visible[:, :, None] & visible[:, None, :]
+    system = torch.where(both, covariance, 0.0)
+    system.diagonal(dim1=1, dim2=2).add_((~visible).double())
+    return system
