@@ -174,10 +174,22 @@ def test_a_pause_of_the_machine_is_not_taken_for_the_cost_of_a_row():
     def work(count: int) -> None:
         counts.append(count)
         clock.pay("work", count)
-        clock.now += 0.5 * (len(counts) == 1)
+        clock.now += pauses[len(counts) - 1] if len(counts) <= len(pauses) else 0
 
-    assert Deadline(60.0, clock).seconds_per_row(work, 10_000) == pytest.approx(0.001)
-    assert counts[:2] == [1, 1]
+    for pauses in ([2.0], [0.0, 2.0], [0.5, 0.5]):
+        counts.clear()
+        assert Deadline(60.0, clock).seconds_per_row(work, 10_000) == pytest.approx(0.001)
+
+
+def test_what_a_call_costs_besides_its_rows_is_not_taken_for_their_cost():
+    clock = Clock({"work": 0.0001})
+
+    def work(count: int) -> None:
+        clock.pay("work", count)
+        clock.now += 0.015
+
+    cost = Deadline(3.0, clock).seconds_per_row(work, 10_000)
+    assert 0.0001 < cost < 0.00015
 
 
 def test_a_part_of_a_deadline_began_with_it():

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-PROBE = 0.03  # share of the time left that finding out what rows cost may take
+PROBE = 0.02  # share of the time left after which finding out what rows cost ends
+GROWTH = 4  # how many times as many rows come next
 PROBED = 512  # rows that it looks at
 SLACK = 0.9  # share of the time left that is planned with
 
@@ -87,18 +88,19 @@ class Deadline:
     def seconds_per_row(self, work: Callable[[int], object], n_rows: int, start: int = 1) -> float:
         """Return what a row costs in `work(count)`, measured with counts that grow from `start`.
 
-        Where more would take too long, but the same not, it is done again, and the shorter time
-        counts: a pause of the machine is not taken for the cost of a row.
+        They grow until one takes a share `PROBE` of the time left: what a call costs besides its
+        rows is not taken for their cost. One that takes longer than those before suggest, perhaps by
+        a pause of the machine, is done again.
         """
         most = min(n_rows, max(start, PROBED))
-        count = min(start, most)
+        count, usual = min(start, most), 0.0
         while True:
             took = self._timed(work, count)
-            if count < most and took < PROBE * self.left() < 8 * took:
+            if took > 2 * usual and 1 < took / (PROBE * self.left()) < GROWTH:
                 took = min(took, self._timed(work, count))
-            if count == most or 8 * took > PROBE * self.left():
+            if count == most or took > PROBE * self.left():
                 return took / count
-            count = min(8 * count, most)
+            count, usual = min(GROWTH * count, most), GROWTH * took
 
     def _timed(self, work: Callable[[int], object], count: int) -> float:
         began = self.clock()
