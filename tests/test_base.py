@@ -264,6 +264,14 @@ def test_the_state_holds_arrays_instead_of_tensors():
     pd.testing.assert_frame_equal(again.transform(table()), imputer.transform(table()))
 
 
+def test_opening_a_pickle_leaves_the_random_state_of_torch():
+    pickled = pickle.dumps(tiny(max_iter=0).fit(table()))
+    torch.manual_seed(4)
+    before = torch.get_rng_state()
+    pickle.loads(pickled)
+    assert torch.equal(before, torch.get_rng_state())
+
+
 def test_an_unfitted_estimator_can_be_pickled():
     assert repr(pickle.loads(pickle.dumps(tiny(loss="mae")))) == repr(tiny(loss="mae"))
 

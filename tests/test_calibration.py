@@ -111,3 +111,17 @@ def test_a_point_is_read_as_a_normal_with_the_deviation_of_its_column():
         below = norm.cdf((ends - point[:, 0, j, None].numpy()) / np.hypot(spread[j], 0.01))
         wanted = 0.95 * np.diff(below) + 0.05 * support.share[j].numpy()
         np.testing.assert_allclose(found[:, j], wanted, atol=1e-5)
+
+
+def test_calibration_looks_at_one_chunk_alone_when_the_time_has_passed(fitted):
+    values, observed = numbers(3000)
+    model = Ensemble(fitted.config)
+    model.load_state_dict(fitted.state_dict())
+    held = hold_out(observed, 0.3, torch.Generator().manual_seed(1))
+    table, looked = Cells(values, observed, held, torch.full((3000,), -1)), []
+    model.register_forward_pre_hook(lambda _, given: looked.append(len(given[0])))
+    late = Deadline(-1.0, lambda: 0.0)
+    calibrate(model, table, 3000, late)
+    assert len(looked) == 1 and looked[0] < 3000
+    calibrate(model, table, 3000, Deadline())
+    assert sum(looked[1:]) == 3000
