@@ -144,6 +144,19 @@ def test_a_masking_object_brings_its_own_ratio():
     imputer.fit(table())
 
 
+def test_every_parameter_of_training_and_network_is_passed_on():
+    given = {"visible_weight": 0.7, "validation_fraction": 0.3, "n_iter_no_change": 9}
+    given |= {"weight_decay": 0.03, "batch_size": 11, "max_iter": 5}
+    shapes = {"width": 24, "n_heads": 3, "dropout": 0.4, "backbone": "mlp", "loss": "mae"}
+    imputer = tiny(**given, **shapes, learning_rate_init=0.02, n_estimators=2, n_layers=3)
+    imputer.schema_ = tiny(max_iter=0).fit(table()).schema_
+    options, config = imputer._options(), imputer._config()
+    assert {name: getattr(options, name) for name in given} == given
+    assert options.learning_rate == 0.02 and options.seed == 0
+    assert {name: getattr(config, name) for name in shapes} == shapes
+    assert (config.n_estimators, config.n_encoder_layers, config.n_decoder_layers) == (2, 3, 3)
+
+
 def test_seeds_come_from_what_random_state_may_be():
     assert seed_of(7, "MAEImputer") == seed_of(np.int64(7), "MAEImputer") == 7
     state = np.random.RandomState(3)
@@ -249,6 +262,14 @@ def test_the_state_holds_arrays_instead_of_tensors():
     again = pickle.loads(pickle.dumps(imputer))
     assert not again.model_.training
     pd.testing.assert_frame_equal(again.transform(table()), imputer.transform(table()))
+
+
+def test_opening_a_pickle_leaves_the_random_state_of_torch():
+    pickled = pickle.dumps(tiny(max_iter=0).fit(table()))
+    torch.manual_seed(4)
+    before = torch.get_rng_state()
+    pickle.loads(pickled)
+    assert torch.equal(before, torch.get_rng_state())
 
 
 def test_an_unfitted_estimator_can_be_pickled():

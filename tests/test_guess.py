@@ -152,6 +152,25 @@ def test_stack_and_inflation_stay_in_their_bounds(fitted):
     assert fitted.inflate.min() >= 0.05 - 1e-6 and fitted.inflate.max() <= 5
 
 
+def test_two_rows_teach_the_memory_nothing_for_each_reads_only_the_other():
+    torch.manual_seed(0)
+    prior = Prior((0, 0, 0), 8, 2)
+    start = [x.detach().clone() for x in (prior.memory.log_weight, prior.memory.log_cost)]
+    values, observed = torch.randn(2, 3), torch.ones(2, 3, dtype=torch.bool)
+    prior.fit(values, observed, torch.Generator().manual_seed(0))
+    assert torch.equal(prior.memory.log_weight, start[0])
+    assert torch.equal(prior.memory.log_cost, start[1])
+
+
+def test_what_similar_rows_of_noise_missed_has_no_weight():
+    torch.manual_seed(0)
+    values, observed = torch.randn(200, 4), torch.ones(200, 4, dtype=torch.bool)
+    prior = Prior((0,) * 4, 8, 200)
+    prior.fit(values, observed, torch.Generator().manual_seed(0))
+    # A row that were judged by what it missed itself would get all that may be given, 1.5.
+    assert float(prior.stack[:, 1].max()) < 0.5
+
+
 def test_many_columns_are_guessed_by_factors():
     rng = np.random.default_rng(0)
     factor = rng.normal(size=(150, 2))

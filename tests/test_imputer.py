@@ -205,6 +205,15 @@ def test_indicators_say_what_was_missing():
         assert said.dtype == bool and (said == other[name].isna()).all()
 
 
+def test_indicators_stand_by_their_own_columns_behind_a_complete_one():
+    frame = pd.concat([table(missing=0.0)[["k"]], table()[["a"]], table(seed=3)[["b"]]], axis=1)
+    filled = tiny(add_indicator=True).fit_transform(frame)
+    said = filled.filter(like="missingindicator_")
+    assert list(said.columns) == ["missingindicator_a", "missingindicator_b"]
+    assert np.array_equal(said.to_numpy(), frame[["a", "b"]].isna().to_numpy())
+    assert (frame["a"].isna() != frame["b"].isna()).any()
+
+
 def test_indicators_of_arrays_are_columns_behind_the_others():
     X, hidden = holes(gaussian(30, 0.5, f=3), 0.3)
     filled = tiny(add_indicator=True).fit_transform(X)

@@ -141,6 +141,13 @@ def test_proportional_hides_more_of_the_columns_that_miss_more():
     assert share[0] > 0.03
 
 
+def test_proportional_hides_complete_columns_at_a_tenth_of_the_ratio_at_least():
+    observed = torch.rand(20_000, 1, 30, generator=generator(2)) < 0.02
+    observed[..., 0] = True
+    hidden = Proportional(ratio=0.1)(observed, generator())
+    assert abs(float(hidden[..., 0].float().mean()) - 0.01) < 4 * math.sqrt(0.01 / 20_000)
+
+
 def test_proportional_is_bernoulli_where_all_columns_miss_the_same():
     observed = torch.ones(4000, 1, 4, dtype=torch.bool)
     hidden = Proportional(ratio=0.4)(observed, generator())

@@ -233,6 +233,16 @@ def test_point_losses_are_those_written_out(loss):
     assert got == pytest.approx(wanted, rel=1e-4)
 
 
+@pytest.mark.parametrize("loss", ["distribution", "mse"])
+def test_a_wild_point_costs_no_more_than_five_deviations(loss):
+    weight, values = torch.ones(200, 3), a_table()[0]
+    logits = torch.zeros(200, 3, 8)
+    costs = [loss_of(loss, weight, logits=logits, point=values + far) for far in (0.0, 4.0, 1e4)]
+    # Two of the three columns are numbers.
+    assert costs[1] - costs[0] == pytest.approx(16 * 2 / 3, rel=1e-4)
+    assert costs[2] - costs[0] == pytest.approx(25 * 2 / 3, rel=1e-4)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_cells_without_weight_change_nothing(loss):
     weight = (torch.rand(200, 3, generator=torch.Generator().manual_seed(1)) < 0.5).float()

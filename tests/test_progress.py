@@ -100,6 +100,15 @@ def test_time_left_is_told_by_the_share_done_and_by_the_limit(caplog):
     assert all(text.endswith("about 5 s left") for text in told[1])
 
 
+def test_no_time_is_left_when_the_limit_has_passed(caplog):
+    progress = Progress(lambda: -3.0, clock_of(0, 0, 0))
+    with caplog.at_level(logging.INFO, logger="maetab"):
+        progress("calibration")
+    assert [record.getMessage() for record in caplog.records] == [
+        "maetab: calibration, about 0 s left"
+    ]
+
+
 def test_steps_in_between_are_told_every_ten_seconds_to_logs_and_often_to_terminals(caplog):
     moments = np.arange(0, 30, 0.1).tolist()
     now = [0.0]

@@ -173,6 +173,14 @@ def test_crowd_distances_see_through_a_small_group_of_outliers():
     assert far[190:].min() > np.quantile(far[:190], 0.95)
 
 
+def test_crowd_distances_are_means_over_the_nearest_other_rows():
+    rows = np.random.default_rng(1).normal(size=(60, 3))
+    far = crowd_distances(rows, 0.25)
+    for i, row in enumerate(rows):
+        others = np.square(np.delete(rows, i, 0) - row).sum(1)
+        assert far[i] == pytest.approx(np.sort(others)[:15].mean())
+
+
 def test_cells_that_surprise_as_much_as_the_usual_ones_are_usual():
     constant = np.full((1, 201), 0.5)
     found = rarities(np.array([[0.5], [0.5 - 1e-9], [9.0], [np.nan]]), constant)[:, 0]

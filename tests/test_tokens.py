@@ -106,6 +106,16 @@ def test_mask_tokens_are_the_sum_written_out_by_hand():
         torch.testing.assert_close(said[:, j], wanted + tokens.feature[j] + tokens.mask)
 
 
+def test_guesses_beyond_eight_deviations_give_the_mask_token_of_eight():
+    tokens, guess = some_tokens(), a_guess()
+    said = [
+        tokens.hidden(guess._replace(parts=torch.full_like(guess.parts, far)), coordinates(LEVELS))
+        for far in (8.0, 500.0, -8.0, -500.0)
+    ]
+    assert torch.equal(said[0], said[1]) and torch.equal(said[2], said[3])
+    assert not torch.equal(said[0], said[2])
+
+
 def test_tables_of_one_kind_of_column_have_tokens():
     for levels in ((0, 0), (2, 5), (0,), (1,)):
         tokens = Tokens(levels, 4, 8)
