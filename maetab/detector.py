@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.containers import as_table, read_frame
+from maetab.data.schema import Schema
 from maetab.engine.embed import remembered_rows
 from maetab.engine.robust import (
     one_hot,
@@ -35,21 +36,20 @@ from maetab.engine.score import (
     rows_in_time,
     surprises,
     unseen_cost,
+    unseen_levels,
 )
-from maetab.explanation import BEYOND, NEVER, explained
+from maetab.explanation import explained
 from maetab.parameters import check_contamination, check_count
-from maetab.trimming import CROWD, kept_rows
+from maetab.trimming import CROWD, kept_rows, with_levels_of
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
-AUTO_ALARMS = 0.05  # share of normal rows that contamination="auto" calls outliers
+AUTO_ALARMS = 0.05  # what contamination="auto" is
 LAST_STEP = 0.7  # share of the time after which the robust distance is refined no more
 N_QUANTILES = 201  # quantiles of each column's surprises that are kept
 FLOOR_OF_PARTS = 0.01  # of the usual size of a part of the score, added before its logarithm
 SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
 WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `_parts`
 FLOOR = 1e-3  # smallest usual error of a column
-# What reasons are called where rows were trimmed, which may hold such cells.
-OF_ROWS_KEPT = {NEVER: "level of no row kept", BEYOND: "outside the range of the rows kept"}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -63,14 +63,11 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     Parameters
     ----------
     contamination : "auto" or in (0, 0.5]
-        Share of the training rows that `predict` is to call outliers. "auto" calls those outliers
-        that are stranger than 95 % of the rows that were learned from (not trimmed).
+        Share of the training rows that `predict` is to call outliers; "auto" is 0.05.
     trim : in [0, 0.5]
         Share of the training rows, the strangest at a robust first look, that is not learned from.
-        0 trusts every row (novelty detection); 0.2 suits rows among which there are outliers. Where
-        there are fewer outliers than that, normal rows are trimmed as well, and of new normal rows
-        "auto" calls about as large a share more outliers: it refers to the rows kept. `p_values`
-        and a number for `contamination` refer to all rows, those trimmed as well.
+        0 trusts every row (novelty detection); 0.2 suits rows among which there are outliers.
+        `contamination` and `p_values` refer to all training rows, those trimmed as well.
     n_masks : at least 1
         Sets of columns that are hidden, one after the other, to score a row.
     {PARAMETERS}
@@ -79,8 +76,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     ----------
     offset_ : threshold of `score_samples`; set it, or call `set_threshold`, to move the threshold
     scores_ : scores of training rows, trimmed or not, ascending; no row takes part in its own
-    normal_scores_ : those of rows that were learned from, to which `contamination="auto"` refers
-    unseen_cost_ : (F,) what a level seen at most once in fit takes off the score; 0 for numbers
+    level_counts_ : for each column, how many training rows, trimmed or not, have each level of
+        `schema_`; () for numbers
+    unseen_cost_ : (F,) what a level that at most one training row has takes off the score
     usual_errors_ : (F,) mean errors of guesses at hidden cells
     part_center_, part_scale_, part_floor_ : mean, spread and floor of the parts of the score
     n_masks_ : sets of columns that are hidden, as in fit
@@ -118,8 +116,13 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """Return a detector around the model that `other` has fitted; see `BaseMAE.from_fitted`.
 
         Scores are calibrated on the training rows that the model remembers. Those of a detector
-        with the same `trim` and `n_masks` are taken over. Another that trimmed its rows remembers
-        those kept: nothing is trimmed again, and `contamination` is a share of these.
+        with the same `trim` and `n_masks` are taken over.
+
+        Raises
+        ------
+        ValueError
+            `other` is a detector that trimmed rows, which its model therefore does not remember,
+            and `trim` or `n_masks` differ from its own.
         """
         new = super().from_fitted(other, **parameters)
         detects = isinstance(other, MAEAnomalyDetector)
@@ -128,10 +131,14 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
                 if not hasattr(new, name):
                     setattr(new, name, getattr(other, name))
             return new.set_threshold(new.contamination) if "contamination" in parameters else new
+        if detects and other.robust_location_ is not None:
+            raise ValueError(
+                f"MAEAnomalyDetector.from_fitted cannot change trim={other.trim!r} or "
+                f"n_masks={other.n_masks_!r} of a detector that trimmed rows; fit again."
+            )
         values, observed = (cells[:, 0] for cells in remembered_rows(new.model_))
-        kept = np.ones(len(values), bool)
-        if not detects or other.robust_location_ is None:
-            kept = kept_rows(values, observed, new.model_.config.n_levels, new.trim)
+        kept = kept_rows(values, observed, new.model_.config.n_levels, new.trim)
+        new.level_counts_ = [list(column.counts) for column in new.schema_.columns]
         new._calibrate(values, observed, kept, trusted=kept)
         return new
 
@@ -153,10 +160,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
         Conformal (Vovk et al. 2005): among rows like those given to fit, whether they were trimmed
         or not, at most a share p has a p-value of p or less. The smallest is one by the number of
-        `scores_` and one more. They fall with strangeness, as labels do: with a number for
-        `contamination`, rows with a p-value up to it are outliers; "auto" also calls those
-        outliers that only rows which were trimmed are as strange as. Below some 200 rows p-values
-        come out too small, because the model has seen the rows that it is calibrated on.
+        `scores_` and one more. Rows with a p-value up to `contamination` are outliers. Below some
+        200 rows p-values come out too small, because the model has seen the rows that it is
+        calibrated on.
         """
         return conformal(self.score_samples(X), self.scores_)
 
@@ -164,10 +170,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """Move `offset_` as if fitted with another `contamination`; nothing is fitted again."""
         check_is_fitted(self, "scores_")
         check_contamination(contamination)
-        if isinstance(contamination, str):
-            self.offset_ = float(np.percentile(self.normal_scores_, 100 * AUTO_ALARMS))
-        else:
-            self.offset_ = float(np.percentile(self.scores_, 100 * float(contamination)))
+        share = AUTO_ALARMS if isinstance(contamination, str) else float(contamination)
+        self.offset_ = float(np.percentile(self.scores_, 100 * share))
         return self
 
     def score_cells(self, X: Any) -> pd.DataFrame:
@@ -195,8 +199,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             row (label), position (in X, from 0), score, column, value (seen), expected (from cells
             less strange, within the interval), low and high (of the interval that holds 90 % of
             such cells; missing for categories), surprise (as in `score_cells`), and reason: a
-            level never seen or seen once, outside the observed range (with `trim`, of the rows
-            kept), or unexpected given the others
+            level never seen, seen once or of trimmed rows only, outside the observed range (with
+            `trim`, that of the other rows), or unexpected given the others
 
         Cells that are as expected (numbers within the interval), or surprise less than one in ten,
         are no reasons: a row may have fewer than `n_columns`. A row without any has its most
@@ -211,10 +215,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         frame = table.frame.iloc[rows]
         picked = Table(frame, table.back, table.values[rows], table.observed[rows])
         strange = self._cell_surprises(picked.values, picked.observed)
-        reasons = explained(self.model_, self.schema_, picked, strange, n_columns, self.device)
+        trimmed = self.robust_location_ is not None
+        known = (self.schema_, self._level_counts(), trimmed)
+        reasons = explained(self.model_, *known, picked, strange, n_columns, self.device)
         place = reasons.pop("place").to_numpy()
-        if self.robust_location_ is not None:
-            reasons["reason"] = reasons["reason"].replace(OF_ROWS_KEPT)
         reasons.insert(0, "row", list(frame.index[place]))
         reasons.insert(1, "position", rows[place])
         reasons.insert(2, "score", scores[rows[place]].round(3))
@@ -227,21 +231,22 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     def _scored(self, parts: np.ndarray, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         cost = getattr(self, "unseen_cost_", None)
+        unseen = self._unseen(values, observed)
         if cost is None:  # in models of maetab 0.1.0
-            columns = self.schema_.columns
-            n_unseen = np.array([column.counts.count(1) for column in columns])
-            n_observed = np.array([column.n_observed for column in columns])
-            cost = unseen_cost(self.scores_, n_unseen, n_observed, ~self.schema_.is_number())
-        return self._joined(parts) - self._unseen(values, observed) @ cost
+            n_observed = np.array([column.n_observed for column in self.schema_.columns])
+            number = self.schema_.is_number()
+            cost = unseen_cost(self.scores_, np.zeros(len(number)), n_observed, ~number)
+        return self._joined(parts) - unseen @ cost
+
+    def _level_counts(self) -> list[list[int]]:
+        """Return how many training rows have each level, () for numbers."""
+        counts = getattr(self, "level_counts_", None)
+        if counts is None:  # maetab 0.1.0 scored training rows as if each level were known
+            return [[2 * (count > 0) for count in column.counts] for column in self.schema_.columns]
+        return counts
 
     def _unseen(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        """Return (n, F) bool: levels that at most one of the rows learned from has.
-
-        The only row with a level would, left out, be the first to show it.
-        """
-        columns = self.schema_.columns
-        n_several = [sum(count > 1 for count in column.counts) for column in columns]
-        return observed & (values >= np.where(self.schema_.is_number(), np.inf, n_several))
+        return unseen_levels(values, observed, self._level_counts(), ~self.schema_.is_number())
 
     def _joined(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""
@@ -310,10 +315,12 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         if not self.trim:
             table = super()._fit_model(X)
             kept = np.ones(len(table.values), bool)
+            self.level_counts_ = [list(column.counts) for column in self.schema_.columns]
         else:
-            kept = self._first_look(X)
+            kept, whole = self._first_look(X)
             rows = as_table(X) if hasattr(X, "__getitem__") else np.asarray(X)
             super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
+            self.schema_, self.level_counts_ = with_levels_of(self.schema_, whole)
             table = self._read(X)
         self._tell("calibration of the scores")
         given = (table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION], self.n_masks)
@@ -322,12 +329,13 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         self._calibrate(table.values[some], table.observed[some], kept[some])
         return table
 
-    def _first_look(self, X: Any) -> np.ndarray:
-        """Return (n,) bool: True for the rows to learn from, before anything is fitted."""
+    def _first_look(self, X: Any) -> tuple[np.ndarray, Schema]:
+        """Return (n,) bool, True for the rows to learn from, and the schema of all rows."""
         frame, _ = read_frame(X)
         self._check_size(frame)
         schema, values, observed = self._encoded(frame)
-        return kept_rows(values, observed, schema.n_modelled(), self.trim, self._deadline)
+        kept = kept_rows(values, observed, schema.n_modelled(), self.trim, self._deadline)
+        return kept, schema
 
     def _calibrate(
         self,
@@ -372,7 +380,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         shown = (n_unseen, observed.sum(0), ~self.schema_.is_number())
         self.unseen_cost_ = unseen_cost(self._joined(parts), *shown)
         scores = self._scored(parts, values, observed)
-        self.scores_, self.normal_scores_ = np.sort(scores), np.sort(scores[kept])
+        self.scores_ = np.sort(scores)
         shares = np.linspace(0, 1, N_QUANTILES)
         found = self._surprises(*cells, alone=True)
         self.cell_quantiles_ = np.zeros((found.shape[1], N_QUANTILES))

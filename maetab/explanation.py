@@ -20,17 +20,28 @@ ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
 LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much
 DIGITS = 2  # of a number, beyond the first digit of its column's spread
 USUAL, WEAK = "unexpected given the others", "nothing stands out"
-NEVER, BEYOND = "never seen level", "outside the observed range"
+# By how many training rows have the level.
+SELDOM = {0: "never seen level", 1: "level seen once"}
 
 
 def explained(
-    model: Ensemble, schema: Schema, table: Table, strange: np.ndarray, n_columns: int, device: str
+    model: Ensemble,
+    schema: Schema,
+    level_counts: list[list[int]],
+    trimmed: bool,
+    table: Table,
+    strange: np.ndarray,
+    n_columns: int,
+    device: str,
 ) -> pd.DataFrame:
     """Return place (of the row in the table, from 0) and the columns of
     `MAEAnomalyDetector.explain` from "column" on.
 
     Parameters
     ----------
+    schema : of the rows that were learned from
+    level_counts : for each column, how many training rows have each of its levels
+    trimmed : whether there are training rows that were not learned from
     strange : (n, F) surprises of the cells, NaN where not observed
     n_columns : most reasons of a row
     """
@@ -50,7 +61,7 @@ def explained(
                 "low": _rounded(low[i, j], column),
                 "high": _rounded(high[i, j], column),
                 "surprise": round(float(strange[i, j]), 3),
-                "reason": _reason(column, table.values[i, j]),
+                "reason": _reason(column, level_counts[j], trimmed, table.values[i, j]),
                 "usual": usual[i, j],
             }
             for j, column in ((j, schema.columns[j]) for j in order[i] if told[i, j])
@@ -67,15 +78,19 @@ def explained(
     )
 
 
-def _reason(column: Column, value: float) -> str:
+def _reason(column: Column, counts: list[int], trimmed: bool, value: float) -> str:
     """Return in what way a cell, as encoded, is no usual one of its column."""
     if column.kind == "category":
-        count = column.counts[int(value)] if value < len(column.levels) else 0
-        return {0: NEVER, 1: "level seen once"}.get(count, USUAL)
+        code = int(value)
+        count = counts[code] if code < len(counts) else 0
+        if count > 1 and column.counts[code] == 0:
+            return "level of trimmed rows only"
+        return SELDOM.get(count, USUAL)
     natural = float(column.natural(np.array([value], np.float64))[0])
     near = 1e-6 * column.scale
-    inside = column.lower - near <= natural <= column.upper + near
-    return USUAL if inside else BEYOND
+    if column.lower - near <= natural <= column.upper + near:
+        return USUAL
+    return "outside the range of rows not trimmed" if trimmed else "outside the observed range"
 
 
 def _shown(cell: Any, column: Column) -> Any:

@@ -168,17 +168,15 @@ def test_affordable_rows_are_those_that_fit_into_the_time_left():
     assert deadline.affordable(lambda count: clock.pay("work", count), 50) == 50
 
 
-def test_a_pause_of_the_machine_is_not_taken_for_the_cost_of_a_row():
-    clock, counts = Clock({"work": 0.001}), []
+@pytest.mark.parametrize("pauses", [[2.0], [0.0, 2.0], [0.5, 0.5]])
+def test_a_pause_of_the_machine_is_not_taken_for_the_cost_of_a_row(pauses):
+    clock, pending = Clock({"work": 0.001}), iter(pauses)
 
     def work(count: int) -> None:
-        counts.append(count)
         clock.pay("work", count)
-        clock.now += pauses[len(counts) - 1] if len(counts) <= len(pauses) else 0
+        clock.now += next(pending, 0.0)
 
-    for pauses in ([2.0], [0.0, 2.0], [0.5, 0.5]):
-        counts.clear()
-        assert Deadline(60.0, clock).seconds_per_row(work, 10_000) == pytest.approx(0.001)
+    assert Deadline(60.0, clock).seconds_per_row(work, 10_000) == pytest.approx(0.001)
 
 
 def test_what_a_call_costs_besides_its_rows_is_not_taken_for_their_cost():

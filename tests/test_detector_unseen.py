@@ -109,12 +109,14 @@ def test_a_p_value_counts_the_row_itself_among_those_as_strange():
 def test_files_of_detectors_without_the_cost_of_unseen_levels_still_score(tmp_path):
     X = people()
     trained = detector(trim=0.2, contamination=0.05).fit(X)
-    known = X["place"].isin(trained.schema_.columns[2].levels)  # the others were all trimmed
-    scores = trained.score_samples(X)[known]
-    del trained.unseen_cost_
+    place = trained.schema_.columns[2]
+    known = X["place"].isin([x for x, n in zip(place.levels, place.counts) if n])
+    scores, labels = trained.score_samples(X)[known], trained.predict(X)[known]
+    del trained.unseen_cost_, trained.level_counts_
     save(trained, tmp_path / "old.safetensors")
     old = load(tmp_path / "old.safetensors")
     np.testing.assert_allclose(old.score_samples(X)[known], scores)
+    np.testing.assert_array_equal(old.predict(X)[known], labels)
     strange = people(50, seed=8).assign(**dict.fromkeys(WORDS, "never seen"))
     assert (old.predict(strange) == -1).all()
     assert MAEAnomalyDetector.from_fitted(old).p_values(strange).max() < 0.05
@@ -152,9 +154,13 @@ def test_reasons_say_in_what_way_a_cell_is_strange():
 def test_a_level_of_trimmed_rows_alone_is_not_called_never_seen():
     X = people()
     trained = detector(trim=0.2).fit(X)
-    rows = X[~X["place"].isin(trained.schema_.columns[2].levels)]
+    place = trained.schema_.columns[2]
+    only = [level for level, count in zip(place.levels, place.counts) if count == 0]
+    rows = X[X["place"].isin(only)]
     found = trained.explain(rows, top=50)
-    assert 5 < len(rows) == (found["reason"] == "level of no row kept").sum()
+    assert 5 < len(rows) == (found["reason"] == "level of trimmed rows only").sum()
+    new = trained.explain(people(20, seed=3).assign(place="nowhere"), top=20)
+    assert (new.loc[new["column"] == "place", "reason"] == "never seen level").sum() == 20
 
 
 def test_a_number_of_trimmed_rows_alone_is_not_said_to_be_outside_the_observed_range():
@@ -162,7 +168,7 @@ def test_a_number_of_trimmed_rows_alone_is_not_said_to_be_outside_the_observed_r
     X.loc[0, "pay"] = 1e6
     trained = detector(trim=0.2).fit(X)
     found = trained.explain(X.iloc[:1], top=1, n_columns=5).set_index("column")["reason"]
-    assert found["pay"] == "outside the range of the rows kept"
+    assert found["pay"] == "outside the range of rows not trimmed"
 
 
 def test_cells_that_are_as_expected_or_usual_are_no_reasons():

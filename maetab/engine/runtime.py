@@ -89,8 +89,8 @@ class Deadline:
         """Return what a row costs in `work(count)`, measured with counts that grow from `start`.
 
         They grow until one takes a share `PROBE` of the time left: what a call costs besides its
-        rows is not taken for their cost. One that takes longer than those before suggest, perhaps by
-        a pause of the machine, is done again.
+        rows is not taken for their cost. One that takes longer than those before suggest, perhaps
+        by a pause of the machine, is done again.
         """
         most = min(n_rows, max(start, PROBED))
         count, usual = min(start, most), 0.0

@@ -283,6 +283,29 @@ def mean_of_largest(cells: np.ndarray, share: float) -> np.ndarray:
     return np.where(n_seen > 0, means, np.nan)
 
 
+def unseen_levels(
+    values: np.ndarray,
+    observed: np.ndarray,
+    level_counts: Sequence[Sequence[int]],
+    category: np.ndarray,
+) -> np.ndarray:
+    """Return (n, F) bool: levels that at most one training row has.
+
+    The only row with a level would, left out, be the first to show it.
+
+    Parameters
+    ----------
+    values, observed : (n, F) as encoded
+    level_counts : for each column, how many training rows have each level
+    category : (F,) bool
+    """
+    unseen = np.zeros(observed.shape, bool)
+    for j in np.flatnonzero(category):
+        codes = np.where(observed[:, j], values[:, j], 0).astype(int)
+        unseen[:, j] = observed[:, j] & (np.array([*level_counts[j], 0])[codes] <= 1)
+    return unseen
+
+
 def unseen_cost(
     joined: np.ndarray, n_unseen: np.ndarray, n_observed: np.ndarray, category: np.ndarray
 ) -> np.ndarray:
