@@ -25,12 +25,16 @@ class Progress:
     ----------
     left : returns the seconds left of a limit, infinite without one
     clock : returns seconds since some moment
+    write : takes the level of a message and its text; None for the logger
     """
 
     def __init__(
-        self, left: Callable[[], float], clock: Callable[[], float] = time.monotonic
+        self,
+        left: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+        write: Callable[[int, str], None] | None = None,
     ) -> None:
-        self.left, self.clock = left, clock
+        self.left, self.clock, self.write = left, clock, write or _log
         self.what, self.measured, self.share = "", "", 0.0
         self.began = self.said = self.logged = clock()
 
@@ -59,7 +63,11 @@ class Progress:
         rest = (now - self.began) * (1 - share) / share if share else float("inf")
         rest = min(rest, max(0.0, self.left()))
         about = f", about {rest:.0f} s left" if rest < float("inf") else ""
-        logger.log(level, "%s", f"maetab: {self.what}{self.measured}{about}")
+        self.write(level, f"maetab: {self.what}{self.measured}{about}")
+
+
+def _log(level: int, message: str) -> None:
+    logger.log(level, "%s", message)
 
 
 class Line(logging.Handler):
@@ -76,14 +84,25 @@ class Line(logging.Handler):
         self.every, self.clock, self.said = every, clock, clock()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one message."""
-        message, stream = record.getMessage(), sys.stderr
-        if stream.isatty():
-            stream.write(CLEAR + message[: shutil.get_terminal_size().columns - 1])
-        elif record.levelno >= logging.INFO and self.clock() - self.said >= self.every:
-            self.said = self.clock()
-            stream.write(message + "\n")
-        stream.flush()
+        """Write one message of a logger."""
+        self.write(record.levelno, record.getMessage())
+
+    def write(self, level: int, message: str) -> None:
+        """Write a message; one that cannot be written stops nobody's work."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be None
+            if sys.stderr.isatty():
+                sys.stderr.write(CLEAR + message[: shutil.get_terminal_size().columns - 1])
+            elif level >= logging.INFO and self.clock() - self.said >= self.every:
+                self.said = self.clock()
+                sys.stderr.write(message + "\n")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Leave an empty line behind on a terminal."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if sys.stderr.isatty():
+                sys.stderr.write(CLEAR)
+                sys.stderr.flush()
 
 
 @contextlib.contextmanager
@@ -99,9 +118,7 @@ def lines(every: float = 0.0) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
-        if sys.stderr.isatty():
-            sys.stderr.write(CLEAR)
-            sys.stderr.flush()
+        handler.clear()
 
 
 @contextlib.contextmanager
@@ -110,6 +127,11 @@ def reported(verbose: int, left: Callable[[], float]) -> Iterator[Progress | Non
     if not verbose:
         yield None
         return
-    heard = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
-    with contextlib.nullcontext() if heard else lines():
+    if logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
         yield Progress(left)
+        return
+    line = Line(every=0.0)
+    try:
+        yield Progress(left, write=line.write)
+    finally:
+        line.clear()

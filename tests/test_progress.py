@@ -12,7 +12,7 @@ import pytest
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load
 from maetab.cli import main
 from maetab.nn import guess as guess_module
-from maetab.progress import Line, Progress, lines
+from maetab.progress import Line, Progress, lines, logger, reported
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -168,3 +168,34 @@ def test_the_command_line_says_nothing_more_where_it_is_quick_and_stderr_a_file(
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert main(["impute", str(table), "-v", "-o", str(tmp_path / "again.csv")]) == 0
     assert "network 1 of 1, epoch" in capsys.readouterr().err
+
+
+class Broken:
+    """A stream whose reader is gone."""
+
+    def isatty(self):
+        return False
+
+    def write(self, text):
+        raise BrokenPipeError
+
+    def flush(self):
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("stream", [None, Broken()])
+def test_a_fit_goes_on_where_nothing_can_be_written_to_stderr(monkeypatch, stream):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    plain = MAEImputer(max_iter=0, random_state=0).fit(X)
+    monkeypatch.setattr(sys, "stderr", stream)
+    told = MAEImputer(max_iter=0, random_state=0, verbose=1).fit(X)
+    X[0, 0] = np.nan
+    np.testing.assert_array_equal(told.transform(X), plain.transform(X))
+
+
+def test_verbose_fits_leave_the_logger_alone_while_they_run(capsys):
+    before = (logger.level, logger.propagate, list(logger.handlers))
+    with reported(1, lambda: 3.0) as progress:
+        assert (logger.level, logger.propagate, list(logger.handlers)) == before
+        progress("first guess")
+    assert "first guess, about" not in capsys.readouterr().out

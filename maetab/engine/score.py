@@ -6,6 +6,8 @@ on nothing but the row and the model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -300,7 +302,7 @@ def unseen_levels(
     category : (F,) bool
     """
     unseen = np.zeros(observed.shape, bool)
-    for j in np.flatnonzero(category):
+    for j in np.flatnonzero(category).tolist():
         codes = np.where(observed[:, j], values[:, j], 0).astype(int)
         unseen[:, j] = observed[:, j] & (np.array([*level_counts[j], 0])[codes] <= 1)
     return unseen
