@@ -298,7 +298,8 @@ def _open(args: argparse.Namespace, known: Sequence[Column] = ()) -> Table:
     """The input, after what was found in it is said."""
     table = open_table(args, known)
     names = [str(column.name) for column in known]
-    for line in found_in(table, names or [n for n in table.names if n not in args.exclude]):
+    names = names or [name for name in table.names if name not in args.exclude]
+    for line in found_in(table, names, args.verb):
         _say(line)
     return table
 

@@ -41,6 +41,7 @@ class ParquetTable:
         kept_by_pandas = (self.arrow.schema.pandas_metadata or {}).get("index_columns", [])
         self.names = [name for name in self.arrow.column_names if name not in kept_by_pandas]
         check_names(self.names)
+        self.index = pd.RangeIndex(self.arrow.num_rows)
         self.doubts: dict[str, str] = {}
         self.frame = pd.DataFrame()
 
@@ -82,7 +83,7 @@ class ParquetTable:
         """The columns that are not in `used`, those of a pandas index among them, as they are."""
         others = self.arrow.drop_columns([name for name in self.names if name in used])
         frame = others.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
-        return frame.set_axis(pd.RangeIndex(len(self)))
+        return frame.set_axis(self.index)
 
     def spell(self, name: str, row: int, value: Any) -> tuple[str, str]:
         """The text of a cell, and of another value of its column."""

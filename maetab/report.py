@@ -61,18 +61,19 @@ def score_rows(detector: Any, frame: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     detector : fitted MAEAnomalyDetector
-    frame : (n, F) with the labels 0, 1, ...
+    frame : (n, F) whose labels are the places of its rows in the file, 0 the first
     """
     from maetab.engine.score import conformal  # not at import: it brings torch
 
     scores = detector.score_samples(frame)
     return pd.DataFrame(
         {
-            "row": np.arange(1, len(frame) + 1),
+            "row": frame.index + 1,
             "score": scores.round(6),
             "label": np.where(scores < detector.offset_, "anomaly", "normal"),
             "p_value": conformal(scores, detector.scores_).round(6),
-        }
+        },
+        frame.index,
     )
 
 
@@ -129,7 +130,7 @@ def beside(scores: pd.DataFrame, reasons: pd.DataFrame, n_columns: int) -> pd.Da
         part = reasons.loc[reasons["place"] == place, ["row", *TOLD]]
         renamed = {name: f"{name}_{place}" for name in TOLD}
         joined = joined.merge(part.rename(columns=renamed), on="row", how="left")
-    return joined
+    return joined.set_index(scores.index)
 
 
 def listed(scores: pd.DataFrame, reasons: pd.DataFrame) -> list[list[str]]:

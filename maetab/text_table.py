@@ -34,6 +34,11 @@ class TextTable:
     text : content of the file, decoded
     layout : how it is written
     usual : delimiter where the layout names none and the text does not tell
+
+    Attributes
+    ----------
+    index : places of the rows, 0 the first; lines of empty cells between them have one, too
+    n_last : number of lines of empty cells behind the last row
     """
 
     def __init__(self, text: str, layout: Layout, usual: str = ",") -> None:
@@ -42,9 +47,10 @@ class TextTable:
         skipped = ends[-1] if ends else int(text.startswith("\ufeff"))
         self.start, body = text[:skipped], text[skipped:]
         delimiter = _delimiter(body, layout, usual)
-        start, rows, self.ends, self.n_empty = _cut(body, delimiter, layout.comment)
+        start, rows, self.ends, empty = _cut(body, delimiter, layout.comment)
         self.start += start
         self.header = None if layout.header is False else rows.pop(0)
+        self.index, self.n_last = _places(len(rows), empty, self.header is not None)
         width = len(self.header or rows[0])
         self.names = _names(self.header, width)
         check_names(self.names)
@@ -54,7 +60,7 @@ class TextTable:
                 cells = f"{len(row)} cell{'s' * (len(row) != 1)}"
                 first = "header" if self.header else "first row"
                 raise ValueError(
-                    f"row {i + 1} has {cells}, the {first} has {width}; check the delimiter and "
+                    f"row {self.index[i] + 1} has {cells}, the {first} has {width}; check the delimiter and "
                     "the quotes, and whether there are lines for --skip-rows or --comment"
                 )
             self.raw[i] = row
@@ -77,7 +83,7 @@ class TextTable:
         """The cells of a column without their quotes."""
         if name not in self._texts:
             raw = self.raw[:, self.names.index(name)]
-            texts = pd.Series([_unquote(cell) for cell in raw], dtype=object, name=name)
+            texts = pd.Series([_unquote(cell) for cell in raw], self.index, object, name)
             self._texts[name] = texts
         return self._texts[name]
 
@@ -137,7 +143,7 @@ class TextTable:
                 self.doubts[name] = doubt
             self.formats[name] = chosen
             typed[name] = chosen.parse(seen).reindex(texts.index)
-        self.frame = pd.DataFrame(typed)
+        self.frame = pd.DataFrame(typed, self.index)
         self._check_date_formats()
 
     def _check_date_formats(self) -> None:
@@ -198,11 +204,10 @@ class TextTable:
         names = [name for name in self.names if name not in left_out]
         if typed:
             return self.frame[names]
-        index = pd.RangeIndex(len(self))
-        return pd.DataFrame({name: self.texts(name) for name in names}, index, dtype=object)
+        return pd.DataFrame({name: self.texts(name) for name in names}, self.index, dtype=object)
 
     def spell(self, name: str, row: int, value: Any) -> tuple[str, str]:
-        """The text of a cell, and of another value as it would be written there."""
+        """The text of the cell at a place, and of another value as it would be written there."""
         written = self.formats[name].write(pd.Series([value]))[0] if pd.notna(value) else ""
         return self.texts(name)[row], written
 
@@ -246,7 +251,7 @@ def _names(header: list[str] | None, width: int) -> list[str]:
 
 def _cut(
     text: str, delimiter: str, comment: str | None = None
-) -> tuple[str, list[list[str]], list[str], int]:
+) -> tuple[str, list[list[str]], list[str], list[int]]:
     """Cut a text into cells.
 
     Returns
@@ -256,14 +261,14 @@ def _cut(
     ends : what ended each row, and the lines up to the next that are no rows: comments, blank ones
         and those of nothing but empty cells. In a file of one column a blank line is a row
         without a value, but for the last lines.
-    n_empty : number of lines of empty cells
+    empty : for each line of empty cells the number of rows before it
     """
     mark = re.escape(delimiter)
     remark = rf"(?<![^\r\n]){re.escape(comment)}[^\r\n]*|" if comment else ""
     cell = re.compile(
         rf'({remark}"[^"]*(?:""[^"]*)*"(?={mark}|\r|\n|\Z)|[^{mark}\r\n]*)({mark}|\r\n|\n|\r|\Z)'
     )
-    start, n_empty = "", 0
+    start, no_rows = "", []
     rows: list[list[str]] = []
     ends: list[str] = []
     row: list[str] = []
@@ -274,7 +279,8 @@ def _cut(
         empty = not any(_unquote(part).strip() for part in row)
         lone = row == [""] and end and rows and len(rows[0]) == 1
         if (empty and not lone) or (comment and row[0].startswith(comment)):
-            n_empty += empty and len(row) > 1
+            if empty and len(row) > 1:
+                no_rows.append(len(rows))
             line = delimiter.join(row) + end
             if rows:
                 ends[-1] += line
@@ -290,7 +296,23 @@ def _cut(
         ends[-1] += last
     if not rows:
         raise ValueError("the file is empty; a first line with the names of the columns is needed")
-    return start, rows, ends, n_empty
+    return start, rows, ends, no_rows
+
+
+def _places(n_rows: int, empty: Sequence[int], header: bool) -> tuple[pd.Index, int]:
+    """The places of rows among the lines of data, and how many empty lines follow the last row.
+
+    Parameters
+    ----------
+    empty : for each line of empty cells the number of rows before it, the header among them
+    header : whether there is one; no line before it is one of data
+    """
+    before = np.array(empty, int) - header
+    between = before[(before >= 0) & (before < n_rows)]
+    places = pd.RangeIndex(n_rows)
+    if len(between):
+        places = pd.Index(places + np.searchsorted(between, places, side="right"))
+    return places, int((before >= n_rows).sum())
 
 
 def _unquote(raw: str) -> str:

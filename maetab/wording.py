@@ -43,18 +43,19 @@ def on_one_line(cell: Any) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def found_in(table: Table, names: Collection[str]) -> list[str]:
+def found_in(table: Table, names: Collection[str], verb: str = "") -> list[str]:
     """Return a line for each thing that was read otherwise than it may have been meant.
 
     Parameters
     ----------
     names : columns that matter; nothing is said about the others
+    verb : what is done with the rows, such as "impute"
     """
     from maetab.text_table import TextTable
 
     if not isinstance(table, TextTable):
         return []
-    lines = [_layout_line(table), _empty_line(table), _marks_line(table.na_marks(names))]
+    lines = [_layout_line(table), _empty_line(table, verb), _marks_line(table.na_marks(names))]
     lines += [*_format_lines(table, names), *_far_lines(table, names)]
     return [on_one_line(line) for line in lines if line]
 
@@ -69,10 +70,19 @@ def _layout_line(table: TextTable) -> str:
     return f"found: {', '.join(said)}" if said else ""
 
 
-def _empty_line(table: TextTable) -> str:
-    if not table.n_empty:
+def _empty_line(table: TextTable, verb: str) -> str:
+    n_between = int(table.index[-1]) + 1 - len(table)
+    n_empty = n_between + table.n_last
+    if not n_empty:
         return ""
-    return f"{counted(table.n_empty, 'line')} of empty cells only: no rows, passed through"
+    became = {
+        "impute": ("left unfilled", "passed through"),
+        "detect": ("written without results", "no rows"),
+        "encode": ("written without results", "no rows"),
+    }.get(verb, ("no rows", "no rows"))
+    parts = ((n_between, "between the rows"), (table.n_last, "at the end of the file"))
+    said = [f"{n} {where}, {what}" for (n, where), what in zip(parts, became) if n]
+    return f"{counted(n_empty, 'line')} of empty cells only: {'; '.join(said)}"
 
 
 def _marks_line(marks: Mapping[str, Counter[str]]) -> str:
