@@ -60,8 +60,9 @@ class TextTable:
                 cells = f"{len(row)} cell{'s' * (len(row) != 1)}"
                 first = "header" if self.header else "first row"
                 raise ValueError(
-                    f"row {self.index[i] + 1} has {cells}, the {first} has {width}; check the delimiter and "
-                    "the quotes, and whether there are lines for --skip-rows or --comment"
+                    f"row {self.index[i] + 1} has {cells}, the {first} has {width}; check the "
+                    "delimiter and the quotes, and whether there are lines for --skip-rows or "
+                    "--comment"
                 )
             self.raw[i] = row
         self.asked, self.usual = layout, usual

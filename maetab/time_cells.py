@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from maetab.layout import Found, Layout
+from maetab.layout import WAYS_OUT, Found, Layout
 
 _ISO = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:([ T])(\d{2}:\d{2})(:\d{2})?(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})?)?"
@@ -254,7 +254,7 @@ def ambiguity(forms: Sequence[str]) -> str:
     """Say that cells can be read in several formats."""
     return (
         f"its cells can be read as {' or as '.join(forms)}; pass the right one as --date-format, "
-        "or the column in --categorical"
+        f"or the column in {WAYS_OUT}"
     )
 
 

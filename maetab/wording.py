@@ -106,6 +106,7 @@ def _format_lines(table: TextTable, names: Collection[str]) -> list[str]:
 
 def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
     """Numbers that may be codes for missing."""
+    from maetab.layout import option
     from maetab.sniffing import far_number
 
     found: dict[float, Counter[str]] = {}
@@ -115,8 +116,9 @@ def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
         if far is not None:
             found.setdefault(far[0], Counter())[name] = far[1]
     return [
-        f"hint: {value:g} stands far from all other numbers in {listed(list(counts))}, "
-        f"in {counted(counts.total(), 'cell')}; pass --na-values={value:g} if it means missing"
+        f"hint: {value:.0f} stands far from all other numbers in {listed(list(counts))}, "
+        f"in {counted(counts.total(), 'cell')}; "
+        f"pass {option('--na-values', [f'{value:.0f}'])} if it means missing"
         for value, counts in found.items()
     ]
 
