@@ -21,7 +21,13 @@ import pandas as pd
 from maetab.cells import CellFormat, Text, infer_format, known_format
 from maetab.data.schema import Column
 from maetab.layout import Layout
-from maetab.sniffing import find_decimal, find_delimiter, looks_like_data
+from maetab.sniffing import (
+    CANDIDATES,
+    find_decimal,
+    find_delimiter,
+    looks_like_data,
+    title_rows,
+)
 
 SAMPLE = 200_000  # characters from which the delimiter is found out
 
@@ -37,6 +43,8 @@ class TextTable:
 
     Attributes
     ----------
+    names : of the columns as the model sees them, no two the same
+    given : the names in the header, which may be
     index : places of the rows, 0 the first; lines of empty cells between them have one, too
     n_last : number of lines of empty cells behind the last row
     """
@@ -47,13 +55,14 @@ class TextTable:
         skipped = ends[-1] if ends else int(text.startswith("\ufeff"))
         self.start, body = text[:skipped], text[skipped:]
         delimiter = _delimiter(body, layout, usual)
+        _check_titles(body, layout, delimiter)
         start, rows, self.ends, empty = _cut(body, delimiter, layout.comment)
         self.start += start
         self.header = None if layout.header is False else rows.pop(0)
         self.index, self.n_last = _places(len(rows), empty, self.header is not None)
         width = len(self.header or rows[0])
-        self.names = _names(self.header, width)
-        check_names(self.names)
+        self.given = _names(self.header, width)
+        self.names = told_apart(self.given)
         self.raw = np.empty((len(rows), width), dtype=object)
         for i, row in enumerate(rows):
             if len(row) != width:
@@ -242,6 +251,25 @@ def _delimiter(body: str, layout: Layout, usual: str) -> str:
     return layout.delimiter
 
 
+def _check_titles(body: str, layout: Layout, delimiter: str) -> None:
+    """Raise a ValueError where the lines have the shape of titles before a table."""
+    for mark in dict.fromkeys([delimiter, *("" if layout.delimiter else CANDIDATES)]):
+        start, rows, ends, _ = _cut(body[:SAMPLE], mark, layout.comment)
+        rows = rows[: None if len(body) <= SAMPLE else -1]
+        n_titles = title_rows([[_unquote(cell) for cell in row] for row in rows])
+        if mark == delimiter and len(set(map(len, rows))) == 1 < len(rows[0]):
+            return
+        if n_titles:
+            before = [start, *(mark.join(row) + end for row, end in zip(rows[:n_titles], ends))]
+            n_lines = layout.skip_rows + len(re.findall(r"\r\n|\r|\n", "".join(before)))
+            raise ValueError(
+                f"line {n_lines + 1} has {len(rows[n_titles])} cells between {mark!r}, and line "
+                f"{layout.skip_rows + 1} has {len(rows[0])}; pass --skip-rows={n_lines} if the "
+                "lines before the names of the columns are titles, --delimiter if other marks "
+                "stand between cells"
+            )
+
+
 def _names(header: list[str] | None, width: int) -> list[str]:
     """Names of columns; those without one are named as pandas does."""
     if header is None:
@@ -328,19 +356,22 @@ def _quote(text: str, delimiter: str, always: bool) -> str:
     return text
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise a ValueError that names every column whose name another one has too."""
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        places.setdefault(name, []).append(place + 1)
-    shared = [
-        f"{name!r} ({', '.join(map(str, numbers[:-1]))} and {numbers[-1]})"
-        for name, numbers in places.items()
-        if len(numbers) > 1
-    ]
-    if shared:
-        more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
-        raise ValueError(
-            f"columns have the same name: {', '.join(shared[:5])}{more}; rename them, or pass "
-            "--no-header if the first line holds no names"
-        )
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Return names of which no two are the same: a, a.1, a.2 for a, a, a, as pandas does.
+
+    Examples
+    --------
+    >>> told_apart(["a", "b", "a", "a.1", "a"])
+    ['a', 'b', 'a.2', 'a.1', 'a.3']
+    """
+    taken, apart = set(names), []
+    seen: Counter[str] = Counter()
+    for name in names:
+        new = name
+        while seen[name] and new in taken:
+            new = f"{name}.{seen[name]}"
+            seen[name] += 1
+        seen[name] += not seen[name]
+        taken.add(new)
+        apart.append(new)
+    return apart

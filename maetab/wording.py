@@ -55,7 +55,12 @@ def found_in(table: Table, names: Collection[str], verb: str = "") -> list[str]:
 
     if not isinstance(table, TextTable):
         return []
-    lines = [_layout_line(table), _empty_line(table, verb), _marks_line(table.na_marks(names))]
+    lines = [
+        _layout_line(table),
+        _names_line(table),
+        _empty_line(table, verb),
+        _marks_line(table.na_marks(names)),
+    ]
     lines += [*_format_lines(table, names), *_far_lines(table, names)]
     return [on_one_line(line) for line in lines if line]
 
@@ -68,6 +73,16 @@ def _layout_line(table: TextTable) -> str:
     if decimal != table.asked.decimal and decimal == ",":
         said.append("the decimal mark is ','")
     return f"found: {', '.join(said)}" if said else ""
+
+
+def _names_line(table: TextTable) -> str:
+    """How columns are called that have the same name."""
+    changed = [(old, new) for old, new in zip(table.given, table.names) if old != new]
+    if not changed:
+        return ""
+    shown = ", ".join(f"{new!r} for a further {old!r}" for old, new in changed[:SHOWN])
+    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    return f"columns have the same name; here they are called {shown}{more}"
 
 
 def _empty_line(table: TextTable, verb: str) -> str:
