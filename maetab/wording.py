@@ -8,9 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from maetab.data.schema import Schema
     from maetab.files import Table
     from maetab.text_table import TextTable
 
+FAR = "numbers far outside the range of"
 SHOWN = 5  # names of a list that are written out
 
 
@@ -165,6 +169,40 @@ def doubted(table: Table, name: str, excluded: Collection[str]) -> str:
     others = [other for other in table.doubts if other not in (name, *excluded)]
     more = f"; see maetab describe for {listed(others)}, too" if others else ""
     return f"column {name!r}: {table.doubts[name]}{more}"
+
+
+def unlike(frame: pd.DataFrame, schema: Schema) -> str:
+    """Return which cells are unlike those that a model has learned from; empty if none is.
+
+    These are levels that it has not seen, and numbers further from the range it has seen than
+    that is wide.
+
+    Parameters
+    ----------
+    frame : (n, F) with the columns of `schema`
+    """
+    from maetab.data.codec import encode
+
+    values, observed = encode(frame, schema)
+    found: dict[str, Counter[Any]] = {"levels not seen in": Counter(), FAR: Counter()}
+    for column, cells, seen in zip(schema.columns, values.T, observed.T):
+        if column.kind == "category":
+            odd, what = cells >= len(column.levels), "levels not seen in"
+        else:
+            lower, upper = (
+                (e - column.center) / column.scale for e in (column.lower, column.upper)
+            )
+            room = upper - lower + 1e-5 * (1 + abs(lower))  # of single precision
+            odd, what = (cells < lower - room) | (cells > upper + room), FAR
+        if n_odd := int((odd & seen).sum()):
+            found[what][column.name] = n_odd
+    said = [
+        f"{what} {', '.join(f'{name!r} ({n})' for name, n in cells.most_common(SHOWN))}"
+        + (f" and {len(cells) - SHOWN} more columns" if len(cells) > SHOWN else "")
+        for what, cells in found.items()
+        if cells
+    ]
+    return f"cells unlike those of the fit: {'; '.join(said)}" if said else ""
 
 
 def summary(info: Mapping[str, Any]) -> list[str]:
