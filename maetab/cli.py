@@ -19,7 +19,6 @@ import maetab
 from maetab.options import (
     DETECTION,
     Parser,
-    Version,
     add_demo,
     add_detect,
     add_encode,
@@ -86,7 +85,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Masked autoencoders for tables: fill missing cells, find anomalies, "
         "make features.",
     )
-    parser.add_argument("--version", action=Version, help="print the version and exit")
+    version = f"maetab {maetab.__version__}"
+    parser.add_argument(
+        "--version", action="version", version=version, help="print the version and exit"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (add, run, text) in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")

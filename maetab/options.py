@@ -7,8 +7,6 @@ import csv
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-import maetab
-
 # Of `detect` unless told otherwise: the file may hold anomalies, and some rows are to be named.
 METHODS = ("mean", "median", "knn", "iterative")  # that can be compared with
 DETECTION = {"trim": 0.2, "contamination": 0.05}
@@ -19,17 +17,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
-class Version(argparse.Action):
-    """Prints the version and ends."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"maetab {maetab.__version__}")
-        parser.exit()
 
 
 def _names(text: str) -> list[str]:

@@ -338,10 +338,11 @@ def _places(n_rows: int, empty: Sequence[int], header: bool) -> tuple[pd.Index, 
     """
     before = np.array(empty, int) - header
     between = before[(before >= 0) & (before < n_rows)]
-    places = pd.RangeIndex(n_rows)
-    if len(between):
-        places = pd.Index(places + np.searchsorted(between, places, side="right"))
-    return places, int((before >= n_rows).sum())
+    n_last = int((before >= n_rows).sum())
+    if not len(between):
+        return pd.RangeIndex(n_rows), n_last
+    places = np.arange(n_rows)
+    return pd.Index(places + np.searchsorted(between, places, side="right")), n_last
 
 
 def _unquote(raw: str) -> str:
