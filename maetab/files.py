@@ -144,7 +144,7 @@ def read_table(path: str, form: str, layout: Layout) -> Table:
 def write_table(table: Table, path: str, form: str, layout: Layout) -> None:
     """Write to a file, whole or not at all, or to standard output for `-`."""
     if form == "parquet":
-        kept = table.arrow if isinstance(table, ParquetTable) else _arrow(table.frame)
+        kept = table.arrow if isinstance(table, ParquetTable) else _arrow(table.whole)
         _write(_parquet(kept), path)
     else:
         _write(table.to_text(layout).encode(layout.encoding), path)

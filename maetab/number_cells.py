@@ -115,6 +115,8 @@ def _with_minus(text: str) -> tuple[str, str]:
     >>> _with_minus("(12.50)"), _with_minus("12.50-"), _with_minus("-12.50")
     (('-12.50', '(1)'), ('-12.50', '1-'), ('-12.50', '-1'))
     """
+    if text[-1:] not in ")-" and "\u2212" not in text:
+        return text, "-1"
     if "\u2212" in text:
         return text.replace("\u2212", "-"), "\u22121"
     for mark in ("(1)", "1-"):

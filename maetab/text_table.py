@@ -171,6 +171,11 @@ class TextTable:
             self.layout, date_formats=chosen + [form for owner, _, form in forms if not owner]
         )
 
+    @property
+    def whole(self) -> pd.DataFrame:
+        """`frame` with a row of missing cells for each line of empty cells between the others."""
+        return self.frame.reindex(range(int(self.index[-1]) + 1))
+
     def na_marks(self, names: Collection[str]) -> dict[str, Counter[str]]:
         """How often each mark stands for missing in columns, by mark and column."""
         marks: dict[str, Counter[str]] = {}
@@ -223,13 +228,18 @@ class TextTable:
 
     def to_text(self, layout: Layout) -> str:
         """The whole file, as it was read wherever nothing was put."""
-        rows = [*([] if self.header is None else [self.header]), *self.raw]
         if layout.delimiter == self.layout.delimiter:
+            rows = [*([] if self.header is None else [self.header]), *self.raw]
             lines = [layout.delimiter.join(row) for row in rows]
             return self.start + "".join(line + end for line, end in zip(lines, self.ends))
         out = io.StringIO(newline="")
         writer = csv.writer(out, delimiter=layout.delimiter, lineterminator="\n")
-        writer.writerows([_unquote(cell) for cell in row] for row in rows)
+        empty = [""] * len(self.names)
+        cells = dict(zip(self.index, ([_unquote(cell) for cell in row] for row in self.raw)))
+        if self.header is not None:
+            writer.writerow([_unquote(cell) for cell in self.header])
+        n_lines = int(self.index[-1]) + 1 + self.n_last
+        writer.writerows(cells.get(place, empty) for place in range(n_lines))
         return out.getvalue()
 
 

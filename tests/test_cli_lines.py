@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import fill
 
 import maetab
 from maetab import cli
@@ -64,6 +65,15 @@ def test_lines_of_empty_cells_among_the_rows_are_left_unfilled_and_counted(tmp_p
     assert (tmp_path / "out.csv").read_text() == "a,b\n1,x\n,\n1,x\n,\n,\n"
     said = capsys.readouterr().err
     assert "1 between the rows, left unfilled; 2 at the end of the file, passed through" in said
+
+
+def test_lines_of_empty_cells_stay_in_a_file_of_another_form(tmp_path, stub):
+    text = "a,b\n1,x\n,\n,x\n,\n,\n"
+    assert fill(tmp_path, text, out="out.tsv") == "a\tb\n1\tx\n\t\n1\tx\n\t\n\t\n"
+    pytest.importorskip("pyarrow")
+    assert cli.main(["impute", str(tmp_path / "in.csv"), "-o", str(tmp_path / "o.parquet")]) == 0
+    frame = pd.read_parquet(tmp_path / "o.parquet")
+    assert frame["b"].isna().tolist() == frame["a"].isna().tolist() == [False, True, False]
 
 
 def test_errors_name_the_row_by_its_line():
