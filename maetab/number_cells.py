@@ -36,7 +36,7 @@ class Number:
     decimal : the decimal mark
     thousands : what stands between groups of three digits; empty where nothing does
     prefix, suffix : what stands before and after every number, such as $ or %
-    sign_first : True for -$5, False for $-5
+    sign_first : True for -$5 and ($5), False for $-5 and $(5)
     plus : True where positive numbers have a sign
     negative : how -1 is written: -1, \u22121, (1) or 1-
     """
@@ -76,8 +76,9 @@ class Number:
     def _text(self, value: float) -> str:
         digits = self._digits(value)
         if self.negative != "-1" and digits.startswith("-"):
-            bare = replace(self, negative="-1")._text(-value)
-            return self.negative.replace("1", bare)
+            outside = "" if self.sign_first else self.prefix
+            inside = replace(self, negative="-1", prefix="" if outside else self.prefix)
+            return outside + self.negative.replace("1", inside._text(-value))
         sign = "-" if digits.startswith("-") else "+" if self.plus and float(digits) else ""
         whole, mark, fraction = digits.removeprefix("-").partition(".")
         if self.thousands and not self.exponent:
@@ -119,11 +120,10 @@ def _with_minus(text: str) -> tuple[str, str]:
         return text, "-1"
     if "\u2212" in text:
         return text.replace("\u2212", "-"), "\u22121"
-    for mark in ("(1)", "1-"):
-        before, behind = mark.split("1")
-        inner = text.removeprefix(before).removesuffix(behind)
-        if text == before + inner + behind and inner[:1] not in ("", "-", "+", "("):
-            return "-" + inner.strip(), mark
+    if bracketed := re.fullmatch(r"([^\d()+-]*)\(([^()+-]+)\)", text):
+        return "-".join(bracketed.groups()), "(1)"
+    if text[-1:] == "-" and text[:1] not in "-+":
+        return "-" + text[:-1].strip(), "1-"
     return text, "-1"
 
 

@@ -26,6 +26,9 @@ def found(*texts):
         (["299.19", "(1,299.19)"], [299.19, -1299.19], "(1,234.50)"),
         (["51", "(45)"], [51, -45], "(1234)"),
         (["$5.25", "($12.50)"], [5.25, -12.5], "($1234.50)"),
+        (["$5.25", "$(12.50)"], [5.25, -12.5], "$(1234.50)"),
+        (["\u2212$5", "$12"], [-5, 12], "\u2212$1234"),
+        (["$\u22125", "$12"], [-5, 12], "$\u22121234"),
         (["51,257.30-", "12.00"], [-51257.3, 12], "1,234.50-"),
         (["\u221212.5", "7.5"], [-12.5, 7.5], "\u22121234.5"),
         (["12,50- €", "7,50 €"], None, None),
@@ -65,6 +68,17 @@ def test_many_numbers_with_a_unit_are_an_error_and_few_a_note(tmp_path, stub, ca
 )
 def test_codes_are_no_numbers_with_units(texts):
     assert found(*texts) == (Text(), None)
+
+
+def test_formats_of_dates_that_are_advised_can_be_pasted_into_a_shell():
+    doubt = found("01/02/2024 10:00", "03/04/2024 11:00")[1]
+    advised = doubt[doubt.index("pass ") + 5 : doubt.index(", or the column")]
+    words = shlex.split(advised)
+    assert len(words) == 3 and set(words) == {
+        "--date-format=%d/%m/%Y %H:%M",
+        "or",
+        "--date-format=%m/%d/%Y %H:%M",
+    }
 
 
 def test_dates_in_two_forms_are_refused(tmp_path, capsys):
