@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from maetab.data.schema import Column
-from maetab.layout import CellFormat, Found, Layout
+from maetab.layout import WAYS_OUT, CellFormat, Found, Layout, option
 from maetab.number_cells import DIGITS, Number, find_numbers
 from maetab.time_cells import Date, Duration, ambiguity, find_dates, find_durations
 
 # A column is almost of a kind if at least half of its cells are, and if the others are few
 # different texts: ten, or one for ten cells.
 ALMOST, FEW_TEXTS = 0.5, 10
+MOST_FORMS, MOST_UNITS = 4, 2  # of the dates and of the numbers in one column that are told
 CERTAINLY = 0.9  # dates are also whole numbers; from this share of valid dates on, they are dates
 FINDERS: dict[str, Callable[[pd.Series, Layout], Found]] = {
     "dates": find_dates,
@@ -31,10 +32,11 @@ class Text:
     Parameters
     ----------
     levels : what a text stands for, where a model's levels are not texts
+    unusual : what the texts may be meant for, in words; else empty
     """
 
     levels: dict[str, object] = field(default_factory=dict)
-    unusual = ""
+    unusual: str = ""
 
     def parse(self, texts: pd.Series) -> pd.Series:
         return texts.map(lambda text: self.levels.get(text, text)).astype(object)
@@ -72,25 +74,73 @@ def infer_format(
         if kind == "dates" and shares.get("times") == 1:
             return Text(), found[kind].doubt or ambiguity([])
         return found[kind].chosen or Text(), found[kind].doubt
+    if (
+        "dates" in kinds
+        and shares["dates"] > 0
+        and _all_dates(counts[~found["dates"].fits], layout)
+    ):
+        first, other = (
+            counts.index[fits][0] for fits in (found["dates"].fits, ~found["dates"].fits)
+        )
+        return Text(), (
+            f"its cells are dates in several forms, such as {first!r} and {other!r}; bring them "
+            f"to one, or pass the column in {WAYS_OUT}"
+        )
     odd = plain[~plain.isin(counts.index[found[kind].fits])]
     n_odd = odd.nunique()
     padded = odd.str.fullmatch(r"[+-]?0\d+").any()  # 007 is a name, not a number
     if shares[kind] < ALMOST or n_odd > max(FEW_TEXTS, len(texts) / 10) or padded:
-        return Text(), None
+        return _meant(counts, layout) if "numbers" in kinds else (Text(), None)
     return Text(), _almost(odd, kind, shares[kind])
+
+
+def _all_dates(counts: pd.Series, layout: Layout) -> bool:
+    """True where every text is a date, in one of a few forms."""
+    for _ in range(MOST_FORMS):
+        if not len(counts):
+            return True
+        counts = counts[~find_dates(counts, layout).fits]
+    return not len(counts)
+
+
+def _meant(counts: pd.Series, layout: Layout) -> tuple[Text, str | None]:
+    """Text that may be meant for numbers with a unit, and a doubt where it is many texts.
+
+    Parameters
+    ----------
+    counts : how often each different text of a column occurs, by text
+    """
+    parts = counts.index.to_series().str.extract(r"^(.*?\d)\s?([^\W\d_]{1,6}[²³]?\.?)$").dropna()
+    if parts.empty:
+        return Text(), None
+    units = counts[parts.index].groupby(parts[1].to_numpy()).sum().nlargest(MOST_UNITS).index
+    numbers, unit = parts.loc[parts[1].isin(units), 0], " or ".join(map(repr, units))
+    read = find_numbers(counts[numbers.index].set_axis(numbers), layout).fits
+    if counts[numbers.index][read].sum() < CERTAINLY * counts.sum() or len(numbers) < 2:
+        return Text(), None
+    if len(numbers) <= FEW_TEXTS:
+        return Text(
+            unusual=f"categories, for {unit} stands behind the numbers "
+            "(write them alone if they are meant)"
+        ), None
+    return Text(), (
+        f"most of its cells are numbers with {unit} behind them, such as {numbers.index[0]!r}; "
+        f"write the numbers alone, or pass the column in {WAYS_OUT}"
+    )
 
 
 def _almost(odd: pd.Series, kind: str, share: float) -> str:
     """Say which texts of a column are not of the kind that most are."""
     first, others = _short(str(odd.iloc[0])), odd.nunique() - 1
+    means = option("--na-values", [str(odd.iloc[0])])
     row, n_cells = odd.index[0] + 1, f"{len(odd)} cell{'s' * (len(odd) > 1)}"
     which = f"{first!r} is not (row {row}; {n_cells})"
     if others:
         more = f"{others} other text{'s' * (others > 1)}"
         which = f"{first!r} (row {row}) and {more} are not ({n_cells})"
     return (
-        f"{share:.0%} of the cells are {kind}, but {which}; pass --na-values={first} if it means "
-        "missing, or the column in --categorical"
+        f"{share:.0%} of the cells are {kind}, but {which}; pass {means} if it means "
+        f"missing, or the column in {WAYS_OUT}"
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import maetab
 from maetab.options import (
     DETECTION,
+    Parser,
     add_demo,
     add_detect,
     add_encode,
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["describe", "no_such_file.csv"])
     1
     """
+    if sys.stderr is None:  # closed by the shell; messages are lost, the work is not
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     args = _parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
@@ -67,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, TypeError, OSError, LookupError) as error:
         reason = " ".join(str(error).split())
-        print(f"maetab {args.verb}: {reason or type(error).__name__}", file=sys.stderr)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            reason = f"{error.filename}: {error.strerror}"
+        _say(f"maetab {args.verb}: {reason or type(error).__name__}")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -75,27 +80,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="maetab",
         description="Masked autoencoders for tables: fill missing cells, find anomalies, "
         "make features.",
     )
-    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    version = f"maetab {maetab.__version__}"
+    parser.add_argument(
+        "--version", action="version", version=version, help="print the version and exit"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (add, run, text) in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         add(verb)
         verb.set_defaults(run=run, fail=verb.error)
     return parser
-
-
-class _Version(argparse.Action):
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"maetab {maetab.__version__}")
-        parser.exit()
 
 
 # --- what the verbs do -----------------------------------------------------------------------
@@ -113,6 +112,8 @@ def _impute(args: argparse.Namespace) -> None:
         imputer = _estimator(args, "MAEImputer").fit(frame)
     n_filled = 0
     if imputer is not None:
+        if args.model:
+            _say_unlike(frame, imputer)
         _doing("filling the cells")
         filled = imputer.transform(frame)
         n_filled = sum(table.put(name, filled[name]) for name in targets)
@@ -275,7 +276,18 @@ VERBS: dict[str, tuple[Callable, Callable, str]] = {
 
 
 def _say(message: str) -> None:
-    print(f"{CLEAR if sys.stderr.isatty() else ''}{message}", file=sys.stderr)
+    try:
+        print(f"{CLEAR if sys.stderr.isatty() else ''}{message}", file=sys.stderr)
+    except BrokenPipeError:  # nobody reads the messages, but the work is wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def _say_unlike(frame: pd.DataFrame, model: Any) -> None:
+    """Say which cells are unlike those that a saved model has learned from."""
+    from maetab.wording import unlike
+
+    if said := unlike(frame, model.schema_):
+        _say(on_one_line(said))
 
 
 def _doing(what: str) -> None:
@@ -298,7 +310,8 @@ def _open(args: argparse.Namespace, known: Sequence[Column] = ()) -> Table:
     """The input, after what was found in it is said."""
     table = open_table(args, known)
     names = [str(column.name) for column in known]
-    for line in found_in(table, names or [n for n in table.names if n not in args.exclude]):
+    names = names or [name for name in table.names if name not in args.exclude]
+    for line in found_in(table, names, args.verb):
         _say(line)
     return table
 
@@ -317,6 +330,8 @@ def _prepare(
     format_out(args)  # an output of no known format is refused before anything is read
     if args.model and (args.save or args.exclude or args.categorical):
         args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
+    if args.model and (args.seed is not None or args.max_time is not None):
+        args.fail("--model fits nothing: no --seed or --max-time with it")
     model = _load(args, name, **parameters) if args.model else None
     known = model.schema_.columns if model is not None else ()
     table = _open(args, known)
@@ -354,7 +369,7 @@ def _estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
     """A new estimator of the class `name`."""
     given = {"max_time": args.max_time, "device": args.device}
     parameters |= {key: value for key, value in given.items() if value is not None}
-    return getattr(maetab, name)(random_state=args.seed, verbose=1, **parameters)
+    return getattr(maetab, name)(random_state=args.seed or 0, verbose=1, **parameters)
 
 
 def _load(args: argparse.Namespace, name: str, **parameters: Any) -> Any:

@@ -6,10 +6,13 @@ Arrow columns; typed columns are read from a copy.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import sys
+from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,9 @@ import pandas as pd
 from maetab.data.schema import Column
 from maetab.layout import DELIMITERS, Layout
 from maetab.number_cells import DIGITS
-from maetab.text_table import TextTable, check_names
+from maetab.text_table import TextTable
 
+MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".pq": "parquet"}
 
 
@@ -40,7 +44,10 @@ class ParquetTable:
             raise ValueError(f"this is not a Parquet file: {error}") from error
         kept_by_pandas = (self.arrow.schema.pandas_metadata or {}).get("index_columns", [])
         self.names = [name for name in self.arrow.column_names if name not in kept_by_pandas]
-        check_names(self.names)
+        shared = [name for name, count in Counter(self.names).items() if count > 1]
+        if shared:
+            raise ValueError(f"columns have the same name: {', '.join(map(repr, shared))}")
+        self.index = pd.RangeIndex(self.arrow.num_rows)
         self.doubts: dict[str, str] = {}
         self.frame = pd.DataFrame()
 
@@ -82,7 +89,7 @@ class ParquetTable:
         """The columns that are not in `used`, those of a pandas index among them, as they are."""
         others = self.arrow.drop_columns([name for name in self.names if name in used])
         frame = others.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
-        return frame.set_axis(pd.RangeIndex(len(self)))
+        return frame.set_axis(self.index)
 
     def spell(self, name: str, row: int, value: Any) -> tuple[str, str]:
         """The text of a cell, and of another value of its column."""
@@ -124,6 +131,8 @@ def read_table(path: str, form: str, layout: Layout) -> Table:
         content = gzip.decompress(content)
     if form == "parquet":
         return ParquetTable(content)
+    if layout.encoding == "utf-8" and content[:2] in MARKS:  # the mark stays where it is
+        layout = replace(layout, encoding=MARKS[content[:2]])
     try:
         return TextTable(content.decode(layout.encoding), layout, DELIMITERS[form])
     except UnicodeDecodeError as error:
@@ -135,7 +144,7 @@ def read_table(path: str, form: str, layout: Layout) -> Table:
 def write_table(table: Table, path: str, form: str, layout: Layout) -> None:
     """Write to a file, whole or not at all, or to standard output for `-`."""
     if form == "parquet":
-        kept = table.arrow if isinstance(table, ParquetTable) else _arrow(table.frame)
+        kept = table.arrow if isinstance(table, ParquetTable) else _arrow(table.whole)
         _write(_parquet(kept), path)
     else:
         _write(table.to_text(layout).encode(layout.encoding), path)
@@ -149,7 +158,8 @@ def write_frame(frame: pd.DataFrame, path: str, form: str, layout: Layout) -> No
     text = frame.to_csv(
         index=False, sep=layout.delimiter, decimal=layout.decimal or ".", lineterminator="\n"
     )
-    _write(text.encode(layout.encoding), path)
+    mark = "\ufeff" if layout.encoding in MARKS.values() else ""
+    _write((mark + text).encode(layout.encoding), path)
 
 
 def _arrow(frame: pd.DataFrame) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,7 +17,21 @@ NA_VALUES = (
     *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "?", "-", "--", "."),
 )
+WAYS_OUT = "--categorical or --exclude"  # of a column that cannot be read
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+def option(name: str, texts: Sequence[str]) -> str:
+    """Return an option of the command line as a shell takes it.
+
+    Examples
+    --------
+    >>> print(option("--na-values", ["<5", "a,b"]))
+    --na-values='<5,"a,b"'
+    """
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(texts)
+    return f"{name}={shlex.quote(out.getvalue())}"
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from maetab.layout import Found, Layout
+from maetab.layout import WAYS_OUT, Found, Layout
 
 DIGITS = 7  # a float32 knows no more
-LONGEST_WHOLE = 18  # digits of an int64
+WHOLE = np.iinfo(np.int64)
 _SYMBOLS = "$€£¥¢₹₽₩₺₴₪₫฿₱"
 _CODES = "AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HUF|INR|JPY|KRW|MXN|NOK|NZD|PLN|SEK|TRY|USD|ZAR"
 _UNIT = rf"(?:[A-Z]{{0,2}}\$|[{_SYMBOLS}]|{_CODES})"
@@ -23,7 +23,7 @@ _GROUPERS = ",.'’ \u00a0\u2009\u202f"
 
 @dataclass(frozen=True)
 class Number:
-    """Numbers with a fixed or a largest count of decimals.
+    r"""Numbers with a fixed or a largest count of decimals.
 
     Parameters
     ----------
@@ -36,8 +36,9 @@ class Number:
     decimal : the decimal mark
     thousands : what stands between groups of three digits; empty where nothing does
     prefix, suffix : what stands before and after every number, such as $ or %
-    sign_first : True for -$5, False for $-5
+    sign_first : True for -$5 and ($5), False for $-5 and $(5)
     plus : True where positive numbers have a sign
+    negative : how -1 is written: -1, \u22121, (1) or 1-
     """
 
     whole: bool = False
@@ -50,14 +51,17 @@ class Number:
     suffix: str = ""
     sign_first: bool = True
     plus: bool = False
+    negative: str = "-1"
 
     @property
     def unusual(self) -> str:
         marks = self.prefix, self.thousands, self.suffix
+        if self.negative != "-1":
+            return f"numbers, such as {self._text(-1234)} for -1234"
         return f"numbers, such as {self._text(1234)}" if any(marks) else ""
 
     def parse(self, texts: pd.Series) -> pd.Series:
-        if self.prefix or self.suffix or self.thousands:
+        if self.prefix or self.suffix or self.thousands or self.negative != "-1":
             plain = plain_numbers(texts, self.decimal, self.thousands or None)
         else:
             plain = texts.str.strip().str.replace(self.decimal, ".", regex=False)
@@ -71,6 +75,10 @@ class Number:
 
     def _text(self, value: float) -> str:
         digits = self._digits(value)
+        if self.negative != "-1" and digits.startswith("-"):
+            outside = "" if self.sign_first else self.prefix
+            inside = replace(self, negative="-1", prefix="" if outside else self.prefix)
+            return outside + self.negative.replace("1", inside._text(-value))
         sign = "-" if digits.startswith("-") else "+" if self.plus and float(digits) else ""
         whole, mark, fraction = digits.removeprefix("-").partition(".")
         if self.thousands and not self.exponent:
@@ -100,6 +108,25 @@ class Number:
         return whole + mark * bool(kept) + kept
 
 
+def _with_minus(text: str) -> tuple[str, str]:
+    """A text with a minus sign before what is marked as negative, and how it was marked.
+
+    Examples
+    --------
+    >>> _with_minus("(12.50)"), _with_minus("12.50-"), _with_minus("-12.50")
+    (('-12.50', '(1)'), ('-12.50', '1-'), ('-12.50', '-1'))
+    """
+    if text[-1:] not in ")-" and "\u2212" not in text:
+        return text, "-1"
+    if "\u2212" in text:
+        return text.replace("\u2212", "-"), "\u22121"
+    if bracketed := re.fullmatch(r"([^\d()+-]*)\(([^()+-]+)\)", text):
+        return "-".join(bracketed.groups()), "(1)"
+    if text[-1:] == "-" and text[:1] not in "-+":
+        return "-" + text[:-1].strip(), "1-"
+    return text, "-1"
+
+
 @lru_cache
 def pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
     """Written numbers; 007 and the like are left out, for they are names.
@@ -127,7 +154,7 @@ def plain_numbers(texts: pd.Series, decimal: str, thousands: str | None) -> pd.S
         text = text.strip()
         if text.isascii() and text.isdecimal() and (text[0] != "0" or text == "0"):
             return text  # as most numbers are, and soon told
-        match = found.fullmatch(text)
+        match = found.fullmatch(_with_minus(text)[0])
         if match is None or (match["before"] and match["behind"]):
             return None
         whole = match["whole"] or "0"
@@ -172,7 +199,7 @@ def find_numbers(counts: pd.Series, layout: Layout) -> Found:
 def _other_mark(text: str, mark: str, other: str) -> str:
     return (
         f"its cells, such as {text!r}, look like numbers with the decimal mark {other!r} and not "
-        f"{mark!r}; pass --decimal={other} if so, or the column in --categorical"
+        f"{mark!r}; pass --decimal={other} if so, or the column in {WAYS_OUT}"
     )
 
 
@@ -188,13 +215,20 @@ def _number_format(
 ) -> tuple[Number | None, str | None]:
     """The format of texts that are all numbers, or why they have none."""
     found = pattern(decimal, thousands)
-    matches = [match for match in map(found.fullmatch, texts) if match]
+    signed = [_with_minus(text) for text in texts]
+    marks = Counter(mark for _, mark in signed if mark != "-1")
+    if marks["(1)"] == len(texts) > 0:
+        return None, (
+            "all its numbers stand in brackets, as negative ones may; write them with a minus if "
+            f"they are, or pass the column in {WAYS_OUT}"
+        )
+    matches = [match for match in (found.fullmatch(text) for text, _ in signed) if match]
     units = Counter((match["prefix"], match["suffix"]) for match in matches)
     if len({(prefix.strip(), suffix.strip()) for prefix, suffix in units}) > 1:
         shown = ", ".join(repr((before + behind).strip()) for before, behind in list(units)[:5])
         return None, (
             f"its numbers have different units ({shown}); bring them to one, or pass the column "
-            "in --categorical"
+            f"in {WAYS_OUT}"
         )
     prefix, suffix = units.most_common(1)[0][0]
     groups = Counter(match["group"] for match in matches if match["group"])
@@ -209,6 +243,7 @@ def _number_format(
         suffix=suffix,
         sign_first=not prefix or not any(match["behind"] for match in matches),
         plus=bool(signs) and all(signs) and "+" in signs,
+        negative=marks.most_common(1)[0][0] if marks else "-1",
     )
     return _with_digits(plain, shared), None
 
@@ -219,7 +254,8 @@ def _with_digits(plain: pd.Series, shared: Number) -> Number | None:
     longest, lengths = parts[0].str.len().max(), parts[1].str.len()
     powers = parts[2][parts[2] != ""]
     if powers.empty and not lengths.any():
-        return replace(shared, whole=True) if longest <= LONGEST_WHOLE else None
+        fits = longest < 19 or all(WHOLE.min <= int(text) <= WHOLE.max for text in plain)
+        return replace(shared, whole=True) if fits else None
     if powers.empty and lengths.all() and longest <= 15 and not parts[1].str.strip("0").any():
         return replace(shared, whole=True, decimals=int(lengths.max()))
     fewest, decimals = int(lengths.min()), int(lengths.max())

@@ -5,10 +5,18 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 # Of `detect` unless told otherwise: the file may hold anomalies, and some rows are to be named.
+METHODS = ("mean", "median", "knn", "iterative")  # that can be compared with
 DETECTION = {"trim": 0.2, "contamination": 0.05}
+
+
+class Parser(argparse.ArgumentParser):
+    """Reads the words of a command, and says in one line what is wrong with them."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def _names(text: str) -> list[str]:
@@ -44,6 +52,14 @@ _seconds = _number(float, lambda seconds: seconds > 0, "above 0")
 
 def _contamination(text: str) -> float | str:
     return text if text == "auto" else _alarms(text)
+
+
+def _methods(text: str) -> list[str]:
+    names = _names(text)
+    for name in names:
+        if name not in METHODS:
+            raise argparse.ArgumentTypeError(f"must be among {', '.join(METHODS)}, got {name}")
+    return names
 
 
 def _components(text: str) -> int | str:
@@ -144,7 +160,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """What a fit needs."""
     group = parser.add_argument_group("the model")
-    group.add_argument("--seed", type=_seed, default=0, help="of the random numbers (default: 0)")
+    group.add_argument("--seed", type=_seed, help="of the random numbers (default: 0)")
     group.add_argument("--max-time", type=_seconds, metavar="SECONDS", help="limit for one fit")
     group.add_argument("--device", help="cpu, cuda, ... (default: chosen by the library)")
     group.add_argument(
@@ -161,7 +177,7 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", default=name, help=f"file to write (default: {name})")
     parser.add_argument("--force", action="store_true", help="overwrite the file")
     add_model(parser)
-    parser.set_defaults(max_time=90.0)
+    parser.set_defaults(max_time=90.0, seed=0)
 
 
 def add_impute(parser: argparse.ArgumentParser) -> None:
@@ -193,14 +209,14 @@ def add_detect(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_count,
         default=3,
-        help="columns that explain a row, at most half of all (default: 3)",
+        help="columns that explain a row (default: 3)",
     )
     add(
         "--contamination",
         metavar="SHARE",
         type=_contamination,
-        help="share of the rows learned from to call anomalies, at most 0.5, or auto: rows "
-        "stranger than 95 %% of those that were not trimmed "
+        help="share of the rows given to the fit, trimmed ones too, to call anomalies, at most "
+        "0.5, or auto: rows stranger than 95 %% of those that were not trimmed "
         f"(default: {DETECTION['contamination']}, or as in the saved model)",
     )
     add(
@@ -223,8 +239,8 @@ def add_encode(parser: argparse.ArgumentParser) -> None:
         "--components",
         metavar="N",
         type=_components,
-        help="at most N principal components of what is read; all for what is read itself "
-        "(default: 128, or as in the saved model)",
+        help="at most N principal components of what is read, beside the encoded input (see "
+        "--no-add-raw); all for what is read itself (default: 128, or as in the saved model)",
     )
     add(
         "--readout",
@@ -253,11 +269,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare",
         metavar="METHODS",
-        type=_names,
+        type=_methods,
         default=["median", "knn"],
-        help="of mean,median,knn,iterative (default: median,knn)",
+        help=f"of {','.join(METHODS)} (default: median,knn)",
     )
     add_model(parser)
+    parser.set_defaults(seed=0)
 
 
 def add_info(parser: argparse.ArgumentParser) -> None:

@@ -50,9 +50,18 @@ def range_of(column: Column) -> str:
         more = f", ... ({len(column.levels)} levels)" if len(column.levels) > 3 else ""
         return ", ".join(f"{str(level)[:20]} {count}" for level, count in pairs) + more
     if column.temporal is None:
-        return " to ".join(f"{end + column.origin:.6g}" for end in (column.lower, column.upper))
-    read = pd.Timestamp if column.temporal == "datetime" else pd.Timedelta
-    return f"{read(column.lower, unit='s')} to {read(column.upper, unit='s')}"
+        return " to ".join(_number(end, column.origin) for end in (column.lower, column.upper))
+    if column.temporal == "timedelta":
+        return " to ".join(str(pd.Timedelta(end, unit="s")) for end in (column.lower, column.upper))
+    ends = [pd.Timestamp(end, unit="s") for end in (column.lower, column.upper)]
+    days = all(end == end.normalize() for end in ends)
+    return " to ".join(str(end.date() if days else end) for end in ends)
+
+
+def _number(value: float, origin: int) -> str:
+    """A number with six digits, or with all that it has if it is whole."""
+    is_whole = float(value).is_integer() and abs(value) < 2**53
+    return str(int(value) + origin) if is_whole else f"{value + origin:.6g}"
 
 
 def score_rows(detector: Any, frame: pd.DataFrame) -> pd.DataFrame:
@@ -61,18 +70,19 @@ def score_rows(detector: Any, frame: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     detector : fitted MAEAnomalyDetector
-    frame : (n, F) with the labels 0, 1, ...
+    frame : (n, F) whose labels are the places of its rows in the file, 0 the first
     """
     from maetab.engine.score import conformal  # not at import: it brings torch
 
     scores = detector.score_samples(frame)
     return pd.DataFrame(
         {
-            "row": np.arange(1, len(frame) + 1),
+            "row": frame.index + 1,
             "score": scores.round(6),
             "label": np.where(scores < detector.offset_, "anomaly", "normal"),
             "p_value": conformal(scores, detector.scores_).round(6),
-        }
+        },
+        frame.index,
     )
 
 
@@ -129,7 +139,7 @@ def beside(scores: pd.DataFrame, reasons: pd.DataFrame, n_columns: int) -> pd.Da
         part = reasons.loc[reasons["place"] == place, ["row", *TOLD]]
         renamed = {name: f"{name}_{place}" for name in TOLD}
         joined = joined.merge(part.rename(columns=renamed), on="row", how="left")
-    return joined
+    return joined.set_index(scores.index)
 
 
 def listed(scores: pd.DataFrame, reasons: pd.DataFrame) -> list[list[str]]:

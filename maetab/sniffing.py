@@ -14,6 +14,8 @@ from maetab.number_cells import plain_numbers
 
 CANDIDATES = ",;\t|"
 SAMPLE = 1000  # rows that are looked at
+MOST_TITLES = 30  # lines before the names of the columns
+NUMBER = r"[+-]?[\d.,]+"
 DISTINCT = 10  # a column of fewer numbers has no far ones
 
 
@@ -41,6 +43,20 @@ def find_delimiter(cut: Callable[[str], Sequence[Sequence[str]]], usual: str) ->
         return even[0] if even else usual
     ragged = [mark for mark, found in widths.items() if min(found) > 1]
     return ragged[0] if len(ragged) == 1 else usual
+
+
+def title_rows(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many rows stand before the names of the columns; 0 if that cannot be told.
+
+    These rows have fewer cells than all that follow: one of names, of which none is empty or a
+    number, and at least one more.
+    """
+    widths = [len(row) for row in rows]
+    n_titles = max((i + 1 for i, width in enumerate(widths) if width != widths[-1]), default=0)
+    if not 0 < n_titles < len(rows) - 1 or max(widths[:n_titles]) >= widths[-1]:
+        return 0
+    is_name = [cell.strip() and not re.fullmatch(NUMBER, cell.strip()) for cell in rows[n_titles]]
+    return n_titles if n_titles <= MOST_TITLES and all(is_name) else 0
 
 
 def find_decimal(columns: Sequence[pd.Series], delimiter: str) -> str:

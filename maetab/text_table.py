@@ -21,7 +21,13 @@ import pandas as pd
 from maetab.cells import CellFormat, Text, infer_format, known_format
 from maetab.data.schema import Column
 from maetab.layout import Layout
-from maetab.sniffing import find_decimal, find_delimiter, looks_like_data
+from maetab.sniffing import (
+    CANDIDATES,
+    find_decimal,
+    find_delimiter,
+    looks_like_data,
+    title_rows,
+)
 
 SAMPLE = 200_000  # characters from which the delimiter is found out
 
@@ -34,6 +40,13 @@ class TextTable:
     text : content of the file, decoded
     layout : how it is written
     usual : delimiter where the layout names none and the text does not tell
+
+    Attributes
+    ----------
+    names : of the columns as the model sees them, no two the same
+    given : the names in the header, which may be
+    index : places of the rows, 0 the first; lines of empty cells between them have one, too
+    n_last : number of lines of empty cells behind the last row
     """
 
     def __init__(self, text: str, layout: Layout, usual: str = ",") -> None:
@@ -42,20 +55,23 @@ class TextTable:
         skipped = ends[-1] if ends else int(text.startswith("\ufeff"))
         self.start, body = text[:skipped], text[skipped:]
         delimiter = _delimiter(body, layout, usual)
-        start, rows, self.ends, self.n_empty = _cut(body, delimiter, layout.comment)
+        _check_titles(body, layout, delimiter)
+        start, rows, self.ends, empty = _cut(body, delimiter, layout.comment)
         self.start += start
         self.header = None if layout.header is False else rows.pop(0)
+        self.index, self.n_last = _places(len(rows), empty, self.header is not None)
         width = len(self.header or rows[0])
-        self.names = _names(self.header, width)
-        check_names(self.names)
+        self.given = _names(self.header, width)
+        self.names = told_apart(self.given)
         self.raw = np.empty((len(rows), width), dtype=object)
         for i, row in enumerate(rows):
             if len(row) != width:
                 cells = f"{len(row)} cell{'s' * (len(row) != 1)}"
                 first = "header" if self.header else "first row"
                 raise ValueError(
-                    f"row {i + 1} has {cells}, the {first} has {width}; check the delimiter and "
-                    "the quotes, and whether there are lines for --skip-rows or --comment"
+                    f"row {self.index[i] + 1} has {cells}, the {first} has {width}; check the "
+                    "delimiter and the quotes, and whether there are lines for --skip-rows or "
+                    "--comment"
                 )
             self.raw[i] = row
         self.asked, self.usual = layout, usual
@@ -77,7 +93,7 @@ class TextTable:
         """The cells of a column without their quotes."""
         if name not in self._texts:
             raw = self.raw[:, self.names.index(name)]
-            texts = pd.Series([_unquote(cell) for cell in raw], dtype=object, name=name)
+            texts = pd.Series([_unquote(cell) for cell in raw], self.index, object, name)
             self._texts[name] = texts
         return self._texts[name]
 
@@ -137,7 +153,7 @@ class TextTable:
                 self.doubts[name] = doubt
             self.formats[name] = chosen
             typed[name] = chosen.parse(seen).reindex(texts.index)
-        self.frame = pd.DataFrame(typed)
+        self.frame = pd.DataFrame(typed, self.index)
         self._check_date_formats()
 
     def _check_date_formats(self) -> None:
@@ -154,6 +170,11 @@ class TextTable:
         return replace(
             self.layout, date_formats=chosen + [form for owner, _, form in forms if not owner]
         )
+
+    @property
+    def whole(self) -> pd.DataFrame:
+        """`frame` with a row of missing cells for each line of empty cells between the others."""
+        return self.frame.reindex(range(int(self.index[-1]) + 1))
 
     def na_marks(self, names: Collection[str]) -> dict[str, Counter[str]]:
         """How often each mark stands for missing in columns, by mark and column."""
@@ -198,23 +219,27 @@ class TextTable:
         names = [name for name in self.names if name not in left_out]
         if typed:
             return self.frame[names]
-        index = pd.RangeIndex(len(self))
-        return pd.DataFrame({name: self.texts(name) for name in names}, index, dtype=object)
+        return pd.DataFrame({name: self.texts(name) for name in names}, self.index, dtype=object)
 
     def spell(self, name: str, row: int, value: Any) -> tuple[str, str]:
-        """The text of a cell, and of another value as it would be written there."""
+        """The text of the cell at a place, and of another value as it would be written there."""
         written = self.formats[name].write(pd.Series([value]))[0] if pd.notna(value) else ""
         return self.texts(name)[row], written
 
     def to_text(self, layout: Layout) -> str:
         """The whole file, as it was read wherever nothing was put."""
-        rows = [*([] if self.header is None else [self.header]), *self.raw]
         if layout.delimiter == self.layout.delimiter:
+            rows = [*([] if self.header is None else [self.header]), *self.raw]
             lines = [layout.delimiter.join(row) for row in rows]
             return self.start + "".join(line + end for line, end in zip(lines, self.ends))
         out = io.StringIO(newline="")
         writer = csv.writer(out, delimiter=layout.delimiter, lineterminator="\n")
-        writer.writerows([_unquote(cell) for cell in row] for row in rows)
+        empty = [""] * len(self.names)
+        cells = dict(zip(self.index, ([_unquote(cell) for cell in row] for row in self.raw)))
+        if self.header is not None:
+            writer.writerow([_unquote(cell) for cell in self.header])
+        n_lines = int(self.index[-1]) + 1 + self.n_last
+        writer.writerows(cells.get(place, empty) for place in range(n_lines))
         return out.getvalue()
 
 
@@ -236,6 +261,25 @@ def _delimiter(body: str, layout: Layout, usual: str) -> str:
     return layout.delimiter
 
 
+def _check_titles(body: str, layout: Layout, delimiter: str) -> None:
+    """Raise a ValueError where the lines have the shape of titles before a table."""
+    for mark in dict.fromkeys([delimiter, *("" if layout.delimiter else CANDIDATES)]):
+        start, rows, ends, _ = _cut(body[:SAMPLE], mark, layout.comment)
+        rows = rows[: None if len(body) <= SAMPLE else -1]
+        n_titles = title_rows([[_unquote(cell) for cell in row] for row in rows])
+        if mark == delimiter and len(set(map(len, rows))) == 1 < len(rows[0]):
+            return
+        if n_titles:
+            before = [start, *(mark.join(row) + end for row, end in zip(rows[:n_titles], ends))]
+            n_lines = layout.skip_rows + len(re.findall(r"\r\n|\r|\n", "".join(before)))
+            raise ValueError(
+                f"line {n_lines + 1} has {len(rows[n_titles])} cells between {mark!r}, and line "
+                f"{layout.skip_rows + 1} has {len(rows[0])}; pass --skip-rows={n_lines} if the "
+                "lines before the names of the columns are titles, --delimiter if other marks "
+                "stand between cells"
+            )
+
+
 def _names(header: list[str] | None, width: int) -> list[str]:
     """Names of columns; those without one are named as pandas does."""
     if header is None:
@@ -246,7 +290,7 @@ def _names(header: list[str] | None, width: int) -> list[str]:
 
 def _cut(
     text: str, delimiter: str, comment: str | None = None
-) -> tuple[str, list[list[str]], list[str], int]:
+) -> tuple[str, list[list[str]], list[str], list[int]]:
     """Cut a text into cells.
 
     Returns
@@ -256,14 +300,14 @@ def _cut(
     ends : what ended each row, and the lines up to the next that are no rows: comments, blank ones
         and those of nothing but empty cells. In a file of one column a blank line is a row
         without a value, but for the last lines.
-    n_empty : number of lines of empty cells
+    empty : for each line of empty cells the number of rows before it
     """
     mark = re.escape(delimiter)
     remark = rf"(?<![^\r\n]){re.escape(comment)}[^\r\n]*|" if comment else ""
     cell = re.compile(
         rf'({remark}"[^"]*(?:""[^"]*)*"(?={mark}|\r|\n|\Z)|[^{mark}\r\n]*)({mark}|\r\n|\n|\r|\Z)'
     )
-    start, n_empty = "", 0
+    start, no_rows = "", []
     rows: list[list[str]] = []
     ends: list[str] = []
     row: list[str] = []
@@ -274,7 +318,8 @@ def _cut(
         empty = not any(_unquote(part).strip() for part in row)
         lone = row == [""] and end and rows and len(rows[0]) == 1
         if (empty and not lone) or (comment and row[0].startswith(comment)):
-            n_empty += empty and len(row) > 1
+            if empty and len(row) > 1:
+                no_rows.append(len(rows))
             line = delimiter.join(row) + end
             if rows:
                 ends[-1] += line
@@ -290,7 +335,24 @@ def _cut(
         ends[-1] += last
     if not rows:
         raise ValueError("the file is empty; a first line with the names of the columns is needed")
-    return start, rows, ends, n_empty
+    return start, rows, ends, no_rows
+
+
+def _places(n_rows: int, empty: Sequence[int], header: bool) -> tuple[pd.Index, int]:
+    """The places of rows among the lines of data, and how many empty lines follow the last row.
+
+    Parameters
+    ----------
+    empty : for each line of empty cells the number of rows before it, the header among them
+    header : whether there is one; no line before it is one of data
+    """
+    before = np.array(empty, int) - header
+    between = before[(before >= 0) & (before < n_rows)]
+    n_last = int((before >= n_rows).sum())
+    if not len(between):
+        return pd.RangeIndex(n_rows), n_last
+    places = np.arange(n_rows)
+    return pd.Index(places + np.searchsorted(between, places, side="right")), n_last
 
 
 def _unquote(raw: str) -> str:
@@ -305,19 +367,22 @@ def _quote(text: str, delimiter: str, always: bool) -> str:
     return text
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise a ValueError that names every column whose name another one has too."""
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        places.setdefault(name, []).append(place + 1)
-    shared = [
-        f"{name!r} ({', '.join(map(str, numbers[:-1]))} and {numbers[-1]})"
-        for name, numbers in places.items()
-        if len(numbers) > 1
-    ]
-    if shared:
-        more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
-        raise ValueError(
-            f"columns have the same name: {', '.join(shared[:5])}{more}; rename them, or pass "
-            "--no-header if the first line holds no names"
-        )
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Return names of which no two are the same: a, a.1, a.2 for a, a, a, as pandas does.
+
+    Examples
+    --------
+    >>> told_apart(["a", "b", "a", "a.1", "a"])
+    ['a', 'b', 'a.2', 'a.1', 'a.3']
+    """
+    taken, apart = set(names), []
+    seen: Counter[str] = Counter()
+    for name in names:
+        new = name
+        while seen[name] and new in taken:
+            new = f"{name}.{seen[name]}"
+            seen[name] += 1
+        seen[name] += not seen[name]
+        taken.add(new)
+        apart.append(new)
+    return apart

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from maetab.layout import Found, Layout
+from maetab.layout import WAYS_OUT, Found, Layout
 
 _ISO = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:([ T])(\d{2}:\d{2})(:\d{2})?(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})?)?"
@@ -252,9 +253,12 @@ def _best(
 
 def ambiguity(forms: Sequence[str]) -> str:
     """Say that cells can be read in several formats."""
+    if not forms:
+        return "its cells can be read as dates and as times; pass a --date-format"
+    options = [f"--date-format={shlex.quote(form)}" for form in forms]
     return (
-        f"its cells can be read as {' or as '.join(forms)}; pass the right one as --date-format, "
-        "or the column in --categorical"
+        f"its cells can be read as {' or as '.join(forms)}; pass {' or '.join(options)}, "
+        f"or the column in {WAYS_OUT}"
     )
 
 

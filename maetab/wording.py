@@ -8,9 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from maetab.data.schema import Schema
     from maetab.files import Table
     from maetab.text_table import TextTable
 
+FAR = "numbers far outside the range of"
 SHOWN = 5  # names of a list that are written out
 
 
@@ -43,18 +47,24 @@ def on_one_line(cell: Any) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def found_in(table: Table, names: Collection[str]) -> list[str]:
+def found_in(table: Table, names: Collection[str], verb: str = "") -> list[str]:
     """Return a line for each thing that was read otherwise than it may have been meant.
 
     Parameters
     ----------
     names : columns that matter; nothing is said about the others
+    verb : what is done with the rows, such as "impute"
     """
     from maetab.text_table import TextTable
 
     if not isinstance(table, TextTable):
         return []
-    lines = [_layout_line(table), _empty_line(table), _marks_line(table.na_marks(names))]
+    lines = [
+        _layout_line(table),
+        _names_line(table),
+        _empty_line(table, verb),
+        _marks_line(table.na_marks(names)),
+    ]
     lines += [*_format_lines(table, names), *_far_lines(table, names)]
     return [on_one_line(line) for line in lines if line]
 
@@ -69,10 +79,29 @@ def _layout_line(table: TextTable) -> str:
     return f"found: {', '.join(said)}" if said else ""
 
 
-def _empty_line(table: TextTable) -> str:
-    if not table.n_empty:
+def _names_line(table: TextTable) -> str:
+    """How columns are called that have the same name."""
+    changed = [(old, new) for old, new in zip(table.given, table.names) if old != new]
+    if not changed:
         return ""
-    return f"{counted(table.n_empty, 'line')} of empty cells only: no rows, passed through"
+    shown = ", ".join(f"{new!r} for a further {old!r}" for old, new in changed[:SHOWN])
+    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    return f"columns have the same name; here they are called {shown}{more}"
+
+
+def _empty_line(table: TextTable, verb: str) -> str:
+    n_between = int(table.index[-1]) + 1 - len(table)
+    n_empty = n_between + table.n_last
+    if not n_empty:
+        return ""
+    became = {
+        "impute": ("left unfilled", "passed through"),
+        "detect": ("written without results", "no rows"),
+        "encode": ("written without results", "no rows"),
+    }.get(verb, ("no rows", "no rows"))
+    parts = ((n_between, "between the rows"), (table.n_last, "at the end of the file"))
+    said = [f"{n} {where}, {what}" for (n, where), what in zip(parts, became) if n]
+    return f"{counted(n_empty, 'line')} of empty cells only: {'; '.join(said)}"
 
 
 def _marks_line(marks: Mapping[str, Counter[str]]) -> str:
@@ -96,6 +125,7 @@ def _format_lines(table: TextTable, names: Collection[str]) -> list[str]:
 
 def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
     """Numbers that may be codes for missing."""
+    from maetab.layout import option
     from maetab.sniffing import far_number
 
     found: dict[float, Counter[str]] = {}
@@ -105,8 +135,9 @@ def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
         if far is not None:
             found.setdefault(far[0], Counter())[name] = far[1]
     return [
-        f"hint: {value:g} stands far from all other numbers in {listed(list(counts))}, "
-        f"in {counted(counts.total(), 'cell')}; pass --na-values={value:g} if it means missing"
+        f"hint: {value:.0f} stands far from all other numbers in {listed(list(counts))}, "
+        f"in {counted(counts.total(), 'cell')}; "
+        f"pass {option('--na-values', [f'{value:.0f}'])} if it means missing"
         for value, counts in found.items()
     ]
 
@@ -138,6 +169,40 @@ def doubted(table: Table, name: str, excluded: Collection[str]) -> str:
     others = [other for other in table.doubts if other not in (name, *excluded)]
     more = f"; see maetab describe for {listed(others)}, too" if others else ""
     return f"column {name!r}: {table.doubts[name]}{more}"
+
+
+def unlike(frame: pd.DataFrame, schema: Schema) -> str:
+    """Return which cells are unlike those that a model has learned from; empty if none is.
+
+    These are levels that it has not seen, and numbers further from the range it has seen than
+    that is wide.
+
+    Parameters
+    ----------
+    frame : (n, F) with the columns of `schema`
+    """
+    from maetab.data.codec import encode
+
+    values, observed = encode(frame, schema)
+    found: dict[str, Counter[Any]] = {"levels not seen in": Counter(), FAR: Counter()}
+    for column, cells, seen in zip(schema.columns, values.T, observed.T):
+        if column.kind == "category":
+            odd, what = cells >= len(column.levels), "levels not seen in"
+        else:
+            lower, upper = (
+                (e - column.center) / column.scale for e in (column.lower, column.upper)
+            )
+            room = upper - lower + 1e-5 * (1 + abs(lower))  # of single precision
+            odd, what = (cells < lower - room) | (cells > upper + room), FAR
+        if n_odd := int((odd & seen).sum()):
+            found[what][column.name] = n_odd
+    said = [
+        f"{what} {', '.join(f'{name!r} ({n})' for name, n in cells.most_common(SHOWN))}"
+        + (f" and {len(cells) - SHOWN} more columns" if len(cells) > SHOWN else "")
+        for what, cells in found.items()
+        if cells
+    ]
+    return f"cells unlike those of the fit: {'; '.join(said)}" if said else ""
 
 
 def summary(info: Mapping[str, Any]) -> list[str]:

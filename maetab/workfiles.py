@@ -147,7 +147,14 @@ def write_result(
     result: pd.DataFrame,
     first: str | None = None,
 ) -> None:
-    """Write a result, and to its left the columns of the input that the model did not see."""
+    """Write a result, and to its left the columns of the input that the model did not see.
+
+    Lines of empty cells between the rows of the input have a row without results.
+
+    Parameters
+    ----------
+    first : column of the result that counts the rows, and comes first
+    """
     from maetab.files import write_frame
 
     form = format_out(args)
@@ -155,7 +162,8 @@ def write_result(
     for name in rest:
         if name in result:
             raise ValueError(f"column {name!r} has the name of a result; rename it")
-    joined = rest.join(result)
+    joined = rest.join(result).reindex(range(table.index[-1] + 1))
     if first is not None:
-        joined.insert(0, first, joined.pop(first))
+        joined = joined.drop(columns=first)
+        joined.insert(0, first, joined.index + 1)
     write_frame(joined, args.output, form, layout_out(args, table))

@@ -214,7 +214,6 @@ def test_errors_are_one_line_that_names_the_place(tmp_path, stub, capsys):
     error = refused(tmp_path, text, capsys)
     assert "'a'" in error and "'unknown'" in error and "row 31" in error and "--na-values" in error
     assert "row 2 has 1 cell," in refused(tmp_path, "a,b\n1,2\n3\n", capsys)
-    assert "the same name: 'a' (1 and 2)" in refused(tmp_path, "a,a\n1,2\n", capsys)
     assert "no column 'z'" in refused(tmp_path, "a,b\n1,2\n", capsys, "--exclude", "z")
     assert "no rows" in refused(tmp_path, "a,b\n", capsys)
     assert "is empty" in refused(tmp_path, "", capsys)

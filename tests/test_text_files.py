@@ -262,11 +262,6 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, stub):
     assert stub[0].seen_ == ["a", "b"]
 
 
-def test_names_that_stand_twice_are_all_named(tmp_path, capsys):
-    error = refused(tmp_path, "a,b,a,c,b\n1,2,3,4,5\n", capsys)
-    assert "'a' (1 and 3)" in error and "'b' (2 and 5)" in error
-
-
 def test_a_missing_column_of_a_model_is_the_models(tmp_path, monkeypatch, capsys):
     fitted = pd.DataFrame({"x": [1.5, 2.5], "y": ["a", "b"]})
     monkeypatch.setattr(cli, "_load", lambda *_: MedianOrMode().fit(fitted))
