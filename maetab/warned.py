@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,12 +76,12 @@ def warn_of_networks(estimator: BaseMAE) -> None:
     n_begun = len({record["network"] for record in estimator.history_})
     if estimator.max_iter == 0 or n_begun == asked:
         return
-    which = f"{n_begun} of {asked} networks" if n_begun else "no network"
+    trained = f"{n_begun} of {asked} networks were" if n_begun else "no network was"
+    used = "these" if n_begun else "the first guess alone"
     _warn(
-        f"{type(estimator).__name__}: max_time={estimator.max_time:g} was enough for {which} of "
-        f"{n_columns} columns; {'these were' if n_begun else 'the first guess alone was'} fitted. "
-        f"A larger max_time, fewer columns or backbone='mlp' lets networks train; max_iter=0 "
-        f"leaves them out without this warning."
+        f"{type(estimator).__name__}: within max_time={estimator.max_time:g} s {trained} trained "
+        f"({n_columns} columns); {used} will be used. A larger max_time lets more networks train; "
+        f"max_iter=0 leaves them out without this warning."
     )
 
 
@@ -114,6 +115,11 @@ def _warn(text: str) -> None:
 def _depth() -> int:
     """Return the stacklevel at which a warning points to the caller of the package."""
     depth, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals["__name__"].split(".")[0] in OURS:
+    while frame.f_back is not None and _package_of(frame) in OURS:
         depth, frame = depth + 1, frame.f_back
     return depth
+
+
+def _package_of(frame: FrameType) -> str:
+    """Return the package of the code of a frame, "" where it has no name, as in exec."""
+    return str(frame.f_globals.get("__name__", "")).split(".")[0]
