@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from maetab import MAEImputer
+from maetab.data import text as text_module
+from maetab.data.schema import infer_schema
+from maetab.nn import guess as guess_module
 from maetab.warned import warn_of_networks
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_tuning():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guess_module, "N_TUNING", 2)
+        yield
 
 
 def test_code_without_a_name_is_warned_as_any_other():
@@ -37,3 +49,97 @@ def test_networks_left_out_are_told_in_plain_words(n_begun, words):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_networks(imputer)
+
+
+# ---- text that may be no category
+
+
+def said_of(cells, dtype=object, **parameters) -> str:
+    """What fit warns of in a column 'x' beside numbers; "" if nothing."""
+    n = len(cells)
+    frame = pd.DataFrame({"x": pd.Series(cells, dtype=dtype), "y": np.arange(float(n))})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        MAEImputer(**{"max_iter": 0, **parameters}).fit(frame)
+    assert len(caught) <= 1
+    return str(caught[0].message) if caught else ""
+
+
+def advised(text: str, what: str):
+    """The value behind `what=` in a warning."""
+    return ast.literal_eval(text.partition(f"{what}=")[2].partition("]")[0] + "]")
+
+
+def test_numbers_with_a_mark_of_missing_are_named_with_what_to_do():
+    cells = [1, 2, 3, "?", 5, None] * 40
+    said = said_of(cells)
+    assert "column 'x' is text, but 80% of its cells are numbers" in said
+    marks = advised(said, "missing_values")
+    assert marks == ["?"] and said_of(cells, missing_values=marks) == ""
+    frame = pd.DataFrame({"x": pd.Series(cells, dtype=object), "y": np.arange(240.0)})
+    filled = MAEImputer(max_iter=0, missing_values=marks).fit_transform(frame)["x"]
+    assert all(isinstance(cell, int) for cell in filled)
+
+
+@pytest.mark.parametrize("dtype", [object, "str", "string[pyarrow]"])
+@pytest.mark.parametrize("n_different", [5, 200])
+def test_numbers_and_dates_written_as_text_are_converted_as_the_warning_says(dtype, n_different):
+    numbers = [str(i % n_different - 2) for i in range(200)]
+    days = pd.date_range("2024-01-01", periods=n_different).strftime("%Y-%m-%d")
+    dates = [days[i % n_different] for i in range(200)]
+    for cells, kind in ((numbers, "numbers"), (dates, "dates")):
+        for odd in ([], ["?"] * 20, ["none", "?"] * 10):
+            said = said_of(cells + odd, dtype)
+            share = f"{200 / (200 + len(odd)):.0%} of its cells are {kind}; convert it by "
+            assert share in said
+            code = said.partition("convert it by ")[2].partition(")")[0] + ")"
+            column = pd.Series(cells + odd, dtype=dtype)
+            read = eval(code, {"pandas": pd, "column": column})
+            assert read.notna().sum() == 200 and read.dtype.kind in "ifM"
+            named = said_of(cells + odd, dtype, categorical_features=["x"])
+            assert "convert" not in named + said_of(cells + odd, "category")
+
+
+@pytest.mark.parametrize(
+    "mark", ["?", "", " ", "nan", "NaN", "-", "--", ".", "<NA>", "N/A", "None"]
+)
+@pytest.mark.parametrize("dtype", [object, "str"])
+def test_a_level_that_usually_means_missing_is_named(mark, dtype):
+    cells = ["red", "blue", mark, "red"] * 10
+    said = said_of(cells, dtype, missing_values=-999)
+    assert f"{mark!r} in column 'x' usually means missing" in said
+    assert advised(said, "missing_values") == [-999, mark]
+    assert said_of(cells, dtype, missing_values=[-999, mark]) == ""
+    assert said_of(cells, dtype, categorical_features=advised(said, "categorical_features")) == ""
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["007", "12", "13", "14"] * 10,  # padded: names
+        [str(10**19 + i % 7) for i in range(40)],
+        ["1", "a", "b", "c"] * 10,
+        [*map(str, range(30)), *[f"PC {i}" for i in range(20)]] * 3,  # too many others
+        ["2024-13-45"] * 20 + ["2024-14-01"] * 20,  # no dates
+        ["red", "blue"] * 20,
+    ],
+)
+def test_other_text_is_a_category_without_a_word(cells):
+    assert said_of(cells) == ""
+
+
+def test_only_a_bounded_number_of_cells_of_free_text_is_looked_at(monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        text_module, "_are_dates", lambda texts: looked.append(texts) or np.zeros(len(texts), bool)
+    )
+    cells = [f"{i} m" for i in range(text_module.MOST_TEXTS + 500)]
+    column = infer_schema(pd.DataFrame({"x": cells})).columns[0]
+    assert text_module.almost_of(pd.Series(cells), column) is None
+    assert [len(texts) for texts in looked] == [text_module.MOST_TEXTS]
+
+
+def test_a_table_of_numbers_as_free_text_is_refused_with_what_to_do():
+    frame = pd.DataFrame({"x": [f"{i}.5" for i in range(50)]})
+    with pytest.raises(ValueError, match=r"cannot learn .*'x' .*pandas.to_numeric\(column\)"):
+        MAEImputer(max_iter=0).fit(frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -167,8 +167,7 @@ class Cells:
     @property
     def may_be_free_text(self) -> bool:
         """True for text and objects, which nobody has declared to be categories."""
-        is_dictionary = str(self.dtype).startswith("dictionary")
-        return self.dtype_word in ("text", "any") and not is_dictionary
+        return is_undeclared(self.dtype, self.name)
 
     @cached_property
     def factors(self) -> tuple[np.ndarray, list]:
@@ -183,3 +182,9 @@ class Cells:
             return factorize_objects(self.series.to_numpy(dtype=object))
         codes, distinct = pd.factorize(self.series)
         return codes.astype(np.int64), [python_scalar(value) for value in distinct]
+
+
+def is_undeclared(dtype: Any, name: Hashable) -> bool:
+    """Return True for the dtypes of text and objects, which do not say that they are categories."""
+    is_dictionary = str(dtype).startswith("dictionary")
+    return word_of_dtype(dtype, name) in ("text", "any") and not is_dictionary
