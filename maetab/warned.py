@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Hashable
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ def check_free_text(estimator: BaseMAE, frame: pd.DataFrame, observed: np.ndarra
     """
     if observed.any() or not any(column.free_text for column in estimator.schema_.columns):
         return
-    told = _told_of_text(estimator, frame)
+    told = _told_of(estimator, frame, {})
     raise ValueError(
         f"{type(estimator).__name__} cannot learn from X: only columns of free text or identifiers "
         f"have observed cells; {'; '.join(told)}."
@@ -49,24 +50,27 @@ def warn_of_columns(estimator: BaseMAE, frame: pd.DataFrame, observed: np.ndarra
     """
     columns = estimator.schema_.columns
     noted = {c.name: note for c, seen in zip(columns, observed.T) if (note := _note(c, seen))}
-    said = [*_listed(noted), *_told_of_text(estimator, frame)]
+    said = _told_of(estimator, frame, noted)
     if said:
         _warn(f"{type(estimator).__name__}: {'; '.join(said)}.")
 
 
-def _told_of_text(estimator: BaseMAE, frame: pd.DataFrame) -> list[str]:
-    """Return what is to be said of text that may be no category, and what to do about it."""
-    almost, marked, free = {}, {}, {}
+def _told_of(estimator: BaseMAE, frame: pd.DataFrame, noted: dict[Hashable, str]) -> list[str]:
+    """Return what is noted of columns, and to be said of text that may be no category."""
+    almost: dict[Hashable, str] = {}
+    marked: dict[Hashable, list[str]] = {}
+    free: dict[Hashable, str] = {}
     extra = extra_missing(estimator.missing_values)
     for place in undeclared_text(frame, estimator.schema_, estimator.categorical_features):
         column = estimator.schema_.columns[place]
-        if found := almost_of(frame.iloc[:, place], column, extra):
+        found = almost_of(frame.iloc[:, place], column, extra)
+        if found:
             almost[column.name] = _almost(found, column)
         elif column.free_text:
             free[column.name] = f"{column.name!r} ({column.free_text} different)"
-        if marks := marks_in(column):
+        if (marks := marks_in(column)) and not (found and found.written):
             marked[column.name] = marks
-    said = _listed(almost)
+    said = _listed(noted | almost)
     if marked:
         shown = [f"{_quoted(marks)} in column {name!r}" for name, marks in marked.items()]
         marks = [*dict.fromkeys(mark for marks in marked.values() for mark in marks)]
@@ -79,8 +83,7 @@ def _told_of_text(estimator: BaseMAE, frame: pd.DataFrame) -> list[str]:
             f"free text and identifiers are left as they are, and the model does not see them: "
             f"{_first([*free.values()], 'columns')}"
         )
-    if said:
-        names = list(dict.fromkeys([*almost, *marked, *free]))
+    if names := list(dict.fromkeys([*almost, *marked, *free])):
         more = ", ..." if len(names) > MAX_SAID else ""
         listed = ", ".join(map(repr, names[:MAX_SAID])) + more
         said[-1] += (

@@ -12,6 +12,7 @@ import pandas as pd
 from maetab.data.grid import decimal_step, step_of, time_step, zone_of
 from maetab.data.kinds import (
     PER_SECOND,
+    are_dates,
     as_float,
     factorize_objects,
     python_scalar,
@@ -41,6 +42,8 @@ class Cells:
         self.series, self.name, self.dtype = series, series.name, series.dtype
         self.dtype_word = word_of_dtype(series.dtype, series.name)
         given = series.notna().to_numpy()
+        if self.dtype_word == "any" and are_dates(series, given):
+            self.dtype_word = "datetime"
         if self.dtype_word == "number" or self.temporal:
             self._floats = self._times_as_floats() if self.temporal else read_floats(series)
             given = given & ~np.isnan(self._floats)
