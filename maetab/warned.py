@@ -68,15 +68,16 @@ def _told_of(estimator: BaseMAE, frame: pd.DataFrame, noted: dict[Hashable, str]
             almost[column.name] = _almost(found, column)
         elif column.free_text:
             free[column.name] = f"{column.name!r} ({column.free_text} different)"
-        if (marks := marks_in(column)) and not (found and found.written):
+        texts = column.levels if found is None else [] if found.written else found.others
+        if marks := marks_in(texts):
             marked[column.name] = marks
     said = _listed(noted | almost)
     if marked:
         shown = [f"{_quoted(marks)} in column {name!r}" for name, marks in marked.items()]
         marks = [*dict.fromkeys(mark for marks in marked.values() for mark in marks)]
         said.append(
-            f"{_first(shown, 'columns')} usually means missing, and is taken for a level: if it "
-            f"does mean missing, pass missing_values={[*extra, *marks]!r}"
+            f"usual marks of missing are taken as text: {_first(shown, 'columns')}; pass "
+            f"missing_values={[*extra, *marks]!r} where they mean missing"
         )
     if free:
         said.append(

@@ -70,15 +70,28 @@ def advised(text: str, what: str):
     return ast.literal_eval(text.partition(f"{what}=")[2].partition("]")[0] + "]")
 
 
-def test_numbers_with_a_mark_of_missing_are_named_with_what_to_do():
-    cells = [1, 2, 3, "?", 5, None] * 40
+@pytest.mark.parametrize("mark", ["?", "", "nan"])
+@pytest.mark.parametrize("n_different", [4, 160])
+def test_numbers_with_a_mark_of_missing_are_named_with_what_to_do(mark, n_different):
+    numbers = [i % n_different for i in range(160)]
+    cells = [*numbers, *[mark] * 40, *[None] * 40]
     said = said_of(cells)
-    assert "column 'x' is text, but 80% of its cells are numbers" in said
+    assert "but 80% of its cells are numbers" in said and repr(mark) in said
     marks = advised(said, "missing_values")
-    assert marks == ["?"] and said_of(cells, missing_values=marks) == ""
+    assert marks == [mark] and said_of(cells, missing_values=marks) == ""
     frame = pd.DataFrame({"x": pd.Series(cells, dtype=object), "y": np.arange(240.0)})
     filled = MAEImputer(max_iter=0, missing_values=marks).fit_transform(frame)["x"]
     assert all(isinstance(cell, int) for cell in filled)
+
+
+def test_marks_of_several_columns_are_told_in_one_list():
+    frame = pd.DataFrame({"a": ["u", "v", "-"] * 20, "b": ["?", "v", "-"] * 20})
+    with pytest.warns(UserWarning) as caught:
+        MAEImputer(max_iter=0).fit(frame)
+    said = str(caught[0].message)
+    assert len(caught) == 1 and "'-' in column 'a', '-', '?' in column 'b'" in said
+    assert advised(said, "missing_values") == ["-", "?"]
+    assert advised(said, "categorical_features") == ["a", "b"]
 
 
 @pytest.mark.parametrize("dtype", [object, "str", "string[pyarrow]"])
@@ -107,7 +120,7 @@ def test_numbers_and_dates_written_as_text_are_converted_as_the_warning_says(dty
 def test_a_level_that_usually_means_missing_is_named(mark, dtype):
     cells = ["red", "blue", mark, "red"] * 10
     said = said_of(cells, dtype, missing_values=-999)
-    assert f"{mark!r} in column 'x' usually means missing" in said
+    assert f"usual marks of missing are taken as text: {mark!r} in column 'x'; pass" in said
     assert advised(said, "missing_values") == [-999, mark]
     assert said_of(cells, dtype, missing_values=[-999, mark]) == ""
     assert said_of(cells, dtype, categorical_features=advised(said, "categorical_features")) == ""

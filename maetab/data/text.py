@@ -58,9 +58,9 @@ def undeclared_text(frame: pd.DataFrame, schema: Schema, categorical_features: A
     ]
 
 
-def marks_in(column: Column) -> list[str]:
+def marks_in(levels: Sequence) -> list[str]:
     """Return the levels that usually mark a missing cell, such as "?" and "", as they are."""
-    return [x for x in column.levels if isinstance(x, str) and x.strip() in _MARKS]
+    return [x for x in levels if isinstance(x, str) and x.strip() in _MARKS]
 
 
 def almost_of(series: pd.Series, column: Column, extra: Sequence = ()) -> Almost | None:
