@@ -102,10 +102,7 @@ def _almost(found: Almost, column: Column) -> str:
     if not found.others:
         return f"{note})"
     note += f", errors='coerce'), which makes {_quoted(found.others)} missing"
-    named = isinstance(found.others[0], str) and len(found.others) <= MAX_SHOWN
-    if found.written or not named:
-        return note
-    return f"{note}, or name that in missing_values"
+    return note + ", or name that in missing_values" * (not found.written)
 
 
 def warn_of_index(index: pd.Index, name: str) -> None:

@@ -135,6 +135,7 @@ def test_a_level_that_usually_means_missing_is_named(mark, dtype):
         [*map(str, range(30)), *[f"PC {i}" for i in range(20)]] * 3,  # too many others
         ["2024-13-45"] * 20 + ["2024-14-01"] * 20,  # no dates
         ["red", "blue"] * 20,
+        [1, 2, True, "a"] * 10,  # pandas.to_numeric takes True for 1
     ],
 )
 def test_other_text_is_a_category_without_a_word(cells):

@@ -85,8 +85,8 @@ def almost_of(series: pd.Series, column: Column, extra: Sequence = ()) -> Almost
     for kind, fits in (("numbers", is_number | is_written), ("dates", _are_dates(texts))):
         others = [value for value, fit in zip(values, fits, strict=True) if not fit]
         share = counts[fits].sum() / max(n, 1)
-        padded = any(_PADDED.fullmatch(text) for text in texts)
-        if share >= ALMOST and len(others) <= max(FEW_TEXTS, n / 10) and not padded:
+        are_few = len(others) <= max(FEW_TEXTS, n / 10) and all(isinstance(x, str) for x in others)
+        if share >= ALMOST and are_few and not any(map(_PADDED.fullmatch, texts)):
             return Almost(kind, float(share), others, bool((fits & ~is_number).any()))
     return None
 
