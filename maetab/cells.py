@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from maetab.data.schema import Column
+from maetab.data.text import ALMOST, FEW_TEXTS
 from maetab.layout import WAYS_OUT, CellFormat, Found, Layout, option
 from maetab.number_cells import DIGITS, Number, find_numbers
 from maetab.time_cells import Date, Duration, ambiguity, find_dates, find_durations
 
-# A column is almost of a kind if at least half of its cells are, and if the others are few
-# different texts: ten, or one for ten cells.
-ALMOST, FEW_TEXTS = 0.5, 10
 MOST_FORMS, MOST_UNITS = 4, 2  # of the dates and of the numbers in one column that are told
 CERTAINLY = 0.9  # dates are also whole numbers; from this share of valid dates on, they are dates
 FINDERS: dict[str, Callable[[pd.Series, Layout], Found]] = {

@@ -12,11 +12,8 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-# What pandas.read_csv takes for missing, and single marks that are no value of anything.
-NA_VALUES = (
-    *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
-    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "?", "-", "--", "."),
-)
+from maetab.data.text import NA_VALUES
+
 WAYS_OUT = "--categorical or --exclude"  # of a column that cannot be read
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 

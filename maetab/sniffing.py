@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from maetab.cells import ALMOST, Text, infer_format
+from maetab.cells import Text, infer_format
+from maetab.data.text import ALMOST
 from maetab.layout import Layout
 from maetab.number_cells import plain_numbers
 

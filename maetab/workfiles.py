@@ -49,7 +49,8 @@ def format_out(args: argparse.Namespace) -> str:
 
 def layout_in(args: argparse.Namespace) -> Layout:
     """Return what the options say about how the input is written."""
-    from maetab.layout import NA_VALUES, Layout
+    from maetab.data.text import NA_VALUES
+    from maetab.layout import Layout
     from maetab.time_cells import check_form
 
     for option in ("delimiter", "decimal", "thousands", "comment"):

@@ -13,7 +13,8 @@ from pandas._libs.parsers import STR_NA_VALUES
 
 from maetab.cells import Text, infer_format, known_format
 from maetab.data.schema import infer_schema
-from maetab.layout import NA_VALUES, Layout
+from maetab.data.text import NA_VALUES
+from maetab.layout import Layout
 from maetab.number_cells import Number
 from maetab.time_cells import Date, Duration
 

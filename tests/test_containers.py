@@ -180,9 +180,26 @@ def test_masks_of_rows_in_a_list_are_kept():
     assert observed.tolist() == [[True, False], [True, True], [True, True]]
 
 
-def test_a_masked_whole_number_that_stays_missing_makes_floats():
-    frame, back = read_frame(np.ma.array([[1, 2], [3, 4]], mask=[[True, False], [False, False]]))
-    np.testing.assert_array_equal(back.give(frame), [[np.nan, 2.0], [3.0, 4.0]])
+def test_a_masked_array_comes_back_masked_where_cells_stay_missing():
+    array = np.ma.array([[1, 2], [3, 4]], mask=[[True, False], [False, False]], fill_value=-7)
+    frame, back = read_frame(array)
+    given = back.give(frame)
+    assert isinstance(given, np.ma.MaskedArray) and given.dtype == array.dtype
+    assert given.mask.tolist() == array.mask.tolist() and given.fill_value == -7
+    assert given.compressed().tolist() == [2, 3, 4]
+    filled = back.give(frame.fillna(9))
+    assert filled.tolist() == [[9, 2], [3, 4]] and filled.mask is np.ma.nomask
+    assert not isinstance(back.give(frame.fillna(9)).data, np.ma.MaskedArray)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, object, "U1", "M8[D]", bool])
+def test_what_stays_missing_is_masked_whatever_the_dtype(dtype):
+    cells = {"U1": ["a", "b"], "M8[D]": ["2020-01-01", "2020-01-02"]}.get(dtype, [1.5, 2.5])
+    array = np.ma.array(np.array(cells, dtype)[:, None], mask=[[True], [False]])
+    frame, back = read_frame(array)
+    given = back.give(frame)
+    assert given.dtype == array.dtype and given.mask.tolist() == [[True], [False]]
+    assert given[1, 0] == array[1, 0]
 
 
 def test_a_record_batch_comes_back_as_one_with_its_schema_and_observed_cells():

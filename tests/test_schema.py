@@ -137,9 +137,9 @@ def test_a_cell_that_is_no_scalar_is_refused_with_column_and_type(cell, word):
         column_of([cell, "a"], object)
 
 
-def test_dates_in_an_object_column_are_sent_to_pandas():
-    with pytest.raises(TypeError, match=r"column 'x': holds a date; .*pandas.to_datetime"):
-        column_of([datetime.date(2020, 1, 1)], object)
+def test_moments_in_an_object_column_are_sent_to_pandas():
+    with pytest.raises(TypeError, match=r"column 'x': holds a datetime; .*pandas.to_datetime"):
+        column_of([datetime.datetime(2020, 1, 1)], object)
 
 
 def test_infinity_complex_sparse_and_huge_numbers_are_refused():

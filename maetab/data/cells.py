@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from maetab.data.grid import decimal_step, step_of, time_step, zone_of
 from maetab.data.kinds import (
     PER_SECOND,
+    are_dates,
     as_float,
     factorize_objects,
     python_scalar,
@@ -41,6 +42,8 @@ class Cells:
         self.series, self.name, self.dtype = series, series.name, series.dtype
         self.dtype_word = word_of_dtype(series.dtype, series.name)
         given = series.notna().to_numpy()
+        if self.dtype_word == "any" and are_dates(series, given):
+            self.dtype_word = "datetime"
         if self.dtype_word == "number" or self.temporal:
             self._floats = self._times_as_floats() if self.temporal else read_floats(series)
             given = given & ~np.isnan(self._floats)
@@ -167,8 +170,7 @@ class Cells:
     @property
     def may_be_free_text(self) -> bool:
         """True for text and objects, which nobody has declared to be categories."""
-        is_dictionary = str(self.dtype).startswith("dictionary")
-        return self.dtype_word in ("text", "any") and not is_dictionary
+        return is_undeclared(self.dtype, self.name)
 
     @cached_property
     def factors(self) -> tuple[np.ndarray, list]:
@@ -183,3 +185,9 @@ class Cells:
             return factorize_objects(self.series.to_numpy(dtype=object))
         codes, distinct = pd.factorize(self.series)
         return codes.astype(np.int64), [python_scalar(value) for value in distinct]
+
+
+def is_undeclared(dtype: Any, name: Hashable) -> bool:
+    """Return True for the dtypes of text and objects, which do not say that they are categories."""
+    is_dictionary = str(dtype).startswith("dictionary")
+    return word_of_dtype(dtype, name) in ("text", "any") and not is_dictionary

@@ -184,7 +184,8 @@ def _able_to_hold(series: pd.Series, column: Column, natural: np.ndarray) -> pd.
         new = [column.levels[i] for i in used if level_key(column.levels[i]) not in known]
         return series.cat.add_categories(new) if new else series
     word = word_of_dtype(series.dtype, column.name)
-    if column.words <= {word} or (word == "any" and column.temporal is None):
+    may_be_any = column.temporal is None or column.dtype == "object"
+    if column.words <= {word} or (word == "any" and may_be_any):
         return series
     if not series.isna().all():
         return series.astype(object)

@@ -61,6 +61,26 @@ class ArrayBack:
 
 
 @dataclass(frozen=True)
+class MaskedBack:
+    """Back to a masked array, in which what is still missing is masked."""
+
+    array: ArrayBack
+    fill_value: Any
+
+    def give(self, frame: pd.DataFrame) -> np.ma.MaskedArray:
+        """Return (n, F) of the array's dtype; below the mask are zeros, empty text, NaN or None."""
+        missing = frame.isna().to_numpy()
+        zero: Any = {"i": 0, "u": 0, "b": False, "U": "", "S": ""}.get(self.array.dtype.kind)
+        given = self.array.give(frame if zero is None else frame.where(~missing, zero))
+        mask = missing if missing.any() else np.ma.nomask
+        return np.ma.array(given, mask=mask, fill_value=self.fill_value)
+
+    def table(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the frame as an array of its own common dtype."""
+        return self.array.table(frame)
+
+
+@dataclass(frozen=True)
 class TableBack:
     """Back to polars, pyarrow and whatever else narwhals reads."""
 
@@ -206,6 +226,7 @@ def _not_two_dimensional(ndim: int) -> ValueError:
 
 
 def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
+    gives_mask = isinstance(X, np.ma.MaskedArray)
     if isinstance(X, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in X):
         X = np.ma.stack(X)
     mask = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
@@ -219,7 +240,9 @@ def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
         raise _not_two_dimensional(array.ndim)
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported\nInput X is {array.dtype}.")
-    back = ArrayBack(array.dtype)
+    back: Back = ArrayBack(array.dtype)
+    if gives_mask:
+        back = MaskedBack(ArrayBack(array.dtype), X.fill_value)
     if array.dtype.kind in "US":
         array = array.astype(object)
     if not array.dtype.isnative:

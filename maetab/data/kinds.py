@@ -62,6 +62,8 @@ def word_of_dtype(dtype: Any, name: Hashable) -> str:
         return "any"
     if is_a.is_string_dtype(dtype) or str(dtype).startswith("dictionary"):
         return "text"
+    if getattr(dtype, "type", None) is datetime.time:
+        raise odd_cell(name, datetime.time)
     raise TypeError(
         f"column {name!r}: has dtype {dtype}; the argument must be a string, a real number, "
         f"a boolean or a date. Convert the column first, for example by .astype(str)."
@@ -97,6 +99,11 @@ def odd_cell(name: Hashable, cell_type: type) -> Exception:
     advice = "the argument must be a string, a real number, a boolean or a date"
     if issubclass(cell_type, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)):
         advice = "convert the column by pandas.to_datetime or pandas.to_timedelta"
+    if issubclass(cell_type, datetime.time):
+        return TypeError(
+            f"column {name!r}: holds datetime.time; convert it to a duration, in pandas: "
+            f"pandas.to_timedelta(column.astype(str)), in polars: column.cast(polars.Duration)."
+        )
     if issubclass(cell_type, pd.Period):
         advice = "convert the column by .infer_objects()"
     if issubclass(cell_type, pd.Interval):
@@ -124,6 +131,11 @@ def refuse_odd_objects(series: pd.Series, given: np.ndarray) -> None:
             raise odd_cell(series.name, cell_type)
 
 
+def are_dates(series: pd.Series, given: np.ndarray) -> bool:
+    """Return True for a column of objects if all that is given are datetime.date without a time."""
+    return set(map(type, series.to_numpy(dtype=object)[given])) == {datetime.date}
+
+
 def read_floats(series: pd.Series) -> np.ndarray:
     """(n,) float64 from a column of numbers; NaN where missing."""
     if isinstance(series.dtype, np.dtype):
@@ -136,6 +148,9 @@ def read_times(series: pd.Series, word: str) -> Any:
     """(n,) pandas index of dates or durations; of the starts of periods."""
     if word == "timedelta":
         return pd.TimedeltaIndex(series)
+    if series.dtype == object:  # of datetime.date, from the year 1 to 9999
+        days = series.where(series.notna(), None).to_numpy(dtype=object).astype("M8[D]")
+        return pd.DatetimeIndex(days.astype("M8[s]"))
     is_period = isinstance(series.dtype, pd.PeriodDtype)
     return pd.DatetimeIndex(series.dt.start_time if is_period else series)
 

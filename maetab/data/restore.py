@@ -12,6 +12,8 @@ from maetab.data.grid import YEARS, periods
 from maetab.data.kinds import PER_SECOND, level_key, python_scalar, scale_of_dtype
 from maetab.data.schema import Column
 
+SECONDS_PER_DAY = 86400
+
 
 def restore(natural: np.ndarray, column: Column, array: Any) -> Any:
     """Return cells that can be assigned to `array` without loss.
@@ -45,9 +47,13 @@ def restore(natural: np.ndarray, column: Column, array: Any) -> Any:
 
 
 def _restore_objects(natural: np.ndarray, column: Column, decimals: int | None) -> np.ndarray:
-    """(m,) of object: Decimals of so many decimals, or else Python's whole numbers or floats."""
+    """(m,) of object: Decimals of so many decimals, dates, whole numbers or floats."""
     cells = np.empty(len(natural), dtype=object)
-    if decimals is not None:
+    if column.temporal:
+        first, last = (end // SECONDS_PER_DAY for end in YEARS)
+        days = np.rint(natural / SECONDS_PER_DAY).clip(first, last).astype(np.int64)
+        cells[:] = days.astype("M8[D]").astype(object)
+    elif decimals is not None:
         unit, exact = Decimal(1).scaleb(-decimals), Context(prec=999)
         cells[:] = [Decimal(value).quantize(unit, context=exact) for value in natural.tolist()]
     elif column.integer:

@@ -210,7 +210,7 @@ def infer_schema(
     [('age', 'number', ()), ('city', 'category', ('Bonn', 'Ulm'))]
     """
     refuse_duplicates(frame.columns)
-    chosen = _positions(categorical_features, frame.columns, estimator_name)
+    chosen = positions(categorical_features, frame.columns, estimator_name)
     extra = extra_missing(missing_values)
     columns = []
     for position in range(frame.shape[1]):
@@ -223,8 +223,8 @@ def infer_schema(
     return Schema(tuple(columns))
 
 
-def _positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
-    """Positions of the columns that the user calls categories."""
+def positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
+    """Return the positions of the columns that the user calls categories."""
     if chosen is None or (isinstance(chosen, str) and chosen == "auto"):
         return set()
     if isinstance(chosen, str) or not isinstance(chosen, Iterable):

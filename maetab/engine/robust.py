@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from maetab.nn.prior import never
-
 N_ROUNDS, SHRINK = 20, 1e-2  # concentration steps; least weight of a round covariance
 CHUNK = 4096  # rows that are looked at together
 CROWD_ROWS = 1024  # rows that are compared with others together
@@ -28,7 +26,7 @@ def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -
 
 
 def robust_gaussian(
-    spread: np.ndarray, late: Callable[[], bool] = never
+    spread: np.ndarray, late: Callable[[], bool] = lambda: False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return location (C,) and precision (C, C) of the half of the rows that lies densest.
 

@@ -7,6 +7,7 @@ conditional mean of a hidden category is a linear guess at its probabilities.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,11 +16,6 @@ from torch import Tensor, nn
 MAX_EXACT = 512  # coordinates up to which the factors start from an exact decomposition
 SYSTEMS = 4_000_000  # entries of covariances that are solved together
 MAX_DENSE = 50  # coordinates up to which the full covariance is used; factors beyond
-
-
-def never() -> bool:
-    """Return False: nothing is late where time is not limited."""
-    return False
 
 
 class Normal(NamedTuple):
@@ -135,7 +131,7 @@ class GaussianPrior(nn.Module):
         visible: Tensor,
         n_iter: int = 20,
         tol: float = 1e-3,
-        late: Callable[[], bool] = never,
+        late: Callable[[], bool] = lambda: False,
     ) -> None:
         """Estimate mean and covariance by EM; `n_iter` rounds, or until they move less than `tol`.
 
@@ -151,13 +147,14 @@ class GaussianPrior(nn.Module):
         self.location.copy_(values.sum(0) / count)
         centred = torch.where(visible, values - self.location, 0.0)
         spread = (centred.square().sum(0) / count).clamp_min(1e-6)
-        step = self._em_factors if self.n_factors else self._em_dense
+        step: Callable[..., float | None] = self._em_dense
         if self.n_factors:
+            step = partial(self._em_factors, late=late)
             self._start_factors(centred, spread)
         else:
             self.covariance.copy_(torch.diag(spread))
         for _ in range(n_iter):
-            moved = step(values, visible, spread, late)
+            moved = step(values, visible, spread)
             if moved is None or moved < tol or late():
                 break
 
@@ -180,13 +177,7 @@ class GaussianPrior(nn.Module):
         variance = self.covariance.diagonal() - cross.square().sum(1)
         return mean, variance, cross
 
-    def _em_dense(
-        self,
-        values: Tensor,
-        visible: Tensor,
-        spread: Tensor,
-        late: Callable[[], bool] = never,
-    ) -> float | None:
+    def _em_dense(self, values: Tensor, visible: Tensor, spread: Tensor) -> float:
         n, c = values.shape
         total, second = torch.zeros(c).double(), torch.zeros(c, c).double()
         total, second = total.to(values.device), second.to(values.device)
@@ -249,7 +240,7 @@ class GaussianPrior(nn.Module):
         values: Tensor,
         visible: Tensor,
         spread: Tensor,
-        late: Callable[[], bool] = never,
+        late: Callable[[], bool] = lambda: False,
     ) -> float | None:
         k, c = self.n_factors, values.shape[1]
         gram = torch.zeros(c, (k + 1) * (k + 1), dtype=torch.float64, device=values.device)

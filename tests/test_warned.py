@@ -1,0 +1,159 @@
+"""What fit warns of: text that should be numbers or dates, marks of missing, networks left out."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maetab import MAEImputer
+from maetab.data import text as text_module
+from maetab.data.schema import infer_schema
+from maetab.nn import guess as guess_module
+from maetab.warned import warn_of_networks
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_tuning():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guess_module, "N_TUNING", 2)
+        yield
+
+
+def test_code_without_a_name_is_warned_as_any_other():
+    code = "imputer.fit(X)"
+    X = np.column_stack([np.ones(20), np.arange(20.0)])
+    with pytest.warns(UserWarning, match="column 'x0' is constant") as said:
+        exec(compile(code, "given.py", "exec"), {"imputer": MAEImputer(max_iter=0), "X": X})
+    assert said[0].filename == "given.py"
+
+
+@pytest.mark.parametrize(
+    ("n_begun", "words"),
+    [
+        (0, "s no network was trained (2 columns); the first guess alone will be used."),
+        (2, "s 2 of 3 networks were trained (2 columns); these will be used."),
+    ],
+)
+def test_networks_left_out_are_told_in_plain_words(n_begun, words):
+    imputer = MAEImputer(max_iter=0).fit(np.random.default_rng(0).normal(size=(20, 2)))
+    imputer.set_params(max_iter=None, max_time=3.0, n_estimators=3)
+    imputer.history_ = [{"network": i} for i in range(n_begun)]
+    with pytest.warns(UserWarning) as said:
+        warn_of_networks(imputer)
+    assert f"MAEImputer: within max_time=3 {words} A larger max_time" in str(said[0].message)
+    imputer.history_ = [{"network": i} for i in range(3)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_networks(imputer)
+
+
+# ---- text that may be no category
+
+
+def said_of(cells, dtype=object, **parameters) -> str:
+    """What fit warns of in a column 'x' beside numbers; "" if nothing."""
+    n = len(cells)
+    frame = pd.DataFrame({"x": pd.Series(cells, dtype=dtype), "y": np.arange(float(n))})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        MAEImputer(**{"max_iter": 0, **parameters}).fit(frame)
+    assert len(caught) <= 1
+    return str(caught[0].message) if caught else ""
+
+
+def advised(text: str, what: str):
+    """The value behind `what=` in a warning."""
+    return ast.literal_eval(text.partition(f"{what}=")[2].partition("]")[0] + "]")
+
+
+@pytest.mark.parametrize("mark", ["?", "", "nan"])
+@pytest.mark.parametrize("n_different", [4, 160])
+def test_numbers_with_a_mark_of_missing_are_named_with_what_to_do(mark, n_different):
+    numbers = [i % n_different for i in range(160)]
+    cells = [*numbers, *[mark] * 40, *[None] * 40]
+    said = said_of(cells)
+    assert "but 80% of its cells are numbers" in said and repr(mark) in said
+    marks = advised(said, "missing_values")
+    assert marks == [mark] and said_of(cells, missing_values=marks) == ""
+    frame = pd.DataFrame({"x": pd.Series(cells, dtype=object), "y": np.arange(240.0)})
+    filled = MAEImputer(max_iter=0, missing_values=marks).fit_transform(frame)["x"]
+    assert all(isinstance(cell, int) for cell in filled)
+
+
+def test_marks_of_several_columns_are_told_in_one_list():
+    frame = pd.DataFrame({"a": ["u", "v", "-"] * 20, "b": ["?", "v", "-"] * 20})
+    with pytest.warns(UserWarning) as caught:
+        MAEImputer(max_iter=0).fit(frame)
+    said = str(caught[0].message)
+    assert len(caught) == 1 and "'-' in column 'a', '-', '?' in column 'b'" in said
+    assert advised(said, "missing_values") == ["-", "?"]
+    assert advised(said, "categorical_features") == ["a", "b"]
+
+
+@pytest.mark.parametrize("dtype", [object, "str", "string[pyarrow]"])
+@pytest.mark.parametrize("n_different", [5, 200])
+def test_numbers_and_dates_written_as_text_are_converted_as_the_warning_says(dtype, n_different):
+    numbers = [str(i % n_different - 2) for i in range(200)]
+    days = pd.date_range("2024-01-01", periods=n_different).strftime("%Y-%m-%d")
+    dates = [days[i % n_different] for i in range(200)]
+    for cells, kind in ((numbers, "numbers"), (dates, "dates")):
+        for odd in ([], ["?"] * 20, ["none", "?"] * 10):
+            said = said_of(cells + odd, dtype)
+            share = f"{200 / (200 + len(odd)):.0%} of its cells are {kind}; convert it by "
+            assert share in said
+            code = said.partition("convert it by ")[2].partition(")")[0] + ")"
+            column = pd.Series(cells + odd, dtype=dtype)
+            read = eval(code, {"pandas": pd, "column": column})
+            assert read.notna().sum() == 200 and read.dtype.kind in "ifM"
+            named = said_of(cells + odd, dtype, categorical_features=["x"])
+            assert "convert" not in named + said_of(cells + odd, "category")
+
+
+@pytest.mark.parametrize(
+    "mark", ["?", "", " ", "nan", "NaN", "-", "--", ".", "<NA>", "N/A", "None"]
+)
+@pytest.mark.parametrize("dtype", [object, "str"])
+def test_a_level_that_usually_means_missing_is_named(mark, dtype):
+    cells = ["red", "blue", mark, "red"] * 10
+    said = said_of(cells, dtype, missing_values=-999)
+    assert f"usual marks of missing are taken as text: {mark!r} in column 'x'; pass" in said
+    assert advised(said, "missing_values") == [-999, mark]
+    assert said_of(cells, dtype, missing_values=[-999, mark]) == ""
+    assert said_of(cells, dtype, categorical_features=advised(said, "categorical_features")) == ""
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["007", "12", "13", "14"] * 10,  # padded: names
+        [str(10**19 + i % 7) for i in range(40)],
+        ["1", "a", "b", "c"] * 10,
+        [*map(str, range(30)), *[f"PC {i}" for i in range(20)]] * 3,  # too many others
+        ["2024-13-45"] * 20 + ["2024-14-01"] * 20,  # no dates
+        ["red", "blue"] * 20,
+        [1, 2, True, "a"] * 10,  # pandas.to_numeric takes True for 1
+    ],
+)
+def test_other_text_is_a_category_without_a_word(cells):
+    assert said_of(cells) == ""
+
+
+def test_only_a_bounded_number_of_cells_of_free_text_is_looked_at(monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        text_module, "_are_dates", lambda texts: looked.append(texts) or np.zeros(len(texts), bool)
+    )
+    cells = [f"{i} m" for i in range(text_module.MOST_TEXTS + 500)]
+    column = infer_schema(pd.DataFrame({"x": cells})).columns[0]
+    assert text_module.almost_of(pd.Series(cells), column) is None
+    assert [len(texts) for texts in looked] == [text_module.MOST_TEXTS]
+
+
+def test_a_table_of_numbers_as_free_text_is_refused_with_what_to_do():
+    frame = pd.DataFrame({"x": [f"{i}.5" for i in range(50)]})
+    with pytest.raises(ValueError, match=r"cannot learn .*'x' .*pandas.to_numeric\(column\)"):
+        MAEImputer(max_iter=0).fit(frame)
