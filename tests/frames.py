@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from maetab.data.schema import infer_schema
+
 TALL = 26  # rows, enough to tell free text from categories
 WORDS = ["Ulm", "Bonn", "Köln", "", "x y"]
 
@@ -178,3 +180,16 @@ def mixed_frames(
     n_rows = draw(st.integers(min_rows, max_rows) | st.just(TALL))
     seed = draw(st.integers(0, 2**32 - 1))
     return _frame(dtypes, n_rows, seed, draw(st.sampled_from([0.0, 0.2, 0.7, 1.0])))
+
+
+def column_of(cells, dtype=None):
+    """What a schema says of a column of these cells."""
+    return infer_schema(pd.DataFrame({"x": pd.Series(cells, dtype=dtype)})).columns[0]
+
+
+def with_holes(cells, dtype=None, n: int = 60, seed: int = 0) -> pd.DataFrame:
+    """A column of `cells`, drawn at random and a quarter missing, beside continuous numbers."""
+    rng = np.random.default_rng(seed)
+    drawn = pd.Series([cells[i] for i in rng.integers(0, len(cells), n)], dtype=dtype)
+    frame = pd.DataFrame({"x": drawn.mask(rng.random(n) < 0.25)})
+    return frame.assign(y=rng.normal(size=n), z=rng.normal(size=n))

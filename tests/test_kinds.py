@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from frames import column_of, with_holes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,18 +29,6 @@ def quick_tuning():
 
 def imputer(**changes) -> MAEImputer:
     return MAEImputer(**({"max_iter": 0, "random_state": 0} | changes))
-
-
-def column_of(cells, dtype=None):
-    return infer_schema(pd.DataFrame({"x": pd.Series(cells, dtype=dtype)})).columns[0]
-
-
-def with_holes(cells, dtype=None, n: int = 60, seed: int = 0) -> pd.DataFrame:
-    """A column of `cells`, drawn at random and a quarter missing, beside continuous numbers."""
-    rng = np.random.default_rng(seed)
-    drawn = pd.Series([cells[i] for i in rng.integers(0, len(cells), n)], dtype=dtype)
-    frame = pd.DataFrame({"x": drawn.mask(rng.random(n) < 0.25)})
-    return frame.assign(y=rng.normal(size=n), z=rng.normal(size=n))
 
 
 def everything(model: MAEImputer, frame: pd.DataFrame) -> list[pd.Series]:
