@@ -180,7 +180,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         Each cell is guessed from others of its row, clipped to the range of their columns in fit,
         so that one wild cell does not make the others look strange. The unit is -log10 of the
         share of normal rows whose cell in that column surprises at least as much: 1 is one in ten,
-        3 one in a thousand, for numbers and categories alike.
+        3 one in a thousand, for numbers and categories alike. Beyond a column's last twentieth the
+        shares are those of an exponential tail, and no longer counted.
         """
         table = self._read(X)
         strange = self._cell_surprises(table.values, table.observed)
