@@ -312,7 +312,6 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     # ---- fitting
 
     def _fit_model(self, X: Any) -> Table:
-        self._check_parameters()
         if not self.trim:
             table = super()._fit_model(X)
             kept = np.ones(len(table.values), bool)

@@ -13,14 +13,8 @@ from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load, save
 from maetab.data.codec import decode, encode
 from maetab.data.schema import Schema, infer_schema
 from maetab.evaluation import cross_val_impute
-from maetab.nn import guess as guess_module
 
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 2)
-        yield
+pytestmark = pytest.mark.usefixtures("quick_tuning")
 
 
 def passengers(n: int = 80, seed: int = 0) -> pd.DataFrame:

@@ -15,14 +15,8 @@ from hypothesis import strategies as st
 from maetab import MAEAnomalyDetector, MAEImputer
 from maetab.data.codec import decode
 from maetab.data.schema import Schema, infer_schema
-from maetab.nn import guess as guess_module
 
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 2)
-        yield
+pytestmark = pytest.mark.usefixtures("quick_tuning")
 
 
 def imputer(**changes) -> MAEImputer:

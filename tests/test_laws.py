@@ -23,7 +23,6 @@ from maetab.data.schema import infer_schema
 from maetab.data.windows import cut, merge, take
 from maetab.engine.apply import draw, predict, predict_probabilities, predict_quantiles
 from maetab.engine.fit import fit_model
-from maetab.nn import guess as guess_module
 from maetab.nn.backbones import pack, unpack
 from maetab.nn.masking import MASKINGS
 
@@ -32,11 +31,7 @@ few = settings(max_examples=12, deadline=None, suppress_health_check=list(Health
 many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 2)
-        yield
+pytestmark = pytest.mark.usefixtures("quick_tuning")
 
 
 @st.composite

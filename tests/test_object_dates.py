@@ -13,16 +13,11 @@ import pytest
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load, save
 from maetab.data.codec import decode, encode, fill
 from maetab.data.schema import Schema, infer_schema
-from maetab.nn import guess as guess_module
 
 FIRST = datetime.date(2024, 2, 27)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 2)
-        yield
+pytestmark = pytest.mark.usefixtures("quick_tuning")
 
 
 def orders(n: int = 60) -> pd.DataFrame:

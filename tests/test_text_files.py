@@ -241,7 +241,8 @@ def test_a_headerless_file_is_noticed_and_read_on_request(tmp_path, stub, capsys
     ],
 )
 def test_names_are_not_taken_for_data(tmp_path, capsys, text):
-    describe(tmp_path, text, capsys)
+    names = text.partition("\n")[0].split(",")
+    assert [row[0] for row in rows_of(describe(tmp_path, text, capsys).out)] == names
 
 
 def test_skipped_lines_and_comments_pass_through(tmp_path, stub):

@@ -12,15 +12,9 @@ import pytest
 from maetab import MAEImputer
 from maetab.data import text as text_module
 from maetab.data.schema import infer_schema
-from maetab.nn import guess as guess_module
 from maetab.warned import warn_of_networks
 
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 2)
-        yield
+pytestmark = pytest.mark.usefixtures("quick_tuning")
 
 
 def test_code_without_a_name_is_warned_as_any_other():

@@ -12,7 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.apply import FARTHEST, batch_rows, batches, on_device, own_places
+from maetab.engine.apply import (
+    FARTHEST,
+    batch_rows,
+    batches,
+    least_rows,
+    on_device,
+    own_places,
+)
 from maetab.engine.reference import N_CONSULTED, completed, keys_of, reference_of
 from maetab.engine.runtime import Deadline
 from maetab.nn.guess import Prior
@@ -131,7 +138,8 @@ def rows_in_time(
     def look(n: int) -> None:
         surprises(model, values[:n], observed[:n], nowhere[:n], sets, device)
 
-    return deadline.affordable(look, len(values), CALIBRATED, batch_rows(values.shape[1], 64))
+    start = batch_rows(values.shape[1], least_rows(model))
+    return deadline.affordable(look, len(values), CALIBRATED, start)
 
 
 def _rows_in_batch(model: Ensemble, shape: tuple[int, ...]) -> int:
@@ -141,7 +149,7 @@ def _rows_in_batch(model: Ensemble, shape: tuple[int, ...]) -> int:
     whole batches is done row by row, but for products of factors.
     """
     n, f = shape
-    size = batch_rows(f, 8 if model.consulted else 64)  # wide rows: only networks compare tokens
+    size = batch_rows(f, least_rows(model))
     step = min(size, rows_at_once(min(N_CONSULTED, model.config.n_memory)))
     if model.consulted or model.prior.gaussian.n_factors:
         return size
