@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from maetab.data.advice import check_free_text, warn_of_columns, warn_of_index
 from maetab.data.codec import encode_checked, missing_cells
 from maetab.data.containers import Back, as_table, read_frame
 from maetab.data.schema import Schema
@@ -26,8 +27,7 @@ from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
 from maetab.parameters import CheckedParameters, refuse_to_change, seed_of
-from maetab.progress import Progress, reported
-from maetab.warned import check_free_text, warn_of_columns, warn_of_index, warn_of_networks
+from maetab.progress import Progress, reported, warn_of_networks
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
 AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameters that act there too
@@ -219,14 +219,16 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         validate_data(self, as_table(X), skip_check_array=True)
         source = self._source(frame)
         self.schema_, (values, observed) = source.schema(), source.cells()
-        check_free_text(self, frame, observed)
-        warn_of_columns(self, frame, observed)
-        warn_of_index(frame.index, type(self).__name__)
+        name = type(self).__name__
+        check_free_text(source, name)
+        warn_of_columns(source, name)
+        warn_of_index(frame.index, name)
         missing = missing_cells(observed, source.encoded.free_text)
         self.missing_features_ = np.flatnonzero(missing.any(0))
         cells = source.cells(cut(source.n_rows))
         self.model_, self.history_ = fit_model(self._config(), *cells, self._options())
-        warn_of_networks(self)
+        asked = self.n_estimators if self.max_iter != 0 else 0
+        warn_of_networks(name, asked, self.history_, self.max_time, len(observed.T))
         self.n_iter_ = self._n_epochs()
         return Table(frame, back, values, observed, source.encoded.free_text)
 

@@ -12,7 +12,7 @@ from maetab.data.cells import Cells
 from maetab.data.codec import Encoded
 from maetab.data.containers import refuse_duplicates
 from maetab.data.kinds import extra_missing
-from maetab.data.schema import Schema, infer_column, positions
+from maetab.data.schema import Column, Schema, infer_column, positions
 from maetab.data.windows import take
 
 
@@ -60,6 +60,8 @@ class FrameSource:
     Attributes
     ----------
     encoded : Encoded, the cells of all rows
+    chosen : places of the columns that the user calls categories
+    extra : values that count as missing, see `extra_missing`
 
     Raises
     ------
@@ -83,14 +85,18 @@ class FrameSource:
         estimator_name: str = "MAEImputer",
     ) -> None:
         refuse_duplicates(frame.columns)
-        chosen = positions(categorical_features, frame.columns, estimator_name)
-        extra, columns = extra_missing(missing_values), []
+        self.frame = frame
+        self.chosen = positions(categorical_features, frame.columns, estimator_name)
+        self.extra = extra_missing(missing_values)
         self.encoded = Encoded.empty(frame.shape)
-        for place in range(frame.shape[1]):
-            cells = Cells(frame.iloc[:, place], extra)
-            columns.append(infer_column(cells, extra, place in chosen))
-            self.encoded.put(place, cells, columns[-1])
-        self._schema = Schema(tuple(columns))
+        self._schema = Schema(tuple(map(self._parse, range(frame.shape[1]))))
+
+    def _parse(self, place: int) -> Column:
+        """Return what a column is, after its cells are encoded; they are read once for both."""
+        cells = Cells(self.frame.iloc[:, place], self.extra)
+        column = infer_column(cells, self.extra, place in self.chosen)
+        self.encoded.put(place, cells, column)
+        return column
 
     @property
     def n_rows(self) -> int:

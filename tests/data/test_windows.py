@@ -94,7 +94,7 @@ def test_a_row_is_picked_from_the_first_window_that_holds_it(drawn):
 def test_codes_are_not_merged_but_picked(dtype):
     rows = cut(3, window=2)
     codes = np.array([[0, 0], [2, 1]]).astype(dtype)  # two windows, two answers for row 1
-    with pytest.raises(TypeError, match="mean of floats, got .*: codes have none"):
+    with pytest.raises(TypeError, match=r"mean of floats, got .*: codes have none"):
         merge(codes, rows, 3)
     assert pick(codes, rows, 3).tolist() == [0, 0, 1]
 
