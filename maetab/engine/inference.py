@@ -22,9 +22,11 @@ N_ROUNDS = 4  # rounds in which the missing cells of a window are drawn, each gi
 
 
 def windows_of(values: np.ndarray, visible: np.ndarray, rows: np.ndarray) -> Windows:
-    """Return windows over cells (n, F), on the CPU; `rows` (W, T) are the rows of each, -1 none."""
-    clean = np.where(visible, values, np.float32(0))
-    return Windows(torch.as_tensor(clean), torch.as_tensor(visible), torch.as_tensor(rows))
+    """Return windows over cells (n, F), which are shared with the arrays, on the CPU.
+
+    rows : (W, T) the physical row at each step of each window, -1 where there is none
+    """
+    return Windows(*map(torch.as_tensor, (values, visible, rows)))
 
 
 def batch_rows(n_cells: int, least: int = 8) -> int:
