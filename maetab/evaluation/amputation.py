@@ -1,4 +1,4 @@
-"""Hide observed cells of a table for a stated reason, so that what fills them can be judged."""
+"""Observed cells of a table made missing by a stated mechanism."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from maetab.data.schema import infer_schema
 __all__ = ["amputate"]
 
 MECHANISMS = ("mcar", "mar", "mnar", "block", "observed")
-DRIVER_SHARE = 0.3  # of the columns, under MAR
-MEAN_BLOCK = 10  # rows
+DRIVER_SHARE = 0.3  # of the columns, under MAR: as in the experiments of Muzellec et al.
+MEAN_BLOCK = 10  # rows of a gap on average: more than its two neighbours can bridge
 
 
 def amputate(
@@ -29,6 +29,7 @@ def amputate(
     columns: Sequence | None = None,
     driven_by: Sequence | None = None,
     random_state: Any = None,
+    groups: Any = None,
 ) -> tuple[Any, Any]:
     """Return `X` with some observed cells made missing, and which cells those are.
 
@@ -50,7 +51,8 @@ def amputate(
           loses `frac` on average [2]_.
         - "mnar": self-masking, a logistic model of the cell's own standardised value, up or
           down by a random sign per column; intercept as above [2]_.
-        - "block": gaps of 10 rows on average in each column, together `frac` of it.
+        - "block": gaps of 10 rows on average in each column, together `frac` of it; with
+          `groups`, none runs from one series into the next, and short series have short gaps.
         - "observed": rows also get the gaps of another incomplete row drawn at random.
     frac : in [0, 1)
         Share of the observed cells hidden in the columns that lose cells; under "observed",
@@ -61,6 +63,9 @@ def amputate(
         Drivers under "mar". By default a random 30 % of the columns, at least one.
     random_state : int, numpy Generator or RandomState
         None draws differently each time. NumPy's global state is never used.
+    groups : (n,) array, optional
+        Labels of the series that the rows belong to, in order of time within each; None for
+        a single series. Only "block" asks for them.
 
     Returns
     -------
@@ -87,10 +92,10 @@ def amputate(
     _check_amputation(mechanism, frac, driven_by)
     generator = as_generator(random_state)
     frame, back = read_frame(X)
-    observed = frame.notna().to_numpy()
+    series, observed = series_of_rows(groups, len(frame)), frame.notna().to_numpy()
     losing, drivers = _roles(frame, mechanism, columns, driven_by, generator)
     chosen = np.zeros(observed.shape, dtype=bool)
-    chosen[:, losing] = _choose(frame, mechanism, frac, losing, drivers, generator)
+    chosen[:, losing] = _choose(frame, mechanism, frac, losing, drivers, series, generator)
     hidden = _keep_some_visible(chosen & observed, observed, generator)
     missing = _hide(frame, hidden)
     is_text = isinstance(X, np.ndarray) and X.dtype.kind in "US"  # text has no missing cell
@@ -121,6 +126,19 @@ def as_generator(random_state: Any) -> np.random.Generator:
         ) from error
 
 
+def series_of_rows(groups: Any, n_rows: int) -> np.ndarray:
+    """Return (n_rows,) int: the number of the series of each row, all 0 without `groups`."""
+    if groups is None:
+        return np.zeros(n_rows, dtype=np.intp)
+    labels = np.asarray(groups)
+    if labels.shape != (n_rows,):
+        raise ValueError(f"'groups' must hold {n_rows} labels, got shape {labels.shape}.")
+    series, _ = pd.factorize(labels)
+    if (series < 0).any():
+        raise ValueError("'groups' must name the series of every row; some labels are missing.")
+    return series
+
+
 def _positions(frame: pd.DataFrame, names: Sequence, parameter: str) -> np.ndarray:
     """Return the sorted positions of `names` among the columns of `frame`."""
     if isinstance(names, str) or not isinstance(names, Sequence | np.ndarray | pd.Index):
@@ -148,16 +166,14 @@ def _roles(
     losing = everything if columns is None else _positions(frame, columns, "columns")
     if mechanism != "mar":
         return losing, everything[:0]
-    if driven_by is not None:
+    if driven_by is None:
+        drivers = _draw_drivers(everything, losing, columns is None, generator)
+    else:
         drivers = _positions(frame, driven_by, "driven_by")
         both = np.intersect1d(drivers, losing)
         if columns is not None and len(both):
             name = frame.columns[both[0]]
             raise ValueError(f"column {name!r} is in both 'columns' and 'driven_by'; choose one.")
-    else:
-        pool = everything if columns is None else np.setdiff1d(everything, losing)
-        count = min(max(1, round(DRIVER_SHARE * len(everything))), len(pool))
-        drivers = np.sort(generator.choice(pool, count, replace=False)) if count else pool
     losing = np.setdiff1d(losing, drivers)
     if not len(drivers) or not len(losing):
         raise ValueError(
@@ -167,18 +183,28 @@ def _roles(
     return losing, drivers
 
 
+def _draw_drivers(
+    everything: np.ndarray, losing: np.ndarray, any_column: bool, generator: np.random.Generator
+) -> np.ndarray:
+    """Return random positions, sorted: among all if `any_column`, else among those not `losing`."""
+    pool = everything if any_column else np.setdiff1d(everything, losing)
+    count = min(max(1, round(DRIVER_SHARE * len(everything))), len(pool))
+    return np.sort(generator.choice(pool, count, replace=False)) if count else pool
+
+
 def _choose(
     frame: pd.DataFrame,
     mechanism: str,
     frac: float,
     losing: np.ndarray,
     drivers: np.ndarray,
+    series: np.ndarray,
     generator: np.random.Generator,
 ) -> np.ndarray:
     """Return (n, number of losing columns) bool: the cells to hide, observed or not."""
     observed = frame.iloc[:, losing].notna().to_numpy()
     if mechanism == "block":
-        return _blocks(observed, frac, generator)
+        return _blocks(observed, frac, series, generator)
     if mechanism == "observed":
         return _borrowed(observed, frac, generator)
     chance: np.ndarray | float = frac
@@ -217,21 +243,36 @@ def _logistic(score: np.ndarray, observed: np.ndarray, frac: float) -> np.ndarra
     return chances
 
 
-def _blocks(observed: np.ndarray, frac: float, generator: np.random.Generator) -> np.ndarray:
-    """Return gaps laid over each column's observed cells, exactly `frac` of them (rounded)."""
+def _blocks(
+    observed: np.ndarray, frac: float, series: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Return gaps laid over each column's observed cells, exactly `frac` of them (rounded).
+
+    `series` (n,) numbers the series of each row; each gap lies in one.
+    """
     chosen = np.zeros(observed.shape, dtype=bool)
+    rows_of = [np.flatnonzero(series == label) for label in range(series.max(initial=-1) + 1)]
     for place in range(observed.shape[1]):
-        rows = np.flatnonzero(observed[:, place])
-        n_hidden = round(frac * len(rows))
-        n_visible = len(rows) - n_hidden
-        n_blocks = min(round(n_hidden / MEAN_BLOCK) or 1, n_visible + 1)
-        if n_hidden:
-            lengths = 1 + _split(n_hidden - n_blocks, n_blocks, generator)
-            gaps = _split(n_visible - n_blocks + 1, n_blocks + 1, generator)
-            gaps[1:-1] += 1  # two blocks never touch
-            runs = np.append(np.stack([gaps[:-1], lengths], axis=1).ravel(), gaps[-1])
-            chosen[rows, place] = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+        # In random order, so that rounding favours no series.
+        parts = [rows_of[label] for label in generator.permutation(len(rows_of))]
+        parts = [rows[observed[rows, place]] for rows in parts]
+        ends = np.cumsum([len(rows) for rows in parts])
+        for rows, n_hidden in zip(parts, np.diff(np.rint(frac * ends), prepend=0).astype(int)):
+            chosen[rows, place] = _gaps(len(rows), n_hidden, generator)
     return chosen
+
+
+def _gaps(n_rows: int, n_hidden: int, generator: np.random.Generator) -> np.ndarray:
+    """Return (n_rows,) bool, True in random gaps of MEAN_BLOCK rows on average."""
+    if not n_hidden:
+        return np.zeros(n_rows, dtype=bool)
+    n_visible = n_rows - n_hidden
+    n_blocks = min(round(n_hidden / MEAN_BLOCK) or 1, n_visible + 1)
+    lengths = 1 + _split(n_hidden - n_blocks, n_blocks, generator)
+    between = _split(n_visible - n_blocks + 1, n_blocks + 1, generator)
+    between[1:-1] += 1  # two blocks never touch
+    runs = np.append(np.stack([between[:-1], lengths], axis=1).ravel(), between[-1])
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
 
 
 def _split(total: int, parts: int, generator: np.random.Generator) -> np.ndarray:

@@ -377,7 +377,7 @@ def test_a_table_without_cells_is_refused():
 
 
 def test_pictures_of_the_readme_are_there_and_small():
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     names = re.findall(r"!\[[^\]]*\]\((\S+)\)", (root / "README.md").read_text(encoding="utf-8"))
     assert names
     for name in names:
