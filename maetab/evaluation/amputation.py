@@ -13,12 +13,12 @@ from scipy.special import expit
 from maetab.data.codec import encode
 from maetab.data.containers import read_frame
 from maetab.data.schema import infer_schema
+from maetab.evaluation.gaps import draw_gaps, series_of_rows
 
 __all__ = ["amputate"]
 
 MECHANISMS = ("mcar", "mar", "mnar", "block", "observed")
 DRIVER_SHARE = 0.3  # of the columns, under MAR: as in the experiments of Muzellec et al.
-MEAN_BLOCK = 10  # rows of a gap on average: more than its two neighbours can bridge
 
 
 def amputate(
@@ -126,19 +126,6 @@ def as_generator(random_state: Any) -> np.random.Generator:
         ) from error
 
 
-def series_of_rows(groups: Any, n_rows: int) -> np.ndarray:
-    """Return (n_rows,) int: the number of the series of each row, all 0 without `groups`."""
-    if groups is None:
-        return np.zeros(n_rows, dtype=np.intp)
-    labels = np.asarray(groups)
-    if labels.shape != (n_rows,):
-        raise ValueError(f"'groups' must hold {n_rows} labels, got shape {labels.shape}.")
-    series, _ = pd.factorize(labels)
-    if (series < 0).any():
-        raise ValueError("'groups' must name the series of every row; some labels are missing.")
-    return series
-
-
 def _positions(frame: pd.DataFrame, names: Sequence, parameter: str) -> np.ndarray:
     """Return the sorted positions of `names` among the columns of `frame`."""
     if isinstance(names, str) or not isinstance(names, Sequence | np.ndarray | pd.Index):
@@ -204,7 +191,7 @@ def _choose(
     """Return (n, number of losing columns) bool: the cells to hide, observed or not."""
     observed = frame.iloc[:, losing].notna().to_numpy()
     if mechanism == "block":
-        return _blocks(observed, frac, series, generator)
+        return draw_gaps(observed, frac, series, generator)
     if mechanism == "observed":
         return _borrowed(observed, frac, generator)
     chance: np.ndarray | float = frac
@@ -241,44 +228,6 @@ def _logistic(score: np.ndarray, observed: np.ndarray, frac: float) -> np.ndarra
             intercept = brentq(lambda b, x=known: expit(x + b).mean() - frac, -bound, bound)
             chances[:, place] = expit(score[:, place] + intercept)
     return chances
-
-
-def _blocks(
-    observed: np.ndarray, frac: float, series: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
-    """Return gaps laid over each column's observed cells, exactly `frac` of them (rounded).
-
-    `series` (n,) numbers the series of each row; each gap lies in one.
-    """
-    chosen = np.zeros(observed.shape, dtype=bool)
-    rows_of = [np.flatnonzero(series == label) for label in range(series.max(initial=-1) + 1)]
-    for place in range(observed.shape[1]):
-        # In random order, so that rounding favours no series.
-        parts = [rows_of[label] for label in generator.permutation(len(rows_of))]
-        parts = [rows[observed[rows, place]] for rows in parts]
-        ends = np.cumsum([len(rows) for rows in parts])
-        for rows, n_hidden in zip(parts, np.diff(np.rint(frac * ends), prepend=0).astype(int)):
-            chosen[rows, place] = _gaps(len(rows), n_hidden, generator)
-    return chosen
-
-
-def _gaps(n_rows: int, n_hidden: int, generator: np.random.Generator) -> np.ndarray:
-    """Return (n_rows,) bool, True in random gaps of MEAN_BLOCK rows on average."""
-    if not n_hidden:
-        return np.zeros(n_rows, dtype=bool)
-    n_visible = n_rows - n_hidden
-    n_blocks = min(round(n_hidden / MEAN_BLOCK) or 1, n_visible + 1)
-    lengths = 1 + _split(n_hidden - n_blocks, n_blocks, generator)
-    between = _split(n_visible - n_blocks + 1, n_blocks + 1, generator)
-    between[1:-1] += 1  # two blocks never touch
-    runs = np.append(np.stack([between[:-1], lengths], axis=1).ravel(), between[-1])
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-
-
-def _split(total: int, parts: int, generator: np.random.Generator) -> np.ndarray:
-    """Return `parts` whole numbers from 0 up that add to `total`, all ways equally likely."""
-    bars = np.sort(generator.choice(total + parts - 1, parts - 1, replace=False))
-    return np.diff(np.concatenate([[-1], bars, [total + parts - 1]])) - 1
 
 
 def _borrowed(observed: np.ndarray, frac: float, generator: np.random.Generator) -> np.ndarray:
@@ -318,8 +267,8 @@ def _hide(frame: pd.DataFrame, hidden: np.ndarray) -> pd.DataFrame:
 
 
 def _nullable(column: pd.Series) -> pd.Series:
+    """Return the column in a dtype that can hold missing cells."""
     if not isinstance(column.dtype, np.dtype) or column.dtype.kind not in "iub":
         return column
-    whole = column.dtype.name.replace("int", "Int").replace("u", "U")
-    dtype: Any = "boolean" if column.dtype.kind == "b" else whole
+    dtype: Any = pd.array(column.to_numpy()[:0]).dtype
     return column.astype(dtype)

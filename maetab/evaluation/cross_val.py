@@ -14,7 +14,8 @@ from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, check_cv
 from maetab.data.codec import encode, fill
 from maetab.data.containers import read_frame
 from maetab.data.schema import Schema, infer_schema
-from maetab.evaluation.amputation import amputate, as_generator, series_of_rows
+from maetab.evaluation.amputation import amputate, as_generator
+from maetab.evaluation.gaps import series_of_rows
 from maetab.evaluation.metrics import cell_scores, check_metrics
 
 Fold = tuple[np.ndarray, np.ndarray]  # positions of the training rows and of the test rows
