@@ -154,7 +154,9 @@ def _roles(
     if mechanism != "mar":
         return losing, everything[:0]
     if driven_by is None:
-        drivers = _draw_drivers(everything, losing, columns is None, generator)
+        pool = everything if columns is None else np.setdiff1d(everything, losing)
+        count = min(max(1, round(DRIVER_SHARE * len(everything))), len(pool))
+        drivers = np.sort(generator.choice(pool, count, replace=False)) if count else pool
     else:
         drivers = _positions(frame, driven_by, "driven_by")
         both = np.intersect1d(drivers, losing)
@@ -168,15 +170,6 @@ def _roles(
             f"{list(frame.columns[losing])} and {list(frame.columns[drivers])}."
         )
     return losing, drivers
-
-
-def _draw_drivers(
-    everything: np.ndarray, losing: np.ndarray, any_column: bool, generator: np.random.Generator
-) -> np.ndarray:
-    """Return random positions, sorted: among all if `any_column`, else among those not `losing`."""
-    pool = everything if any_column else np.setdiff1d(everything, losing)
-    count = min(max(1, round(DRIVER_SHARE * len(everything))), len(pool))
-    return np.sort(generator.choice(pool, count, replace=False)) if count else pool
 
 
 def _choose(
@@ -214,6 +207,7 @@ def _standardised(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _unit_variance(values: np.ndarray) -> np.ndarray:
+    """Return each column divided by its standard deviation; 0 where that is 0."""
     scale = np.std(values, axis=0)
     return np.divide(values, scale, out=np.zeros_like(values), where=scale > 0)
 
@@ -258,6 +252,7 @@ def _keep_some_visible(
 
 
 def _hide(frame: pd.DataFrame, hidden: np.ndarray) -> pd.DataFrame:
+    """Return a copy of the frame whose `hidden` (n, F) cells are missing."""
     result = frame.copy()
     for place in range(hidden.shape[1]):
         if hidden[:, place].any():

@@ -15,7 +15,7 @@ from maetab.data.codec import encode, fill
 from maetab.data.containers import read_frame
 from maetab.data.schema import Schema, infer_schema
 from maetab.evaluation.amputation import amputate, as_generator
-from maetab.evaluation.gaps import series_of_rows
+from maetab.evaluation.gaps import rows_by_series, series_of_rows
 from maetab.evaluation.metrics import cell_scores, check_metrics
 
 Fold = tuple[np.ndarray, np.ndarray]  # positions of the training rows and of the test rows
@@ -118,8 +118,8 @@ def _folds(
 
 def _folds_in_time(cv: TimeSeriesSplit, series: np.ndarray) -> list[Fold]:
     """Return folds of `cv` taken in each series (n,) and joined; rows come in order of time."""
-    rows = [np.flatnonzero(series == label) for label in range(series.max() + 1)]
-    folds = [[(one[train], one[test]) for train, test in cv.split(one)] for one in rows]
+    each = rows_by_series(series)
+    folds = [[(rows[train], rows[test]) for train, test in cv.split(rows)] for rows in each]
     joined = [[np.sort(np.concatenate(part)) for part in zip(*fold)] for fold in zip(*folds)]
     return [(train, test) for train, test in joined]
 
@@ -153,6 +153,7 @@ def _by_unique_name(pairs: Sequence[tuple[str, Any]]) -> dict[str, BaseEstimator
 
 
 def _baseline(name: str, seed: int) -> BaseEstimator:
+    """Return the imputer of this name, unfitted; a ValueError for other names."""
     if name in ("median", "mean"):
         return SimpleImputer(strategy=name)
     if name == "knn":
@@ -207,6 +208,7 @@ def _round_codes(values: np.ndarray, schema: Schema, is_average: bool) -> np.nda
 
 
 def _numbers(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """Return (n, F) encoded cells, NaN where missing or of a level that `schema` lacks."""
     values, observed = encode(frame, schema)
     n_levels = np.array([len(c.levels) or np.inf for c in schema.columns])
     return np.where(observed & (values < n_levels), values.astype(np.float64), np.nan)

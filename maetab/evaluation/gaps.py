@@ -1,4 +1,4 @@
-"""Gaps of several rows in the columns of one or more series."""
+"""Gaps of several rows, each within one series."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def series_of_rows(groups: Any, n_rows: int) -> np.ndarray:
     return series
 
 
+def rows_by_series(series: np.ndarray) -> list[np.ndarray]:
+    """Return the row numbers of each series, ascending; `series` (n,) as of `series_of_rows`."""
+    return np.split(np.argsort(series, kind="stable"), np.cumsum(np.bincount(series))[:-1])
+
+
 def draw_gaps(
     observed: np.ndarray, frac: float, series: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
@@ -31,7 +36,7 @@ def draw_gaps(
     `series` (n,) numbers the series of each row; each gap lies in one.
     """
     chosen = np.zeros(observed.shape, dtype=bool)
-    rows_of = [np.flatnonzero(series == label) for label in range(series.max(initial=-1) + 1)]
+    rows_of = rows_by_series(series)
     for place in range(observed.shape[1]):
         # In random order, so that rounding favours no series.
         parts = [rows_of[label] for label in generator.permutation(len(rows_of))]

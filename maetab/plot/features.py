@@ -97,6 +97,7 @@ def can_be_shaded(values: pd.Series) -> bool:
 
 
 def _temporal(values: pd.Series) -> str | None:
+    """Return "datetime" or "timedelta" for dates or durations, None for others."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return "datetime"
     return "timedelta" if pd.api.types.is_timedelta64_dtype(values) else None

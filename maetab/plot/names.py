@@ -9,8 +9,8 @@ from typing import Any
 def shortened(names: Sequence, most: int = 24) -> list[str]:
     """Return names as texts of at most `most` letters that matplotlib draws as they are.
 
-    Long ones are cut in the middle. Different names that are the same then lose what they begin
-    with in common; if that does not tell them apart, the second ends in "#2" and so on. Letters
+    Long ones lose their central letters. Different names that are then the same lose what they begin
+    with in common; if they are still the same, the second ends in "#2" and so on. Letters
     that the font lacks are spelled as in Python (\\u65e5), and no dollar starts a formula.
     """
     wholes = [_spelled(name) for name in names]
@@ -35,6 +35,7 @@ def short(name: Any, most: int = 24) -> str:
 
 
 def _cut(text: str, most: int) -> str:
+    """Return the text, of a long one `most` letters with an ellipsis in their centre."""
     if len(text) <= most:
         return text
     return f"{text[: most // 2]}…{text[len(text) - (most - most // 2 - 1) :]}"

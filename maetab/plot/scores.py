@@ -72,6 +72,7 @@ def _draw_colorbar(axes: Any, image: Any) -> Any:
 
 
 def _one_in(surprise: float, _: Any) -> str:
+    """Return a surprise, and one in how many rows has one as large."""
     return f"{surprise:g} (1 in {10**surprise:,.0f})"
 
 
