@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-MEAN_BLOCK = 10  # rows of a gap on average: more than its two neighbours can bridge
+MEAN_BLOCK = 10  # rows of a gap: more than its neighbours can bridge; a choice, not tuned
 
 
 def series_of_rows(groups: Any, n_rows: int) -> np.ndarray:

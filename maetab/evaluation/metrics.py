@@ -7,12 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 from scipy.stats import wasserstein_distance
-from sklearn.metrics import (
-    accuracy_score,
-    f1_score,
-    mean_absolute_error,
-    root_mean_squared_error,
-)
+from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, root_mean_squared_error
 
 from maetab.data.codec import encode
 from maetab.data.schema import Column, Schema

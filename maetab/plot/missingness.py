@@ -12,9 +12,10 @@ from maetab.data.containers import read_frame
 from maetab.plot import names, panels, ticks
 from maetab.plot.panels import BLACK, ORANGE, PALE
 
-MAX_COLUMNS = 150  # columns that are drawn
-MAX_BLOCKS = 250  # rows of the matrix of cells
-FEW, MANY = 3, 25  # cells of a column up to which each gets a mark, rows from which on
+MAX_COLUMNS = 150  # drawn: a figure of 25 inches
+MAX_BLOCKS = 250  # of rows: each more than a dot high
+MAX_MARKED = 3  # missing or observed cells of a column: more of them can be seen without marks
+MIN_ROWS = 25  # for marks: in fewer rows a cell is as high as a mark
 LIGHT, DARK = "#F3C6A5", "#E58B4E"  # blocks of rows with few and with nearly all cells missing
 
 
@@ -117,17 +118,18 @@ def draw_cells(axes: Any, missing: np.ndarray, **kwargs: Any) -> Any:
 
 def _legend_of(image: Any, n_rows: int) -> list:
     """Return the entries of the legend for the colours of the cells, or of blocks of rows."""
-    words, n_each = {0.0: "observed", 1.0: "missing"}, -(-n_rows // MAX_BLOCKS)
+    labels, n_each = {0.0: "observed", 1.0: "missing"}, -(-n_rows // MAX_BLOCKS)
     for n in {1, n_each - 1} if n_each > 1 else ():
-        words[n / n_each] = f"{n:,} of {n_each:,} rows missing"
-    return [panels.patch(image.to_rgba(share), words[share]) for share in sorted(words)]
+        labels[n / n_each] = f"{n:,} of {n_each:,} rows missing"
+    return [panels.patch(image.to_rgba(share), labels[share]) for share in sorted(labels)]
 
 
 def _mark(axes: Any, cells: np.ndarray, colour: str) -> Any:
     """Draw a point at each of the `cells` (n, F) of columns that have few; the collection."""
-    few = cells & (cells.sum(0) <= FEW) & (len(cells) > MANY)
+    few = cells & (cells.sum(0) <= MAX_MARKED) & (len(cells) > MIN_ROWS)
     rows, places = np.nonzero(few)
-    label = f"{'missing' if colour == ORANGE else 'observed'} (its column has at most {FEW})"
+    kind = "missing" if colour == ORANGE else "observed"
+    label = f"{kind} (its column has at most {MAX_MARKED})"
     look = {"s": 22, "edgecolors": BLACK, "linewidths": 0.8, "zorder": 3}
     return axes.scatter(places, rows, color=colour, label=label, **look)
 

@@ -9,7 +9,7 @@ from typing import Any
 def shortened(names: Sequence, most: int = 24) -> list[str]:
     """Return names as texts of at most `most` letters that matplotlib draws as they are.
 
-    Long ones lose their central letters. Different names that are then the same lose what they begin
+    Long ones are cut in their centre. Different names that are then the same lose what they begin
     with in common; if they are still the same, the second ends in "#2" and so on. Letters
     that the font lacks are spelled as in Python (\\u65e5), and no dollar starts a formula.
     """

@@ -12,7 +12,7 @@ from maetab.parameters import check_count
 from maetab.plot import panels, ticks
 from maetab.plot.panels import BLACK, GREY, ORANGE, SKY
 
-SCORE_BINS = 40
+SCORE_BINS = 40  # of about a tenth of an inch, with room for a number on each
 
 
 @dataclass(eq=False, repr=False)

@@ -12,8 +12,8 @@ from maetab.data.codec import encode, to_natural
 from maetab.data.containers import read_frame
 from maetab.data.schema import Column, Schema, infer_schema
 
-MAX_PANELS = 12  # columns that are drawn when none are named
-MAX_LEVELS = 8  # levels of a category that are drawn one by one
+MAX_PANELS = 12  # columns that are drawn when none are named: three rows of four
+DRAWN_LEVELS = 8  # of a category, one by one: their names fit side by side in a panel
 SECONDS_PER_DAY = 86400.0
 
 
@@ -71,7 +71,7 @@ def place_of_levels(column: Column, *values: np.ndarray) -> tuple[list, list[np.
     Drawn are the most frequent levels, in their order if they have one. All others share the last
     place, which exists only if a cell is in it.
     """
-    most = min(len(column.levels), MAX_LEVELS)
+    most = min(len(column.levels), DRAWN_LEVELS)
     drawn = [level for level in column.order or range(most) if level < most]
     place_of = np.full(len(column.levels) + 1, len(drawn))
     place_of[drawn] = np.arange(len(drawn))
