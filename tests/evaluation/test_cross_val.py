@@ -268,6 +268,17 @@ def test_a_split_in_time_tests_the_later_part_of_each_series() -> None:
     assert last[1].tolist() == [*range(20, 30), *range(50, 60)]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_gaps_lie_in_one_series_in_each_fold(seed: int) -> None:
+    """Six interleaved series of ten rows lose three cells each; a run of rows would lose others."""
+    groups, everything = np.arange(60) % 6, np.arange(60)
+    frame = pd.DataFrame({"x": np.arange(60.0)})
+    Remembers.calls.clear()
+    options = {"mechanism": "block", "baselines": [], "metrics": ["mae"], "random_state": seed}
+    cross_val_impute(Remembers(), frame, cv=[(everything, everything)], groups=groups, **options)
+    assert (np.bincount(groups, np.isnan(Remembers.calls[0][:, 0])) == 3).all()
+
+
 def test_groups_of_another_length_are_refused() -> None:
     with pytest.raises(ValueError, match="'groups' must hold 60 labels"):
         cross_val_impute(KNNImputer(), people(60), groups=[1, 2])
