@@ -212,30 +212,16 @@ def test_bad_options_are_refused(options: dict, error: type, message: str) -> No
         cross_val_impute(options.pop("estimators"), people(60), **options)
 
 
-class Remembers(TransformerMixin, BaseEstimator):
-    """Fill nothing; keep the rows of each fit and transform, which the column `row` names."""
-
-    calls: list = []  # noqa: RUF012
-
-    def fit(self, X: np.ndarray, y: object = None) -> Remembers:
-        Remembers.calls.append(X)
-        return self
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        Remembers.calls.append(X)
-        return X
-
-
 def folds_seen(cv: object, groups: object, mechanism: str = "mcar") -> list[tuple]:
     """Train and test rows (positions) of each fold that an imputer was shown."""
     n = 60
     frame = pd.DataFrame({"row": np.arange(n, dtype=float), "other": np.arange(n) % 7.0})
-    Remembers.calls.clear()
+    Recorder.seen.clear()
     options = {"baselines": [], "metrics": ["mae"], "frac": 0.0, "mechanism": mechanism}
-    cross_val_impute(Remembers(), frame, cv=cv, groups=groups, **options)
-    pairs = zip(Remembers.calls[::2], Remembers.calls[1::2], strict=True)
+    cross_val_impute(Recorder(), frame, cv=cv, groups=groups, **options)
+    shown = [X for _, X in Recorder.seen]
     found = []
-    for train, test in pairs:
+    for train, test in zip(shown[::2], shown[1::2], strict=True):
         # Columns come standardised by the training rows; ranks among both tell the row.
         ranks = np.argsort(np.argsort(np.r_[train[:, 0], test[:, 0]]))
         found.append((ranks[: len(train)], ranks[len(train) :]))
@@ -273,10 +259,10 @@ def test_gaps_lie_in_one_series_in_each_fold(seed: int) -> None:
     """Six interleaved series of ten rows lose three cells each; a run of rows would lose others."""
     groups, everything = np.arange(60) % 6, np.arange(60)
     frame = pd.DataFrame({"x": np.arange(60.0)})
-    Remembers.calls.clear()
+    Recorder.seen.clear()
     options = {"mechanism": "block", "baselines": [], "metrics": ["mae"], "random_state": seed}
-    cross_val_impute(Remembers(), frame, cv=[(everything, everything)], groups=groups, **options)
-    assert (np.bincount(groups, np.isnan(Remembers.calls[0][:, 0])) == 3).all()
+    cross_val_impute(Recorder(), frame, cv=[(everything, everything)], groups=groups, **options)
+    assert (np.bincount(groups, np.isnan(Recorder.seen[0][1][:, 0])) == 3).all()
 
 
 def test_groups_of_another_length_are_refused() -> None:
