@@ -76,7 +76,7 @@ def test_engine_knows_nn_and_arrays_but_not_data(path):
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_below_the_estimators_nobody_imports_them(path):
     above = {"cli", "persist", "evaluation", "imputer", "encoder", "detector"}
-    below = {"base", "plot", "files", "cells", "options", "amputation"}
+    below = {"base", "plot", "files", "cells", "options"}
     below |= {"layout", "number_cells", "time_cells", "sniffing", "text_table"}
     if path.relative_to(ROOT / "maetab").parts[0].removesuffix(".py") in below:
         assert not rooms_of(path) & above

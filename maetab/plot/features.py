@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.containers import read_frame
-from maetab.plot import names, panels
+from maetab.plot import names, panels, ticks
 from maetab.plot.panels import BLUE, COLOURS, GREY
-
-SECONDS_PER_DAY = 86400.0
 
 
 @dataclass(eq=False, repr=False)
@@ -75,19 +73,19 @@ class EmbeddingDisplay:
             shades = can_be_shaded(self.color)
             draw_color = draw_shades if shades else draw_groups
             self.points_ = draw_color(self.ax_, self.points, self.color, ax is None, **options)
-        words = [f"component ({share:.0%} of the variance)" for share in self.shares]
-        self.ax_.set(xlabel=f"first {words[0]}", ylabel=f"second {words[1]}")
+        first, second = (f"component ({share:.0%} of the variance)" for share in self.shares)
+        self.ax_.set(xlabel=f"first {first}", ylabel=f"second {second}")
         panels.open_frame(self.ax_)
         return self
 
 
 def project(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the first two principal components (n, 2) and their shares (2,) of the variance."""
-    left, spread, _ = np.linalg.svd(values - values.mean(0), full_matrices=False)
-    points, shares = np.zeros((len(values), 2)), np.zeros(2)
-    points[:, : len(spread)] = left[:, :2] * spread[:2]
-    if spread.any():
-        shares[: len(spread)] = np.square(spread[:2] / np.linalg.norm(spread))
+    left, singular_values, _ = np.linalg.svd(values - values.mean(0), full_matrices=False)
+    points, shares, n = np.zeros((len(values), 2)), np.zeros(2), len(singular_values)
+    points[:, :n] = left[:, :2] * singular_values[:2]
+    if singular_values.any():
+        shares[:n] = np.square(singular_values[:2] / np.linalg.norm(singular_values))
     return points, shares
 
 
@@ -99,53 +97,65 @@ def can_be_shaded(values: pd.Series) -> bool:
 
 
 def _temporal(values: pd.Series) -> str | None:
+    """Return "datetime" or "timedelta" for dates or durations, None for others."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return "datetime"
     return "timedelta" if pd.api.types.is_timedelta64_dtype(values) else None
 
 
-def draw_shades(
-    axes: Any, points: np.ndarray, values: pd.Series, whole: bool, **kwargs: Any
-) -> Any:
-    """Draw points (n, 2) shaded by numbers or times, grey where missing; the collection."""
-    colours = panels.pyplot().get_cmap("viridis").with_extremes(bad=GREY)
+def _as_numbers(values: pd.Series) -> np.ndarray:
+    """Return (n,) numbers, days (since 1970) for times, NaN where missing."""
     temporal = _temporal(values)
-    name = "" if values.name is None else names.short(values.name, 40)
     if temporal == "datetime":
         values = pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC")
     if temporal:
-        values = pd.to_timedelta(values).dt.total_seconds() / SECONDS_PER_DAY
-    shades = values.to_numpy(dtype=float, na_value=np.nan)
+        values = pd.to_timedelta(values) / pd.Timedelta(days=1)
+    return values.to_numpy(dtype=float, na_value=np.nan)
+
+
+def draw_shades(
+    axes: Any, points: np.ndarray, values: pd.Series, is_ours: bool, **kwargs: Any
+) -> Any:
+    """Draw points (n, 2) shaded by numbers or times, grey where missing; the collection."""
+    colours = panels.pyplot().get_cmap("viridis").with_extremes(bad=GREY)
+    shades = _as_numbers(values)
     options = {"c": shades, "cmap": colours, "plotnonfinite": True} | kwargs
     drawn = axes.scatter(*points.T, **options)
     bar = axes.figure.colorbar(drawn, ax=axes)
-    unit = names.write_times(bar.ax.yaxis, temporal)
+    unit = ticks.write_times(bar.ax.yaxis, _temporal(values))
+    name = "" if values.name is None else names.short(values.name, 40)
     bar.set_label(", ".join(filter(None, (name, unit))))
     if np.isnan(shades).any():
-        panels.write_legend(axes, whole, [panels.patch(GREY, "missing")], "top")
+        panels.write_legend(axes, is_ours, [panels.patch(GREY, "missing")], "top")
     return drawn
 
 
 def draw_groups(
-    axes: Any, points: np.ndarray, values: pd.Series, whole: bool, **kwargs: Any
+    axes: Any, points: np.ndarray, values: pd.Series, is_ours: bool, **kwargs: Any
 ) -> list:
     """Draw the most frequent levels in a colour each, others in greys; return the collections."""
-    levels = list(values.value_counts().index[: len(COLOURS)])
-    if getattr(values.dtype, "ordered", False) or pd.api.types.is_bool_dtype(values):
-        levels = [level for level in values.dropna().sort_values().unique() if level in levels]
-    unknown, drawn = values.isna().to_numpy(), []
-    rare = ~values.isin(levels).to_numpy(dtype=bool) & ~unknown
-    for level, word, colour in zip(levels, names.shortened(levels), COLOURS):
-        here = points[(values == level).to_numpy(dtype=bool, na_value=False)]
+    levels, drawn = _frequent_levels(values), []
+    for level, name, colour in zip(levels, names.shortened(levels), COLOURS):
+        rows = (values == level).to_numpy(dtype=bool, na_value=False)
         # A label that starts with an underscore would be left out of the legend.
-        label = f" {word}" if word.startswith("_") else word
-        drawn.append(axes.scatter(*here.T, **({"color": colour, "label": label} | kwargs)))
-    ring = {"facecolors": "none", "edgecolors": GREY}
-    for rows, look, word in ((rare, {"color": GREY}, "other"), (unknown, ring, "missing")):
+        label = f" {name}" if name.startswith("_") else name
+        drawn.append(axes.scatter(*points[rows].T, **({"color": colour, "label": label} | kwargs)))
+    missing = values.isna().to_numpy()
+    rare = ~values.isin(levels).to_numpy(dtype=bool) & ~missing
+    filled, ring = {"color": GREY}, {"facecolors": "none", "edgecolors": GREY}
+    for rows, look, label in ((rare, filled, "other"), (missing, ring, "missing")):
         if rows.any():
-            options = look | {"label": word, "zorder": 0} | kwargs
+            options = look | {"label": label, "zorder": 0} | kwargs
             options |= {"linewidths": 0.8} if look is ring else {}
             drawn.append(axes.scatter(*points[rows].T, **options))
     title = "" if values.name is None else names.short(values.name)
-    panels.write_legend(axes, whole, drawn, "right", title=title)
+    panels.write_legend(axes, is_ours, drawn, "right", title=title)
     return drawn
+
+
+def _frequent_levels(values: pd.Series) -> list:
+    """Return as many levels as there are colours, in their order if they have one."""
+    levels = list(values.value_counts().index[: len(COLOURS)])
+    if getattr(values.dtype, "ordered", False) or pd.api.types.is_bool_dtype(values):
+        levels = [level for level in values.dropna().sort_values().unique() if level in levels]
+    return levels

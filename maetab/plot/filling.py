@@ -1,4 +1,4 @@
-"""Filled cells beside observed ones."""
+"""Filled cells against observed cells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from maetab.data.schema import Column
-from maetab.plot import names, panels, tables
+from maetab.plot import names, panels, tables, ticks
 from maetab.plot.panels import ORANGE, SKY
 
 
@@ -56,8 +56,9 @@ class ImputationDisplay:
         before, after, schema = tables.read_pair(original, filled, "filled")
         imputed = np.isnan(before) & ~np.isnan(after)
         chosen = tables.choose(schema, imputed, columns, "a missing cell that is filled")
-        seen = [before[~np.isnan(before[:, j]), j] for j in chosen]
-        return cls(seen, [after[imputed[:, j], j] for j in chosen], tables.pick(schema, chosen))
+        observed = [before[~np.isnan(before[:, j]), j] for j in chosen]
+        filled_in = [after[imputed[:, j], j] for j in chosen]
+        return cls(observed, filled_in, [schema.columns[j] for j in chosen])
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on as many axes as columns, or a new figure; `kwargs` go to `hist` and `bar`."""
@@ -68,15 +69,14 @@ class ImputationDisplay:
             observed, imputed = draw(axes, column, *values, **kwargs)
             self.observed_.append(observed)
             self.imputed_.append(imputed)
-            found = f"{len(values[0]):,} observed, {len(values[1]):,} filled"
-            axes.set_title(f"{names.short(column.name, 30)}\n{found}", fontsize="medium")
+            counts = f"{len(values[0]):,} observed, {len(values[1]):,} filled"
+            axes.set_title(f"{names.short(column.name, 30)}\n{counts}", fontsize="medium")
             axes.tick_params(labelsize="small")
-            names.write_percent(axes.yaxis)
+            ticks.write_percent(axes.yaxis)
             panels.open_frame(axes)
         marks = self.axes_[0].get_legend_handles_labels()[0]
-        panels.label_panels(
-            self.axes_, ax is None, marks, "", "share of observed or of filled cells"
-        )
+        y = "share of observed or of filled cells"
+        panels.label_panels(self.axes_, ax is None, marks, "", y)
         return self
 
 
@@ -92,7 +92,7 @@ def draw_numbers(
         weights = np.full(len(values), 1 / max(1, len(values)))
         drawn.append(axes.hist(values, **({"weights": weights} | look | options))[2])
     axes.locator_params(axis="x", nbins=5)
-    if unit := names.write_times(axes.xaxis, column.temporal):
+    if unit := ticks.write_times(axes.xaxis, column.temporal):
         axes.set_xlabel(unit)
     return drawn[0], drawn[1]
 
@@ -104,26 +104,24 @@ def _edges(observed: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     if high - low < 24 and np.abs(observed - observed.round()).max(initial=0) < 1e-4:
         return np.arange(np.floor(low) - 0.5, high + 1.0)
     n_bins = int(np.clip(2 * np.sqrt(len(imputed)), 8, 30))
-    middle, width = (low + high) / 2, high - low or 1.0
-    return np.linspace(middle - width / 2, middle + width / 2, n_bins + 1)
+    center, width = (low + high) / 2, high - low or 1.0
+    return np.linspace(center - width / 2, center + width / 2, n_bins + 1)
 
 
 def draw_levels(
     axes: Any, column: Column, observed: np.ndarray, imputed: np.ndarray, **kwargs: Any
 ) -> tuple[Any, Any]:
     """Draw the share of each level, its number on top, observed beside filled; return the bars."""
-    words, (seen, filled) = tables.place_of_levels(column, observed, imputed)
-    at, bars = np.arange(len(words)), []
-    for places, shift, colour, label in (
-        (seen, -0.2, SKY, "observed"),
-        (filled, 0.2, ORANGE, "filled"),
-    ):
-        counts = np.bincount(places, minlength=len(words))
+    levels, places = tables.place_of_levels(column, observed, imputed)
+    looks, bars = ((-0.2, SKY, "observed"), (0.2, ORANGE, "filled")), []
+    for cells, (shift, colour, label) in zip(places, looks):
+        counts = np.bincount(cells, minlength=len(levels))
         options = {"color": colour, "label": label} | kwargs
-        bars.append(axes.bar(at + shift, counts / max(1, len(places)), 0.4, **options))
-        turn = {"rotation": 90} if names.room(axes, 2 * len(words)) < 0.35 else {}
+        shares = counts / max(1, len(cells))
+        bars.append(axes.bar(np.arange(len(levels)) + shift, shares, 0.4, **options))
+        turn = {"rotation": 90} if ticks.inches_each(axes, 2 * len(levels)) < 0.35 else {}
         texts = [f"{count:,}" for count in counts]
-        axes.bar_label(bars[-1], texts, padding=1.5, fontsize=names.SMALL, **turn)
+        axes.bar_label(bars[-1], texts, padding=1.5, fontsize=ticks.SMALL, **turn)
     axes.set_ylim(0, 1.25 * axes.dataLim.y1 or 1)
-    names.write_names(axes, words, most=16)
+    ticks.write_names(axes, levels, most=16)
     return bars[0], bars[1]

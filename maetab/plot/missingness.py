@@ -9,13 +9,14 @@ from typing import Any, Self
 import numpy as np
 
 from maetab.data.containers import read_frame
-from maetab.plot import names, panels
+from maetab.plot import names, panels, ticks
 from maetab.plot.panels import BLACK, ORANGE, PALE
 
-MAX_COLUMNS = 150  # columns that are drawn
-MAX_BLOCKS = 250  # rows of the matrix of cells
-FEW, MANY = 3, 25  # cells of a column up to which each gets a mark, rows from which on
-SOME, MOST = "#F3C6A5", "#E58B4E"  # blocks of rows with few and with nearly all cells missing
+MAX_COLUMNS = 150  # drawn: a figure of 25 inches
+MAX_BLOCKS = 250  # of rows: each more than a dot high
+MAX_MARKED = 3  # missing or observed cells of a column: more of them can be seen without marks
+MIN_ROWS = 25  # for marks: in fewer rows a cell is as high as a mark
+LIGHT, DARK = "#F3C6A5", "#E58B4E"  # blocks of rows with few and with nearly all cells missing
 
 
 @dataclass(eq=False, repr=False)
@@ -73,16 +74,16 @@ class MissingnessDisplay:
         order = np.argsort(-counts, kind="stable")[:MAX_COLUMNS]
         self.order_ = order if sort else np.sort(order)
         drawn, (n_rows, n_columns) = self.missing[:, self.order_], self.missing.shape
-        size = (max(4.5, 1.5 + panels.wide(len(order), 0.6)), 6.5)
+        size = (max(4.5, 1.5 + panels.width_of(len(order), 0.6)), 6.5)
         above, below = self.axes_ = panels.stacked_axes(ax, size)
         self.figure_ = below.figure
         self.image_ = draw_cells(below, drawn, **kwargs)
         self.marks_ = [_mark(below, drawn, ORANGE), _mark(below, ~drawn, PALE)]
-        names.count_in_whole_steps(below.yaxis)
+        ticks.count_in_whole_steps(below.yaxis)
         below.set(ylabel=f"row ({n_rows:,} in all)")
         if len(order) < n_columns:
             below.set_xlabel(f"the {len(order)} of {n_columns:,} columns with most missing cells")
-        step = names.write_names(below, [self.columns[place] for place in self.order_])
+        step = ticks.write_names(below, [self.columns[place] for place in self.order_])
         self.bars_ = above.bar(range(len(order)), drawn.mean(0), 0.8, color=ORANGE)
         self.texts_ = _write_shares(above, self.bars_, counts[self.order_], n_rows, step)
         above.set(ylabel="share of rows missing\n(number of rows)")
@@ -105,7 +106,7 @@ def draw_cells(axes: Any, missing: np.ndarray, **kwargs: Any) -> Any:
     starts = np.linspace(0, n_rows, min(n_rows, MAX_BLOCKS), endpoint=False).astype(int)
     sizes = np.diff(np.append(starts, n_rows))[:, None]
     shares = np.add.reduceat(missing.astype(float), starts, axis=0) / sizes
-    between = LinearSegmentedColormap.from_list("missing", [SOME, MOST])
+    between = LinearSegmentedColormap.from_list("missing", [LIGHT, DARK])
     colours, least = between.with_extremes(under=PALE, over=ORANGE), 0.5 / n_rows
     options = {"cmap": colours, "vmin": least, "vmax": 1 - least, "interpolation": "nearest"}
     ends = (-0.5, n_columns - 0.5, n_rows - 0.5, -0.5)
@@ -117,35 +118,34 @@ def draw_cells(axes: Any, missing: np.ndarray, **kwargs: Any) -> Any:
 
 def _legend_of(image: Any, n_rows: int) -> list:
     """Return the entries of the legend for the colours of the cells, or of blocks of rows."""
-    words, n_each = {0.0: "observed", 1.0: "missing"}, -(-n_rows // MAX_BLOCKS)
+    labels, n_each = {0.0: "observed", 1.0: "missing"}, -(-n_rows // MAX_BLOCKS)
     for n in {1, n_each - 1} if n_each > 1 else ():
-        words[n / n_each] = f"{n:,} of {n_each:,} rows missing"
-    return [panels.patch(image.to_rgba(share), words[share]) for share in sorted(words)]
+        labels[n / n_each] = f"{n:,} of {n_each:,} rows missing"
+    return [panels.patch(image.to_rgba(share), labels[share]) for share in sorted(labels)]
 
 
 def _mark(axes: Any, cells: np.ndarray, colour: str) -> Any:
     """Draw a point at each of the `cells` (n, F) of columns that have few; the collection."""
-    few = cells & (cells.sum(0) <= FEW) & (len(cells) > MANY)
+    few = cells & (cells.sum(0) <= MAX_MARKED) & (len(cells) > MIN_ROWS)
     rows, places = np.nonzero(few)
-    word = "missing" if colour == ORANGE else "observed"
-    label = f"{word} (its column has at most {FEW})"
-    return axes.scatter(
-        places, rows, s=22, color=colour, edgecolors=BLACK, linewidths=0.8, label=label, zorder=3
-    )
+    kind = "missing" if colour == ORANGE else "observed"
+    label = f"{kind} (its column has at most {MAX_MARKED})"
+    look = {"s": 22, "edgecolors": BLACK, "linewidths": 0.8, "zorder": 3}
+    return axes.scatter(places, rows, color=colour, label=label, **look)
 
 
 def _write_shares(axes: Any, bars: Any, counts: np.ndarray, n_rows: int, step: int) -> list:
     """Write share and number above every `step`-th bar, and make room for it; the texts."""
     shares = [names.share_text(count, n_rows) if count else "0" for count in counts]
     texts = [f"{share}\n({n:,})" if n else share for share, n in zip(shares, counts)]
-    upright = names.room(axes, len(texts)) < 0.5
+    upright = ticks.inches_each(axes, len(texts)) < 0.5
     if upright:
         texts = [text.replace("\n", " ") for text in texts]
     texts = [text if place % step == 0 else "" for place, text in enumerate(texts)]
     turn = {"rotation": 90} if upright else {}
-    written = axes.bar_label(bars, texts, padding=2, fontsize=names.SMALL, **turn)
+    written = axes.bar_label(bars, texts, padding=2, fontsize=ticks.SMALL, **turn)
     inches = 0.1 + max(map(len, texts)) * 0.05 if upright else 0.35
-    height = 0.85 * names.room(axes, 1, "y")
+    height = 0.85 * ticks.inches_each(axes, 1, "y")
     axes.set_ylim(0, max(counts.max() / n_rows, 1e-9) / (1 - min(0.7, inches / height)))
-    names.write_percent(axes.yaxis)
+    ticks.write_percent(axes.yaxis)
     return written

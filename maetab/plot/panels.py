@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from maetab.plot.names import LETTER
+from maetab.plot.ticks import LETTER
 
 # Colours of Okabe and Ito (2008), which stay apart for the colour-blind.
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
@@ -32,13 +32,13 @@ def stacked_axes(ax: Any, size: tuple[float, float]) -> list:
     """Return the user's two axes, or new ones, a low one above a high one that shares its x."""
     if ax is not None:
         return given_axes(ax, 2)
-    figure = pyplot().figure(figsize=size, layout="constrained")
-    return list(figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [2, 3]}))
+    look = {"sharex": True, "height_ratios": [2, 3], "figsize": size, "layout": "constrained"}
+    return list(pyplot().subplots(2, **look)[1])
 
 
 def given_axes(ax: Any, n: int) -> list:
     """Return the user's axes as a list of `n`."""
-    found = list(np.ravel(np.array(ax, dtype=object)))
+    found = list(np.ravel(ax))
     if len(found) != n:
         raise ValueError(f"ax must hold {n} axes, one for each panel, got {len(found)}.")
     return found
@@ -51,21 +51,20 @@ def panel_grid(ax: Any, n: int) -> list:
     n_rows = -(-n // 4)
     n_columns = -(-n // n_rows)
     size = (max(3.3 * n_columns, 4.5), 3.0 * n_rows + 0.3)
-    figure, grid = pyplot().subplots(
-        n_rows, n_columns, squeeze=False, figsize=size, layout="constrained"
-    )
+    look = {"squeeze": False, "figsize": size, "layout": "constrained"}
+    figure, grid = pyplot().subplots(n_rows, n_columns, **look)
     for spare in grid.flat[n:]:
         figure.delaxes(spare)
     return list(grid.flat[:n])
 
 
-def wide(n_columns: int, widest: float) -> float:
+def width_of(n_columns: int, widest: float) -> float:
     """Return the inches for `n_columns` beside each other, each up to `widest`."""
     return n_columns * max(0.17, min(widest, 9.0 / n_columns))
 
 
 def open_frame(axes: Any) -> None:
-    """Take away the lines above and to the right, which say nothing."""
+    """Take away the lines above and to the right, which carry no ticks."""
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -76,7 +75,7 @@ def patch(colour: Any, label: str) -> Any:
     return Patch(facecolor=colour, label=label)
 
 
-def write_legend(axes: Any, whole: bool, marks: list, side: str, **kwargs: Any) -> None:
+def write_legend(axes: Any, is_ours: bool, marks: list, side: str, **kwargs: Any) -> None:
     """Write a legend of `marks`: at a `side` ("top", "right") of the figure where it is ours.
 
     On the user's axes it stands at their right where the figure makes room for it (constrained or
@@ -84,28 +83,27 @@ def write_legend(axes: Any, whole: bool, marks: list, side: str, **kwargs: Any) 
     """
     labels = [mark.get_label() for mark in marks]
     options: dict[str, Any] = {"fontsize": "small", "frameon": False}
-    if whole and side == "top":
+    if is_ours and side == "top":
         inches = 0.6 + LETTER * max(map(len, labels))
         ncols = int(max(1, min(len(labels), axes.figure.get_figwidth() / inches)))
         options |= {"loc": "outside upper left", "ncols": ncols, **kwargs}
         axes.figure.legend(marks, labels, **options)
-    elif whole or axes.figure.get_layout_engine() is not None:
+    elif is_ours or axes.figure.get_layout_engine() is not None:
         place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1)}
         axes.legend(marks, labels, **(options | place | kwargs))
     else:
         axes.legend(marks, labels, **(options | {"frameon": True, "framealpha": 0.8} | kwargs))
 
 
-def label_panels(axes: list, whole: bool, marks: list, x: str, y: str) -> None:
+def label_panels(axes: list, is_ours: bool, marks: list, x: str, y: str) -> None:
     """Name axes and colours of all panels: once where the figure is ours, else each and first."""
-    figure = axes[0].figure
-    if not whole:
-        for panel in axes:
-            unit = panel.get_xlabel()
-            panel.set(xlabel=", ".join(filter(None, (x, unit))), ylabel=y)
-        axes[0].legend(handles=marks, fontsize="small", framealpha=0.8)
+    if is_ours:
+        figure = axes[0].figure
+        figure.supylabel(y, fontsize="medium")
+        if x:
+            figure.supxlabel(x, fontsize="medium")
+        figure.legend(handles=marks, loc="outside upper right", ncols=len(marks), frameon=False)
         return
-    figure.supylabel(y, fontsize="medium")
-    if x:
-        figure.supxlabel(x, fontsize="medium")
-    figure.legend(handles=marks, loc="outside upper right", ncols=len(marks), frameon=False)
+    for panel in axes:
+        panel.set(xlabel=", ".join(filter(None, (x, panel.get_xlabel()))), ylabel=y)
+    axes[0].legend(handles=marks, fontsize="small", framealpha=0.8)

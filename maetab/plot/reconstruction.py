@@ -1,4 +1,4 @@
-"""Hidden cells beside what a model made of them."""
+"""Filled cells against the hidden truth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from maetab.data.containers import read_frame
 from maetab.data.schema import Column
-from maetab.plot import names, panels, tables
+from maetab.plot import names, panels, tables, ticks
 from maetab.plot.panels import BLUE, GREY, ORANGE
 
 
@@ -61,8 +61,8 @@ class ReconstructionDisplay:
         before, after, schema = tables.read_pair(original, reconstruction, "reconstruction")
         shown = tables.read_hidden(hidden, before.shape) & ~np.isnan(before) & ~np.isnan(after)
         chosen = tables.choose(schema, shown, columns, "a 'hidden' cell that both tables hold")
-        hits, guesses = ([table[shown[:, j], j] for j in chosen] for table in (before, after))
-        return cls(hits, guesses, tables.pick(schema, chosen))
+        truth, filled = ([table[shown[:, j], j] for j in chosen] for table in (before, after))
+        return cls(truth, filled, [schema.columns[j] for j in chosen])
 
     @classmethod
     def from_estimator(
@@ -80,10 +80,10 @@ class ReconstructionDisplay:
         cells = zip(self.columns, self.original, self.reconstruction)
         for axes, (column, *values) in zip(self.axes_, cells):
             draw = draw_agreement if column.kind == "number" else draw_confusion
-            points, found = draw(axes, column, *values, **kwargs)
+            points, agreement = draw(axes, column, *values, **kwargs)
             self.points_.append(points)
             n = f"{len(values[0]):,} cell{'s' * (len(values[0]) != 1)}"
-            title = f"{names.short(column.name, 30)}\n{found}, {n}"
+            title = f"{names.short(column.name, 30)}\n{agreement}, {n}"
             axes.set_title(title, fontsize="medium")
             panels.open_frame(axes)
         marks = _legend_of({column.kind for column in self.columns})
@@ -97,11 +97,9 @@ def _legend_of(kinds: set[str]) -> list:
 
     marks = []
     if "number" in kinds:
-        same = Line2D([], [], color=GREY, label="number: reconstruction = original")
-        point = Line2D(
-            [], [], color=BLUE, marker="o", ls="", ms=4, label="a cell (darker: several)"
-        )
-        marks += [same, point]
+        marks.append(Line2D([], [], color=GREY, label="number: reconstruction = original"))
+        marks.append(Line2D([], [], color=BLUE, marker="o", ls="", ms=4))
+        marks[-1].set_label("a cell (darker: several)")
     if "category" in kinds:
         marks.append(panels.patch((BLUE, 0.3), "category: right (number of cells)"))
         marks.append(panels.patch((ORANGE, 0.3), "wrong"))
@@ -118,8 +116,8 @@ def draw_agreement(
     points = axes.scatter(original, guess, **options)
     axes.locator_params(nbins=4)
     axes.tick_params(labelsize="small")
-    unit = names.write_times(axes.xaxis, column.temporal)
-    names.write_times(axes.yaxis, column.temporal, offset=False)  # it would stand in the title
+    unit = ticks.write_times(axes.xaxis, column.temporal)
+    ticks.write_times(axes.yaxis, column.temporal, offset=False)  # it would stand in the title
     if unit:
         axes.set(xlabel=unit, ylabel=unit)
     moves = len(original) > 1 and np.ptp(original) > 0 and np.ptp(guess) > 0
@@ -130,20 +128,20 @@ def draw_confusion(
     axes: Any, column: Column, original: np.ndarray, guess: np.ndarray, **kwargs: Any
 ) -> tuple[Any, str]:
     """Draw a point for each pair of levels, its area and number the cells; points, share right."""
-    words, places = tables.place_of_levels(column, original, guess)
+    levels, places = tables.place_of_levels(column, original, guess)
     right = original == guess
     pairs, where, counts = np.unique(
         np.stack(places, 1), axis=0, return_inverse=True, return_counts=True
     )
     wrong = np.bincount(where.ravel(), weights=~right) > 0
-    most = min(500.0, (140.0 / len(words)) ** 2)  # square points: neighbours do not touch
+    most = min(500.0, (140.0 / len(levels)) ** 2)  # square points: neighbours do not touch
     colours = np.where(wrong, ORANGE, BLUE)
     options = {"s": most * counts / counts.max(), "c": colours, "alpha": 0.3, "linewidths": 0}
     points = axes.scatter(pairs[:, 0], pairs[:, 1], **(options | kwargs))
-    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": names.SMALL}
+    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": ticks.SMALL}
     for pair, count, colour in zip(pairs, counts, colours):
         axes.text(*pair, f"{count:,}", color=colour, fontweight="bold", **look)
-    names.write_names(axes, words, most=16)
-    names.write_names(axes, words, axis="y", most=16)
-    axes.set(xlim=(-0.6, len(words) - 0.4), ylim=(-0.6, len(words) - 0.4))
+    ticks.write_names(axes, levels, most=16)
+    ticks.write_names(axes, levels, axis="y", most=16)
+    axes.set(xlim=(-0.6, len(levels) - 0.4), ylim=(-0.6, len(levels) - 0.4))
     return points, f"{right.mean():.0%} right"

@@ -1,4 +1,4 @@
-"""How strange rows and cells are."""
+"""Scores of rows and surprises of cells, as a detector of anomalies gives them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from maetab.parameters import check_count
-from maetab.plot import names, panels
+from maetab.plot import panels, ticks
 from maetab.plot.panels import BLACK, GREY, ORANGE, SKY
 
-SCORE_BINS = 40
+SCORE_BINS = 40  # of about a tenth of an inch, with room for a number on each
 
 
 @dataclass(eq=False, repr=False)
@@ -43,27 +43,37 @@ class SurpriseDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `imshow`."""
-        from matplotlib.ticker import FuncFormatter, MultipleLocator
-
         n_rows, n_columns = self.surprises.shape
-        size = (3.0 + panels.wide(n_columns, 0.4), min(max(4.0, 1.8 + 0.24 * n_rows), 16.0))
+        size = (3.0 + panels.width_of(n_columns, 0.4), min(max(4.0, 1.8 + 0.24 * n_rows), 16.0))
         self.ax_ = panels.one_axes(ax, size)
         self.figure_ = self.ax_.figure
         colours = panels.pyplot().get_cmap("Oranges").with_extremes(bad=GREY)
         options = {"aspect": "auto", "cmap": colours, "vmin": 0, "vmax": 4} | kwargs
         self.image_ = self.ax_.imshow(self.surprises.to_numpy(float), **options)
-        self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, extend="max")
-        self.colorbar_.locator = MultipleLocator(1)
-        self.colorbar_.formatter = FuncFormatter(_one_in)
-        unit = "-log10 of the share\nof normal rows with as\nsurprising a cell in that column"
-        self.colorbar_.set_label(f"surprise: {unit}", fontsize="small")
-        names.write_names(self.ax_, list(self.surprises.columns))
-        names.write_names(self.ax_, list(self.surprises.index), axis="y")
+        self.colorbar_ = _draw_colorbar(self.ax_, self.image_)
+        ticks.write_names(self.ax_, list(self.surprises.columns))
+        ticks.write_names(self.ax_, list(self.surprises.index), axis="y")
         self.ax_.set(ylabel="row, strangest first")
         if self.surprises.isna().any(axis=None):
             marks = [panels.patch(GREY, "missing")]
             panels.write_legend(self.ax_, ax is None, marks, "top")
         return self
+
+
+def _draw_colorbar(axes: Any, image: Any) -> Any:
+    """Draw a bar of surprises, each with how many rows have one as surprising; return it."""
+    from matplotlib.ticker import MultipleLocator
+
+    steps = MultipleLocator(1)
+    bar = axes.figure.colorbar(image, ax=axes, extend="max", ticks=steps, format=_one_in)
+    unit = "-log10 of the share\nof normal rows with as\nsurprising a cell in that column"
+    bar.set_label(f"surprise: {unit}", fontsize="small")
+    return bar
+
+
+def _one_in(surprise: float, _: Any) -> str:
+    """Return a surprise, and one in how many rows has one as large."""
+    return f"{surprise:g} (1 in {10**surprise:,.0f})"
 
 
 @dataclass(eq=False, repr=False)
@@ -108,25 +118,20 @@ class ScoreDisplay:
         """Draw on `ax` or a new figure; `kwargs` go to `hist`."""
         self.ax_ = panels.one_axes(ax, (6.5, 3.8))
         self.figure_ = self.ax_.figure
-        strange = self.scores < self.threshold
-        parts = [self.scores[~strange], self.scores[strange]]
+        is_anomaly = self.scores < self.threshold
+        parts = [self.scores[~is_anomaly], self.scores[is_anomaly]]
         labels = [f"{len(part):,} {word}" for part, word in zip(parts, ("normal", "anomalies"))]
         bins = bins_around(self.threshold, self.scores)
         options = {"bins": bins, "color": [SKY, ORANGE], "label": labels, "stacked": True} | kwargs
         _, _, self.bars_ = self.ax_.hist(parts, **options)
-        self.line_ = self.ax_.axvline(
-            self.threshold, color=BLACK, ls="--", label=f"threshold {self.threshold:.3g}"
-        )
+        label = f"threshold {self.threshold:.3g}"
+        self.line_ = self.ax_.axvline(self.threshold, color=BLACK, ls="--", label=label)
         _write_counts(self.ax_, self.bars_)
         self.ax_.set(xlabel="score of a row, higher is more normal", ylabel="number of rows")
         marks, _ = self.ax_.get_legend_handles_labels()
         panels.write_legend(self.ax_, ax is None, marks, "top")
         panels.open_frame(self.ax_)
         return self
-
-
-def _one_in(surprise: float, _: Any) -> str:
-    return f"{surprise:g} (1 in {10**surprise:,.0f})"
 
 
 def bins_around(threshold: float, values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Two tables on the same scales, and the columns of them that are drawn."""
+"""Cells of two tables on the same scales, and the columns and levels that are drawn."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from maetab.data.codec import encode, to_natural
 from maetab.data.containers import read_frame
 from maetab.data.schema import Column, Schema, infer_schema
 
-MAX_PANELS = 12  # columns that are drawn when none are named
-MAX_LEVELS = 8  # levels of a category that are drawn one by one
+MAX_PANELS = 12  # columns that are drawn when none are named: three rows of four
+DRAWN_LEVELS = 8  # of a category, one by one: their names fit side by side in a panel
 SECONDS_PER_DAY = 86400.0
 
 
@@ -38,6 +38,7 @@ def _numbers(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
 
 
 def read_hidden(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return `hidden` as bool array of this shape (n, F); a ValueError if it has another."""
     found = read_frame(hidden)[0].to_numpy(dtype=bool)
     if found.shape != shape:
         raise ValueError(f"'hidden' must have the shape {shape}, got {found.shape}.")
@@ -45,45 +46,40 @@ def read_hidden(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def choose(schema: Schema, cells: np.ndarray, columns: Sequence | None, needed: str) -> list[int]:
-    """Return places of the columns to draw: the named ones, or those with most `cells`."""
+    """Return places of the columns to draw: the named ones, or those with most `cells` (n, F)."""
     if isinstance(columns, str):
         raise ValueError(f"columns must be a list of names, got {columns!r}.")
     names, counts = schema.names(), cells.sum(0)
-    for name in columns if columns is not None else ():
+    if columns is None:
+        most = np.argsort(-counts, kind="stable")[:MAX_PANELS]
+        if not counts.any():
+            raise ValueError(f"No column has {needed}.")
+        return sorted(int(place) for place in most if counts[place])
+    if not len(columns):
+        raise ValueError("columns must name at least one column, got none.")
+    for name in columns:
         if name not in names:
             raise ValueError(f"columns: there is no column {name!r}.")
         if not counts[names.index(name)]:
             raise ValueError(f"column {name!r} lacks {needed}.")
-    most = np.argsort(-counts, kind="stable")[:MAX_PANELS]
-    chosen = sorted(int(place) for place in most if counts[place])
-    if columns is not None:
-        if not len(columns):
-            raise ValueError("columns must name at least one column, got none.")
-        chosen = [names.index(name) for name in columns]
-    if not chosen:
-        raise ValueError(f"No column has {needed}.")
-    return chosen
-
-
-def pick(schema: Schema, chosen: list[int]) -> list[Column]:
-    return [schema.columns[place] for place in chosen]
+    return [names.index(name) for name in columns]
 
 
 def place_of_levels(column: Column, *values: np.ndarray) -> tuple[list, list[np.ndarray]]:
     """Return the names of the levels to draw, and for each array of codes (n,) their places.
 
     Drawn are the most frequent levels, in their order if they have one. All others share the last
-    place, which is there only if a cell is in it.
+    place, which exists only if a cell is in it.
     """
-    most = min(len(column.levels), MAX_LEVELS)
+    most = min(len(column.levels), DRAWN_LEVELS)
     drawn = [level for level in column.order or range(most) if level < most]
     place_of = np.full(len(column.levels) + 1, len(drawn))
     place_of[drawn] = np.arange(len(drawn))
     places = [place_of[codes.astype(int)] for codes in values]
     names = [column.levels[level] for level in drawn]
-    rest = np.unique(np.concatenate(values)[np.concatenate(places) == len(drawn)])
-    if len(rest) == 1:
-        names.append((*column.levels, "not seen before")[int(rest[0])])
-    elif len(rest):
-        names.append(f"{len(rest)} other levels")
+    others = np.unique(np.concatenate(values)[np.concatenate(places) == len(drawn)])
+    if len(others) == 1:
+        names.append((*column.levels, "not seen before")[int(others[0])])
+    elif len(others):
+        names.append(f"{len(others)} other levels")
     return names, places

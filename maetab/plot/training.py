@@ -1,14 +1,15 @@
-"""How the loss fell in training."""
+"""Losses in training."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from maetab.plot import names, panels
+from maetab.plot import panels, ticks
 from maetab.plot.panels import BLACK, COLOURS
 
 
@@ -60,32 +61,50 @@ class HistoryDisplay:
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `Axes.plot`."""
         self.ax_ = panels.one_axes(ax, (7.5, 4.0))
-        self.figure_, self.lines_, lowest, stopped = self.ax_.figure, [], [], []
-        for i, (network, part) in enumerate(self.history.groupby("network", sort=False)):
-            steps, train = part["step"].to_numpy(), part["train_loss"].to_numpy()
-            held_out, word = part["validation_loss"].to_numpy(float), "held-out"
-            if not held_out.any():  # a loss of exactly 0 at every look
-                held_out, word = np.full(len(part), np.nan), "no cell held out"
-            else:
-                lowest.append((steps[held_out.argmin()], held_out.min()))
-            if "learning_rate" in part and part["learning_rate"].iloc[-1] > 1e-12:
-                stopped.append((steps[-1], train[-1] if np.isnan(held_out[-1]) else held_out[-1]))
-            look = {"color": COLOURS[i % len(COLOURS)], "marker": "."}
-            for losses, name, style in ((train, "training", ":"), (held_out, word, "-")):
+        self.figure_, self.lines_ = self.ax_.figure, []
+        losses = _without_zeros(self.history)
+        networks = losses.groupby("network", sort=False)
+        for (network, part), colour in zip(networks, cycle(COLOURS)):
+            held_out = "held-out" if part["validation_loss"].notna().any() else "no cell held out"
+            look = {"color": colour, "marker": "."}
+            for loss, name, style in (("train", "training", ":"), ("validation", held_out, "-")):
                 options = {**look, "ls": style, "label": f"network {network}, {name}"} | kwargs
-                self.lines_ += self.ax_.plot(steps, losses, **options)
-        self.lowest_, self.stopped_ = np.reshape(lowest, (-1, 2)), np.reshape(stopped, (-1, 2))
-        marks = list(self.lines_)
-        ring = {"mec": BLACK, "mfc": "none", "ms": 10, "ls": ""}
-        if len(lowest):
-            marks += self.ax_.plot(
-                *self.lowest_.T, marker="o", label="lowest held-out loss: weights kept", **ring
-            )
-        if len(stopped):
-            marks += self.ax_.plot(*self.stopped_.T, marker="x", label="stopped early", **ring)
+                self.lines_ += self.ax_.plot(part["step"], part[f"{loss}_loss"], **options)
+        self.lowest_, self.stopped_ = _lowest(losses), _stopped(losses)
+        marks, ring = list(self.lines_), {"mec": BLACK, "mfc": "none", "ms": 10, "ls": ""}
+        for points, marker, label in (
+            (self.lowest_, "o", "lowest held-out loss: weights kept"),
+            (self.stopped_, "x", "stopped early"),
+        ):
+            if len(points):
+                marks += self.ax_.plot(*points.T, marker=marker, label=label, **ring)
         self.ax_.set(xlabel="step (one batch of training)", ylabel="mean loss, lower is better")
         self.ax_.set_xlim(left=0)
-        names.count_in_whole_steps(self.ax_.xaxis)
+        ticks.count_in_whole_steps(self.ax_.xaxis)
         panels.write_legend(self.ax_, ax is None, marks, "right")
         panels.open_frame(self.ax_)
         return self
+
+
+def _without_zeros(history: pd.DataFrame) -> pd.DataFrame:
+    """Return the history, NaN for the 0 that stands at every look where no cell was held out."""
+    losses = history["validation_loss"]
+    is_known = losses.groupby(history["network"]).transform("any")
+    return history.assign(validation_loss=losses.where(is_known)).reset_index(drop=True)
+
+
+def _lowest(losses: pd.DataFrame) -> np.ndarray:
+    """Return (k, 2) step and loss where the held-out loss of each network is lowest."""
+    known = losses.dropna(subset="validation_loss").groupby("network", sort=False)
+    rows = losses.loc[known["validation_loss"].idxmin()]
+    return rows[["step", "validation_loss"]].to_numpy(float)
+
+
+def _stopped(losses: pd.DataFrame) -> np.ndarray:
+    """Return (k, 2) last step and loss of each network whose learning rate did not come to 0."""
+    last = losses.groupby("network", sort=False).tail(1)
+    if "learning_rate" not in last:
+        return np.empty((0, 2))
+    last = last.fillna({"validation_loss": last["train_loss"]})
+    early = last["learning_rate"] > 1e-12
+    return last.loc[early, ["step", "validation_loss"]].to_numpy(float)

@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from maetab.amputation import MECHANISMS, amputate
+from maetab.evaluation.amputation import MECHANISMS, amputate
 
 FRAC = 0.3
 
@@ -229,3 +229,67 @@ def test_bad_options_are_refused_with_what_was_got(options: dict, message: str) 
 def test_a_bare_name_is_not_a_list_of_columns() -> None:
     with pytest.raises(TypeError, match="'columns' must be a list of column names"):
         amputate(numbers(50), columns="c0")
+
+
+def runs_of(hidden: np.ndarray) -> list[tuple[int, int]]:
+    """First row and the row after the last of each run of True."""
+    edges = np.flatnonzero(np.diff(np.pad(hidden.astype(int), 1)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def test_a_gap_lies_in_one_series_and_the_share_is_exact() -> None:
+    """Series of 40 rows, interleaved: row by row a gap is seen only within its own series."""
+    names, groups = ["c0", "c1", "c2"], np.arange(4000) % 100
+    options = {"columns": names, "random_state": 0, "groups": groups}
+    hidden = amputate(numbers(), "block", FRAC, **options)[1][names]
+    assert (hidden.sum() == round(FRAC * 4000)).all()
+    per_series = hidden.groupby(groups).sum().to_numpy()
+    assert set(np.unique(per_series)) <= {11, 12, 13}
+    lengths = [
+        end - start
+        for _, part in hidden.groupby(groups)
+        for name in part
+        for start, end in runs_of(part[name].to_numpy())
+    ]
+    assert np.mean(lengths) == pytest.approx(12, abs=0.5)  # one gap in each series
+
+
+def test_gaps_of_a_single_series_run_over_what_would_be_an_end() -> None:
+    ends = np.arange(40, 4000, 40)
+    crossed = []
+    for groups in (None, np.repeat(np.arange(100), 40)):
+        _, hidden = amputate(numbers(), "block", 0.1, random_state=0, groups=groups)
+        crossed.append((hidden.to_numpy()[ends] & hidden.to_numpy()[ends - 1]).sum())
+    assert crossed[0] > 40  # of 594, each with a chance of about .1
+    assert crossed[1] < 15  # where one gap ends a series and another begins the next
+
+
+def test_series_of_one_row_lose_cells_as_often_wherever_they_stand() -> None:
+    """Rounding in the order of the table would always spare the same rows."""
+    n_hidden = np.zeros(50)
+    for seed in range(240):
+        options = {"columns": ["c0"], "random_state": seed, "groups": range(50)}
+        hidden = amputate(numbers(50), "block", FRAC, **options)[1]["c0"]
+        assert hidden.sum() == 15
+        n_hidden += hidden.to_numpy()
+    assert np.abs(n_hidden / 240 - FRAC).max() < 4 * np.sqrt(FRAC * (1 - FRAC) / 240)
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_one_series_by_name_is_the_same_as_no_groups(mechanism: str) -> None:
+    frame = mixed()
+    plain = amputate(frame, mechanism, random_state=0)[1]
+    named = amputate(frame, mechanism, random_state=0, groups=["a"] * len(frame))[1]
+    pd.testing.assert_frame_equal(plain, named)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([1, 2], r"'groups' must hold 50 labels, got shape \(2,\)"),
+        ([None, *"a" * 49], "'groups' must name the series of every row"),
+    ],
+)
+def test_groups_that_do_not_name_every_row_are_refused(groups: list, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        amputate(numbers(50), "block", groups=groups)

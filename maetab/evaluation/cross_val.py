@@ -1,43 +1,24 @@
-"""Honest scores for imputers: hide cells whose value is known, fill them, compare."""
+"""Imputers compared on rows that they have not seen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import wasserstein_distance
 from sklearn.base import BaseEstimator, clone
 from sklearn.impute import KNNImputer, SimpleImputer
-from sklearn.metrics import (
-    accuracy_score,
-    f1_score,
-    mean_absolute_error,
-    root_mean_squared_error,
-)
-from sklearn.model_selection import KFold, check_cv
+from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, check_cv
 
-from maetab.amputation import amputate, as_generator
 from maetab.data.codec import encode, fill
 from maetab.data.containers import read_frame
 from maetab.data.schema import Schema, infer_schema
+from maetab.evaluation.amputation import amputate, as_generator
+from maetab.evaluation.gaps import rows_by_series, series_of_rows
+from maetab.evaluation.metrics import cell_scores, check_metrics
 
-__all__ = ["amputate", "cell_scores", "cross_val_impute"]
-
-Metric = Callable[[np.ndarray, np.ndarray], float]
-
-
-def _macro_f1(truth: np.ndarray, filled: np.ndarray) -> float:
-    return f1_score(truth, filled, labels=np.unique(truth), average="macro", zero_division=0)
-
-
-NUMBER_METRICS: dict[str, Metric] = {
-    "rmse": root_mean_squared_error,
-    "mae": mean_absolute_error,
-    "wasserstein": wasserstein_distance,
-}
-CATEGORY_METRICS: dict[str, Metric] = {"accuracy": accuracy_score, "f1_macro": _macro_f1}
+Fold = tuple[np.ndarray, np.ndarray]  # positions of the training rows and of the test rows
 
 
 def cross_val_impute(
@@ -51,6 +32,7 @@ def cross_val_impute(
     baselines: Sequence = ("median", "knn"),
     categorical_features: Any = "auto",
     random_state: Any = 0,
+    groups: Any = None,
 ) -> pd.DataFrame:
     """Return how well imputers fill hidden cells of rows they have not seen.
 
@@ -70,7 +52,8 @@ def cross_val_impute(
         How cells are hidden, see :func:`amputate`.
     cv : int, splitter or iterable of (train, test) row positions
         An int shuffles the rows, except for mechanism="block", where folds are contiguous so
-        that gaps stay whole.
+        that gaps stay whole; with `groups`, each group of rows is in one fold. A
+        `TimeSeriesSplit` splits each group, which then tests the later part of each series.
     metrics : sequence of {"rmse", "mae", "wasserstein", "accuracy", "f1_macro"}
         The first three are for numbers, in standard deviations of the training rows; the
         others for categories ("f1_macro" averages over the levels among the hidden cells).
@@ -82,6 +65,9 @@ def cross_val_impute(
         follows its own parameter of this name.
     random_state : int, numpy Generator or RandomState
         For folds, hidden cells and baselines; estimators keep their own.
+    groups : (n,) array, optional
+        Labels of the series that the rows belong to, in order of time; handed to `cv` as in
+        scikit-learn's `cross_validate`, and to :func:`amputate`.
 
     Returns
     -------
@@ -98,13 +84,13 @@ def cross_val_impute(
     >>> scores.groupby("method")["value"].mean().idxmin()
     'knn'
     """
-    chosen = _check_metrics(metrics)
+    chosen = check_metrics(metrics)
     generator = as_generator(random_state)
     methods = _methods(estimators, baselines, int(generator.integers(2**31)))
     frame, _ = read_frame(X)
     tables = []
-    for fold, (train, test) in enumerate(_folds(cv, frame, mechanism, generator)):
-        missing, hidden = amputate(frame, mechanism, frac, random_state=generator)
+    for fold, (train, test) in enumerate(_folds(cv, frame, mechanism, groups, generator)):
+        missing, hidden = amputate(frame, mechanism, frac, random_state=generator, groups=groups)
         truth = frame.iloc[test]
         schema = infer_schema(
             frame.iloc[train], categorical_features, estimator_name="cross_val_impute"
@@ -117,65 +103,25 @@ def cross_val_impute(
     return scores[["fold", "column", "metric", "method", "value", "n_cells"]]
 
 
-def cell_scores(
-    truth: pd.DataFrame,
-    filled: pd.DataFrame,
-    hidden: pd.DataFrame,
-    schema: Schema,
-    metrics: Sequence[str] = (*NUMBER_METRICS, *CATEGORY_METRICS),
-) -> pd.DataFrame:
-    """Return column x metric (long) of how close `filled` comes to `truth` where `hidden`.
-
-    Parameters
-    ----------
-    truth, filled, hidden : DataFrame
-        Same rows and columns; `hidden` is bool.
-    schema : Schema
-        Says which columns are categories, and the unit of numbers (their `scale`).
-    metrics : sequence of str
-        As in :func:`cross_val_impute`; each is taken only where it fits the column.
-
-    Returns
-    -------
-    scores : DataFrame
-        Columns column, metric, value and n_cells; no line for a column without hidden cells,
-        and for free text.
-    """
-    true_values, _ = encode(truth, schema)
-    values, found = encode(filled, schema)
-    rows = []
-    for place, column in enumerate(schema.columns):
-        if column.free_text:  # which no model sees or fills
-            continue
-        cells = hidden.iloc[:, place].to_numpy()
-        is_number = column.kind == "number"
-        available = NUMBER_METRICS if is_number else CATEGORY_METRICS
-        unfilled = np.nan if is_number else -1.0
-        guess = np.where(found[cells, place], values[cells, place], unfilled)
-        for metric in metrics if cells.any() else ():
-            if metric in available:
-                lost = is_number and bool(np.isnan(guess).any())
-                compare = available[metric]
-                value = np.nan if lost else float(compare(true_values[cells, place], guess))
-                rows.append((column.name, metric, value, int(cells.sum())))
-    return pd.DataFrame(rows, columns=["column", "metric", "value", "n_cells"])
-
-
-def _check_metrics(metrics: Sequence[str]) -> list[str]:
-    known = (*NUMBER_METRICS, *CATEGORY_METRICS)
-    names = [metrics] if isinstance(metrics, str) else list(metrics)
-    for name in names:
-        if name not in known:
-            raise ValueError(f"The 'metrics' must be among {known}, got {name!r}.")
-    return names
-
-
 def _folds(
-    cv: Any, frame: pd.DataFrame, mechanism: str, generator: np.random.Generator
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    if isinstance(cv, int | np.integer) and mechanism != "block":
-        cv = KFold(int(cv), shuffle=True, random_state=int(generator.integers(2**31)))
-    return list(check_cv(cv).split(frame))
+    cv: Any, frame: pd.DataFrame, mechanism: str, groups: Any, generator: np.random.Generator
+) -> list[Fold]:
+    """Return the folds; `groups` (n,) are the series of the rows, None for a single one."""
+    series = series_of_rows(groups, len(frame))
+    if groups is not None and isinstance(cv, TimeSeriesSplit):
+        return _folds_in_time(cv, series)
+    if isinstance(cv, int | np.integer) and (groups is not None or mechanism != "block"):
+        splitter = KFold if groups is None else GroupKFold
+        cv = splitter(int(cv), shuffle=True, random_state=int(generator.integers(2**31)))
+    return list(check_cv(cv).split(frame, groups=groups))
+
+
+def _folds_in_time(cv: TimeSeriesSplit, series: np.ndarray) -> list[Fold]:
+    """Return folds of `cv` taken in each series (n,) and joined; rows come in order of time."""
+    each = rows_by_series(series)
+    folds = [[(rows[train], rows[test]) for train, test in cv.split(rows)] for rows in each]
+    joined = [[np.sort(np.concatenate(part)) for part in zip(*fold)] for fold in zip(*folds)]
+    return [(train, test) for train, test in joined]
 
 
 def _methods(estimators: Any, baselines: Any, seed: int) -> dict[str, BaseEstimator]:
@@ -188,6 +134,13 @@ def _methods(estimators: Any, baselines: Any, seed: int) -> dict[str, BaseEstima
     for entry in [baselines] if isinstance(baselines, str) else baselines:
         is_name = isinstance(entry, str)
         pairs.append((entry, _baseline(entry, seed)) if is_name else (type(entry).__name__, entry))
+    if not pairs:
+        raise ValueError("There is no method to compare: 'estimators' and 'baselines' are empty.")
+    return _by_unique_name(pairs)
+
+
+def _by_unique_name(pairs: Sequence[tuple[str, Any]]) -> dict[str, BaseEstimator]:
+    """Return name -> imputer, the second of a name with "-2" and so on; a TypeError for others."""
     methods: dict[str, BaseEstimator] = {}
     for name, method in pairs:
         if isinstance(method, type) or not (
@@ -196,12 +149,11 @@ def _methods(estimators: Any, baselines: Any, seed: int) -> dict[str, BaseEstima
             raise TypeError(f"method {name!r} must be an imputer instance, got {method!r}.")
         repeats = sum(key == name or key.startswith(f"{name}-") for key in methods)
         methods[f"{name}-{repeats + 1}" if name in methods else name] = method
-    if not methods:
-        raise ValueError("There is no method to compare: 'estimators' and 'baselines' are empty.")
     return methods
 
 
 def _baseline(name: str, seed: int) -> BaseEstimator:
+    """Return the imputer of this name, unfitted; a ValueError for other names."""
     if name in ("median", "mean"):
         return SimpleImputer(strategy=name)
     if name == "knn":
@@ -243,15 +195,20 @@ def _impute_as_numbers(
     imputer.fit(_numbers(train, schema))
     values = np.asarray(imputer.transform(_numbers(test, schema)), dtype=np.float64)
     values = values[:, : len(schema.columns)]  # indicators, if any, come after
-    averaged = getattr(imputer, "strategy", None) in ("mean", "median")
-    for place, column in enumerate(schema.columns):
-        if column.kind == "category":  # code 0 is the most frequent level
-            last = 0 if averaged else max(len(column.levels) - 1, 0)
-            values[:, place] = np.clip(np.rint(values[:, place]), 0, last)
-    return fill(test, values, test.isna().to_numpy(), schema)
+    is_average = getattr(imputer, "strategy", None) in ("mean", "median")
+    return fill(test, _round_codes(values, schema, is_average), test.isna().to_numpy(), schema)
+
+
+def _round_codes(values: np.ndarray, schema: Schema, is_average: bool) -> np.ndarray:
+    """Return (n, F) values, categories as codes; 0, the most frequent level, if `is_average`."""
+    n_levels = np.array([len(column.levels) for column in schema.columns])
+    last = np.zeros_like(n_levels) if is_average else np.maximum(n_levels - 1, 0)
+    is_category = np.array([column.kind == "category" for column in schema.columns])
+    return np.where(is_category, np.clip(np.rint(values), 0, last), values)
 
 
 def _numbers(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """Return (n, F) encoded cells, NaN where missing or of a level that `schema` lacks."""
     values, observed = encode(frame, schema)
     n_levels = np.array([len(c.levels) or np.inf for c in schema.columns])
     return np.where(observed & (values < n_levels), values.astype(np.float64), np.nan)

@@ -1,4 +1,4 @@
-"""Hide observed cells of a table for a stated reason, so that what fills them can be judged."""
+"""Observed cells of a table made missing by a stated mechanism."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from scipy.special import expit
 from maetab.data.codec import encode
 from maetab.data.containers import read_frame
 from maetab.data.schema import infer_schema
+from maetab.evaluation.gaps import draw_gaps, series_of_rows
 
 __all__ = ["amputate"]
 
 MECHANISMS = ("mcar", "mar", "mnar", "block", "observed")
-DRIVER_SHARE = 0.3  # of the columns, under MAR
-MEAN_BLOCK = 10  # rows
+DRIVER_SHARE = 0.3  # of the columns, under MAR: most columns lose cells; a choice, not tuned
 
 
 def amputate(
@@ -29,6 +29,7 @@ def amputate(
     columns: Sequence | None = None,
     driven_by: Sequence | None = None,
     random_state: Any = None,
+    groups: Any = None,
 ) -> tuple[Any, Any]:
     """Return `X` with some observed cells made missing, and which cells those are.
 
@@ -50,7 +51,8 @@ def amputate(
           loses `frac` on average [2]_.
         - "mnar": self-masking, a logistic model of the cell's own standardised value, up or
           down by a random sign per column; intercept as above [2]_.
-        - "block": gaps of 10 rows on average in each column, together `frac` of it.
+        - "block": gaps of 10 rows on average in each column, together `frac` of it; with
+          `groups`, none runs from one series into the next, and short series have short gaps.
         - "observed": rows also get the gaps of another incomplete row drawn at random.
     frac : in [0, 1)
         Share of the observed cells hidden in the columns that lose cells; under "observed",
@@ -61,6 +63,9 @@ def amputate(
         Drivers under "mar". By default a random 30 % of the columns, at least one.
     random_state : int, numpy Generator or RandomState
         None draws differently each time. NumPy's global state is never used.
+    groups : (n,) array, optional
+        Labels of the series that the rows belong to, in order of time within each; None for
+        a single series. Only "block" asks for them.
 
     Returns
     -------
@@ -87,10 +92,10 @@ def amputate(
     _check_amputation(mechanism, frac, driven_by)
     generator = as_generator(random_state)
     frame, back = read_frame(X)
-    observed = frame.notna().to_numpy()
+    series, observed = series_of_rows(groups, len(frame)), frame.notna().to_numpy()
     losing, drivers = _roles(frame, mechanism, columns, driven_by, generator)
     chosen = np.zeros(observed.shape, dtype=bool)
-    chosen[:, losing] = _choose(frame, mechanism, frac, losing, drivers, generator)
+    chosen[:, losing] = _choose(frame, mechanism, frac, losing, drivers, series, generator)
     hidden = _keep_some_visible(chosen & observed, observed, generator)
     missing = _hide(frame, hidden)
     is_text = isinstance(X, np.ndarray) and X.dtype.kind in "US"  # text has no missing cell
@@ -148,16 +153,16 @@ def _roles(
     losing = everything if columns is None else _positions(frame, columns, "columns")
     if mechanism != "mar":
         return losing, everything[:0]
-    if driven_by is not None:
+    if driven_by is None:
+        pool = everything if columns is None else np.setdiff1d(everything, losing)
+        count = min(max(1, round(DRIVER_SHARE * len(everything))), len(pool))
+        drivers = np.sort(generator.choice(pool, count, replace=False)) if count else pool
+    else:
         drivers = _positions(frame, driven_by, "driven_by")
         both = np.intersect1d(drivers, losing)
         if columns is not None and len(both):
             name = frame.columns[both[0]]
             raise ValueError(f"column {name!r} is in both 'columns' and 'driven_by'; choose one.")
-    else:
-        pool = everything if columns is None else np.setdiff1d(everything, losing)
-        count = min(max(1, round(DRIVER_SHARE * len(everything))), len(pool))
-        drivers = np.sort(generator.choice(pool, count, replace=False)) if count else pool
     losing = np.setdiff1d(losing, drivers)
     if not len(drivers) or not len(losing):
         raise ValueError(
@@ -173,12 +178,13 @@ def _choose(
     frac: float,
     losing: np.ndarray,
     drivers: np.ndarray,
+    series: np.ndarray,
     generator: np.random.Generator,
 ) -> np.ndarray:
     """Return (n, number of losing columns) bool: the cells to hide, observed or not."""
     observed = frame.iloc[:, losing].notna().to_numpy()
     if mechanism == "block":
-        return _blocks(observed, frac, generator)
+        return draw_gaps(observed, frac, series, generator)
     if mechanism == "observed":
         return _borrowed(observed, frac, generator)
     chance: np.ndarray | float = frac
@@ -201,6 +207,7 @@ def _standardised(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _unit_variance(values: np.ndarray) -> np.ndarray:
+    """Return each column divided by its standard deviation; 0 where that is 0."""
     scale = np.std(values, axis=0)
     return np.divide(values, scale, out=np.zeros_like(values), where=scale > 0)
 
@@ -215,29 +222,6 @@ def _logistic(score: np.ndarray, observed: np.ndarray, frac: float) -> np.ndarra
             intercept = brentq(lambda b, x=known: expit(x + b).mean() - frac, -bound, bound)
             chances[:, place] = expit(score[:, place] + intercept)
     return chances
-
-
-def _blocks(observed: np.ndarray, frac: float, generator: np.random.Generator) -> np.ndarray:
-    """Return gaps laid over each column's observed cells, exactly `frac` of them (rounded)."""
-    chosen = np.zeros(observed.shape, dtype=bool)
-    for place in range(observed.shape[1]):
-        rows = np.flatnonzero(observed[:, place])
-        n_hidden = round(frac * len(rows))
-        n_visible = len(rows) - n_hidden
-        n_blocks = min(round(n_hidden / MEAN_BLOCK) or 1, n_visible + 1)
-        if n_hidden:
-            lengths = 1 + _split(n_hidden - n_blocks, n_blocks, generator)
-            gaps = _split(n_visible - n_blocks + 1, n_blocks + 1, generator)
-            gaps[1:-1] += 1  # two blocks never touch
-            runs = np.append(np.stack([gaps[:-1], lengths], axis=1).ravel(), gaps[-1])
-            chosen[rows, place] = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return chosen
-
-
-def _split(total: int, parts: int, generator: np.random.Generator) -> np.ndarray:
-    """Return `parts` whole numbers from 0 up that add to `total`, all ways equally likely."""
-    bars = np.sort(generator.choice(total + parts - 1, parts - 1, replace=False))
-    return np.diff(np.concatenate([[-1], bars, [total + parts - 1]])) - 1
 
 
 def _borrowed(observed: np.ndarray, frac: float, generator: np.random.Generator) -> np.ndarray:
@@ -268,6 +252,7 @@ def _keep_some_visible(
 
 
 def _hide(frame: pd.DataFrame, hidden: np.ndarray) -> pd.DataFrame:
+    """Return a copy of the frame whose `hidden` (n, F) cells are missing."""
     result = frame.copy()
     for place in range(hidden.shape[1]):
         if hidden[:, place].any():
@@ -277,8 +262,8 @@ def _hide(frame: pd.DataFrame, hidden: np.ndarray) -> pd.DataFrame:
 
 
 def _nullable(column: pd.Series) -> pd.Series:
+    """Return the column in a dtype that can hold missing cells."""
     if not isinstance(column.dtype, np.dtype) or column.dtype.kind not in "iub":
         return column
-    whole = column.dtype.name.replace("int", "Int").replace("u", "U")
-    dtype: Any = "boolean" if column.dtype.kind == "b" else whole
+    dtype: Any = pd.array(column.to_numpy()[:0]).dtype
     return column.astype(dtype)

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import wasserstein_distance
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import KNNImputer, SimpleImputer
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 
 from maetab import MAEImputer
 from maetab.data.schema import infer_schema
@@ -210,3 +210,61 @@ def test_bad_options_are_refused(options: dict, error: type, message: str) -> No
     options = {"estimators": KNNImputer(), **options}
     with pytest.raises(error, match=message):
         cross_val_impute(options.pop("estimators"), people(60), **options)
+
+
+def folds_seen(cv: object, groups: object, mechanism: str = "mcar") -> list[tuple]:
+    """Train and test rows (positions) of each fold that an imputer was shown."""
+    n = 60
+    frame = pd.DataFrame({"row": np.arange(n, dtype=float), "other": np.arange(n) % 7.0})
+    Recorder.seen.clear()
+    options = {"baselines": [], "metrics": ["mae"], "frac": 0.0, "mechanism": mechanism}
+    cross_val_impute(Recorder(), frame, cv=cv, groups=groups, **options)
+    shown = [X for _, X in Recorder.seen]
+    found = []
+    for train, test in zip(shown[::2], shown[1::2], strict=True):
+        # Columns come standardised by the training rows; ranks among both tell the row.
+        ranks = np.argsort(np.argsort(np.r_[train[:, 0], test[:, 0]]))
+        found.append((ranks[: len(train)], ranks[len(train) :]))
+    return found
+
+
+@pytest.mark.parametrize("mechanism", ["mcar", "block"])
+@pytest.mark.parametrize("cv", [3, GroupKFold(3)])
+def test_folds_hold_whole_series(cv: object, mechanism: str) -> None:
+    groups = np.arange(60) % 6
+    folds = folds_seen(cv, groups, mechanism)
+    assert len(folds) == 3
+    for train, test in folds:
+        assert len(train) + len(test) == 60
+        assert not set(groups[train]) & set(groups[test])
+
+
+def test_the_rows_of_a_series_are_in_several_folds_without_groups() -> None:
+    groups = np.arange(60) % 6
+    assert all(set(groups[train]) & set(groups[test]) for train, test in folds_seen(3, None))
+
+
+def test_a_split_in_time_tests_the_later_part_of_each_series() -> None:
+    groups = np.repeat(["b", "a"], 30)
+    first, *_, last = folds_seen(TimeSeriesSplit(2), groups)
+    # Ranks, as rows that are in neither part were not seen: 10 train, 10 test, of each series.
+    assert first[0].tolist() == [*range(10), *range(20, 30)]
+    assert first[1].tolist() == [*range(10, 20), *range(30, 40)]
+    assert last[0].tolist() == [*range(20), *range(30, 50)]
+    assert last[1].tolist() == [*range(20, 30), *range(50, 60)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gaps_lie_in_one_series_in_each_fold(seed: int) -> None:
+    """Six interleaved series of ten rows lose three cells each; a run of rows would lose others."""
+    groups, everything = np.arange(60) % 6, np.arange(60)
+    frame = pd.DataFrame({"x": np.arange(60.0)})
+    Recorder.seen.clear()
+    options = {"mechanism": "block", "baselines": [], "metrics": ["mae"], "random_state": seed}
+    cross_val_impute(Recorder(), frame, cv=[(everything, everything)], groups=groups, **options)
+    assert (np.bincount(groups, np.isnan(Recorder.seen[0][1][:, 0])) == 3).all()
+
+
+def test_groups_of_another_length_are_refused() -> None:
+    with pytest.raises(ValueError, match="'groups' must hold 60 labels"):
+        cross_val_impute(KNNImputer(), people(60), groups=[1, 2])

@@ -1,0 +1,101 @@
+"""Pictures of filled beside observed cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from pictures import legend_of
+
+from maetab.plot import ImputationDisplay, ReconstructionDisplay
+
+
+def test_imputation_draws_observed_and_imputed_cells_on_the_same_bins(table, holes, hidden, saved):
+    display = saved(ImputationDisplay.from_frames(holes, table).plot())
+    names = [column.name for column in display.columns]
+    assert names == list(table.columns)
+    first = names.index("size")
+    assert display.observed[first] == pytest.approx(holes["size"].dropna(), abs=1e-5)
+    assert display.imputed[first] == pytest.approx(table["size"][hidden["size"]], abs=1e-5)
+    bars = display.observed_[first]
+    edges = [bar.get_x() for bar in bars] + [bars[-1].get_x() + bars[-1].get_width()]
+    counts, _ = np.histogram(holes["size"].dropna(), edges)
+    heights = np.array([bar.get_height() for bar in bars])
+    assert heights / heights.sum() == pytest.approx(counts / counts.sum(), abs=0.03)
+
+
+def test_imputation_draws_the_share_of_each_level(table, holes, hidden):
+    display = ImputationDisplay.from_frames(holes, table, ["color"]).plot()
+    ticks = [text.get_text() for text in display.axes_[0].get_xticklabels()]
+    for bars, cells in (
+        (display.observed_[0], holes["color"].dropna()),
+        (display.imputed_[0], table["color"][hidden["color"]]),
+    ):
+        shares = cells.value_counts(normalize=True)[ticks]
+        assert [bar.get_height() for bar in bars] == pytest.approx(shares.tolist())
+
+
+def test_imputation_needs_cells_that_were_filled(table, holes):
+    with pytest.raises(ValueError, match="missing cell that is filled"):
+        ImputationDisplay.from_frames(table, table)
+    with pytest.raises(ValueError, match="no column 'z'"):
+        ImputationDisplay.from_frames(holes, table, ["z"])
+    with pytest.raises(ValueError, match="'filled' must have the shape"):
+        ImputationDisplay.from_frames(holes, table.iloc[1:])
+
+
+def test_imputation_reads_arrays_and_frames_alike(holes, table):
+    numbers = ["size", "twice"]
+    of_frames = ImputationDisplay.from_frames(holes[numbers], table[numbers])
+    of_arrays = ImputationDisplay.from_frames(holes[numbers].to_numpy(), table[numbers].to_numpy())
+    for one, other in zip(of_frames.imputed, of_arrays.imputed, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_columns_that_are_none_are_refused(table, holes):
+    with pytest.raises(ValueError, match="at least one column"):
+        ImputationDisplay.from_frames(holes, table, [])
+
+
+def test_levels_stand_in_their_own_order():
+    names = ["low", "mid", "high"]
+    rank = pd.Categorical(["high"] * 5 + ["low"] * 3 + ["mid", "mid", None, None], names, True)
+    flag = pd.Series([True] * 8 + [False] * 2 + [None] * 2, dtype="boolean")
+    holes = pd.DataFrame({"rank": rank, "flag": flag})
+    filled = holes.assign(rank=holes["rank"].fillna("mid"), flag=holes["flag"].fillna(False))
+    display = ImputationDisplay.from_frames(holes, filled).plot()
+    drawn = [[text.get_text() for text in axes.get_xticklabels()] for axes in display.axes_]
+    assert drawn == [names, ["False", "True"]]
+    heights = [[bar.get_height() for bar in bars] for bars in display.observed_]
+    np.testing.assert_allclose(heights[0], [0.3, 0.2, 0.5])
+    np.testing.assert_allclose(heights[1], [0.2, 0.8])
+    hidden = holes.notna()
+    guess = holes.assign(rank=holes["rank"].where(holes["rank"] != "high", "mid"))
+    shown = ReconstructionDisplay.from_frames(holes, guess, hidden).plot()
+    pairs = shown.points_[0].get_offsets().tolist()
+    assert sorted(map(tuple, pairs)) == [(0, 0), (1, 1), (2, 1)]
+
+
+def test_counts_stand_on_bars_of_levels_and_none_is_left_out(odd, odd_filled):
+    display = ImputationDisplay.from_frames(odd, odd_filled, ["code", "flag"]).plot()
+    for place, name in enumerate(["code", "flag"]):
+        axes = display.axes_[place]
+        seen, new = odd[name].dropna(), odd_filled[name][odd[name].isna()]
+        written = [int(text.get_text()) for text in axes.texts]
+        half = len(written) // 2
+        assert (sum(written[:half]), sum(written[half:])) == (len(seen), len(new))
+        labels = [text.get_text() for text in axes.get_xticklabels()]
+        known = [label for label in labels if "other" not in label]
+        counts = seen.astype(str).value_counts()
+        assert written[: len(known)] == counts[known].tolist()
+    assert display.axes_[0].get_xticklabels()[-1].get_text() == "4 other levels"
+    assert f"{len(odd['code'].dropna())} observed, " in display.axes_[0].get_title()
+    assert legend_of(display) == ["observed", "filled"]
+
+
+def test_a_number_of_whole_values_has_a_bin_for_each_whatever_its_dtype():
+    holes = pd.DataFrame({"a": [0.0, 1.0, 1.0, 3.0, None, None]})
+    display = ImputationDisplay.from_frames(holes, holes.fillna(1.0)).plot()
+    bars = display.observed_[0]
+    assert [bar.get_x() + bar.get_width() / 2 for bar in bars] == [0, 1, 2, 3]
+    assert [bar.get_height() for bar in bars] == [0.25, 0.5, 0, 0.25]

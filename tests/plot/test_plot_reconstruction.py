@@ -1,0 +1,84 @@
+"""Pictures of filled cells against the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from pictures import legend_of
+
+from maetab.plot import ReconstructionDisplay
+
+
+def test_reconstruction_shows_hidden_cells_only(table, imputer, holes, hidden, saved):
+    filled = imputer.transform(holes)
+    display = saved(ReconstructionDisplay.from_frames(table, filled, hidden).plot())
+    for place, column in enumerate(display.columns):
+        if column.kind == "number" and column.temporal is None:
+            here = hidden[column.name]
+            drawn = display.points_[place].get_offsets()
+            expected = np.column_stack([table[column.name][here], filled[column.name][here]])
+            assert np.allclose(drawn, expected.astype(float), atol=1e-4)
+
+
+def test_reconstruction_counts_pairs_of_levels(table, imputer, holes, hidden):
+    filled = imputer.transform(holes)
+    display = ReconstructionDisplay.from_frames(table, filled, hidden, ["color"]).plot()
+    here = hidden["color"]
+    counts = pd.crosstab(table["color"][here], filled["color"][here])
+    levels = display.columns[0].levels
+    areas = display.points_[0].get_sizes()
+    expected = [
+        counts.loc[levels[int(x)], levels[int(y)]] for x, y in display.points_[0].get_offsets()
+    ]
+    assert areas / areas.max() == pytest.approx(np.array(expected) / max(expected))
+    right = (table["color"] == filled["color"])[here].mean()
+    assert f"{right:.0%} right" in display.axes_[0].get_title()
+
+
+def test_reconstruction_of_an_estimator_hides_the_cells_itself(table, imputer, holes, hidden):
+    ours = ReconstructionDisplay.from_estimator(imputer, table, hidden.to_numpy())
+    theirs = ReconstructionDisplay.from_frames(table, imputer.transform(holes), hidden)
+    for one, other in zip(ours.reconstruction, theirs.reconstruction, strict=True):
+        assert np.array_equal(one, other)
+    with pytest.raises(ValueError, match="'hidden' must have the shape"):
+        ReconstructionDisplay.from_estimator(imputer, table, hidden.iloc[1:])
+
+
+def test_counts_stand_in_the_confusion_and_none_is_left_out(odd, odd_hidden):
+    guess = odd.assign(code=odd["code"].sample(frac=1, random_state=0).to_numpy())
+    odd_hidden = odd_hidden & guess.notna()
+    display = ReconstructionDisplay.from_frames(odd, guess, odd_hidden, ["code"]).plot()
+    here = odd_hidden["code"]
+    table = pd.crosstab(odd["code"][here], guess["code"][here])
+    axes = display.axes_[0]
+    words = [label.get_text() for label in axes.get_xticklabels()]
+    others = [level for level in odd["code"].dropna().unique() if level not in words]
+    for text in axes.texts:
+        x, y = (int(place) for place in text.get_position())
+        rows, columns = (others if "other" in words[k] else [words[k]] for k in (x, y))
+        found = table.reindex(index=rows, columns=columns, fill_value=0)
+        assert int(text.get_text()) == found.to_numpy().sum()
+    assert sum(int(text.get_text()) for text in axes.texts) == here.sum()
+
+
+def test_durations_have_a_unit_that_suits_them():
+    for unit, seconds in (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1)):
+        took = pd.to_timedelta(np.arange(21.0) * seconds, unit="s")
+        frame = pd.DataFrame({"took": took})
+        shown = ReconstructionDisplay.from_frames(frame, frame, frame.notna()).plot()
+        axes = shown.axes_[0]
+        assert axes.get_xlabel() == axes.get_ylabel() == unit
+        ticks = axes.get_xticks() * 86400 / seconds
+        labels = [float(label.get_text()) for label in axes.get_xticklabels()]
+        assert labels == pytest.approx(ticks) and max(labels) == 20
+
+
+def test_reconstruction_shows_where_both_agree_and_says_so(displays):
+    display = displays[2].plot()
+    numbers = [k for k, column in enumerate(display.columns) if column.kind == "number"]
+    for k in numbers:
+        line = display.axes_[k].lines[0]
+        assert np.array_equal(line.get_xdata(), line.get_ydata())
+    assert "number: reconstruction = original" in legend_of(display)
+    assert {"category: right (number of cells)", "wrong"} <= set(legend_of(display))
