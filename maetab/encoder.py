@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 
 from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
 from maetab.data.codec import decode
+from maetab.data.feature_names import distinct_names, piece_names
 from maetab.data.schema import Column
 from maetab.data.windows import cut, take
 from maetab.engine.apply import batch_rows
@@ -31,7 +32,6 @@ from maetab.engine.embed import (
 )
 from maetab.engine.fit import FitOptions
 from maetab.engine.runtime import pick_device
-from maetab.feature_names import distinct_names, piece_names
 
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's

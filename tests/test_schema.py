@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maetab.data.codec import encode_checked
-from maetab.data.schema import Schema, center_and_scale, infer_schema
+from maetab.data.columns import center_and_scale
+from maetab.data.schema import Schema, infer_schema
 
 
 def column_of(cells, dtype=None, **kwargs):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from maetab.data.back import Back
 from maetab.data.codec import Encoded, decode, encode, encode_checked, fill, to_natural
-from maetab.data.containers import Back, read_frame
+from maetab.data.columns import Column
+from maetab.data.containers import read_frame
 from maetab.data.kinds import extra_missing
-from maetab.data.schema import Column, Schema, infer_schema
+from maetab.data.schema import Schema, infer_schema
 from maetab.data.source import FrameSource, Source
 from maetab.data.windows import cut, first_window, merge, pick, take
 

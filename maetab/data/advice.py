@@ -10,7 +10,7 @@ from types import FrameType
 import numpy as np
 import pandas as pd
 
-from maetab.data.schema import MAX_LEVELS, Column
+from maetab.data.columns import MAX_LEVELS, Column
 from maetab.data.source import FrameSource
 from maetab.data.text import Almost, almost_of, marks_in, undeclared_text
 
@@ -19,37 +19,34 @@ MAX_NAMED, MAX_SHOWN = 10, 3  # columns that one warning names; texts of one col
 TIMES = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
 
 
-def check_free_text(source: FrameSource, name: str) -> None:
-    """Raise a ValueError if nothing is observed but free text and identifiers.
+def advise(source: FrameSource, name: str) -> None:
+    """Warn of columns that the model does not see or can learn little from, and of unused times.
 
     Parameters
     ----------
     source : the rows given to fit
     name : of the estimator
+
+    Raises
+    ------
+    ValueError
+        Nothing is observed but free text and identifiers.
     """
     if source.encoded.free_text and not source.encoded.observed.any():
         raise ValueError(
             f"{name} cannot learn from X: only columns of free text or identifiers have observed "
             f"cells; {'; '.join(_advice(source, {}))}."
         )
-
-
-def warn_of_columns(source: FrameSource, name: str) -> None:
-    """Warn once of the columns that the model does not see, and of which little can be learned.
-
-    Parameters
-    ----------
-    source : the rows given to fit
-    name : of the estimator
-    """
     columns = source.schema().columns
-    noted = {
-        column.name: note
-        for column, observed in zip(columns, source.encoded.observed.T)
-        if (note := _note(column, observed))
-    }
-    if advice := _advice(source, noted):
+    notes = {c.name: _note(c, seen) for c, seen in zip(columns, source.encoded.observed.T)}
+    advice = _advice(source, {label: note for label, note in notes.items() if note})
+    if advice:
         warn(f"{name}: {'; '.join(advice)}.")
+    if _has_times(source.frame.index):
+        warn(
+            f"{name}: rows are taken as independent of each other, and the times in the index of X "
+            f"are not used. Where they matter, make them a column, by X.reset_index()."
+        )
 
 
 def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
@@ -106,14 +103,9 @@ def _almost(found: Almost, column: Column) -> str:
     return note + ", or name that in missing_values" * (not found.written)
 
 
-def warn_of_index(index: pd.Index, name: str) -> None:
-    """Warn if there are times in the index of a frame, which are not used."""
+def _has_times(index: pd.Index) -> bool:
     levels = index.levels if isinstance(index, pd.MultiIndex) else [index]
-    if any(isinstance(level, TIMES) for level in levels):
-        warn(
-            f"{name}: rows are taken as independent of each other, and the times in the index of X "
-            f"are not used. Where they matter, make them a column, by X.reset_index()."
-        )
+    return any(isinstance(level, TIMES) for level in levels)
 
 
 def _note(column: Column, observed: np.ndarray) -> str | None:

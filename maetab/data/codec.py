@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from maetab.data.cells import Cells
+from maetab.data.columns import Column
 from maetab.data.kinds import extra_missing, level_key, nullable, python_scalar, word_of_dtype
 from maetab.data.restore import restore
-from maetab.data.schema import Column, Schema, check_kind, check_names, check_zone
+from maetab.data.schema import Schema, check_kind, check_names, check_zone
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """The cells of a table as a model reads them.
 
     Parameters
@@ -64,7 +63,7 @@ def missing_cells(observed: np.ndarray, free_text: dict[int, np.ndarray]) -> np.
 def encode(
     frame: pd.DataFrame, schema: Schema, missing_values: Any = np.nan
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cells as numbers, and which of them are observed: see `Encoded`.
+    """Return the cells as numbers, and which of them are observed; see `Encoded`.
 
     Parameters
     ----------

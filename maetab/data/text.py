@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.cells import is_undeclared
+from maetab.data.columns import Column
 from maetab.data.kinds import word_of
-from maetab.data.schema import Column, Schema
+from maetab.data.schema import Schema
 
 # What pandas.read_csv takes for missing, and single marks that are no value of anything.
 NA_VALUES = (
