@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,12 +84,21 @@ def encode(
     >>> values.tolist()
     [[-1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
     """
-    extra, encoded = extra_missing(missing_values), Encoded.empty(frame.shape)
+    encoded = Encoded.empty(frame.shape)
+    for place, cells, column in _parsed(frame, schema, missing_values):
+        encoded.put(place, cells, column)
+    return encoded.values, encoded.observed
+
+
+def _parsed(
+    frame: pd.DataFrame, schema: Schema, missing_values: Any
+) -> Iterator[tuple[int, Cells, Column]]:
+    """Yield place, cells and column, one column at a time, each of the kind that it was in fit."""
+    extra = extra_missing(missing_values)
     for place, column in enumerate(schema.columns):
         cells = Cells(frame.iloc[:, place], extra)
         check_kind(cells, column)
-        encoded.put(place, cells, column)
-    return encoded.values, encoded.observed
+        yield place, cells, column
 
 
 def encode_checked(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.nan) -> Encoded:
@@ -105,11 +115,8 @@ def encode_checked(frame: pd.DataFrame, schema: Schema, missing_values: Any = np
         an observed cell passes as any kind. Numbers that cannot be used are named after that.
     """
     check_names(frame.columns, schema)
-    extra, encoded = extra_missing(missing_values), Encoded.empty(frame.shape)
-    unusable: list[ValueError] = []
-    for place, column in enumerate(schema.columns):
-        cells = Cells(frame.iloc[:, place], extra)
-        check_kind(cells, column)
+    encoded, unusable = Encoded.empty(frame.shape), list[ValueError]()
+    for place, cells, column in _parsed(frame, schema, missing_values):
         check_zone(cells, column)
         try:
             encoded.put(place, cells, column)

@@ -13,7 +13,7 @@ from maetab.data.grid import move
 from maetab.data.kinds import same, word_of
 from maetab.data.labels import read_label, write_label
 
-FEW = 32  # distinct numbers of a column up to which all are kept
+MAX_DISTINCT = 32  # distinct numbers of a column up to which all are kept
 MAX_LEVELS = 64  # levels of a category that are told apart; rarer ones share a token
 FREE_TEXT, FREE_TEXT_SHARE = 20, 0.5  # text with more different cells than both is no category
 SINGLE = 4e-7  # what single precision cannot tell apart, in standard deviations
@@ -175,7 +175,7 @@ def _number_column(cells: Cells) -> Column:
         scale=scale,
         lower=float(ends[0]),
         upper=float(ends[1]),
-        distinct=tuple((ends if len(distinct) > FEW else distinct).tolist()),
+        distinct=tuple((ends if len(distinct) > MAX_DISTINCT else distinct).tolist()),
         integer=cells.integer,
         n_observed=int(numbers.size),
         temporal=cells.temporal,
