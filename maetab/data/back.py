@@ -29,9 +29,7 @@ class PandasBack:
         """Return the frame."""
         return frame
 
-    def table(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the frame."""
-        return frame
+    table = give
 
 
 @dataclass(frozen=True)
@@ -57,23 +55,18 @@ class ArrayBack:
 
 
 @dataclass(frozen=True)
-class MaskedBack:
+class MaskedBack(ArrayBack):
     """Back to a masked array, in which what is still missing is masked."""
 
-    array: ArrayBack
     fill_value: Any
 
     def give(self, frame: pd.DataFrame) -> np.ma.MaskedArray:
         """Return (n, F) of the array's dtype; below the mask are zeros, empty text, NaN or None."""
         missing = frame.isna().to_numpy()
-        zero: Any = {"i": 0, "u": 0, "b": False, "U": "", "S": ""}.get(self.array.dtype.kind)
-        given = self.array.give(frame if zero is None else frame.where(~missing, zero))
+        zero: Any = {"i": 0, "u": 0, "b": False, "U": "", "S": ""}.get(self.dtype.kind)
+        given = super().give(frame if zero is None else frame.where(~missing, zero))
         mask = missing if missing.any() else np.ma.nomask
         return np.ma.array(given, mask=mask, fill_value=self.fill_value)
-
-    def table(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the frame as an array of its own common dtype."""
-        return self.array.table(frame)
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from maetab.data.cells import Cells
+from maetab.data.cells import Cells, is_undeclared
 from maetab.data.grid import move
 from maetab.data.kinds import same, word_of
 from maetab.data.labels import read_label, write_label
 
-MAX_DISTINCT = 32  # distinct numbers of a column up to which all are kept
+MAX_DISTINCT = 32  # numbers of a column up to which all are kept, to come back bit for bit
 MAX_LEVELS = 64  # levels of a category that are told apart; rarer ones share a token
-FREE_TEXT, FREE_TEXT_SHARE = 20, 0.5  # text with more different cells than both is no category
-SINGLE = 4e-7  # what single precision cannot tell apart, in standard deviations
+# Text with more different cells than both is no category. Names and keys differ in almost every
+# row, categories repeat; in short tables even categories may not.
+FREE_TEXT, FREE_TEXT_SHARE = 20, 0.5
+SINGLE = 4e-7  # three roundings of single precision, in standard deviations
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _category_column(cells: Cells, extra: list, chosen: bool) -> Column:
     seen = np.bincount(codes[cells.observed], minlength=len(values))
     n_observed, n_different = int(cells.observed.sum()), int((seen > 0).sum())
     repeats = n_different <= max(FREE_TEXT, n_observed * FREE_TEXT_SHARE)
-    if cells.may_be_free_text and not chosen and not repeats:
+    if is_undeclared(cells.dtype, cells.name) and not chosen and not repeats:
         return Column(
             name=cells.name,
             kind="category",

@@ -90,7 +90,7 @@ def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
         raise ValueError(f"Complex data not supported\nInput X is {array.dtype}.")
     back: Back = ArrayBack(array.dtype)
     if gives_mask:
-        back = MaskedBack(ArrayBack(array.dtype), X.fill_value)
+        back = MaskedBack(array.dtype, X.fill_value)
     if array.dtype.kind in "US":
         array = array.astype(object)
     if not array.dtype.isnative:
