@@ -29,12 +29,8 @@ from maetab.engine.embedding import (
 from maetab.engine.inference import batch_rows
 from maetab.engine.pieces import decode_pieces, piece_steps
 from maetab.engine.runtime import pick_device
-<<<<<<< HEAD
-from maetab.feature_names import distinct_names, piece_names
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
-=======
->>>>>>> data
 
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
