@@ -11,9 +11,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from maetab.data.codec import encode, missing_cells
+from maetab.data.advice import check_free_text, warn_of_columns, warn_of_index
+from maetab.data.codec import encode_checked, missing_cells
 from maetab.data.containers import Back, as_table, read_frame
-from maetab.data.schema import Schema, check_columns, infer_schema
+from maetab.data.schema import Schema
+from maetab.data.source import FrameSource
 from maetab.data.windows import cut, merge, take
 from maetab.engine.apply import predict, predict_quantiles
 from maetab.engine.fit import FitOptions, fit_model
@@ -25,8 +27,7 @@ from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
 from maetab.parameters import CheckedParameters, refuse_to_change, seed_of
-from maetab.progress import Progress, reported
-from maetab.warned import check_free_text, warn_of_columns, warn_of_index, warn_of_networks
+from maetab.progress import Progress, reported, warn_of_networks
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
 AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameters that act there too
@@ -39,12 +40,14 @@ class Table(NamedTuple):
     frame : pandas view, columns named as in fit
     back : gives results back in the user's kind of container
     values, observed : (n, F)
+    free_text : place of each column of free text -> (n,) bool, True for the cells the user gave
     """
 
     frame: pd.DataFrame
     back: Back
     values: np.ndarray
     observed: np.ndarray
+    free_text: dict[int, np.ndarray] = {}  # noqa: RUF012
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -214,30 +217,37 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         frame, back = read_frame(X)
         self._check_size(frame)
         validate_data(self, as_table(X), skip_check_array=True)
-        self.schema_, values, observed = self._encoded(frame)
-        check_free_text(self, frame, observed)
-        warn_of_columns(self, frame, observed)
-        warn_of_index(frame.index, type(self).__name__)
-        self.missing_features_ = np.flatnonzero(self._missing(frame, observed).any(0))
-        rows = cut(len(values))
-        cells = take(values, rows), take(observed, rows)
+        source = self._source(frame)
+        self.schema_, (values, observed) = source.schema(), source.cells()
+        name = type(self).__name__
+        check_free_text(source, name)
+        warn_of_columns(source, name)
+        warn_of_index(frame.index, name)
+        missing = missing_cells(observed, source.encoded.free_text)
+        self.missing_features_ = np.flatnonzero(missing.any(0))
+        cells = source.cells(cut(source.n_rows))
         self.model_, self.history_ = fit_model(self._config(), *cells, self._options())
-        warn_of_networks(self)
+        asked = self.n_estimators if self.max_iter != 0 else 0
+        warn_of_networks(name, asked, self.history_, self.max_time, len(observed.T))
         self.n_iter_ = self._n_epochs()
-        return Table(frame, back, values, observed)
+        return Table(frame, back, values, observed, source.encoded.free_text)
 
     def _n_epochs(self) -> int:
         return max([int(record["epoch"]) for record in self.history_], default=0)
 
-    def _encoded(self, frame: pd.DataFrame) -> tuple[Schema, np.ndarray, np.ndarray]:
-        """Return the schema that a frame suggests, and its values and observed cells (n, F)."""
-        schema = infer_schema(
+    def _source(self, frame: pd.DataFrame) -> FrameSource:
+        """Return the rows of a frame, and the schema that it suggests."""
+        return FrameSource(
             frame,
             categorical_features=self.categorical_features,
             missing_values=self.missing_values,
             estimator_name=type(self).__name__,
         )
-        return schema, *encode(frame, schema, missing_values=self.missing_values)
+
+    def _encoded(self, frame: pd.DataFrame) -> tuple[Schema, np.ndarray, np.ndarray]:
+        """Return the schema that a frame suggests, and its values and observed cells (n, F)."""
+        source = self._source(frame)
+        return source.schema(), *source.cells()
 
     def _read(self, X: Any) -> Table:
         """Return X encoded as in fit; nothing is learned from it."""
@@ -248,9 +258,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         names = self.schema_.names()
         if not self._fit_saw_names() or not (hasattr(X, "columns") or hasattr(X, "column_names")):
             frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
-        check_columns(frame, self.schema_, missing_values=self.missing_values)
-        values, observed = encode(frame, self.schema_, missing_values=self.missing_values)
-        return Table(frame, back, values, observed)
+        encoded = encode_checked(frame, self.schema_, missing_values=self.missing_values)
+        return Table(frame, back, encoded.values, encoded.observed, encoded.free_text)
 
     def _fit_saw_names(self) -> bool:
         """Whether the columns had names in fit: scikit-learn keeps those that are text."""
@@ -282,10 +291,6 @@ class BaseMAE(CheckedParameters, BaseEstimator):
 
     def _points(self, table: Table) -> np.ndarray:
         return self._run(table, predict)[0]
-
-    def _missing(self, frame: pd.DataFrame, observed: np.ndarray) -> np.ndarray:
-        """Return (n, F) bool: True where a cell is missing, of free text too."""
-        return missing_cells(frame, observed, self.schema_, self.missing_values)
 
     def _check_cells(self, observed: np.ndarray) -> None:
         if not observed.any():

@@ -14,7 +14,7 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
-from maetab.data.codec import fill
+from maetab.data.codec import fill, missing_cells
 from maetab.data.schema import Schema
 from maetab.engine.apply import draw, predict_probabilities, predict_quantiles
 from maetab.parameters import seed_of
@@ -221,7 +221,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         filled = fill(table.frame, self._clip(values), to_fill, self._bounded())
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
-        missing = self._missing(table.frame, table.observed)
+        missing = missing_cells(table.observed, table.free_text)
         for j in self._indicated():
             name = f"missingindicator_{table.frame.columns[j]}"
             if name in table.frame.columns:

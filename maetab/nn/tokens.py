@@ -80,6 +80,10 @@ class Tokens(nn.Module):
         self.feature = nn.Parameter(torch.randn(len(n_levels), width) * 0.5)
         self.mask = nn.Parameter(torch.randn(width) * 0.02)
 
+    def fit(self, values: Tensor, observed: Tensor) -> None:
+        """Place the pieces of numbers by (n, F) values."""
+        self.pieces.fit(values[:, self.numbers], observed[:, self.numbers])
+
     def visible(self, values: Tensor) -> Tensor:
         """Return (B, F, D) tokens of cells whose value may be read; `values` (B, F)."""
         parts = []
