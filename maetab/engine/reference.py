@@ -74,14 +74,26 @@ def remembered_places(model: Ensemble, reference: Reference, windows: Windows) -
     return np.where(same, reference.memory_places[near], -1)
 
 
-def own_memory_index(model: Ensemble, reference: Reference, windows: Windows) -> np.ndarray:
+def equal_memory_index(model: Ensemble, reference: Reference, windows: Windows) -> np.ndarray:
     """Return (W, P) remembered windows that share a physical row with each, -1 for none.
 
-    A window whose cells equal those of a remembered one is taken for it. A training window that is
-    not remembered itself is not found: of training windows the engine knows the physical rows.
+    Of windows whose physical rows are not known to be training rows: one whose cells equal those of
+    a remembered window is taken for it.
     """
     places = torch.as_tensor(remembered_places(model, reference, windows))
     return model.guess.memory.overlapping(places).numpy()
+
+
+def training_memory_index(model: Ensemble, reference: Reference, windows: Windows) -> np.ndarray:
+    """Return (W, P) remembered windows that share a physical row with each, -1 for none.
+
+    Of training windows, among them those that are remembered: also one that is not remembered
+    itself does not see those that hold one of its rows.
+    """
+    places = remembered_places(model, reference, windows)
+    known = np.flatnonzero(places >= 0)
+    index = windows.remember(torch.as_tensor(known)).memory_index(slice(None)).numpy()
+    return np.append(places[known], -1)[index]
 
 
 def _window_keys(model: Ensemble, windows: Windows) -> Iterator[np.ndarray]:

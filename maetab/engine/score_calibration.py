@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from maetab.engine.reference import training_memory_index
 from maetab.engine.robust import one_hot, robust_gaussian
 from maetab.engine.scoring import Calibration, Scorer
 from maetab.nn.ensemble import Ensemble
@@ -48,21 +49,18 @@ def start_calibration(
     )
 
 
-def calibrated(
-    scorer: Scorer, windows: Windows, kept: np.ndarray, memory_index: np.ndarray | None = None
-) -> Calibration:
+def calibrated(scorer: Scorer, windows: Windows, kept: np.ndarray) -> Calibration:
     """Return the calibration of a scorer, completed on training rows, each in some window.
 
     Parameters
     ----------
+    windows : all that were cut from these rows
     kept : (n,) bool, True where a row was learned from
-    memory_index : (W, P) remembered windows that share a physical row with each window; None to
-        find those equal to it
     """
     rows = windows.rows.numpy()
     inside = ((rows >= 0) & kept[rows]).any(1)
-    learned = replace(windows, rows=windows.rows[inside])
-    index = None if memory_index is None else memory_index[inside]
+    memory_index = training_memory_index(scorer.model, scorer.reference, windows)
+    learned, index = replace(windows, rows=windows.rows[inside]), memory_index[inside]
 
     def learn(**found: object) -> Scorer:
         return replace(scorer, calibration=replace(scorer.calibration, **found))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from maetab.engine.distances import distances
-from maetab.engine.reference import Reference, own_memory_index
+from maetab.engine.reference import Reference, equal_memory_index
 from maetab.engine.robust import one_hot, robust_distances, unknown_distances
 from maetab.engine.surprises import CELL_SHARES, ROW_SHARES, hidden_sets, surprises
 from maetab.nn.ensemble import Ensemble
@@ -171,7 +171,7 @@ class Scorer:
 
     def _index(self, windows: Windows, memory_index: np.ndarray | None) -> np.ndarray:
         if memory_index is None:
-            return own_memory_index(self.model, self.reference, windows)
+            return equal_memory_index(self.model, self.reference, windows)
         return memory_index
 
     def _robust_distances(
