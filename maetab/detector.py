@@ -12,9 +12,9 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import BaseMAE, Table
+from maetab.data.containers import as_table, read_frame
 from maetab.data.schema import Schema
 from maetab.data.windows import cut
-from maetab.data.containers import as_table, read_frame
 from maetab.engine.embedding import remembered
 from maetab.engine.inference import windows_of
 from maetab.engine.reference import Reference, make_reference
@@ -127,7 +127,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
                 f"MAEAnomalyDetector.from_fitted cannot change trim={other.trim!r} or "
                 f"n_masks={other.n_masks_!r} of a detector that trimmed rows; fit again."
             )
-        values, observed = remembered(new.model_)
+        cells = remembered(new.model_).take(slice(None))
+        values, observed = (x[:, 0].numpy() for x in cells)
         kept = kept_rows(values, observed, new.model_.config.n_levels, new.trim)
         new.level_counts_ = [list(column.counts) for column in new.schema_.columns]
         new._calibrate(values, observed, kept, trusted=kept)
@@ -203,10 +204,11 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         table, scorer = self._read(X), self._scorer()
         scores = scorer.scores(self._windows(table))
         rows = np.argsort(scores, kind="stable")[:top]
-        picked = table.rows(rows)
-        reasons = explained(scorer, self.schema_, picked, self._windows(picked), n_columns)
+        frame, values, observed = table.frame.iloc[rows], table.values[rows], table.observed[rows]
+        picked = Table(frame, table.back, values, observed)
+        reasons = explained(scorer, self.schema_, picked, n_columns)
         place = reasons.pop("place").to_numpy()
-        reasons.insert(0, "row", list(picked.frame.index[place]))
+        reasons.insert(0, "row", list(frame.index[place]))
         reasons.insert(1, "position", rows[place])
         reasons.insert(2, "score", scores[rows[place]].round(3))
         return reasons

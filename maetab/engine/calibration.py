@@ -49,9 +49,7 @@ def _errors_in(
     k = support.index(values)
     known = held & (k >= 0) & ~support.is_number
     index = k.clamp_min(0)[..., None]
-    net, own = (
-        x.logits.flatten(0, 1).softmax(-1).gather(-1, index) for x in (prediction, guess)
-    )
+    net, own = (x.logits.flatten(0, 1).softmax(-1).gather(-1, index) for x in (prediction, guess))
     blends = torch.linspace(0, 1, N_BLENDS, device=values.device)
     likelihood = (own + blends * (net - own)).clamp_min(1e-9).log()
     return {

@@ -1,27 +1,29 @@
 """Features of rows, read out of a fitted model, and the way back to cells.
 
 Cells that are not visible are completed with what the model says of them, and the completed row is
-encoded, every cell visible. Batches have one shape, as in `engine.apply`, so a row's features do
+encoded, every cell visible. Batches have one shape, as in `engine.inference`, so a row's features do
 not depend on the rows beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.apply import FARTHEST, batches, on_device
-from maetab.nn.guess import coordinates
-from maetab.nn.model import Ensemble, MaskedAutoencoder, ModelConfig
-from maetab.nn.objectives import Support
+from maetab.engine.inference import FARTHEST, batch_rows, batches, on_device, windows_of
+from maetab.engine.pieces import Pieces, piece_sizes
+from maetab.nn.config import ModelConfig
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.windows import Windows
 
 READOUTS = ("concat", "mean", "cls")
 MAX_LANDMARKS = 512
 N_COMPLETIONS = 4  # of a row with missing cells; its features are their mean
-N_STEPS = (16, 8, 4, 2)  # coarser steps of a number, beside those between all its bins
 
 
 class Projection(NamedTuple):
@@ -32,7 +34,7 @@ class Projection(NamedTuple):
 
 
 def latent_size(config: ModelConfig, readout: str) -> int:
-    """Return how many features `embed_rows` reads out."""
+    """Return how many features `embed` reads out."""
     return sum(block_sizes(config, readout))
 
 
@@ -40,123 +42,133 @@ def block_sizes(config: ModelConfig, readout: str) -> list[int]:
     """Return how many features are of tokens, and how many of similarities if these are read."""
     if readout != "concat":
         return [config.n_estimators * config.width]
-    n_tokens = 1 + config.n_steps * len(config.n_levels)
+    n_tokens = config.n_steps * (1 + len(config.n_levels))
     return [config.n_estimators * n_tokens * config.width, min(MAX_LANDMARKS, config.n_memory)]
 
 
 @torch.inference_mode()
-def embed_rows(
+def embed(
     model: Ensemble,
-    values: np.ndarray,
-    visible: np.ndarray,
+    windows: Windows,
     device: torch.device,
     readout: str,
     projection: Projection | None = None,
     with_pieces: bool = False,
 ) -> np.ndarray:
-    """Return (n, D) the features of each row that the networks give, all of them finite.
+    """Return (W, D) the features of each window, all of them finite.
 
     Parameters
     ----------
-    values, visible : (n, 1, F)
+    windows : W of them; of a table, its rows
     readout : one of `READOUTS`
     projection : None keeps the readout as it is
-    with_pieces : (n, D + R), the encoded input behind the features, see `Pieces`
+    with_pieces : (W, D + T * R), the encoded input behind the features, see `Pieces`
 
     Returns
     -------
-    latent : (n, D), see `latent_size`, network by network; (n, k) if projected
-        "concat": the row's token, then those of its cells, and behind all networks the similarity
-        to each landmark, see `Landmarks`; "mean": the mean of its cells' tokens; "cls": the row's
-        token.
+    latent : (W, D), see `latent_size`, network by network; (W, k) if projected
+        "concat": of each step the row's token, then those of its cells, and behind all networks
+        the similarity to each landmark, see `Landmarks`; "mean": the mean of the cells' tokens;
+        "cls": the row's token, the mean over the steps.
     """
     assert readout in READOUTS, readout
     size = latent_size(model.config, readout)
+    project = None
     if projection is not None:
-        size = len(projection.components)
-        mean = torch.tensor(projection.mean, device=device)
-        # Padded, because the kernel of a narrow product depends on the row's place.
-        wide = np.pad(projection.components, ((0, -size % 16), (0, 0)))
-        components = torch.tensor(wide.T.copy(), device=device)
-    n_pieces = sum(piece_sizes(model.prior.support)) if with_pieces else 0
-    out = np.zeros((len(values), size + n_pieces), np.float32)
+        size, project = len(projection.components), _projector(projection, device)
+    n_pieces = model.config.n_steps * sum(piece_sizes(model.support)) if with_pieces else 0
+    out = np.zeros((len(windows), size + n_pieces), np.float32)
+    n_batch = batch_rows(model.config.n_steps * len(model.config.n_levels))
     with on_device(model, device):
         landmarks = Landmarks(model, device) if readout == "concat" else None
-        pieces = Pieces(model.prior.support) if with_pieces else None
-        for rows, values_, visible_ in batches(values, visible, device):
-            n = rows.stop - rows.start
-            wholes = _complete(model, values_, visible_, n)
-            said = [_features(model, whole, readout, landmarks) for whole in wholes]
-            found = torch.stack(said).mean(0)
-            if projection is not None:
-                found = ((found - mean) @ components)[:, :size]
-            out[rows, :size] = found[:n].cpu().numpy()
+        pieces = Pieces(model.support) if with_pieces else None
+        for found, values, visible in batches(windows, device, n_batch):
+            n = found.stop - found.start
+            wholes = _complete(model, values, visible, n)
+            features = [_features(model, whole, readout, landmarks) for whole in wholes]
+            latent = torch.stack(features).mean(0)
+            if project is not None:
+                latent = project(latent)
+            out[found, :size] = latent[:n].cpu().numpy()
             if pieces is not None:
-                encoded = torch.stack([pieces(whole[:, 0]) for whole in wholes]).mean(0)
-                out[rows, size:] = encoded[:n].cpu().numpy()
+                encoded = torch.stack([pieces(x.flatten(0, 1)) for x in wholes]).mean(0)
+                out[found, size:] = encoded.view(n_batch, -1)[:n].cpu().numpy()
             # Wild cells may pass what a float32 holds.
-            np.nan_to_num(out[rows], copy=False)
+            np.nan_to_num(out[found], copy=False)
     return out
+
+
+def _projector(projection: Projection, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return the linear map of (B, D) to (B, k)."""
+    mean = torch.tensor(projection.mean, device=device)
+    k = len(projection.components)
+    # Padded, because the kernel of a narrow product depends on the row's place.
+    wide = np.pad(projection.components, ((0, -k % 16), (0, 0)))
+    components = torch.tensor(wide.T.copy(), device=device)
+    return lambda latent: ((latent - mean) @ components)[:, :k]
 
 
 def _complete(
     model: Ensemble, values: Tensor, visible: Tensor, n_rows: int, n_times: int = N_COMPLETIONS
 ) -> list[Tensor]:
-    """Return values (B, 1, F), completed; complete rows cost no prediction.
+    """Return values (B, T, F), completed; complete windows cost no prediction.
 
-    Missing cells are completed `n_times` over, with quantiles of what the model says of them: each
-    column takes all of its quantiles once, in an order of its own (a Latin hypercube: McKay et al.
+    Missing cells are completed `n_times` over, with quantiles of what is predicted of them: each
+    cell takes all of its quantiles once, in an order of its own (a Latin hypercube: McKay et al.
     1979). What is linear in the mean of their features then averages over what the cells may be.
     """
-    support, cells, seen = model.prior.support, values[:, 0], visible[:, 0]
-    if seen[:n_rows].all():
+    if visible[:n_rows].all():
         return [values]
-    probabilities = model(values, visible)[0][:, 0]
+    probabilities, n_cells = model(values, visible)[0].flatten(0, 1), visible[0].numel()
     random = np.random.default_rng(0)
-    orders = np.stack([random.permutation(n_times) for _ in range(cells.shape[1])], 1)
+    orders = np.stack([random.permutation(n_times) for _ in range(n_cells)], 1)
     wholes = []
     for level in (orders + 0.5) / n_times:
-        share = torch.tensor(level, dtype=values.dtype, device=values.device).expand_as(cells)
-        guess = support.quantile(probabilities, share)
-        wholes.append(torch.where(seen, cells, guess)[:, None])
+        share = torch.tensor(level, dtype=values.dtype, device=values.device)
+        share = share.view(values.shape[1:]).expand_as(values).flatten(0, 1)
+        guess = model.support.quantile(probabilities, share).view_as(values)
+        wholes.append(torch.where(visible, values, guess))
     return wholes
 
 
 def _features(model: Ensemble, whole: Tensor, readout: str, landmarks: Landmarks | None) -> Tensor:
-    """Return (B, D) what is read of completed rows (B, 1, F)."""
+    """Return (B, D) what is read of completed windows (B, T, F)."""
     parts, everywhere = [whole.new_zeros(len(whole), 0)], torch.ones_like(whole, dtype=torch.bool)
     whole = whole.clamp(-FARTHEST, FARTHEST)
-    for member in model.members:
-        assert isinstance(member, MaskedAutoencoder)
-        parts.append(_read(member.encode(whole, everywhere), readout))
+    for network in model.networks:
+        tokens = network.encode(whole, everywhere).unflatten(1, (whole.shape[1], -1))
+        parts.append(_read(tokens, readout))
     if landmarks is not None:
-        parts.append(landmarks(whole[:, 0]))
+        parts.append(landmarks(whole))
     return torch.cat(parts, 1)
 
 
 def _read(tokens: Tensor, readout: str) -> Tensor:
-    """Return (B, D) from the tokens (B, 1 + L, D) of a row and its cells."""
+    """Return (B, D) from the tokens (B, T, 1 + F, D) of rows and their cells."""
     if readout == "concat":
         return tokens.flatten(1)
-    return tokens[:, 1:].mean(1) if readout == "mean" else tokens[:, 0]
+    return tokens[:, :, 1:].flatten(1, 2).mean(1) if readout == "mean" else tokens[:, :, 0].mean(1)
 
 
 class Landmarks:
-    """Remembered rows that others are compared with (Nystroem features of a Gaussian kernel).
+    """Remembered windows that others are compared with: a Gaussian kernel of their distance.
 
-    Distances are weighted as the first guess has learned to find similar rows, and scaled by the
-    median between landmarks. Missing cells of either side are completed.
+    Distances are weighted as the first guess has learned to find similar windows, and scaled by the
+    median between landmarks. Missing cells of either side are completed. Unlike Nystroem features
+    they are not multiplied by the inverse root of the landmarks' own similarities.
     """
 
     def __init__(self, model: Ensemble, device: torch.device) -> None:
-        self.prior, memory = model.prior, model.prior.memory
+        self.coordinates, memory = model.guess.coordinates, model.guess.memory
         weight = (memory.log_weight.exp() * memory.choice.softmax(0)).sum(0)
-        self.root = weight[memory.columns].sqrt()
-        values, observed = _memory_cells(model)
-        n = min(MAX_LANDMARKS, len(values))
+        self.root = weight[memory.cells].sqrt()
+        windows = _memory_windows(model)
+        n = min(MAX_LANDMARKS, len(windows))
+        windows = replace(windows, rows=windows.rows[:n])
+        size = batch_rows(windows.rows.shape[1] * windows.values.shape[1])
         parts = [
-            self._place(_complete(model, values_, visible_, rows.stop - rows.start, 1)[0][:, 0])
-            for rows, values_, visible_ in batches(values[:n], observed[:n], device)
+            self._place(_complete(model, values, visible, found.stop - found.start, 1)[0])
+            for found, values, visible in batches(windows, device, size)
         ]
         # Padded, because the kernel of a narrow product depends on the row's place.
         self.place = torch.cat([*parts, parts[0].new_zeros(16, parts[0].shape[1])])[: max(n, 16)]
@@ -164,108 +176,39 @@ class Landmarks:
         self.scale = float(self._distance(self.place[:n]).median().clamp_min(1e-6))
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Return (B, n) similarities in (0, 1] of completed rows (B, F)."""
+        """Return (B, n) similarities in (0, 1] of completed windows (B, T, F)."""
         return (-self._distance(self._place(values)) / self.scale).exp()
 
     def _place(self, values: Tensor) -> Tensor:
-        spread, seen = self.prior.expand(values, torch.ones_like(values, dtype=torch.bool))
-        return torch.where(seen, spread, 0.0) * self.root
+        everywhere = torch.ones_like(values, dtype=torch.bool)
+        cells, known = self.coordinates.expand(values, everywhere)
+        return torch.where(known, cells, 0.0) * self.root
 
     def _distance(self, place: Tensor) -> Tensor:
         square = place.square().sum(1, keepdim=True) + self.place.square().sum(1)
         return (square - 2 * place @ self.place.T).clamp_min(0)[:, : self.n]
 
 
-def piece_sizes(support: Support) -> list[int]:
-    """Return how many of the R pieces belong to each column."""
-    return [n or 1 + sum(piece_steps(support, j)) for j, n in enumerate(support.n_levels)]
+def remembered(model: Ensemble) -> Windows:
+    """Return the training windows that the first guess remembers.
 
-
-def piece_steps(support: Support, column: int) -> list[int]:
-    """Return in how many steps a number is encoded, from fine to coarse; [] for a category."""
-    if support.n_levels[column]:
-        return []
-    last = int((support.share[column] > 0).sum()) - 1
-    return [last, *(n for n in N_STEPS if n < last)]
-
-
-class Pieces:
-    """A fixed encoding of cells, column by column.
-
-    A number is its standardised value and how far it reaches through steps between centres of its
-    bins (piecewise linear, Gorishniy et al. 2022, section 3.2), fine and coarse; a category is the
-    indicators of its levels, all 0 for a level that is not known.
+    Those without an observed cell are left out, unless there are no others.
     """
-
-    def __init__(self, support: Support) -> None:
-        sizes = torch.tensor(piece_sizes(support))
-        self.column = torch.arange(len(sizes)).repeat_interleave(sizes).to(support.center.device)
-        parts = [_pieces(support, j) for j in range(len(sizes))]
-        # Of each piece: where it begins, how wide it is, and from where to where it may reach.
-        self.begin, self.width, self.least, self.most = torch.cat(parts, 1)
-        self.is_level = ~support.is_number[self.column]
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """Return (B, R) from cells (B, F)."""
-        cells = values.index_select(1, self.column)
-        reach = ((cells - self.begin) / self.width).clamp(self.least, self.most)
-        return torch.where(self.is_level, (cells == self.begin).to(values.dtype), reach)
+    windows = _memory_windows(model)
+    some = windows.take(slice(None))[1].flatten(1).any(1)
+    return replace(windows, rows=windows.rows[some | ~some.any()])
 
 
-def _pieces(support: Support, column: int) -> Tensor:
-    """Return begin, width, least and most (4, pieces) of a column: see `Pieces`."""
-    center = support.center[column, support.share[column] > 0]
-    n_levels = support.n_levels[column]
-    if n_levels:
-        level = torch.arange(n_levels, dtype=center.dtype, device=center.device)
-        return torch.stack([level, torch.ones_like(level), level, level])
-    parts = [center.new_tensor([[0.0], [1.0], [-torch.inf], [torch.inf]])]
-    for n_steps in piece_steps(support, column):
-        place = torch.linspace(0, len(center) - 1, n_steps + 1, dtype=torch.float64).round().long()
-        knots = center[place.to(center.device)]
-        width = knots.diff().clamp_min(1e-9)
-        zero = torch.zeros_like(width)
-        parts.append(torch.stack([knots[:-1], width, zero, zero + 1]))
-    return torch.cat(parts, 1)
-
-
-def decode_pieces(support: Support, pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and observed (n, F) from (n, R): the way back of `Pieces`.
-
-    A category whose indicators sum to less than a half is not observed: its level is not known.
-    """
-    values = np.zeros((len(pieces), len(support.n_levels)), np.float32)
-    observed = np.ones(values.shape, dtype=bool)
-    start = 0
-    for j, size in enumerate(piece_sizes(support)):
-        part = pieces[:, start : start + size]
-        if support.n_levels[j]:
-            values[:, j] = part.argmax(1)
-            observed[:, j] = part.sum(1) >= 0.5
-        else:
-            values[:, j] = part[:, 0]
-        start += size
-    return values, observed
-
-
-def remembered_rows(model: Ensemble) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and observed (n, 1, F) of the training rows that the first guess remembers.
-
-    Rows without an observed cell are left out, unless there are no others.
-    """
-    values, observed = _memory_cells(model)
-    some = observed.any((1, 2)) | ~observed.any()
-    return values[some], observed[some]
-
-
-def _memory_cells(model: Ensemble) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and observed (n, 1, F) of all places of the memory, also those not taken."""
-    memory = model.prior.memory
-    spread, seen = memory.values.cpu().numpy(), memory.visible.cpu().numpy() > 0
-    values = np.zeros((len(spread), 1, len(model.config.n_levels)), np.float32)
-    observed = np.zeros(values.shape, dtype=bool)
-    for j, own in enumerate(coordinates(model.config.n_levels)):
-        several = model.config.n_levels[j] > 0
-        values[:, 0, j] = spread[:, own].argmax(1) if several else spread[:, own.start]
-        observed[:, 0, j] = seen[:, own.start]
-    return values, observed
+def _memory_windows(model: Ensemble) -> Windows:
+    """Return all places of the memory as windows, also those not taken."""
+    memory, coordinates = model.guess.memory, model.guess.coordinates
+    known = memory.visible.cpu().numpy() > 0
+    cells = memory.values.cpu().numpy()
+    n, t, f = len(cells), model.config.n_steps, len(model.config.n_levels)
+    values = np.zeros((n, t * f), np.float32)
+    for j, own in enumerate(coordinates.slices):
+        several = coordinates.n_levels[j] > 0
+        values[:, j] = cells[:, own].argmax(1) if several else cells[:, own.start]
+    observed = known[:, coordinates.first]
+    rows = np.arange(n * t).reshape(n, t)
+    return windows_of(values.reshape(n * t, f), observed.reshape(n * t, f), rows)

@@ -163,12 +163,24 @@ class Trainer:
         order = torch.randperm(len(self.table), generator=generator, device=device)
         for rows in order.split(self.batch_size)[: self.per_epoch]:
             _, allowed, _ = self.table.cells(rows)
-            hidden = self.options.masking(allowed, generator)
+            hidden = self._hidden(allowed, generator)
             visible = allowed & ~hidden
             batch = Batch(rows, visible, hidden, self._guess(rows, visible))
             if self.keeps:
                 self.kept[-1].append(batch)
             yield batch
+
+    def _hidden(self, observed: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the cells that the masking hides, checked: it may be the user's own."""
+        hidden = self.options.masking(observed, generator)
+        fits = isinstance(hidden, Tensor) and hidden.shape == observed.shape
+        if not fits or hidden.dtype != torch.bool or (hidden & ~observed).any():
+            raise ValueError(
+                f"The 'masking' parameter must give a bool tensor of the shape of the observed "
+                f"cells, {tuple(observed.shape)}, that is True only where these are; "
+                f"{self.options.masking!r} does not."
+            )
+        return hidden
 
     def step(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Take one step; return the loss."""

@@ -35,7 +35,14 @@ class Transformer(nn.Module):
     """
 
     def __init__(
-        self, *, n_tokens: int, n_steps: int, width: int, n_heads: int, n_layers: int, dropout: float
+        self,
+        *,
+        n_tokens: int,
+        n_steps: int,
+        width: int,
+        n_heads: int,
+        n_layers: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(Block(width, n_heads, dropout) for _ in range(n_layers))
@@ -104,7 +111,14 @@ class MLP(_Dense):
     """A residual perceptron of `n_layers` blocks, four times as wide as a token."""
 
     def __init__(
-        self, *, n_tokens: int, n_steps: int, width: int, n_heads: int, n_layers: int, dropout: float
+        self,
+        *,
+        n_tokens: int,
+        n_steps: int,
+        width: int,
+        n_heads: int,
+        n_layers: int,
+        dropout: float,
     ) -> None:
         super().__init__(n_tokens, n_steps, width)
         inner = 4 * width
@@ -132,7 +146,14 @@ class Linear(_Dense):
     """One linear map of low rank, whatever `n_layers` is."""
 
     def __init__(
-        self, *, n_tokens: int, n_steps: int, width: int, n_heads: int, n_layers: int, dropout: float
+        self,
+        *,
+        n_tokens: int,
+        n_steps: int,
+        width: int,
+        n_heads: int,
+        n_layers: int,
+        dropout: float,
     ) -> None:
         super().__init__(n_tokens, n_steps, width)
         self.down = nn.Linear(self.n_inputs, RANK)

@@ -96,9 +96,7 @@ class Ensemble(nn.Module):
         likeliest = probabilities.argmax(-1).float()
         return probabilities, torch.where(self.support.is_number, point, likeliest)
 
-    def points(
-        self, values: Tensor, visible: Tensor, memory_index: Tensor | None = None
-    ) -> Tensor:
+    def points(self, values: Tensor, visible: Tensor, memory_index: Tensor | None = None) -> Tensor:
         """Return the points (B, T, F) that `forward` gives, without probabilities if possible."""
         if self.uses_networks:
             return self(values, visible, memory_index)[1]

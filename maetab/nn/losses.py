@@ -7,7 +7,7 @@ Categories are learned by cross-entropy whatever the loss (`cross_entropy`).
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as nnf
@@ -28,12 +28,11 @@ class Prediction(NamedTuple):
     point: Tensor
 
 
+@runtime_checkable
 class Loss(Protocol):
     """How the head is read, trained and understood."""
 
-    def read(
-        self, raw: Tensor, guess: CellGuess, visible: Tensor, support: Support
-    ) -> Prediction:
+    def read(self, raw: Tensor, guess: CellGuess, visible: Tensor, support: Support) -> Prediction:
         """Return the prediction that `raw` (B, T, F, K), the output of the head, stands for."""
 
     def __call__(
@@ -63,9 +62,7 @@ class Distribution:
     what fills a cell; it is clipped at `MAX_SQUARE`.
     """
 
-    def read(
-        self, raw: Tensor, guess: CellGuess, visible: Tensor, support: Support
-    ) -> Prediction:
+    def read(self, raw: Tensor, guess: CellGuess, visible: Tensor, support: Support) -> Prediction:
         # The guess may lie beyond all bins: the network moves it and does not replace it.
         logits = guess.logits + raw
         before, after = ((x.softmax(-1) * support.center).sum(-1) for x in (guess.logits, logits))
@@ -101,9 +98,7 @@ class PointLoss:
         """
         raise NotImplementedError
 
-    def read(
-        self, raw: Tensor, guess: CellGuess, visible: Tensor, support: Support
-    ) -> Prediction:
+    def read(self, raw: Tensor, guess: CellGuess, visible: Tensor, support: Support) -> Prediction:
         number = support.is_number[:, None]
         logits = torch.where(number, guess.logits, guess.logits + raw)
         return Prediction(logits, torch.where(visible, 0.0, guess.point) + raw[..., 0])

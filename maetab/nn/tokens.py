@@ -70,8 +70,9 @@ class Tokens(nn.Module):
         self.pieces = PiecewiseLinear(len(self.numbers), n_pieces)
         if self.numbers:
             shape = (len(self.numbers), self.pieces.size, width)
-            self.number = nn.Parameter(torch.randn(shape) / math.sqrt(self.pieces.size))
-            self.number_guess = nn.Parameter(torch.randn(shape) / math.sqrt(self.pieces.size))
+            scale = 1 / math.sqrt(self.pieces.size)
+            self.number = nn.Parameter(torch.randn(shape) * scale)
+            self.number_guess = nn.Parameter(torch.randn(shape) * scale)
             self.parts = nn.Parameter(torch.zeros(len(self.numbers), 4, width))
         if self.categories:
             # The level behind the last is "unseen": known to be there, unknown to the model.

@@ -26,7 +26,11 @@ class CellGuess(NamedTuple):
 
 def read_guess(guess: Guess, visible: Tensor, support: Support) -> CellGuess:
     """Return the guess (B, T, C) as logits and points of cells (B, T, F)."""
-    mean, variance, steps = guess.mean.flatten(0, 1), guess.variance.flatten(0, 1), visible.shape[:2]
+    mean, variance, steps = (
+        guess.mean.flatten(0, 1),
+        guess.variance.flatten(0, 1),
+        visible.shape[:2],
+    )
     slices = Coordinates(support.n_levels, 1).slices
     first = [own.start for own in slices]
     logits = support.number_logits(mean[:, first], variance[:, first])
