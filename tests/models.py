@@ -1,0 +1,97 @@
+"""Small models for tests: what a config, options of a fit and windows are when nothing is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maetab.data.windows import cut
+from maetab.engine.fit import FitOptions, fit_model
+from maetab.engine.inference import windows_of
+from maetab.engine.runtime import Deadline
+from maetab.engine.trainer import Record
+from maetab.nn.config import ModelConfig
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.options import GuessOptions
+from maetab.nn.guess.stack import StackedGuess
+from maetab.nn.masking import Bernoulli
+from maetab.nn.windows import Windows
+
+CPU = torch.device("cpu")
+QUICK = GuessOptions(tuning_steps=2)  # for fits whose quality does not matter
+LEVELS = (0, 3, 0, 2)
+
+
+def config(n_levels: tuple[int, ...] = LEVELS, **changes: Any) -> ModelConfig:
+    """Return the config of a small model."""
+    small = {
+        "n_steps": 1,
+        "width": 8,
+        "n_heads": 2,
+        "n_encoder_layers": 1,
+        "n_decoder_layers": 1,
+        "dropout": 0.0,
+        "n_bins": 8,
+        "n_pieces": 4,
+        "backbone": "transformer",
+        "loss": "distribution",
+        "guess": GuessOptions(tuning_steps=5),
+        "n_estimators": 1,
+        "n_memory": 4096,
+        "tells_swaps": False,
+    }
+    return ModelConfig(n_levels=n_levels, **(small | changes))
+
+
+def fit_options(**changes: Any) -> FitOptions:
+    """Return options of a fit on the CPU."""
+    plain = {
+        "masking": Bernoulli(0.3),
+        "max_iter": None,
+        "deadline": Deadline(),
+        "batch_size": 256,
+        "learning_rate": 2e-3,
+        "weight_decay": 0.01,
+        "validation_fraction": 0.1,
+        "n_iter_no_change": 4,
+        "visible_weight": 0.2,
+        "swap_ratio": 0.0,
+        "seed": 0,
+        "device": CPU,
+    }
+    return FitOptions(**(plain | changes))
+
+
+def windows(
+    values: np.ndarray | Tensor, observed: np.ndarray | Tensor, n_steps: int = 1, stride: int = 1
+) -> Windows:
+    """Return windows of `n_steps` over the rows (n, F) of one series."""
+    rows = cut(len(values), n_steps, stride)
+    return windows_of(np.asarray(values, np.float32), np.asarray(observed, bool), rows)
+
+
+def fit(
+    config: ModelConfig, cells: tuple[np.ndarray, np.ndarray], options: FitOptions
+) -> tuple[Ensemble, list[Record]]:
+    """Return a model fitted to windows, one behind the other, of (n, F) values and observed."""
+    return fit_model(config, windows(*cells, config.n_steps), options)
+
+
+def first_guess(
+    cells: Windows, n_levels: tuple[int, ...], n_memory: int | None = None, seed: int = 0, **options
+) -> tuple[StackedGuess, Windows]:
+    """Return a first guess fitted to windows, and the windows with what they must not read."""
+    torch.manual_seed(seed)
+    n_memory = len(cells) if n_memory is None else n_memory
+    guess = StackedGuess(n_levels, cells.rows.shape[1], n_memory, GuessOptions(**options))
+    return guess, guess.fit(cells, torch.Generator().manual_seed(seed), 256)
+
+
+def copy_of(model: Ensemble) -> Ensemble:
+    """Return another model of the same config and weights."""
+    twin = Ensemble(model.config)
+    twin.load_state_dict(model.state_dict())
+    return twin.eval()
