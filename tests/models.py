@@ -95,3 +95,29 @@ def copy_of(model: Ensemble) -> Ensemble:
     twin = Ensemble(model.config)
     twin.load_state_dict(model.state_dict())
     return twin.eval()
+
+
+def random_rows(n: int = 30, n_steps: int = 1, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return values and visible (n, T, F) of random cells in columns of `LEVELS`."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(n, n_steps, 4, generator=generator)
+    values[..., 1] = torch.randint(3, (n, n_steps), generator=generator).float()
+    values[..., 3] = torch.randint(2, (n, n_steps), generator=generator).float()
+    visible = torch.rand(n, n_steps, 4, generator=generator) < 0.7
+    return torch.where(visible, values, 0.0), visible
+
+
+def random_model(n_steps: int = 1, **changes: Any) -> Ensemble:
+    """Return a model whose guess is fitted and whose networks, at random weights, are heard."""
+    torch.manual_seed(0)
+    model = Ensemble(config(n_steps=n_steps, n_memory=32, **changes))
+    values, visible = (x.flatten(0, 1) for x in random_rows(30, n_steps))
+    cells = windows(values, visible, n_steps, n_steps)
+    model.support.fit(cells.values, cells.observed)
+    model.guess.fit(cells, torch.Generator().manual_seed(0), 256)
+    for network in model.networks:
+        network.tokens.fit(cells.values, cells.observed)
+        network.head.data.normal_(0, 0.3)
+        network.tokens.parts.data.normal_()
+    model.network_weight.fill_(0.5)
+    return model.eval()
