@@ -13,9 +13,7 @@ def a_backbone(name: str, length: int = 7, n_steps: int = 1, **changes) -> torch
     return BACKBONES[name](n_tokens=length, n_steps=n_steps, **(SHAPE | changes))
 
 
-def some_tokens(
-    n: int = 6, length: int = 7, n_steps: int = 1
-) -> tuple[torch.Tensor, torch.Tensor]:
+def some_tokens(n: int = 6, length: int = 7, n_steps: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens (n, T, L, 8) and which are visible; each step's first is, as the row's own token."""
     generator = torch.Generator().manual_seed(1)
     visible = torch.rand(n, n_steps, length, generator=generator) < 0.6

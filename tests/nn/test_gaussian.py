@@ -222,7 +222,9 @@ def test_the_guess_at_what_is_asked_is_that_of_all_coordinates(n_factors):
     asked = torch.tensor([True, False, False, True, False])
     visible = (torch.rand(30, 5) < 0.7) & ~asked
     values = torch.randn(30, 5).double()
-    for part, whole in zip(gaussian.ask(values, visible, asked), gaussian(values, visible), strict=True):
+    for part, whole in zip(
+        gaussian.ask(values, visible, asked), gaussian(values, visible), strict=True
+    ):
         torch.testing.assert_close(part, whole[:, asked], rtol=1e-9, atol=1e-9)
 
 

@@ -165,7 +165,9 @@ def test_ranks_of_truths_are_uniform_under_their_own_distribution():
 def test_mean_of_probabilities_is_the_expectation_or_the_likeliest_level():
     support, probabilities = fitted(), chances(30, fitted())
     mean = support.mean(probabilities)
-    np.testing.assert_allclose(mean[:, 0], (probabilities[:, 0] * support.center[0]).sum(-1), rtol=1e-5)
+    np.testing.assert_allclose(
+        mean[:, 0], (probabilities[:, 0] * support.center[0]).sum(-1), rtol=1e-5
+    )
     assert torch.equal(mean[:, 1], probabilities[:, 1].argmax(-1).float())
 
 
