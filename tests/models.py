@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,15 @@ import torch
 from torch import Tensor
 
 from maetab.data.windows import cut
+from maetab.engine.calibration import held_out_errors
 from maetab.engine.fit import FitOptions, fit_model
+from maetab.engine.held_out import hold_out
 from maetab.engine.inference import windows_of
-from maetab.engine.runtime import Deadline
-from maetab.engine.trainer import Record
+from maetab.engine.runtime import Deadline, seeded
+from maetab.engine.trainer import Batch, Record, Trainer
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.memory import MIN_ROWS
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.masking import Bernoulli
@@ -121,3 +125,46 @@ def random_model(n_steps: int = 1, **changes: Any) -> Ensemble:
         network.tokens.parts.data.normal_()
     model.network_weight.fill_(0.5)
     return model.eval()
+
+
+class Training(Trainer):
+    """The training of one network, which keeps what it did.
+
+    batches : those of every step
+    before, after : the loss at held-out cells
+    records : the history
+    """
+
+    def train(self, generator: torch.Generator) -> list[Record]:
+        self.batches_seen: list[Batch] = []
+        self.before = self.check()
+        self.records = super().train(generator)
+        self.after = self.check()
+        return self.records
+
+    def step(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        self.batches_seen.append(batch)
+        return super().step(batch, generator)
+
+
+def train(
+    config: ModelConfig,
+    cells: tuple[np.ndarray, np.ndarray],
+    options: FitOptions,
+    kind: type[Training] = Training,
+) -> list[Any]:
+    """Return the trainings of all networks, done as `fit_model` does them without a time limit."""
+    table = windows(*cells, config.n_steps)
+    with seeded(options.seed, options.device) as generator:
+        n_memory = max(MIN_ROWS, min(config.guess.n_remembered, len(table)))
+        model = Ensemble(replace(config, n_memory=n_memory))
+        model.support.fit(table.values, table.observed)
+        table = model.guess.fit(table, generator, options.batch_size)
+        trainings = []
+        for i, network in enumerate(model.networks):
+            held = hold_out(table, options.validation_fraction, generator)
+            network.tokens.fit(table.values, table.observed)
+            trainings.append(kind(model, i, held, options, Deadline(), len(held)))
+            trainings[-1].train(generator)
+            trainings[-1].errors = held_out_errors(model, network, held, 10**6, Deadline())
+    return trainings

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from models import CPU, config, fit, fit_options, windows
+from models import config, fit, fit_options, train, windows
 
 from maetab.engine.calibration import held_out_errors, set_network_weights
 from maetab.engine.held_out import hold_out
-from maetab.engine.runtime import Deadline, seeded
-from maetab.engine.trainer import Trainer
+from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import Ensemble
 
 NUMBERS = config((0, 0, 0), n_memory=16)
@@ -116,17 +113,9 @@ def test_fit_weighs_the_networks_as_their_errors_say():
     values = np.concatenate([x, np.abs(x), x**2 - 1], 1) + np.float32(0.05)
     cells = values.astype(np.float32), np.ones(values.shape, bool)
     model, _ = fit(config((0, 0, 0), width=16, n_estimators=2), cells, options)
-    # The same fit again, up to the weights: the guess and the cells that were held out.
-    with seeded(options.seed, CPU) as generator:
-        twin = Ensemble(replace(config((0, 0, 0), width=16, n_estimators=2), n_memory=200))
-        twin.support.fit(*map(torch.tensor, cells))
-        table = twin.guess.fit(windows(*cells), generator, options.batch_size)
-        errors = []
-        for i, network in enumerate(twin.networks):
-            held = hold_out(table, options.validation_fraction, generator)
-            network.tokens.fit(table.values, table.observed)
-            Trainer(twin, i, held, options, Deadline(), len(held)).train(generator)
-            errors.append(held_out_errors(twin, network, held, 10**6, Deadline()))
+    # The same fit again, up to the weights.
+    trainings = train(config((0, 0, 0), width=16, n_estimators=2), cells, options)
+    twin, errors = trainings[0].model, [training.errors for training in trainings]
     set_network_weights(twin, errors)
     assert 0 < float(model.network_weight.max()) <= 1
     torch.testing.assert_close(model.network_weight, twin.network_weight, rtol=0, atol=0)

@@ -6,189 +6,152 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from models import CPU, config, fit, fit_options, train, windows
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.metrics import roc_auc_score
 
-from maetab.engine import fit as fit_module
-from maetab.engine.apply import predict
-from maetab.engine.fit import FitOptions, fit_model
-from maetab.nn import guess as guess_module
+from maetab.engine.inference import predict
 from maetab.nn.backbones import BACKBONES
+from maetab.nn.losses import LOSSES
 from maetab.nn.masking import MASKINGS, Bernoulli, swap
-from maetab.nn.model import ModelConfig
-from maetab.nn.objectives import LOSSES
 
-CPU = torch.device("cpu")
-OPTIONS = FitOptions(masking=Bernoulli(0.3), max_iter=2, batch_size=32)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 5)
-        yield
+OPTIONS = fit_options(max_iter=2, batch_size=32)
 
 
 def wine(n: int = 70, f: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Windows (n, 1, f + 1) of a real table; the last column is the cultivar, a category."""
+    """Rows (n, f + 1) of a real table; the last column is the cultivar, a category."""
     data = load_wine()
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(data.data))[:n]
     X = data.data[rows][:, :f]
     X = (X - X.mean(0)) / X.std(0)
-    values = np.concatenate([X, data.target[rows, None]], 1).astype(np.float32)[:, None]
+    values = np.concatenate([X, data.target[rows, None]], 1).astype(np.float32)
     observed = rng.random(values.shape) < 0.85
     return np.where(observed, values, 0), observed
 
 
-def config_of(values: np.ndarray, **changes) -> ModelConfig:
-    levels = (*[0] * (values.shape[2] - 1), 3)
-    small = {"width": 16, "n_estimators": 1, "n_bins": 8, "n_pieces": 4, "dropout": 0.0}
-    return ModelConfig(levels, n_steps=values.shape[1], **(small | changes))
+def config_of(values: np.ndarray, **changes):
+    levels = (*[0] * (values.shape[1] - 1), 3)
+    return config(levels, **({"width": 16, "n_heads": 4} | changes))
 
 
-def fitted(options: FitOptions = OPTIONS, table=None, **changes):
+def fitted(options=OPTIONS, table=None, **changes):
     values, observed = table or wine()
-    return fit_model(config_of(values, **changes), values, observed, options)
+    return fit(config_of(values, **changes), (values, observed), options)
 
 
-@pytest.fixture
-def runs(monkeypatch) -> list[dict]:
-    """What went on in each network's training: its batches, and checks before and after."""
-    seen: list[dict] = []
-    train, step = fit_module._Run.train, fit_module._Run.step
-
-    def spied_train(run, generator):
-        seen.append({"run": run, "batches": [], "before": run.check()})
-        records = train(run, generator)
-        seen[-1] |= {"after": run.check(), "records": records}
-        return records
-
-    def spied_step(run, batch, generator):
-        seen[-1]["batches"].append(batch)
-        return step(run, batch, generator)
-
-    monkeypatch.setattr(fit_module._Run, "train", spied_train)
-    monkeypatch.setattr(fit_module._Run, "step", spied_step)
-    return seen
+def trained(options=OPTIONS, table=None, **changes):
+    """Return what went on in each network's training."""
+    values, observed = table or wine()
+    return train(config_of(values, **changes), (values, observed), options)
 
 
 @pytest.mark.parametrize("masking", MASKINGS)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_every_combination_trains_on_a_real_table(backbone, loss, masking, runs):
+def test_every_combination_trains_on_a_real_table(backbone, loss, masking):
     options = replace(OPTIONS, masking=MASKINGS[masking](ratio=0.3))
-    model, history = fitted(options, backbone=backbone, loss=loss)
+    (run,) = trained(options, backbone=backbone, loss=loss)
+    model, history = run.model, run.records
     assert history and all(np.isfinite(list(record.values())).all() for record in history)
-    (run,) = runs
-    assert run["after"] <= run["before"]
+    assert run.after <= run.before
     assert all(torch.isfinite(t).all() for k, t in model.state_dict().items() if "edges" not in k)
     values, observed = wine()
-    assert np.isfinite(predict(model, values, observed, CPU)).all()
+    assert np.isfinite(predict(model, windows(values, observed), CPU)).all()
 
 
 def test_with_swap_noise_the_network_learns_which_cells_are_another_rows():
     x = np.random.default_rng(0).normal(size=(400, 1))
-    values = (x + 0.1 * np.random.default_rng(1).normal(size=(400, 4))).astype(np.float32)[:, None]
+    values = (x + 0.1 * np.random.default_rng(1).normal(size=(400, 4))).astype(np.float32)
     observed = np.ones(values.shape, bool)
-    config = ModelConfig((0,) * 4, width=16, n_estimators=1, n_bins=8, n_pieces=8)
+    small = config((0,) * 4, width=16, n_heads=4, n_pieces=8, dropout=0.1, tells_swaps=True)
     options = replace(OPTIONS, max_iter=40, learning_rate=1e-2, validation_fraction=0.0)
     areas = []
     for ratio in (0.0, 0.2):
-        model, _ = fit_model(config, values, observed, replace(options, swap_ratio=ratio))
-        cells, there = torch.tensor(values), torch.tensor(observed)
-        read, swapped = swap(cells, there, 0.2, torch.Generator().manual_seed(5))
+        model, _ = fit(small, (values, observed), replace(options, swap_ratio=ratio))
+        cells = torch.tensor(values)[:, None], torch.tensor(observed)[:, None]
+        read, swapped = swap(*cells, 0.2, torch.Generator().manual_seed(5))
         with torch.no_grad():
-            told = model.members[0].tell(model.members[0].encode(read, there))
-        areas.append(roc_auc_score(swapped.flatten(), told.flatten()))
+            guess = model.guess(read, cells[1])
+            logits = model.members[0](read, cells[1], guess).swap_logits
+        areas.append(roc_auc_score(swapped.flatten(), logits.flatten()))
     assert areas[0] == 0.5 and areas[1] > 0.8
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_longer_training_lowers_the_training_loss(backbone):
     X = load_diabetes().data[:200, :6]
-    values = ((X - X.mean(0)) / X.std(0)).astype(np.float32)[:, None]
-    values[:, :, 5] = (values[:, :, 5] > 0) + (values[:, :, 5] > 1)
+    values = ((X - X.mean(0)) / X.std(0)).astype(np.float32)
+    values[:, 5] = (values[:, 5] > 0) + (values[:, 5] > 1.0)
     options = replace(OPTIONS, max_iter=25, learning_rate=5e-3, n_iter_no_change=99)
     _, history = fitted(options, (values, np.ones(values.shape, bool)), backbone=backbone)
     losses = [record["train_loss"] for record in history]
     assert np.mean(losses[-3:]) < losses[0]
 
 
-def test_held_out_cells_are_neither_read_nor_learned_while_training(runs):
-    fitted(replace(OPTIONS, max_iter=6), n_estimators=2)
+@pytest.mark.parametrize("t", [1, 3])
+def test_held_out_cells_are_neither_read_nor_learned_while_training(t):
+    runs = trained(replace(OPTIONS, max_iter=6), n_estimators=2, n_steps=t)
     assert len(runs) == 2
     for run in runs:
-        table = run["run"].table
-        assert (table.held & table.observed).any() and not (table.held & ~table.observed).any()
-        for batch in run["batches"]:
-            held, observed = table.held[batch.rows], table.observed[batch.rows]
+        table, observed = run.table, run.table.windows.observed
+        assert (table.held & observed).any() and not (table.held & ~observed).any()
+        assert torch.equal(table.shown, observed & ~table.held)
+        for batch in run.batches_seen:
+            rows = table.windows.rows[batch.rows]  # windows that start at every row are full
+            held, observed = table.held[rows], table.windows.observed[rows]
             assert not (held & (batch.visible | batch.hidden)).any()
             assert torch.equal(batch.visible | batch.hidden, observed & ~held)
             assert not (batch.visible & batch.hidden).any()
-    assert not torch.equal(runs[0]["run"].table.held, runs[1]["run"].table.held)
+    assert not torch.equal(runs[0].table.held, runs[1].table.held)
 
 
-def test_what_networks_learn_does_not_depend_on_the_held_out_cells(runs):
-    fitted()
-    first = runs[0]
-    run, batch = first["run"], first["batches"][0]
-    gradients = []
+@pytest.mark.parametrize("t", [1, 3])
+def test_what_networks_learn_does_not_depend_on_the_held_out_cells(t):
+    (run,) = trained(n_steps=t)
+    batch, gradients = run.batches_seen[0], []
+    table = run.table
     for poison in (0.0, 1e3):
-        run.table = replace(run.table, values=torch.where(run.table.held, poison, run.table.values))
-        run.member.zero_grad()
-        values = run.table.values[batch.rows]
-        said = run.member(values, batch.visible, batch.first)
-        run._loss(said, values, batch.hidden + 0.2 * batch.visible).backward()
-        gradients.append([p.grad.clone() for p in run.member.parameters() if p.grad is not None])
-    assert all(torch.equal(mine, other) for mine, other in zip(*gradients))
+        values = torch.where(table.held, poison, table.windows.values)
+        run.table = replace(table, windows=replace(table.windows, values=values))
+        run.network.zero_grad()
+        values, *_ = run.table.cells(batch.rows)
+        prediction = run.model.predict(run.network, values, batch.visible, batch.guess)
+        run._loss(prediction, values, batch.hidden + 0.2 * batch.visible).backward()
+        gradients.append([p.grad.clone() for p in run.network.parameters() if p.grad is not None])
+    assert gradients[0] and all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
 
 
-def test_a_row_keeps_a_cell_when_some_are_held_out():
-    observed = torch.rand(500, 1, 3) < 0.5
-    held = fit_module.hold_out(observed, 0.6, torch.Generator().manual_seed(0))
-    assert not (held & ~observed).any()
-    left = (observed & ~held).flatten(1).any(1)
-    assert torch.equal(left, observed.flatten(1).any(1))
-
-
-def test_the_held_out_share_is_the_fraction():
-    held = fit_module.hold_out(torch.ones(3000, 1, 5) > 0, 0.2, torch.Generator().manual_seed(0))
-    assert abs(float(held.float().mean()) - 0.2) < 0.015
-
-
-def test_masks_are_new_in_every_batch_of_the_first_epochs(runs):
-    fitted(replace(OPTIONS, max_iter=3, n_iter_no_change=99))
-    hidden = [tuple(b.hidden[b.rows.argsort()].flatten().tolist()) for b in runs[0]["batches"]]
+def test_masks_are_new_in_every_batch_of_the_first_epochs():
+    (run,) = trained(replace(OPTIONS, max_iter=3, n_iter_no_change=99))
+    hidden = [tuple(b.hidden[b.rows.argsort()].flatten().tolist()) for b in run.batches_seen]
     assert len(set(hidden)) == len(hidden) == 6
 
 
-def test_every_row_is_seen_in_an_epoch_when_batches_divide_them(runs):
+def test_every_row_is_seen_in_an_epoch_when_batches_divide_them():
     values, observed = wine(64)
-    fitted(replace(OPTIONS, max_iter=6, n_iter_no_change=99), (values, observed))
-    batches = runs[0]["batches"]
+    (run,) = trained(replace(OPTIONS, max_iter=6, n_iter_no_change=99), (values, observed))
+    batches = run.batches_seen
     for epoch in range(6):
         rows = torch.cat([b.rows for b in batches[2 * epoch : 2 * epoch + 2]])
         assert sorted(rows.tolist()) == list(range(64))
 
 
-def test_the_best_weights_are_restored(runs):
-    fitted(replace(OPTIONS, max_iter=12, learning_rate=0.05, n_iter_no_change=99))
-    (run,) = runs
-    scores = [run["before"], *(record["validation_loss"] for record in run["records"])]
-    assert run["after"] == pytest.approx(min(scores), abs=1e-6)
+def test_the_best_weights_are_restored():
+    (run,) = trained(replace(OPTIONS, max_iter=12, learning_rate=0.05, n_iter_no_change=99))
+    scores = [run.before, *(record["validation_loss"] for record in run.records)]
+    assert run.after == pytest.approx(min(scores), abs=1e-6)
 
 
-def test_training_stops_when_held_out_cells_stop_gaining(runs):
-    fitted(replace(OPTIONS, max_iter=500, learning_rate=0.1, n_iter_no_change=2))
-    (run,) = runs
-    scores = [record["validation_loss"] for record in run["records"]]
-    assert len(run["batches"]) < 1000
-    best = min([run["before"], *scores[:-2]])
+def test_training_stops_when_held_out_cells_stop_gaining():
+    (run,) = trained(replace(OPTIONS, max_iter=500, learning_rate=0.1, n_iter_no_change=2))
+    scores = [record["validation_loss"] for record in run.records]
+    assert len(run.batches_seen) < 1000
+    best = min([run.before, *scores[:-2]])
     assert scores[-1] >= best and scores[-2] >= best
 
 
-def test_history_tells_what_happened(runs):
+def test_history_tells_what_happened():
     _, history = fitted(replace(OPTIONS, max_iter=4, n_iter_no_change=99), n_estimators=2)
     keys = {"network", "step", "epoch", "train_loss", "validation_loss", "learning_rate", "seconds"}
     assert all(set(record) == keys for record in history)
@@ -199,16 +162,19 @@ def test_history_tells_what_happened(runs):
     assert len(mine) <= 13
 
 
-def test_no_epochs_leave_the_first_guess_alone():
-    model, history = fitted(replace(OPTIONS, max_iter=0))
-    assert history == [] and (model.trust == 0).all()
-    values, observed = wine()
-    flat = torch.tensor(values[:, 0]), torch.tensor(observed[:, 0])
-    guess, base = model.prior(*flat)
-    said = torch.tensor(predict(model, values, observed, CPU))[:, 0]
-    hidden = ~flat[1][:, :5]
-    torch.testing.assert_close(said[:, :5][hidden], model.prior.point(guess)[:, :5][hidden])
-    assert torch.equal(said[:, 5], base[:, 5].argmax(-1).float())
+@pytest.mark.parametrize("t", [1, 3])
+def test_no_epochs_leave_the_first_guess_alone(t):
+    model, history = fitted(replace(OPTIONS, max_iter=0), n_steps=t)
+    assert history == [] and not model.uses_networks
+    table = windows(*wine(), t, t)
+    values, visible = table.take(slice(None))
+    guess = model.first_guess(values, visible)
+    found = torch.tensor(predict(model, table, CPU))[table.rows]
+    hidden, cultivar = ~visible[..., :5], guess.logits[..., 5, :].argmax(-1).float()
+    whole = (torch.bincount(table.rows.flatten(), minlength=70) == 1)[table.rows]
+    hidden &= whole[..., None]
+    torch.testing.assert_close(found[..., :5][hidden], guess.point[..., :5][hidden])
+    assert torch.equal(found[..., 5][whole], cultivar[whole])
 
 
 def test_global_random_states_are_left_as_they_were():
@@ -268,23 +234,23 @@ def test_tiny_tables_are_fitted(n):
     values, observed = wine(n)
     model, history = fitted(table=(values, observed))
     assert all(np.isfinite(list(record.values())).all() for record in history)
-    assert np.isfinite(predict(model, values, observed, CPU)).all()
+    assert np.isfinite(predict(model, windows(values, observed), CPU)).all()
 
 
 def test_nothing_held_out_trains_to_the_end_and_keeps_what_was_learned():
     model, history = fitted(replace(OPTIONS, validation_fraction=0.0, max_iter=5))
     values, observed = wine()
-    assert np.isfinite(predict(model, values, observed, CPU)).all()
+    assert np.isfinite(predict(model, windows(values, observed), CPU)).all()
     assert max(record["epoch"] for record in history) == 5
     assert (model.members[0].head != 0).any()
 
 
-def test_windows_of_three_steps_are_fitted():
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_windows_of_three_steps_are_fitted(backbone):
     values, observed = wine(72)
-    table = tuple(x.reshape(24, 3, -1) for x in (values, observed))
-    model, history = fitted(table=table)
-    assert np.isfinite(predict(model, *table, CPU)).all()
-    assert model.config.n_steps == 3 and model.config.n_memory == 72 and history
+    model, history = fitted(table=(values, observed), n_steps=3, backbone=backbone)
+    assert np.isfinite(predict(model, windows(values, observed, 3), CPU)).all()
+    assert model.config.n_steps == 3 and model.config.n_memory == 70 and history
 
 
 def test_the_fitted_model_is_on_the_cpu_and_ready_to_predict():
@@ -293,42 +259,34 @@ def test_the_fitted_model_is_on_the_cpu_and_ready_to_predict():
     assert {t.device.type for t in model.state_dict().values()} == {"cpu"}
 
 
-def test_trust_is_a_share_and_intervals_are_calibrated_upwards():
+def test_the_weight_of_networks_is_a_share_and_intervals_are_calibrated_upwards():
     model, _ = fitted(replace(OPTIONS, validation_fraction=0.3))
-    assert ((model.trust >= 0) & (model.trust <= 1)).all()
-    assert (model.spread > 0).all()
+    assert ((model.network_weight >= 0) & (model.network_weight <= 1)).all()
+    assert (model.residual_std > 0).all()
     assert (model.ranks.diff(dim=1) >= -1e-6).all()
     assert ((model.ranks >= -1e-6) & (model.ranks <= 1 + 1e-6)).all()
 
 
 @pytest.mark.parametrize(("spare", "epochs_drawn"), [(0, 4), (-1, 6)])
-def test_first_guesses_are_kept_while_they_take_no_more_than_so_many_bytes(
-    monkeypatch, spare, epochs_drawn
-):
-    kept, trained = [], fit_module._Run.train
-
-    def train(run, generator):
-        records = trained(run, generator)
-        kept.append(run.kept)
-        return records
-
-    monkeypatch.setattr(fit_module._Run, "train", train)
+def test_first_guesses_are_kept_while_they_take_no_more_than_so_many_bytes(spare, epochs_drawn):
     options = replace(OPTIONS, max_iter=6, batch_size=64, n_iter_no_change=100)
     values, observed = wine(64)
-    fitted(options, (values, observed))
-    (epochs,) = kept
+    (run,) = trained(options, (values, observed))
     tensors = [
         x
-        for batches in epochs
+        for batches in run.kept
         for b in batches
-        for x in (b.visible, b.hidden, *b.first[0], b.first[1])
+        for x in (b.visible, b.hidden, *b.guess.coordinates, b.guess.logits, b.guess.point)
     ]
     size = sum(x.numel() * x.element_size() for x in tensors)
-    assert len(epochs) == 4 and size > 64 * observed[0].size * 4
-    monkeypatch.setattr(fit_module, "KEPT_BYTES", size + spare)
+    assert len(run.kept) == 4 and size > 64 * observed[0].size * 4
+    counts = run.model.support.share.numel() + 5 * run.model.guess.coordinates.size
+    allowed = 4 * 64 * (4 * counts + 2 * observed.shape[1])
     drawn, masking = [], Bernoulli(0.3)
     counted = replace(
-        options, masking=lambda *given: drawn.append(len(given[0])) or masking(*given)
+        options,
+        masking=lambda *given: drawn.append(len(given[0])) or masking(*given),
+        kept_bytes=allowed + spare,
     )
     fitted(counted, (values, observed))
     assert drawn == [64] * epochs_drawn
