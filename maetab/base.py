@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from maetab.data.advice import check_free_text, warn_of_columns, warn_of_index
+from maetab.data.advice import advise
 from maetab.data.codec import encode_checked, missing_cells
 from maetab.data.containers import Back, as_table, read_frame
 from maetab.data.schema import Schema
@@ -172,31 +172,25 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         self._check_size(frame)
         validate_data(self, as_table(X), skip_check_array=True)
         source = self._source(frame)
-        self.schema_, (values, observed) = source.schema(), source.cells()
+        self.schema_, encoded = source.schema(), source.encoded
         name = type(self).__name__
-        check_free_text(source, name)
-        warn_of_columns(source, name)
-        warn_of_index(frame.index, name)
-        missing = missing_cells(observed, source.encoded.free_text)
+        advise(source, name)
+        missing = missing_cells(encoded.observed, encoded.free_text)
         self.missing_features_ = np.flatnonzero(missing.any(0))
         windows = windows_of(values, observed, cut(source.n_rows))
         self.model_, self.history_ = fit_model(self._config(), windows, self._options())
         asked = self.n_estimators if self.max_iter != 0 else 0
-        warn_of_networks(name, asked, self.history_, self.max_time, len(observed.T))
+        warn_of_networks(name, asked, self.history_, self.max_time, frame.shape[1])
         self.n_iter_ = self._n_epochs()
-        return Table(frame, back, values, observed, source.encoded.free_text)
+        return Table(frame, back, *encoded)
 
     def _n_epochs(self) -> int:
         return max([int(record["epoch"]) for record in self.history_], default=0)
 
     def _source(self, frame: pd.DataFrame) -> FrameSource:
         """Return the rows of a frame, and the schema that it suggests."""
-        return FrameSource(
-            frame,
-            categorical_features=self.categorical_features,
-            missing_values=self.missing_values,
-            estimator_name=type(self).__name__,
-        )
+        name = type(self).__name__
+        return FrameSource(frame, self.categorical_features, self.missing_values, name)
 
     def _encoded(self, frame: pd.DataFrame) -> tuple[Schema, np.ndarray, np.ndarray]:
         """Return the schema that a frame suggests, and its values and observed cells (n, F)."""
@@ -212,8 +206,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         names = self.schema_.names()
         if not self._fit_saw_names() or not (hasattr(X, "columns") or hasattr(X, "column_names")):
             frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
-        encoded = encode_checked(frame, self.schema_, missing_values=self.missing_values)
-        return Table(frame, back, encoded.values, encoded.observed, encoded.free_text)
+        return Table(frame, back, *encode_checked(frame, self.schema_, self.missing_values))
 
     def _fit_saw_names(self) -> bool:
         """Whether the columns had names in fit: scikit-learn keeps those that are text."""

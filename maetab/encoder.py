@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 
 from maetab.base import BaseMAE, Table
 from maetab.data.codec import decode
+from maetab.data.feature_names import distinct_names, piece_names
 from maetab.data.schema import Column
 from maetab.engine.embedding import (
     READOUTS,
@@ -28,7 +29,6 @@ from maetab.engine.embedding import (
 from maetab.engine.inference import batch_rows
 from maetab.engine.pieces import decode_pieces, piece_steps
 from maetab.engine.runtime import pick_device
-from maetab.feature_names import distinct_names, piece_names
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 

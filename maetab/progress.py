@@ -1,4 +1,4 @@
-"""How a long fit tells where it is: messages through the logger "maetab"."""
+"""What fit reports while it runs: messages through the logger "maetab", and a warning."""
 
 from __future__ import annotations
 
@@ -38,30 +38,30 @@ class Progress:
     ) -> None:
         self.left, self.clock, self.write = left, clock, write or _log
         self.what, self.measured, self.share = "", "", 0.0
-        self.began = self.said = self.logged = clock()
+        self.began = self.sent = self.logged = clock()
 
     def __call__(self, what: str, share: float = 0.0) -> None:
-        """Tell what is being done; `share` of it, and of what is like it, is done already."""
+        """Report what is being done; `share` of it, and of what is like it, is done already."""
         now = self.clock()
         if not share:
             self.began = now
         if what != self.what or now - self.logged >= EVERY:
             if what != self.what:
                 self.what, self.measured = what, ""
-            self.say(logging.INFO, share)
-        elif now - self.said >= OFTEN:
-            self.say(logging.DEBUG, share)
+            self.log(logging.INFO, share)
+        elif now - self.sent >= OFTEN:
+            self.log(logging.DEBUG, share)
 
     def record(self, record: Record) -> None:
-        """Tell a record of the history."""
+        """Report a record of the history."""
         epoch, loss = record["epoch"], record["validation_loss"]
         self.measured = f", epoch {epoch:.0f}: held-out loss {loss:.4f}"
-        self.say(logging.INFO, self.share)
+        self.log(logging.INFO, self.share)
 
-    def say(self, level: int, share: float) -> None:
-        """Log a message with the time left, as far as that can be told."""
+    def log(self, level: int, share: float) -> None:
+        """Log a message with the time left, where that is known."""
         now, self.share = self.clock(), share
-        self.said, self.logged = now, now if level == logging.INFO else self.logged
+        self.sent, self.logged = now, now if level == logging.INFO else self.logged
         rest = (now - self.began) * (1 - share) / share if share else float("inf")
         rest = min(rest, max(0.0, self.left()))
         about = f", about {rest:.0f} s left" if rest < float("inf") else ""
@@ -83,7 +83,7 @@ class Line(logging.Handler):
 
     def __init__(self, every: float, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.every, self.clock, self.said = every, clock, clock()
+        self.every, self.clock, self.sent = every, clock, clock()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one message of a logger."""
@@ -94,8 +94,8 @@ class Line(logging.Handler):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be None
             if sys.stderr.isatty():
                 sys.stderr.write(CLEAR + message[: shutil.get_terminal_size().columns - 1])
-            elif level >= logging.INFO and self.clock() - self.said >= self.every:
-                self.said = self.clock()
+            elif level >= logging.INFO and self.clock() - self.sent >= self.every:
+                self.sent = self.clock()
                 sys.stderr.write(message + "\n")
             sys.stderr.flush()
 
@@ -125,7 +125,7 @@ def lines(every: float = 0.0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reported(verbose: int, left: Callable[[], float]) -> Iterator[Progress | None]:
-    """Give what tells where a fit is, None if not `verbose`; on stderr if no logger listens."""
+    """Give what reports a fit, None if not `verbose`; on stderr if no logger listens."""
     if not verbose:
         yield None
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from test_free_text import passengers
+from frames import passengers
 
 from maetab import MAEImputer, cli
 from maetab.nn import guess as guess_module

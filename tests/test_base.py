@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
-from maetab.data.schema import MAX_LEVELS
+from maetab.data.columns import MAX_LEVELS
 from maetab.nn import guess as guess_module
 from maetab.nn.masking import MASKINGS, Block
 from maetab.parameters import seed_of

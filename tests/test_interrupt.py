@@ -36,10 +36,9 @@ ESTIMATORS = {
 SHARED = [
     (maetab.base, "read_frame"),
     (maetab.base, "validate_data"),
-    (maetab.base, "infer_schema"),
-    (maetab.base, "encode"),
+    (maetab.base, "FrameSource"),
     (maetab.base, "fit_model"),
-    (maetab.base, "warn_of_columns"),
+    (maetab.base, "advise"),
     (GaussianPrior, "fit"),
     (Prior, "_tune"),
     (Prior, "_fit_stack"),

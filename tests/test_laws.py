@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from frames import mixed_frames
+from frames import assert_same_to_float32, mixed_frames
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from test_codec import assert_same_to_float32
 
 from maetab import MAEImputer
 from maetab.data.codec import decode, encode

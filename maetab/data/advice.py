@@ -10,46 +10,44 @@ from types import FrameType
 import numpy as np
 import pandas as pd
 
-from maetab.data.schema import MAX_LEVELS, Column
+from maetab.data.cells import is_undeclared
+from maetab.data.columns import MAX_LEVELS, Column
 from maetab.data.source import FrameSource
-from maetab.data.text import Almost, almost_of, marks_in, undeclared_text
+from maetab.data.text import Almost, almost_of, marks_in
 
 OURS = ("maetab", "sklearn")  # packages that a warning does not point into
 MAX_NAMED, MAX_SHOWN = 10, 3  # columns that one warning names; texts of one column
-TIMES = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
+TIME_INDEXES = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
 
 
-def check_free_text(source: FrameSource, name: str) -> None:
-    """Raise a ValueError if nothing is observed but free text and identifiers.
+def advise(source: FrameSource, name: str) -> None:
+    """Warn of columns that the model does not see or can learn little from, and of unused times.
 
     Parameters
     ----------
     source : the rows given to fit
     name : of the estimator
+
+    Raises
+    ------
+    ValueError
+        Nothing is observed but free text and identifiers.
     """
     if source.encoded.free_text and not source.encoded.observed.any():
         raise ValueError(
             f"{name} cannot learn from X: only columns of free text or identifiers have observed "
             f"cells; {'; '.join(_advice(source, {}))}."
         )
-
-
-def warn_of_columns(source: FrameSource, name: str) -> None:
-    """Warn once of the columns that the model does not see, and of which little can be learned.
-
-    Parameters
-    ----------
-    source : the rows given to fit
-    name : of the estimator
-    """
     columns = source.schema().columns
-    noted = {
-        column.name: note
-        for column, observed in zip(columns, source.encoded.observed.T)
-        if (note := _note(column, observed))
-    }
-    if advice := _advice(source, noted):
+    notes = {c.name: _note(c, seen) for c, seen in zip(columns, source.encoded.observed.T)}
+    advice = _advice(source, {label: note for label, note in notes.items() if note})
+    if advice:
         warn(f"{name}: {'; '.join(advice)}.")
+    if _has_times(source.frame.index):
+        warn(
+            f"{name}: rows are taken as independent of each other, and the times in the index of X "
+            f"are not used. Where they matter, make them a column, by X.reset_index()."
+        )
 
 
 def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
@@ -57,10 +55,13 @@ def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
     almost: dict[Hashable, str] = {}
     marked: dict[Hashable, list[str]] = {}
     free: dict[Hashable, str] = {}
-    for place in undeclared_text(source.frame, source.schema(), source.chosen):
-        column = source.schema().columns[place]
+    for place, column in enumerate(source.schema().columns):
+        series = source.frame.iloc[:, place]
+        declared = place in source.chosen or not is_undeclared(series.dtype, column.name)
+        if declared or column.kind == "number":
+            continue
         given = source.encoded.free_text.get(place, slice(None))
-        found = almost_of(source.frame.iloc[:, place], column, given)
+        found = almost_of(series, column, given)
         if found:
             almost[column.name] = _almost(found, column)
         elif column.free_text:
@@ -74,7 +75,7 @@ def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
     if free:
         parts.append(
             f"free text and identifiers are left as they are, and the model does not see them: "
-            f"{_first([*free.values()], 'columns')}"
+            f"{_first([*free.values()])}"
         )
     if names := list(dict.fromkeys([*almost, *marked, *free])):
         more = ", ..." if len(names) > MAX_NAMED else ""
@@ -89,7 +90,7 @@ def _of_marks(marked: dict[Hashable, list[str]], extra: list) -> str:
     shown = [f"{_quoted(marks)} in column {name!r}" for name, marks in marked.items()]
     marks = dict.fromkeys(mark for marks in marked.values() for mark in marks)
     return (
-        f"usual marks of missing are taken as text: {_first(shown, 'columns')}; pass "
+        f"usual marks of missing are taken as text: {_first(shown)}; pass "
         f"missing_values={[*extra, *marks]!r} where they mean missing"
     )
 
@@ -106,14 +107,9 @@ def _almost(found: Almost, column: Column) -> str:
     return note + ", or name that in missing_values" * (not found.written)
 
 
-def warn_of_index(index: pd.Index, name: str) -> None:
-    """Warn if there are times in the index of a frame, which are not used."""
+def _has_times(index: pd.Index) -> bool:
     levels = index.levels if isinstance(index, pd.MultiIndex) else [index]
-    if any(isinstance(level, TIMES) for level in levels):
-        warn(
-            f"{name}: rows are taken as independent of each other, and the times in the index of X "
-            f"are not used. Where they matter, make them a column, by X.reset_index()."
-        )
+    return any(isinstance(level, TIME_INDEXES) for level in levels)
 
 
 def _note(column: Column, observed: np.ndarray) -> str | None:
@@ -137,8 +133,8 @@ def _listed(notes: dict) -> list[str]:
     return parts
 
 
-def _first(shown: list[str], what: str) -> str:
-    more = f" and {len(shown) - MAX_NAMED} more {what}" if len(shown) > MAX_NAMED else ""
+def _first(shown: list[str]) -> str:
+    more = f" and {len(shown) - MAX_NAMED} more columns" if len(shown) > MAX_NAMED else ""
     return ", ".join(shown[:MAX_NAMED]) + more
 
 

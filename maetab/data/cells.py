@@ -167,11 +167,6 @@ class Cells:
         is_float = isinstance(dtype, np.dtype) and dtype.kind == "f"
         return dtype if is_float else np.dtype(np.float64)
 
-    @property
-    def may_be_free_text(self) -> bool:
-        """True for text and objects, which nobody has declared to be categories."""
-        return is_undeclared(self.dtype, self.name)
-
     @cached_property
     def factors(self) -> tuple[np.ndarray, list]:
         """Codes (n,) int64, -1 where missing by nature, and the Python values they stand for."""
@@ -188,6 +183,6 @@ class Cells:
 
 
 def is_undeclared(dtype: Any, name: Hashable) -> bool:
-    """Return True for the dtypes of text and objects, which do not say that they are categories."""
+    """Return True for the dtypes of text and objects, which do not declare categories."""
     is_dictionary = str(dtype).startswith("dictionary")
     return word_of_dtype(dtype, name) in ("text", "any") and not is_dictionary

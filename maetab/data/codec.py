@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from maetab.data.cells import Cells
+from maetab.data.columns import Column
 from maetab.data.kinds import extra_missing, level_key, nullable, python_scalar, word_of_dtype
 from maetab.data.restore import restore
-from maetab.data.schema import Column, Schema, check_kind, check_names, check_zone
+from maetab.data.schema import Schema, check_kind, check_names, check_zone
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """The cells of a table as a model reads them.
 
     Parameters
@@ -64,7 +64,7 @@ def missing_cells(observed: np.ndarray, free_text: dict[int, np.ndarray]) -> np.
 def encode(
     frame: pd.DataFrame, schema: Schema, missing_values: Any = np.nan
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cells as numbers, and which of them are observed: see `Encoded`.
+    """Return the cells as numbers, and which of them are observed; see `Encoded`.
 
     Parameters
     ----------
@@ -84,12 +84,21 @@ def encode(
     >>> values.tolist()
     [[-1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
     """
-    extra, encoded = extra_missing(missing_values), Encoded.empty(frame.shape)
+    encoded = Encoded.empty(frame.shape)
+    for place, cells, column in _parsed(frame, schema, missing_values):
+        encoded.put(place, cells, column)
+    return encoded.values, encoded.observed
+
+
+def _parsed(
+    frame: pd.DataFrame, schema: Schema, missing_values: Any
+) -> Iterator[tuple[int, Cells, Column]]:
+    """Yield place, cells and column, one column at a time, each of the kind that it was in fit."""
+    extra = extra_missing(missing_values)
     for place, column in enumerate(schema.columns):
         cells = Cells(frame.iloc[:, place], extra)
         check_kind(cells, column)
-        encoded.put(place, cells, column)
-    return encoded.values, encoded.observed
+        yield place, cells, column
 
 
 def encode_checked(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.nan) -> Encoded:
@@ -106,11 +115,8 @@ def encode_checked(frame: pd.DataFrame, schema: Schema, missing_values: Any = np
         an observed cell passes as any kind. Numbers that cannot be used are named after that.
     """
     check_names(frame.columns, schema)
-    extra, encoded = extra_missing(missing_values), Encoded.empty(frame.shape)
-    unusable: list[ValueError] = []
-    for place, column in enumerate(schema.columns):
-        cells = Cells(frame.iloc[:, place], extra)
-        check_kind(cells, column)
+    encoded, unusable = Encoded.empty(frame.shape), list[ValueError]()
+    for place, cells, column in _parsed(frame, schema, missing_values):
         check_zone(cells, column)
         try:
             encoded.put(place, cells, column)

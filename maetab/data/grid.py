@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 MOST_DECIMALS = 6
-ROOM = 8  # a grid is at least this many times as coarse as what the floats can tell apart
+ROOM = 8  # a grid is at least so many times as coarse as floats are: else all numbers lie on it
 TIMES = {86400.0: "D", 3600.0: "h", 60.0: "min", 1.0: "s"}  # seconds: what pandas calls them
 NEAR = 1e-6  # of a step: this near to a point of the grid is on it
 YEARS = (-62135596800.0, 253402300799.0)  # seconds since 1970 of the years 1 to 9999

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from maetab.data.columns import Column
 from maetab.data.grid import YEARS, periods
 from maetab.data.kinds import PER_SECOND, level_key, python_scalar, scale_of_dtype
-from maetab.data.schema import Column
 
 SECONDS_PER_DAY = 86400
 

@@ -1,133 +1,18 @@
-"""What the columns of a table are: kinds, levels, centers and scales."""
+"""What the columns of a table are, and whether another table has the same."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from maetab.data.cells import Cells
+from maetab.data.columns import Column, infer_column
 from maetab.data.containers import refuse_duplicates
-from maetab.data.grid import move
-from maetab.data.kinds import SPOKEN, extra_missing, same, word_of
-from maetab.data.labels import read_label, write_label
-
-FEW = 32  # distinct numbers of a column up to which all are kept
-MAX_LEVELS = 64  # levels of a category that are told apart; rarer ones share a token
-FREE_TEXT, FREE_TEXT_SHARE = 20, 0.5  # text with more different cells than both is no category
-SINGLE = 4e-7  # what single precision cannot tell apart, in standard deviations
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column as it was in fit.
-
-    Parameters
-    ----------
-    name : label of the column in the frame.
-    kind : "number" or "category"
-        Booleans and text are categories; dates and durations are numbers.
-    dtype : str(dtype) in the fitted frame.
-    levels : every level known in fit, most frequent first; () for a number.
-    counts : how often each level was seen, in the order of `levels`.
-    order : places in `levels`, ascending, of an ordered category or a boolean; () for all others.
-    center, scale : mean and standard deviation of the observed numbers; 0 and 1 for a category.
-        `scale` is 1 for a constant or empty column, and always finite and positive.
-    lower, upper : smallest and largest observed number; dates in seconds since 1970 in UTC,
-        durations in seconds.
-    distinct : the observed numbers, ascending, if they are few; else the smallest and the largest.
-    integer : True where the dtype holds whole numbers only.
-    n_observed : number of observed cells.
-    temporal : None, "datetime" or "timedelta".
-    step : step of the grid that the observed numbers lie on: 1 for whole numbers, 0.01 for two
-        decimals, 86400 for whole days; None where there is none.
-    origin : whole number which center, lower, upper and distinct are counted from. Not 0 only in
-        columns of whole numbers beyond 2**53, which float64 cannot tell apart.
-    decimals : decimals of a column of decimal.Decimal, None for all others.
-    free_text : how many different values the column holds if it is free text or an identifier,
-        which the model does not see; 0 for all others.
-    """
-
-    name: Hashable
-    kind: str
-    dtype: str
-    levels: tuple = ()
-    counts: tuple[int, ...] = ()
-    order: tuple[int, ...] = ()
-    center: float = 0.0
-    scale: float = 1.0
-    lower: float = 0.0
-    upper: float = 0.0
-    distinct: tuple[float, ...] = ()
-    integer: bool = False
-    n_observed: int = 0
-    temporal: str | None = None
-    step: float | None = None
-    origin: int = 0
-    decimals: int | None = None
-    free_text: int = 0
-
-    @property
-    def words(self) -> frozenset[str]:
-        """Kinds of cell this column held in fit (keys of `SPOKEN`); empty if it held none."""
-        if self.kind == "number":
-            return frozenset({self.temporal or "number"})
-        if self.free_text:
-            return frozenset({"text", "number", "boolean"} if self.dtype == "object" else {"text"})
-        return frozenset(word_of(type(level)) or "" for level in self.levels)
-
-    @property
-    def n_modelled(self) -> int:
-        """Levels that are told apart: seen at least twice, at most `MAX_LEVELS`; 0 for a number.
-
-        1 where no level is seen twice.
-        """
-        if self.kind == "number":
-            return 0
-        return max(1, min(MAX_LEVELS, sum(count > 1 for count in self.counts)))
-
-    def natural(self, values: np.ndarray) -> np.ndarray:
-        """Return (n,) numbers, less `origin`, in their own unit from (n,) as encoded.
-
-        Codes come back as they are.
-
-        Models compute in single precision. What that cannot tell from an observed number is that
-        number, where the observed ones are few, and the smallest or largest elsewhere.
-        """
-        limit = np.finfo(np.float64).max
-        with np.errstate(over="ignore", invalid="ignore"):
-            natural = np.clip(values * self.scale + self.center, -limit, limit)
-            if not self.distinct:
-                return natural
-            known = np.array(self.distinct)
-            after = np.searchsorted(known, natural)
-            ends = known[np.clip([after - 1, after], 0, len(known) - 1)]  # (2, n)
-            apart = np.abs(ends - natural)
-            equal = apart.min(0) <= SINGLE * self.scale * (1 + np.abs(values))
-        return np.where(equal, np.where(apart[0] <= apart[1], *ends), natural)
-
-    def on_grid(self, natural: np.ndarray, how: str = "round") -> np.ndarray:
-        """Return (n,) numbers, as from `natural`, moved to the column's grid, if it has one.
-
-        What is inside [lower, upper] stays there, off the grid only where no point of it is inside.
-
-        Parameters
-        ----------
-        how : "round" to the nearest point, "floor" or "ceil"
-        """
-        if not natural.size:
-            return natural
-        step = 1.0 if self.integer else self.step
-        moved = move(natural, step, self.dtype, how)
-        if how == "round":
-            for beyond, back in ((moved > self.upper, "floor"), (moved < self.lower, "ceil")):
-                if beyond.any():
-                    moved = np.where(beyond, move(natural, step, self.dtype, back), moved)
-        inside, was_inside = ((self.lower <= x) & (x <= self.upper) for x in (moved, natural))
-        return np.where(was_inside & ~inside, natural, moved)
+from maetab.data.kinds import SPOKEN, extra_missing
 
 
 @dataclass(frozen=True)
@@ -154,30 +39,12 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` reads, as plain JSON values."""
-        return {"columns": [_column_to_dict(column) for column in self.columns]}
+        return {"columns": [column.to_dict() for column in self.columns]}
 
     @classmethod
     def from_dict(cls, written: dict[str, Any]) -> Schema:
         """Rebuild the schema that `to_dict` wrote."""
-        return cls(tuple(_column_from_dict(column) for column in written["columns"]))
-
-
-def _column_to_dict(column: Column) -> dict[str, Any]:
-    written = asdict(column)
-    written["distinct"] = list(column.distinct)
-    written["name"] = write_label(column.name)
-    written["levels"] = [write_label(level) for level in column.levels]
-    written["counts"], written["order"] = list(column.counts), list(column.order)
-    return written
-
-
-def _column_from_dict(written: dict[str, Any]) -> Column:
-    read = dict(written)
-    read["name"] = read_label(written["name"])
-    read["levels"] = tuple(read_label(level) for level in written["levels"])
-    read["counts"], read["order"] = tuple(written["counts"]), tuple(written.get("order", ()))
-    read["distinct"] = tuple(written["distinct"])
-    return Column(**read)
+        return cls(tuple(map(Column.from_dict, written["columns"])))
 
 
 def infer_schema(
@@ -216,19 +83,6 @@ def infer_schema(
     return Schema(tuple(infer_column(one, extra, i in chosen) for i, one in enumerate(cells)))
 
 
-def infer_column(cells: Cells, extra: list, chosen: bool) -> Column:
-    """Return what the cells of a column suggest that it is.
-
-    Parameters
-    ----------
-    extra : values that count as missing, see `extra_missing`
-    chosen : True where the user calls the column a category
-    """
-    if cells.kind == "number" and not chosen:
-        return _number_column(cells)
-    return _category_column(cells, extra, chosen)
-
-
 def positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
     """Return the positions of the columns that the user calls categories."""
     if chosen is None or (isinstance(chosen, str) and chosen == "auto"):
@@ -251,80 +105,6 @@ def positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
                 f"is not a column of X; its columns are {_listed(columns)}."
             )
     return found
-
-
-def _number_column(cells: Cells) -> Column:
-    origin, step = cells.origin, cells.step
-    numbers = cells.numbers(origin)[cells.observed]
-    center, scale = center_and_scale(numbers)
-    # Onto the grid, for 0.1 in single precision is next to 0.1 only.
-    distinct = move(np.unique(numbers), step, str(cells.dtype), "round")
-    ends = distinct[[0, -1]] if distinct.size else np.zeros(2)
-    return Column(
-        name=cells.name,
-        kind="number",
-        dtype="object" if cells.decimals is not None else str(cells.dtype),
-        center=center,
-        scale=scale,
-        lower=float(ends[0]),
-        upper=float(ends[1]),
-        distinct=tuple((ends if len(distinct) > FEW else distinct).tolist()),
-        integer=cells.integer,
-        n_observed=int(numbers.size),
-        temporal=cells.temporal,
-        step=step,
-        origin=origin,
-        decimals=cells.decimals,
-    )
-
-
-def _category_column(cells: Cells, extra: list, named: bool) -> Column:
-    codes, values = cells.factors
-    seen = np.bincount(codes[cells.observed], minlength=len(values))
-    n_observed, n_different = int(cells.observed.sum()), int((seen > 0).sum())
-    told_by_few = n_different <= max(FREE_TEXT, n_observed * FREE_TEXT_SHARE)
-    if cells.may_be_free_text and not named and not told_by_few:
-        return Column(
-            name=cells.name,
-            kind="category",
-            dtype=str(cells.dtype),
-            n_observed=n_observed,
-            free_text=n_different,
-        )
-    ascends = cells.dtype_word == "boolean" or getattr(cells.dtype, "ordered", False)
-    if cells.dtype_word == "category":
-        kept = [i for i, v in enumerate(values) if seen[i] or not any(same(v, e) for e in extra)]
-        kept.sort(key=lambda i: -seen[i])
-    else:
-        kept = [i for i in range(len(values)) if seen[i] or cells.dtype_word == "boolean"]
-        kept.sort(key=lambda i: (-seen[i], str(values[i])))
-    return Column(
-        name=cells.name,
-        kind="category",
-        dtype=str(cells.dtype),
-        levels=tuple(values[i] for i in kept),
-        counts=tuple(int(seen[i]) for i in kept),
-        order=tuple(np.argsort(kept).tolist()) if ascends else (),
-        n_observed=n_observed,
-    )
-
-
-def center_and_scale(numbers: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of finite float64 numbers; (0, 1) where there are none.
-
-    The numbers are divided by a power of two first, so that squares of huge or tiny ones neither
-    overflow nor vanish. The scale of a constant is 1.
-    """
-    if not numbers.size:
-        return 0.0, 1.0
-    if numbers.min() == numbers.max():
-        return float(numbers[0]), 1.0
-    exponent = int(np.frexp(np.abs(numbers).max())[1])
-    small = np.ldexp(numbers, -exponent)
-    mean = small.mean()
-    spread = np.sqrt(np.mean((small - mean) ** 2)) or np.abs(small - mean).max()
-    scale = float(np.ldexp(spread, exponent))
-    return float(np.ldexp(mean, exponent)), scale if 0.0 < scale < np.inf else 1.0
 
 
 def check_kind(cells: Cells, column: Column) -> None:

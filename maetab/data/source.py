@@ -10,9 +10,10 @@ import pandas as pd
 
 from maetab.data.cells import Cells
 from maetab.data.codec import Encoded
+from maetab.data.columns import Column, infer_column
 from maetab.data.containers import refuse_duplicates
 from maetab.data.kinds import extra_missing
-from maetab.data.schema import Column, Schema, infer_column, positions
+from maetab.data.schema import Schema, positions
 from maetab.data.windows import take
 
 
@@ -79,7 +80,6 @@ class FrameSource:
     def __init__(
         self,
         frame: pd.DataFrame,
-        *,
         categorical_features: Any = "auto",
         missing_values: Any = np.nan,
         estimator_name: str = "MAEImputer",

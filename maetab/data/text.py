@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from maetab.data.cells import is_undeclared
+from maetab.data.columns import Column
 from maetab.data.kinds import word_of
-from maetab.data.schema import Column, Schema
 
 # What pandas.read_csv takes for missing, and single marks that are no value of anything.
 NA_VALUES = (
@@ -44,22 +43,6 @@ class Almost(NamedTuple):
     share: float
     others: list
     written: bool
-
-
-def undeclared_text(frame: pd.DataFrame, schema: Schema, chosen: set[int]) -> list[int]:
-    """Return the places of the columns of text and objects that nobody has called categories.
-
-    Parameters
-    ----------
-    chosen : places of the columns that the user calls categories
-    """
-    return [
-        place
-        for place, column in enumerate(schema.columns)
-        if column.kind == "category"
-        and place not in chosen
-        and is_undeclared(frame.iloc[:, place].dtype, column.name)
-    ]
 
 
 def marks_in(levels: Sequence) -> list[str]:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from maetab import MAEImputer
-from maetab.data import text as text_module
 from maetab.data.schema import infer_schema
+from maetab.data.text import MOST_TEXTS, almost_of
 from maetab.progress import warn_of_networks
 
 pytestmark = pytest.mark.usefixtures("quick_tuning")
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.usefixtures("quick_tuning")
 def test_code_without_a_name_is_warned_as_any_other():
     code = "imputer.fit(X)"
     X = np.column_stack([np.ones(20), np.arange(20.0)])
-    with pytest.warns(UserWarning, match="column 'x0' is constant") as said:
+    with pytest.warns(UserWarning, match="column 'x0' is constant") as caught:
         exec(compile(code, "given.py", "exec"), {"imputer": MAEImputer(max_iter=0), "X": X})
-    assert said[0].filename == "given.py"
+    assert caught[0].filename == "given.py"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_networks_left_out_are_told_in_plain_words(n_begun, words):
 # ---- text that may be no category
 
 
-def said_of(cells, dtype=object, **parameters) -> str:
+def warning_of(cells, dtype=object, **parameters) -> str:
     """What fit warns of in a column 'x' beside numbers; "" if nothing."""
     n = len(cells)
     frame = pd.DataFrame({"x": pd.Series(cells, dtype=dtype), "y": np.arange(float(n))})
@@ -66,10 +66,10 @@ def advised(text: str, what: str):
 def test_numbers_with_a_mark_of_missing_are_named_with_what_to_do(mark, n_different):
     numbers = [i % n_different for i in range(160)]
     cells = [*numbers, *[mark] * 40, *[None] * 40]
-    said = said_of(cells)
-    assert "but 80% of its cells are numbers" in said and repr(mark) in said
-    marks = advised(said, "missing_values")
-    assert marks == [mark] and said_of(cells, missing_values=marks) == ""
+    text = warning_of(cells)
+    assert "but 80% of its cells are numbers" in text and repr(mark) in text
+    marks = advised(text, "missing_values")
+    assert marks == [mark] and warning_of(cells, missing_values=marks) == ""
     frame = pd.DataFrame({"x": pd.Series(cells, dtype=object), "y": np.arange(240.0)})
     filled = MAEImputer(max_iter=0, missing_values=marks).fit_transform(frame)["x"]
     assert all(isinstance(cell, int) for cell in filled)
@@ -79,10 +79,10 @@ def test_marks_of_several_columns_are_told_in_one_list():
     frame = pd.DataFrame({"a": ["u", "v", "-"] * 20, "b": ["?", "v", "-"] * 20})
     with pytest.warns(UserWarning) as caught:
         MAEImputer(max_iter=0).fit(frame)
-    said = str(caught[0].message)
-    assert len(caught) == 1 and "'-' in column 'a', '-', '?' in column 'b'" in said
-    assert advised(said, "missing_values") == ["-", "?"]
-    assert advised(said, "categorical_features") == ["a", "b"]
+    text = str(caught[0].message)
+    assert len(caught) == 1 and "'-' in column 'a', '-', '?' in column 'b'" in text
+    assert advised(text, "missing_values") == ["-", "?"]
+    assert advised(text, "categorical_features") == ["a", "b"]
 
 
 @pytest.mark.parametrize("dtype", [object, "str", "string[pyarrow]"])
@@ -93,15 +93,15 @@ def test_numbers_and_dates_written_as_text_are_converted_as_the_warning_says(dty
     dates = [days[i % n_different] for i in range(200)]
     for cells, kind in ((numbers, "numbers"), (dates, "dates")):
         for odd in ([], ["?"] * 20, ["none", "?"] * 10):
-            said = said_of(cells + odd, dtype)
+            text = warning_of(cells + odd, dtype)
             share = f"{200 / (200 + len(odd)):.0%} of its cells are {kind}; convert it by "
-            assert share in said
-            code = said.partition("convert it by ")[2].partition(")")[0] + ")"
+            assert share in text
+            code = text.partition("convert it by ")[2].partition(")")[0] + ")"
             column = pd.Series(cells + odd, dtype=dtype)
             read = eval(code, {"pandas": pd, "column": column})
             assert read.notna().sum() == 200 and read.dtype.kind in "ifM"
-            named = said_of(cells + odd, dtype, categorical_features=["x"])
-            assert "convert" not in named + said_of(cells + odd, "category")
+            named = warning_of(cells + odd, dtype, categorical_features=["x"])
+            assert "convert" not in named + warning_of(cells + odd, "category")
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,13 @@ def test_numbers_and_dates_written_as_text_are_converted_as_the_warning_says(dty
 @pytest.mark.parametrize("dtype", [object, "str"])
 def test_a_level_that_usually_means_missing_is_named(mark, dtype):
     cells = ["red", "blue", mark, "red"] * 10
-    said = said_of(cells, dtype, missing_values=-999)
-    assert f"usual marks of missing are taken as text: {mark!r} in column 'x'; pass" in said
-    assert advised(said, "missing_values") == [-999, mark]
-    assert said_of(cells, dtype, missing_values=[-999, mark]) == ""
-    assert said_of(cells, dtype, categorical_features=advised(said, "categorical_features")) == ""
+    text = warning_of(cells, dtype, missing_values=-999)
+    assert f"usual marks of missing are taken as text: {mark!r} in column 'x'; pass" in text
+    assert advised(text, "missing_values") == [-999, mark]
+    assert warning_of(cells, dtype, missing_values=[-999, mark]) == ""
+    assert (
+        warning_of(cells, dtype, categorical_features=advised(text, "categorical_features")) == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,18 +132,17 @@ def test_a_level_that_usually_means_missing_is_named(mark, dtype):
     ],
 )
 def test_other_text_is_a_category_without_a_word(cells):
-    assert said_of(cells) == ""
+    assert warning_of(cells) == ""
 
 
-def test_only_a_bounded_number_of_cells_of_free_text_is_looked_at(monkeypatch):
-    looked = []
-    monkeypatch.setattr(
-        text_module, "_are_dates", lambda texts: looked.append(texts) or np.zeros(len(texts), bool)
-    )
-    cells = [f"{i} m" for i in range(text_module.MOST_TEXTS + 500)]
-    column = infer_schema(pd.DataFrame({"x": cells})).columns[0]
-    assert text_module.almost_of(pd.Series(cells), column) is None
-    assert [len(texts) for texts in looked] == [text_module.MOST_TEXTS]
+def test_only_a_bounded_number_of_cells_of_free_text_is_looked_at():
+    numbers = [f"{i}.5" for i in range(MOST_TEXTS)]
+    for n_words, share in ((0, 1.0), (2 * MOST_TEXTS, 1.0)):
+        cells = [*numbers, *[f"{i} m" for i in range(n_words)]]
+        column = infer_schema(pd.DataFrame({"x": cells})).columns[0]
+        assert column.free_text == len(cells)
+        assert almost_of(pd.Series(cells), column).share == share
+    assert almost_of(pd.Series(cells[::-1]), column) is None
 
 
 def test_a_table_of_numbers_as_free_text_is_refused_with_what_to_do():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import count
 
-from maetab.data.schema import Column
+from maetab.data.columns import Column
 
 
 def piece_names(name: str, column: Column, steps: Sequence[int]) -> list[str]:

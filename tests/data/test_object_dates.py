@@ -106,16 +106,16 @@ def test_other_estimators_take_dates_as_objects(tmp_path):
 
 def test_times_of_day_are_refused_with_what_does_help():
     times = pd.Series([datetime.time(8, 30), None, datetime.time(9, 0, 0, 5)] * 10, dtype=object)
-    with pytest.raises(TypeError) as said:
+    with pytest.raises(TypeError) as caught:
         MAEImputer(max_iter=0).fit(pd.DataFrame({"t": times, "y": np.arange(30.0)}))
-    assert "column 't': holds datetime.time; convert it to a duration" in str(said.value)
-    code = str(said.value).partition("pandas: ")[2].partition(", in polars")[0]
+    assert "column 't': holds datetime.time; convert it to a duration" in str(caught.value)
+    code = str(caught.value).partition("pandas: ")[2].partition(", in polars")[0]
     read = eval(code, {"pandas": pd, "column": times})
     assert read.dtype.kind == "m" and read.notna().tolist() == times.notna().tolist()
     frame = pl.DataFrame({"t": times.tolist(), "y": np.arange(30.0)})
-    with pytest.raises(TypeError) as said:
+    with pytest.raises(TypeError) as caught:
         MAEImputer(max_iter=0).fit(frame)
-    code = str(said.value).partition("polars: ")[2].removesuffix(".")
+    code = str(caught.value).partition("polars: ")[2].removesuffix(".")
     lasts = frame.with_columns(t=eval(code, {"polars": pl, "column": frame["t"]}))
     assert MAEImputer(max_iter=0, random_state=0).fit_transform(lasts)["t"].null_count() == 0
     arrow = times.astype("time64[us][pyarrow]")

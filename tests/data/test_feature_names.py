@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from maetab import MAEEncoder, MAEImputer, load, save
-from maetab.feature_names import distinct_names
+from maetab.data.feature_names import distinct_names
 
 FIRST_GUESS = {"n_components": 4, "max_iter": 0, "random_state": 0}
 

@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from frames import CELLS, WHOLE_ONLY, example_frame, make_column, mixed_frames
+from frames import (
+    CELLS,
+    WHOLE_ONLY,
+    assert_same_to_float32,
+    example_frame,
+    make_column,
+    mixed_frames,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,48 +19,6 @@ from maetab.data.schema import infer_schema
 
 EVERY_DTYPE = [*CELLS, *WHOLE_ONLY]
 MODELLED = [dtype for dtype in EVERY_DTYPE if "free text" not in dtype]
-
-
-def as_numbers(series: pd.Series) -> np.ndarray:
-    """Read a column cell by cell: dates and durations in seconds, NaN where missing."""
-
-    def number(cell):
-        if pd.isna(cell):
-            return np.nan
-        if hasattr(cell, "total_seconds"):
-            return cell.total_seconds()
-        if hasattr(cell, "start_time"):
-            return cell.start_time.timestamp()
-        if hasattr(cell, "year"):
-            return pd.Timestamp(cell).timestamp()
-        return float(cell)
-
-    return np.array([number(cell) for cell in series.astype(object)])
-
-
-def assert_same_to_float32(back: pd.DataFrame, frame: pd.DataFrame, schema) -> None:
-    assert back.index.equals(frame.index) and back.columns.equals(frame.columns)
-    assert back.attrs == frame.attrs
-    assert (back.isna().to_numpy() == frame.isna().to_numpy()).all()
-    for place, column in enumerate(schema.columns):
-        new, old = back.iloc[:, place], frame.iloc[:, place]
-        assert new.dtype == old.dtype
-        if column.kind == "category":
-            given = old.notna()
-            assert [*map(str, new[given])] == [*map(str, old[given])]
-            continue
-        old_numbers = as_numbers(old)
-        error = np.abs(as_numbers(new) - old_numbers)
-        center = column.center + column.origin
-        reach = np.abs(old_numbers - center) + 1e-6 * np.abs(old_numbers)
-        rounding = 86400.0 * 0.5 if "date32" in column.dtype else 0.0
-        resolution = np.finfo(np.float16).eps if column.dtype == "float16" else 2e-7
-        allowed = resolution * (reach + np.abs(old_numbers) * 1e-3 + 1e-9) + rounding + 1e-6
-        if column.temporal:
-            allowed = allowed + (1.0 if "[s]" in column.dtype else 1e-3)
-        if column.dtype in ("float16", "float32", "Float32", "float[pyarrow]"):
-            allowed = allowed + resolution * np.abs(old_numbers)
-        assert (np.isnan(error) | (error <= allowed)).all(), (column, error.max())
 
 
 @given(frame=mixed_frames())

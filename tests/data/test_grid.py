@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
-from frames import CELLS, WHOLE_ONLY, column_of, make_column, with_holes
+from frames import CELLS, WHOLE_ONLY, all_filled, closed_form, column_of, make_column, with_holes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,16 +17,6 @@ from maetab.data.codec import decode
 from maetab.data.schema import Schema, infer_schema
 
 pytestmark = pytest.mark.usefixtures("quick_tuning")
-
-
-def imputer(**changes) -> MAEImputer:
-    return MAEImputer(**({"max_iter": 0, "random_state": 0} | changes))
-
-
-def everything(model: MAEImputer, frame: pd.DataFrame) -> list[pd.Series]:
-    """Column x as a point, as draws, and both ends of an interval."""
-    filled = [model.transform(frame), *model.sample(frame, 2), *model.predict_interval(frame)]
-    return [one["x"] for one in filled]
 
 
 # ---- what is a grid
@@ -114,7 +104,7 @@ def test_hours_and_days_on_the_clock_of_a_zone_are_left_where_they_are(zone, fre
 
 def test_whole_numbers_held_as_floats_are_filled_with_whole_numbers():
     frame = with_holes([0.0, 1.0, 2.0, 3.0, 5.0])
-    for filled in everything(imputer().fit(frame), frame):
+    for filled in all_filled(closed_form().fit(frame), frame):
         assert filled.dtype == "float64" and (filled.dropna() % 1 == 0).all()
 
 
@@ -122,7 +112,7 @@ def test_whole_numbers_held_as_floats_are_filled_with_whole_numbers():
 def test_decimals_are_filled_with_the_floats_that_a_parser_gives(dtype):
     rng = np.random.default_rng(0)
     frame = with_holes((rng.integers(-300, 300, 40) / 100).tolist(), dtype)
-    for filled in everything(imputer().fit(frame), frame):
+    for filled in all_filled(closed_form().fit(frame), frame):
         plain = filled.to_numpy(dtype=np.float64)
         parsed = np.array([float(f"{x:.2f}") for x in plain])
         narrow = "float32" if dtype == "float32" else "float64"
@@ -133,10 +123,10 @@ def test_decimals_are_filled_with_the_floats_that_a_parser_gives(dtype):
 def test_single_precision_reaches_both_ends_of_its_range():
     frame = with_holes([0.1, 0.2, 0.7], "float32", n=200)
     ends = np.float32([0.1, 0.7])
-    schema = imputer().fit(frame).schema_
+    schema = closed_form().fit(frame).schema_
     values = np.full((200, 3), 9.0)
     values[::2] = -9.0
-    model = imputer().fit(frame)
+    model = closed_form().fit(frame)
     filled = model._finish(model._read(frame), values)["x"].to_numpy()
     assert schema.columns[0].step == 0.1
     assert set(filled[frame["x"].isna()]) == set(ends)
@@ -149,7 +139,7 @@ def test_daily_dates_are_filled_with_midnights(zone):
         days = days.tz_localize(zone, nonexistent="shift_forward")
         days = days[days.hour == 0]
     frame = with_holes(list(days), f"datetime64[us, {zone}]" if zone else "datetime64[us]")
-    for filled in everything(imputer().fit(frame), frame):
+    for filled in all_filled(closed_form().fit(frame), frame):
         assert filled.notna().all() and filled.dtype == frame["x"].dtype
         new = filled[frame["x"].isna()]
         assert (new.dt.normalize() == new).mean() > 0.95  # all but a day that begins at one
@@ -157,14 +147,14 @@ def test_daily_dates_are_filled_with_midnights(zone):
 
 def test_whole_hours_of_durations_stay_whole():
     frame = with_holes(list(pd.to_timedelta(np.arange(50), unit="h")), "timedelta64[s]")
-    for filled in everything(imputer().fit(frame), frame):
+    for filled in all_filled(closed_form().fit(frame), frame):
         assert (filled.dt.total_seconds() % 3600 == 0).all()
 
 
 def test_without_the_grid_numbers_in_float_columns_are_left_as_predicted():
     frame = with_holes([0.0, 1.0, 2.0, 3.0, 5.0])
     frame["k"] = frame["x"].astype("Int64")
-    model = imputer(keep_grid=False).fit(frame)
+    model = closed_form(keep_grid=False).fit(frame)
     filled, gaps = model.transform(frame), frame["x"].isna()
     assert (filled["x"][gaps] % 1 != 0).mean() > 0.5
     rounded = MAEImputer.from_fitted(model, keep_grid=True).transform(frame)
@@ -183,9 +173,11 @@ def test_without_the_grid_numbers_in_float_columns_are_left_as_predicted():
 )
 def test_rounding_stays_inside_the_range_of_the_user(bounds, allowed):
     frame = with_holes([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], n=200)
-    model = imputer(**{key: [value, -9, -9] for key, value in bounds.items() if key == "min_value"})
+    model = closed_form(
+        **{key: [value, -9, -9] for key, value in bounds.items() if key == "min_value"}
+    )
     model.set_params(**{k: [v, 9, 9] for k, v in bounds.items() if k == "max_value"}).fit(frame)
-    for filled in everything(model, frame):
+    for filled in all_filled(model, frame):
         assert set(filled[frame["x"].isna()]) <= allowed
 
 
@@ -222,7 +214,7 @@ def test_no_zero_is_negative(cells):
 
 def test_intervals_hold_the_point_on_the_grid():
     frame = with_holes([0.0, 1.0, 2.0, 3.0, 5.0], n=200)
-    model = imputer().fit(frame)
+    model = closed_form().fit(frame)
     point, (low, high) = model.transform(frame), model.predict_interval(frame, coverage=0.3)
     assert (low["x"] <= point["x"]).all() and (point["x"] <= high["x"]).all()
     assert (low["x"] < high["x"])[frame["x"].isna()].any()

@@ -10,25 +10,14 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from frames import column_of, with_holes
+from frames import all_filled, closed_form, column_of, with_holes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maetab import MAEImputer
 from maetab.data.codec import decode, encode, to_natural
 from maetab.data.schema import Schema, infer_schema
 
 pytestmark = pytest.mark.usefixtures("quick_tuning")
-
-
-def imputer(**changes) -> MAEImputer:
-    return MAEImputer(**({"max_iter": 0, "random_state": 0} | changes))
-
-
-def everything(model: MAEImputer, frame: pd.DataFrame) -> list[pd.Series]:
-    """Column x as a point, as draws, and both ends of an interval."""
-    filled = [model.transform(frame), *model.sample(frame, 2), *model.predict_interval(frame)]
-    return [one["x"] for one in filled]
 
 
 # ---- Decimals and periods
@@ -44,15 +33,15 @@ PRICES = decimals(["1.50", None, "2.25", "10.00", "7.99", None, "-0.05", "3.10"]
 def test_decimals_of_pandas_are_numbers_and_filled_with_decimals_of_their_scale():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"x": pd.Series(PRICES, dtype=object), "y": rng.normal(size=40)})
-    model = imputer().fit(frame)
+    model = closed_form().fit(frame)
     assert model.schema_.columns[0].kind == "number" and model.schema_.columns[0].decimals == 2
-    for filled in everything(model, frame):
+    for filled in all_filled(model, frame):
         assert all(type(cell) is Decimal for cell in filled)
         assert {cell.as_tuple().exponent for cell in filled} == {-2}
         for new, old in zip(filled, frame["x"], strict=True):
             assert old is None or new is old
         assert Decimal("-0.05") <= min(filled) and max(filled) <= Decimal("10.00")
-    unrounded = imputer(keep_grid=False).fit_transform(frame)["x"]
+    unrounded = closed_form(keep_grid=False).fit_transform(frame)["x"]
     assert {cell.as_tuple().exponent for cell in unrounded} == {-2}
 
 
@@ -61,17 +50,17 @@ def test_decimals_of_arrow_and_polars_keep_their_type(kind):
     prices = pa.array(PRICES, pa.decimal128(12, 4))
     y = np.random.default_rng(0).normal(size=40)
     if kind == "pyarrow":
-        filled = imputer().fit_transform(pa.table({"x": prices, "y": y}))
+        filled = closed_form().fit_transform(pa.table({"x": prices, "y": y}))
         assert filled["x"].type == prices.type
         cells = filled["x"].to_pylist()
     elif kind == "polars":
         table = pl.DataFrame({"x": pl.Series(PRICES, dtype=pl.Decimal(12, 4)), "y": y})
-        filled = imputer().fit_transform(table)
+        filled = closed_form().fit_transform(table)
         assert filled.schema["x"] == pl.Decimal(12, 4)
         cells = filled["x"].to_list()
     else:
         frame = pd.DataFrame({"x": pd.Series(prices, dtype=pd.ArrowDtype(prices.type)), "y": y})
-        filled = imputer().fit_transform(frame)
+        filled = closed_form().fit_transform(frame)
         assert filled["x"].dtype == frame["x"].dtype
         cells = filled["x"].tolist()
     assert all(old is None or new == old for new, old in zip(cells, PRICES, strict=True))
@@ -81,7 +70,7 @@ def test_decimals_of_arrow_and_polars_keep_their_type(kind):
 def test_large_decimals_keep_every_observed_digit():
     exact = [Decimal("12345678901234567890.123456789"), None, Decimal("1.5"), Decimal("2.5")] * 10
     frame = pd.DataFrame({"x": pd.Series(exact, dtype=object), "y": range(40)})
-    filled = imputer().fit_transform(frame)["x"]
+    filled = closed_form().fit_transform(frame)["x"]
     assert all(old is None or str(new) == str(old) for new, old in zip(filled, exact, strict=True))
     assert all(type(cell) is Decimal for cell in filled)
 
@@ -102,9 +91,9 @@ def test_a_category_of_decimals_survives_saving():
 def test_periods_are_dates_and_come_back_as_periods(freq):
     months = pd.period_range("1965-02-07", periods=40, freq=freq)
     frame = with_holes(list(months), f"period[{freq}]")
-    model = imputer().fit(frame)
+    model = closed_form().fit(frame)
     assert model.schema_.columns[0].temporal == "datetime"
-    for filled in everything(model, frame):
+    for filled in all_filled(model, frame):
         assert filled.dtype == frame["x"].dtype and filled.notna().all()
         seen = frame["x"].notna()
         pd.testing.assert_series_equal(filled[seen], frame["x"][seen])
@@ -113,7 +102,7 @@ def test_periods_are_dates_and_come_back_as_periods(freq):
 
 def test_periods_of_a_column_that_held_dates_in_fit_are_those_that_hold_the_dates():
     days = with_holes(list(pd.date_range("2024-01-20", periods=11)), "datetime64[us]")
-    model, now = imputer().fit(days), days.assign(x=days["x"].dt.to_period("M"))
+    model, now = closed_form().fit(days), days.assign(x=days["x"].dt.to_period("M"))
     assert set(model.transform(days)["x"].dt.month) == {1}
     assert set(model.transform(now)["x"]) == {pd.Period("2024-01", freq="M")}
 
@@ -181,12 +170,12 @@ def test_large_whole_numbers_are_told_apart_and_filled_in_between(start, dtype):
     cells = [None if i in missing else x for i, x in enumerate(numbers)]
     frame = pd.DataFrame({"x": pd.Series(cells, dtype=dtype), "y": np.arange(40.0)})
     frame.loc[11, "y"] = np.nan
-    model = imputer().fit(frame)  # says nothing of constants: a warning would fail the test
+    model = closed_form().fit(frame)  # says nothing of constants: a warning would fail the test
     values, observed = encode(frame, model.schema_)
     seen = observed[:, 0]
     steps = np.diff(values[seen, 0].astype(np.float64) * model.schema_.columns[0].scale)
     np.testing.assert_allclose(steps, 3 * np.diff(np.flatnonzero(seen)), atol=1e-4)
-    for filled in everything(model, frame):
+    for filled in all_filled(model, frame):
         for i, cell in enumerate(filled):
             assert int(cell) == numbers[i] if i not in missing else start <= cell <= start + 117
     point = model.transform(frame)["x"]
@@ -209,5 +198,5 @@ def test_a_sentinel_beside_large_whole_numbers_is_missing_alone():
 def test_bounds_of_large_whole_numbers_are_in_their_own_units():
     cells = [None if i % 5 == 0 else 2**60 + 512 * i for i in range(40)]
     frame = pd.DataFrame({"x": pd.array(cells, dtype="Int64"), "y": np.arange(40.0)})
-    filled = imputer(max_value=[2**60 + 5120, 99]).fit_transform(frame)["x"]
+    filled = closed_form(max_value=[2**60 + 5120, 99]).fit_transform(frame)["x"]
     assert max(filled[::5]) == 2**60 + 5120

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import pickle
 import statistics
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maetab.data.codec import encode_checked
-from maetab.data.schema import Schema, center_and_scale, infer_schema
+from maetab.data.columns import Column, center_and_scale
+from maetab.data.schema import Schema, infer_schema
 
 
 def column_of(cells, dtype=None, **kwargs):
@@ -28,6 +30,11 @@ def test_a_schema_survives_strict_json(frame):
     assert read == schema
     for old, new in zip(schema.columns, read.columns, strict=True):
         assert [*map(type, old.levels)] == [*map(type, new.levels)]
+
+
+@pytest.mark.parametrize("found", [Column, Schema])
+def test_pickles_of_0_1_0_find_columns_and_schema_in_the_module_of_the_schema(found):
+    assert pickle.loads(f"cmaetab.data.schema\n{found.__name__}\n.".encode()) is found
 
 
 def test_labels_of_every_type_survive_json():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from frames import passengers
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load, save
 from maetab.data.codec import decode, encode
@@ -15,22 +16,6 @@ from maetab.data.schema import Schema, infer_schema
 from maetab.evaluation import cross_val_impute
 
 pytestmark = pytest.mark.usefixtures("quick_tuning")
-
-
-def passengers(n: int = 80, seed: int = 0) -> pd.DataFrame:
-    """Names that are all different, tickets of text and numbers, a category and two numbers."""
-    rng = np.random.default_rng(seed)
-    age = rng.normal(40, 9, n)
-    frame = pd.DataFrame(
-        {
-            "Name": [f"Mr {i}" for i in range(n)],
-            "Age": age,
-            "Ticket": pd.Series([i if i % 3 else f"PC {i}" for i in range(n)], dtype=object),
-            "Sex": rng.choice(["m", "f"], n),
-            "Fare": age + rng.normal(size=n),
-        }
-    )
-    return frame.mask(rng.random(frame.shape) < 0.15)
 
 
 def fitted(kind=MAEImputer, frame: pd.DataFrame | None = None, **changes):
@@ -103,9 +88,9 @@ def test_the_model_sees_nothing_of_free_text():
 
 
 def test_one_warning_names_free_text_and_says_what_to_do():
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning) as caught:
         MAEImputer(max_iter=0, random_state=0).fit(passengers())
-    (warning,) = said
+    (warning,) = caught
     text, frame = str(warning.message), passengers()
     for name in ("Name", "Ticket"):
         assert f"{name!r} ({frame[name].nunique()} different)" in text
@@ -238,9 +223,9 @@ def test_times_in_the_index_are_said_not_to_be_used_once(index):
         list("abc"), axis=1
     )
     frame.iloc[3, 1] = np.nan
-    with pytest.warns(UserWarning, match=r"independent.*index of X.*reset_index") as said:
+    with pytest.warns(UserWarning, match=r"independent.*index of X.*reset_index") as caught:
         model = MAEImputer(max_iter=0, random_state=0).fit(frame)
-    assert len(said) == 1 and said[0].filename == __file__
+    assert len(caught) == 1 and caught[0].filename == __file__
     pd.testing.assert_index_equal(model.transform(frame).index, index)
     plain = MAEImputer(max_iter=0, random_state=0).fit_transform(frame.reset_index(drop=True))
     assert (model.transform(frame).to_numpy() == plain.to_numpy()).all()

@@ -1,0 +1,156 @@
+"""The ways back from the pandas view to the container that the user gave."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+
+class Back(Protocol):
+    """The way back from the pandas view to the container that the user gave."""
+
+    def give(self, frame: pd.DataFrame) -> Any:
+        """Return the view, in which cells were changed, as the container of the user."""
+
+    def table(self, frame: pd.DataFrame) -> Any:
+        """Return a frame of new columns as the same kind of container."""
+
+
+@dataclass(frozen=True)
+class PandasBack:
+    """A pandas frame is its own view."""
+
+    def give(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame."""
+        return frame
+
+    table = give
+
+
+@dataclass(frozen=True)
+class ArrayBack:
+    """Back to a NumPy array of `dtype`."""
+
+    dtype: np.dtype
+
+    def give(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return (n, F) of `dtype`; of floats where a whole number or boolean is missing."""
+        if self.dtype.kind in "US":
+            if frame.isna().to_numpy().any():
+                return frame.to_numpy(dtype=object)
+            text = frame.to_numpy(dtype=object).astype(self.dtype.kind)
+            return text.astype(np.result_type(text, self.dtype))
+        if self.dtype.kind in "iub" and frame.isna().to_numpy().any():
+            return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+        return frame.to_numpy(dtype=self.dtype)
+
+    def table(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the frame as an array of its own common dtype."""
+        return frame.to_numpy()
+
+
+@dataclass(frozen=True)
+class MaskedBack(ArrayBack):
+    """Back to a masked array, in which what is still missing is masked."""
+
+    fill_value: Any
+
+    def give(self, frame: pd.DataFrame) -> np.ma.MaskedArray:
+        """Return (n, F) of the array's dtype; below the mask are zeros, empty text, NaN or None."""
+        missing = frame.isna().to_numpy()
+        zero: Any = {"i": 0, "u": 0, "b": False, "U": "", "S": ""}.get(self.dtype.kind)
+        given = super().give(frame if zero is None else frame.where(~missing, zero))
+        mask = missing if missing.any() else np.ma.nomask
+        return np.ma.array(given, mask=mask, fill_value=self.fill_value)
+
+
+@dataclass(frozen=True)
+class TableBack:
+    """Back to polars, pyarrow and whatever else narwhals reads."""
+
+    source: Any  # narwhals frame
+    view: pd.DataFrame
+
+    def give(self, frame: pd.DataFrame) -> Any:
+        """Return the table with new cells where `frame` differs from the view."""
+        known = self.source.columns if len(frame) == len(self.view) else []
+        merged = {
+            str(name): (self._merged if name in known else self._new)(str(name), frame[name])
+            for name in frame.columns
+        }
+        return self._fields_of_source(self._native(merged))
+
+    def table(self, frame: pd.DataFrame) -> Any:
+        """Return the frame, without its index, as the same kind of table."""
+        return self._native({str(name): self._new(str(name), frame[name]) for name in frame})
+
+    def _native(self, columns: dict[str, Any]) -> Any:
+        # narwhals reads its own series cell by cell, and then loses nanoseconds of pyarrow
+        native = {name: column.to_native() for name, column in columns.items()}
+        return nw.from_dict(native, backend=self.source.implementation).to_native()
+
+    def _new(self, name: str, series: pd.Series, dtype: Any = None) -> Any:
+        backend = self.source.implementation
+        if dtype is None and isinstance(series.dtype, np.dtype) and series.dtype.kind in "iufb":
+            return nw.Series.from_numpy(name, np.array(series), backend=backend)
+        if dtype == nw.Enum and backend.is_pyarrow():
+            dtype = nw.Categorical
+        cells = series.astype(object).where(series.notna(), None).tolist()
+        column = nw.new_series(name, cells, dtype, backend=backend)
+        return column if dtype is None else column.cast(dtype)
+
+    def _merged(self, name: str, series: pd.Series) -> Any:
+        """Column `name` of the source, with the cells of `series` where the two differ."""
+        changed, column = _changed(self.view[name], series), self.source[name]
+        if not changed.any():
+            return column
+        if column.dtype == nw.Unknown:  # a column of type null becomes what fills it
+            return self._new(name, series)
+        if column.dtype == nw.Date:
+            series = series.dt.round("D")
+        where = nw.Series.from_numpy("", changed, backend=self.source.implementation)
+        return self._new(name, series, column.dtype).zip_with(where, column).alias(name)
+
+    def _fields_of_source(self, native: Any) -> Any:
+        """Give pyarrow its fields and metadata back, such as large_string."""
+        if not self.source.implementation.is_pyarrow():
+            return native
+        source, schema = self.source.to_native().schema, native.schema
+        for place, name in enumerate(native.column_names):
+            if name in source.names and str(source.field(name).type) != "null":
+                schema = schema.set(place, source.field(name))
+        return native.cast(schema.with_metadata(source.metadata))
+
+
+@dataclass(frozen=True)
+class BatchBack:
+    """Back to one record batch of pyarrow."""
+
+    tables: Back
+
+    def give(self, frame: pd.DataFrame) -> Any:
+        """Return the batch with new cells where `frame` differs from the view."""
+        return _as_batch(self.tables.give(frame))
+
+    def table(self, frame: pd.DataFrame) -> Any:
+        """Return the frame, without its index, as a batch."""
+        return _as_batch(self.tables.table(frame))
+
+
+def _as_batch(table: Any) -> Any:
+    columns = [column.combine_chunks() for column in table.columns]
+    return sys.modules["pyarrow"].RecordBatch.from_arrays(columns, schema=table.schema)
+
+
+def _changed(before: pd.Series, after: pd.Series) -> np.ndarray:
+    """(n,) bool: True where two columns differ; two missing cells do not."""
+    missing = (before.isna() & after.isna()).to_numpy()
+    if before.dtype != after.dtype:
+        return ~missing
+    equal = pd.array(before.array == after.array, dtype="boolean").to_numpy(bool, na_value=False)
+    return ~(equal | missing)
