@@ -13,9 +13,8 @@ from clocks import Clock, clocked, numbers
 import maetab
 import maetab.base
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
-from maetab.engine.robust import robust_gaussian
+from maetab.engine.robust import kept_rows, robust_gaussian
 from maetab.engine.runtime import Deadline
-from maetab.trimming import kept_rows
 
 __all__ = ["clocked"]  # a fixture
 
