@@ -101,8 +101,17 @@ def test_counts_are_whole_and_at_least_1(name, wrong):
         ("learning_rate_init", -1.0, "must be a positive number"),
         ("weight_decay", -0.1, "must be a number that is not negative"),
         ("visible_weight", -0.1, "must be a number that is not negative"),
-        ("loss", "huber", "must be one of 'distribution', 'mse', 'mae', 'cosine', got 'huber'"),
-        ("backbone", "cnn", "must be one of 'transformer', 'mlp', 'linear', got 'cnn'"),
+        (
+            "loss",
+            "huber",
+            "must be one of 'distribution', 'mse', 'mae', 'cosine' or an object that follows "
+            "maetab.nn.losses.Loss, got 'huber'",
+        ),
+        (
+            "backbone",
+            "cnn",
+            "must be one of 'transformer', 'mlp', 'linear' or a class of modules, got 'cnn'",
+        ),
         ("masking", "all", "or an object of maetab.nn.masking, got 'all'"),
         ("masking", 0.5, "or an object of maetab.nn.masking, got 0.5"),
         ("width", 18, "must be a multiple of n_heads=4, got 18"),
