@@ -134,8 +134,8 @@ def predict(
         for found, values, visible in batches(windows, device, size):
             index = padded(memory_index, found, size)
             points = model.points(values, visible, None if index is None else index.to(device))
-            rows = windows.rows[found][:, 0]
-            out[rows.numpy()] = points[: len(rows), 0].cpu().numpy()
+            row = windows.rows[found][:, 0].numpy()
+            out[row] = points[: len(row), 0].cpu().numpy()
     return out
 
 
@@ -188,9 +188,9 @@ def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> 
     with on_device(model, device):
         for found, values, visible in batches(windows, device, size):
             rows = every[found]
-            share = torch.as_tensor(_uniform(seed, rows, 1 + N_ROUNDS, values.shape[2]))
+            drawn = torch.as_tensor(_uniform(seed, rows, 1 + N_ROUNDS, values.shape[2]))
             padding = (0, 0, 0, 0, 0, 0, 0, size - len(rows))
-            share = torch.nn.functional.pad(share, padding).to(device).unbind(2)
+            share = torch.nn.functional.pad(drawn, padding).to(device).unbind(2)
             group = (share[0] * N_ROUNDS).long()
             for i in range(N_ROUNDS):
                 now = ~visible & (group == i)

@@ -76,7 +76,8 @@ class Trainer:
         several = self.steps > N_MASKS * self.per_epoch
         self.keeps = several and kept_bytes <= options.kept_bytes
         self.checked = self._checked(n_checked)
-        self.waited, self.best, self.best_state = 0, math.inf, {}
+        self.waited, self.best = 0, math.inf
+        self.best_state: dict[str, Tensor] = {}
         self.losses: list[Tensor] = []
 
     def _row_bytes(self) -> int:
