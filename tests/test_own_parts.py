@@ -11,7 +11,7 @@ import torch
 from models import QUICK
 from torch import nn
 
-from maetab import MAEEncoder, MAEImputer
+from maetab import MAEEncoder, MAEImputer, load, save
 from maetab.nn.backbones import Linear
 from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.options import GuessOptions
@@ -175,3 +175,20 @@ def test_a_class_of_the_package_is_the_same_as_its_name():
         )
     )
     assert names.tobytes() == objects.tobytes()
+
+
+def test_options_of_the_guess_are_saved_with_the_model(tmp_path):
+    X = table()
+    imputer = small(guess=GuessOptions(n_remembered=20, tuning_steps=3)).fit(X)
+    save(imputer, tmp_path / "model.maetab")
+    again = load(tmp_path / "model.maetab")
+    assert again.guess == imputer.guess and again.model_.config == imputer.model_.config
+    assert again.transform(X).tobytes() == imputer.transform(X).tobytes()
+
+
+@pytest.mark.parametrize("what", OWN)
+def test_a_model_with_a_part_of_ones_own_is_not_saved_and_says_why(what, tmp_path):
+    imputer = small(**{what: OWN[what]}).fit(table())
+    with pytest.raises(TypeError, match=f"{what}.*a model file cannot hold"):
+        save(imputer, tmp_path / "model.maetab")
+    assert not list(tmp_path.iterdir())
