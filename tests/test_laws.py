@@ -23,6 +23,7 @@ from maetab.data.codec import decode, encode
 from maetab.data.schema import infer_schema
 from maetab.data.windows import cut, merge, take
 from maetab.engine.fit import fit_model
+from maetab.engine.held_out import hold_out
 from maetab.engine.inference import (
     draw,
     predict,
@@ -145,6 +146,32 @@ def test_law_3_hidden_is_a_part_of_observed_and_repeats_with_the_seed(
         MASKINGS[name](ratio=ratio)(observed, torch.Generator().manual_seed(seed)) for _ in range(2)
     ]
     assert torch.equal(*drawn) and not (drawn[0] & ~observed).any()
+
+
+@given(
+    n=st.integers(1, 30),
+    window=st.integers(1, 5),
+    stride=st.integers(1, 5),
+    n_series=st.integers(0, 3),
+    fraction=st.floats(0, 0.99),
+    seed=st.integers(0, 999),
+)
+@many
+def test_law_3_a_cell_is_held_out_in_every_window_that_holds_it_and_never_the_last_of_a_row(
+    n, window, stride, n_series, fraction, seed
+):
+    rng = np.random.default_rng(seed)
+    observed = rng.random((n, 3)) < 0.7
+    rows = cut(n, window, min(stride, window), rng.integers(0, n_series, n) if n_series else None)
+    windows = windows_of(observed.astype(np.float32), observed, rows)
+    table = hold_out(windows, fraction, torch.Generator().manual_seed(seed))
+    _, visible, held = (x.numpy() for x in table.cells(torch.arange(len(rows))))
+    inside = rows >= 0
+    assert (held[inside] == table.held.numpy()[rows[inside]]).all()
+    assert (held ^ visible)[inside].tolist() == observed[rows[inside]].tolist()
+    assert not (held | visible)[~inside].any()
+    left = observed & ~table.held.numpy()
+    assert (left.any(1) == observed.any(1)).all()
 
 
 # 4
