@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from maetab.base import BaseMAE, Table
 from maetab.data.containers import as_table, read_frame
 from maetab.data.schema import Schema
-from maetab.engine.embedding import remembered
 from maetab.engine.robust import (
     one_hot,
     robust_distances,

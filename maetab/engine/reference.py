@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.nn.guess import Prior
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess import Prior
 
 N_CONSULTED = 1024  # remembered rows that guesses at hidden cells are made from
 

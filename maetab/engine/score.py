@@ -22,9 +22,9 @@ from maetab.engine.inference import (
 )
 from maetab.engine.reference import N_CONSULTED, completed, keys_of, reference_of
 from maetab.engine.runtime import Deadline
+from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess import Prior
 from maetab.nn.memory import rows_at_once
-from maetab.nn.ensemble import Ensemble
 
 ROW_SHARES = (0.3, 0.5)  # of the columns that are hidden together, in turns, to score rows
 CELL_SHARES = (0.15, 0.3)  # to score cells: the others tell more of one that is wrong alone

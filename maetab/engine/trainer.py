@@ -32,7 +32,7 @@ N_EPOCHS, LEAST_STEPS, MOST_STEPS = 20, 20, 100
 
 
 class Batch(NamedTuple):
-    """What one step reads: windows (B,), their visible and hidden cells (B, T, F), and the guess."""
+    """What a step reads: windows (B,), their visible and hidden cells (B, T, F), and the guess."""
 
     rows: Tensor
     visible: Tensor
@@ -91,7 +91,7 @@ class Trainer:
         rows = held.flatten(1).any(1).nonzero()[:, 0]
         rows = rows[:: max(1, len(rows) // self.table.max_batch_rows(min(1000, n_checked)))]
         batches = rows.split(self.table.max_batch_rows(2000, PASSED_PAIRS)) if len(rows) else ()
-        return [(some, self._guess(some, self.table.cells(some)[1])) for some in batches]
+        return [(part, self._guess(part, self.table.cells(part)[1])) for part in batches]
 
     def _guess(self, rows: Tensor, visible: Tensor) -> CellGuess:
         values, _ = self.table.windows.take(rows)
@@ -111,11 +111,11 @@ class Trainer:
             self.losses.append(self.step(batch, generator))
             self.progress(step / self.steps)
             before, left = left, self.until.left()
-            late = left < before - left  # another step would end too late
-            if step % every and step < self.steps and not late:
+            timed_out = left < before - left  # another step would end too late
+            if step % every and step < self.steps and not timed_out:
                 continue
             records.append(self._record(step, time.monotonic() - begun))
-            if self._should_stop(records[-1]) or late:
+            if self._should_stop(records[-1]) or timed_out:
                 break
         self.network.load_state_dict(self.best_state)
         return records
