@@ -135,15 +135,20 @@ def test_complete_rows_do_not_make_distant_rows_neighbours():
     assert found.tolist() == np.array(wanted).tolist() and len(found) == 8
 
 
-def test_padded_steps_are_not_taken_for_incomplete_rows():
-    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(2, 2)))
-    frame.iloc[1, 1] = np.nan
-    imputer = Series(guess=QUICK, max_iter=0, random_state=0).fit(frame)
-    first = imputer._read(frame.iloc[[0, 0]])
-    first.observed[1] = True
-    assert len(imputer._incomplete(first)) == 0
-    second = imputer._read(frame)
-    assert imputer._incomplete(second).rows.tolist() == [[0, 1, -1]]
+class TwoSeries(MAEImputer):
+    """An imputer of a series of three rows and another of one."""
+
+    def _windows(self, table):
+        return windows_of(table.values, table.observed, cut(4, 3, 1, [0, 0, 0, 1]))
+
+
+@pytest.mark.parametrize("missing", [0, 3])
+def test_padded_steps_are_not_taken_for_incomplete_rows(missing):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 2)))
+    frame.iloc[missing, 1] = np.nan
+    imputer = TwoSeries(guess=QUICK, max_iter=0, random_state=0).fit(frame)
+    rows = imputer._incomplete(imputer._read(frame)).rows.tolist()
+    assert rows == {0: [[0, 1, 2]], 3: [[3, -1, -1]]}[missing]
 
 
 # ---- steps that hold no row
