@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -177,7 +178,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         advise(source, name)
         missing = missing_cells(encoded.observed, encoded.free_text)
         self.missing_features_ = np.flatnonzero(missing.any(0))
-        windows = windows_of(values, observed, cut(source.n_rows))
+        windows = windows_of(encoded.values, encoded.observed, cut(source.n_rows))
         self.model_, self.history_ = fit_model(self._config(), windows, self._options())
         asked = self.n_estimators if self.max_iter != 0 else 0
         warn_of_networks(name, asked, self.history_, self.max_time, frame.shape[1])
@@ -229,8 +230,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     def _incomplete(self, table: Table) -> Windows:
         """Return those windows of a table that miss something."""
         windows = self._windows(table)
-        missing = ~(table.observed | self.schema_.is_free_text()).all(1)
-        return replace(windows, rows=windows.rows[missing[windows.rows].any(1)])
+        complete = (table.observed | self.schema_.is_free_text()).all(1)
+        missing = ~torch.as_tensor(complete)[windows.rows.clamp_min(0)] & (windows.rows >= 0)
+        return replace(windows, rows=windows.rows[missing.any(1)])
 
     def _points(self, table: Table) -> np.ndarray:
         """Return (n, F) points of the cells of rows that miss something, 0 elsewhere."""

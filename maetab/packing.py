@@ -100,9 +100,10 @@ def unpack(packed: Any, arrays: Arrays, masking: Callable[[str, dict], Any]) -> 
 
 
 def _maskings() -> dict[str, type]:
+    from maetab.nn.guess.options import GuessOptions
     from maetab.nn.masking import MASKINGS
 
-    return {kind.__name__: kind for kind in MASKINGS.values()}
+    return {kind.__name__: kind for kind in (*MASKINGS.values(), GuessOptions)}
 
 
 def masking_of(name: str, fields: dict[str, Any]) -> Any:

@@ -7,17 +7,8 @@ import torch
 from command_line import MedianOrMode
 
 from maetab import cli
-from maetab.nn import guess
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def quick_tuning():
-    """Two steps of tuning in each fit of a module, where its quality does not matter."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess, "N_TUNING", 2)
-        yield
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from models import QUICK
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
@@ -16,21 +17,13 @@ from sklearn.linear_model import LinearRegression
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
 from maetab.data.columns import MAX_LEVELS
-from maetab.nn import guess as guess_module
 from maetab.nn.masking import MASKINGS, Block
 from maetab.parameters import seed_of
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 5)
-        yield
-
-
 def tiny(**changes) -> MAEImputer:
     small = {"max_iter": 2, "n_estimators": 1, "width": 16, "random_state": 0}
-    return MAEImputer(**(small | changes))
+    return MAEImputer(guess=QUICK, **(small | changes))
 
 
 def table(n: int = 40, seed: int = 0) -> pd.DataFrame:
@@ -75,7 +68,7 @@ def test_estimators_of_the_package_keep_their_decorator():
 
 
 def test_parameters_are_stored_as_given_and_checked_in_fit_only():
-    strange = MAEImputer(width=-3, masking=None, loss=7)
+    strange = MAEImputer(guess=QUICK, width=-3, masking=None, loss=7)
     assert (strange.width, strange.masking, strange.loss) == (-3, None, 7)
     with pytest.raises(ValueError, match="'width' parameter of MAEImputer"):
         strange.fit(table())
@@ -108,8 +101,17 @@ def test_counts_are_whole_and_at_least_1(name, wrong):
         ("learning_rate_init", -1.0, "must be a positive number"),
         ("weight_decay", -0.1, "must be a number that is not negative"),
         ("visible_weight", -0.1, "must be a number that is not negative"),
-        ("loss", "huber", "must be one of 'distribution', 'mse', 'mae', 'cosine', got 'huber'"),
-        ("backbone", "cnn", "must be one of 'transformer', 'mlp', 'linear', got 'cnn'"),
+        (
+            "loss",
+            "huber",
+            "must be one of 'distribution', 'mse', 'mae', 'cosine' or an object that follows "
+            "maetab.nn.losses.Loss, got 'huber'",
+        ),
+        (
+            "backbone",
+            "cnn",
+            "must be one of 'transformer', 'mlp', 'linear' or a class of modules, got 'cnn'",
+        ),
         ("masking", "all", "or an object of maetab.nn.masking, got 'all'"),
         ("masking", 0.5, "or an object of maetab.nn.masking, got 0.5"),
         ("width", 18, "must be a multiple of n_heads=4, got 18"),
@@ -230,7 +232,7 @@ def test_no_epoch_is_counted_where_no_network_is_trained():
 
 
 def test_the_pass_that_calibrates_a_detector_counts_as_one():
-    assert MAEAnomalyDetector(max_iter=0, random_state=0).fit(table()).n_iter_ == 1
+    assert MAEAnomalyDetector(guess=QUICK, max_iter=0, random_state=0).fit(table()).n_iter_ == 1
     assert MAEAnomalyDetector.from_fitted(tiny().fit(table())).n_iter_ == 3
 
 

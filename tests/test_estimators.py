@@ -16,6 +16,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from differences import read_differences
+from models import QUICK
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes
@@ -29,7 +30,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import maetab
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
-from maetab.nn import guess as guess_module
 
 SMALL = {"max_iter": 2, "n_estimators": 1, "width": 8, "random_state": 0}
 CONFIGURATIONS = [
@@ -50,8 +50,8 @@ ESTIMATORS = [
     for kind in CLASSES
     for changes in (CONFIGURATIONS if kind is MAEImputer else CONFIGURATIONS[:1])
 ] + [
-    MAEAnomalyDetector(n_masks=2, max_iter=0, trim=0.2, random_state=0),
-    MAEEncoder(**(SMALL | {"max_iter": 1, "n_components": None, "add_raw": False})),
+    MAEAnomalyDetector(guess=QUICK, n_masks=2, max_iter=0, trim=0.2, random_state=0),
+    MAEEncoder(guess=QUICK, **(SMALL | {"max_iter": 1, "n_components": None, "add_raw": False})),
 ]
 TRANSFORMERS = [e for e in ESTIMATORS if hasattr(e, "transform")]
 # What returns one row for each row of X, and depends on no other row.
@@ -69,13 +69,6 @@ EXTRA_CHECKS = [
     "check_global_set_output_transform_polars",
     "check_inplace_ensure_writeable",
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 3)
-        yield
 
 
 def name_of(estimator) -> str:
@@ -220,7 +213,7 @@ def test_new_estimators_are_found(kind):
 
 
 def imputer(**changes) -> MAEImputer:
-    return MAEImputer(**(SMALL | changes))
+    return MAEImputer(guess=QUICK, **(SMALL | changes))
 
 
 def test_the_score_of_an_imputer_can_be_cross_validated():

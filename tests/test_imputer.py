@@ -8,21 +8,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from frames import CELLS, WHOLE_ONLY, example_frame, make_column
+from models import QUICK
 
 from maetab import MAEImputer
-from maetab.nn import guess as guess_module
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 5)
-        yield
 
 
 def tiny(**changes) -> MAEImputer:
     small = {"max_iter": 2, "n_estimators": 1, "width": 16, "random_state": 0}
-    return MAEImputer(**(small | changes))
+    return MAEImputer(guess=QUICK, **(small | changes))
 
 
 def table(n: int = 50, seed: int = 0, missing: float = 0.2) -> pd.DataFrame:
@@ -337,3 +330,12 @@ def test_an_array_may_be_fortran_ordered_read_only_or_reversed():
     frozen.setflags(write=False)
     for odd in (np.asfortranarray(X), frozen, X[:, ::-1].copy()[:, ::-1], X.tolist()):
         assert np.array_equal(np.asarray(tiny().fit_transform(odd), float), wanted)
+
+
+def test_a_row_alone_is_filled_as_among_others():
+    frame = table()
+    imputer = tiny().fit(frame)
+    whole = imputer.transform(frame)
+    for row in range(len(frame)):
+        alone = imputer.transform(frame.iloc[[row]])
+        pd.testing.assert_frame_equal(alone, whole.iloc[[row]], check_exact=True)

@@ -6,19 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from frames import example_frame
+from models import QUICK
 from sklearn.datasets import load_diabetes
 from test_imputer import assert_observed_cells_are_unchanged, gaussian, holes, table, tiny
 
 from maetab import MAEImputer
 from maetab.evaluation import amputate
-from maetab.nn import guess as guess_module
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 5)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +180,7 @@ def test_draws_of_a_column_of_few_numbers_are_numbers_that_were_seen():
         }
     )
     holes = table.mask(random.random(table.shape) < 0.2)
-    imputer = MAEImputer(max_iter=0, random_state=0).fit(holes)
+    imputer = MAEImputer(guess=QUICK, max_iter=0, random_state=0).fit(holes)
     for draw in imputer.sample(holes, 3, random_state=0):
         assert set(draw["price"]) == {0.1, 0.7, 2.3} and set(draw["flag"]) == {0.0, 1.0}
     low, high = imputer.predict_interval(holes, coverage=0.999)
@@ -211,6 +204,8 @@ def test_intervals_hold_what_is_filled_in():
 def test_intervals_of_a_few_hundred_rows_cover_less_than_they_say():
     people = load_diabetes(as_frame=True).data
     few, hidden = amputate(people, frac=0.3, random_state=0)
-    low, high = MAEImputer(max_iter=0, random_state=0).fit(few).predict_interval(few, 0.9)
+    low, high = (
+        MAEImputer(guess=QUICK, max_iter=0, random_state=0).fit(few).predict_interval(few, 0.9)
+    )
     held = (low <= people) & (people <= high)
     assert 0.75 < held.to_numpy()[hidden.to_numpy()].mean() < 0.9

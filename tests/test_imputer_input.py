@@ -7,17 +7,10 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
+from models import QUICK
 from test_imputer import gaussian, table, tiny
 
 from maetab import MAEImputer
-from maetab.nn import guess as guess_module
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 5)
-        yield
 
 
 def refused(X, *words: str, error: type[Exception] = ValueError) -> None:
@@ -175,4 +168,4 @@ def test_a_wrong_number_of_draws_is_refused(n_draws):
 def test_an_indicator_that_has_the_name_of_a_column_is_refused():
     frame = pd.DataFrame({"a": [1.0, None, 3.0] * 5, "missingindicator_a": range(15)})
     with pytest.raises(ValueError, match="makes a column 'missingindicator_a', but X has one"):
-        MAEImputer(max_iter=0, add_indicator=True, random_state=0).fit_transform(frame)
+        MAEImputer(guess=QUICK, max_iter=0, add_indicator=True, random_state=0).fit_transform(frame)

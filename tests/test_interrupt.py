@@ -5,32 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from models import QUICK
 from sklearn.exceptions import NotFittedError
 
 import maetab.base
 import maetab.detector
 import maetab.encoder
+import maetab.nn.guess.stack
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
-from maetab.nn import guess as guess_module
-from maetab.nn.guess import Prior
-from maetab.nn.model import MaskedAutoencoder
-from maetab.nn.prior import GaussianPrior
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 3)
-        yield
-
+from maetab.nn.guess.gaussian import Gaussian
+from maetab.nn.guess.stack import StackedGuess
+from maetab.nn.network import Network
+from maetab.nn.tokens import Tokens
 
 ESTIMATORS = {
-    "imputer": lambda: MAEImputer(max_iter=1, width=8, random_state=0),
-    "encoder": lambda: MAEEncoder(max_iter=1, width=8, n_components=4, random_state=0),
-    "detector": lambda: MAEAnomalyDetector(n_masks=2, random_state=0),
+    "imputer": lambda: MAEImputer(guess=QUICK, max_iter=1, width=8, random_state=0),
+    "encoder": lambda: MAEEncoder(guess=QUICK, max_iter=1, width=8, n_components=4, random_state=0),
+    "detector": lambda: MAEAnomalyDetector(guess=QUICK, n_masks=2, random_state=0),
     "trimming detector": lambda: MAEAnomalyDetector(
-        trim=0.2, n_masks=2, max_iter=1, width=8, random_state=0
+        guess=QUICK, trim=0.2, n_masks=2, max_iter=1, width=8, random_state=0
     ),
 }
 SHARED = [
@@ -39,34 +33,35 @@ SHARED = [
     (maetab.base, "FrameSource"),
     (maetab.base, "fit_model"),
     (maetab.base, "advise"),
-    (GaussianPrior, "fit"),
-    (Prior, "_tune"),
-    (Prior, "_fit_stack"),
+    (Gaussian, "fit"),
+    (StackedGuess, "_tune"),
+    (maetab.nn.guess.stack, "fit_weights"),
 ]
-NETWORKS = [(MaskedAutoencoder, "fit_tokens"), (MaskedAutoencoder, "encode")]
+NETWORKS = [(Tokens, "fit"), (Network, "_encode")]
 STAGES = {
     "imputer": [*SHARED, *NETWORKS, (MAEImputer, "_check_range")],
     "encoder": [
         *SHARED,
         *NETWORKS,
         (MAEEncoder, "_fit_components"),
-        (maetab.encoder, "remembered_rows"),
+        (maetab.encoder, "remembered"),
         (maetab.encoder, "_principal"),
     ],
     "detector": [
         *SHARED,
         (MAEAnomalyDetector, "_calibrate"),
-        (maetab.detector, "surprises"),
-        (maetab.detector, "distances"),
+        (maetab.detector, "start_calibration"),
+        (maetab.detector, "make_reference"),
+        (maetab.detector, "calibrated"),
         (MAEAnomalyDetector, "set_threshold"),
     ],
     "trimming detector": [
         *SHARED,
         *NETWORKS,
         (maetab.detector, "kept_rows"),
-        (maetab.detector, "robust_gaussian"),
+        (maetab.detector, "start_calibration"),
         (MAEAnomalyDetector, "_calibrate"),
-        (maetab.detector, "distances"),
+        (maetab.detector, "calibrated"),
     ],
 }
 CASES = [

@@ -6,6 +6,7 @@ import importlib.util
 import pickle
 import random
 import warnings
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -15,27 +16,34 @@ import torch
 from frames import assert_same_to_float32, mixed_frames
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from models import QUICK
 
 from maetab import MAEImputer
 from maetab.data.codec import decode, encode
 from maetab.data.schema import infer_schema
 from maetab.data.windows import cut, merge, take
-from maetab.engine.apply import draw, predict, predict_probabilities, predict_quantiles
 from maetab.engine.fit import fit_model
-from maetab.nn.backbones import pack, unpack
+from maetab.engine.held_out import hold_out
+from maetab.engine.inference import (
+    draw,
+    predict,
+    predict_probabilities,
+    predict_quantiles,
+    windows_of,
+)
+from maetab.nn.attention import pack, unpack
 from maetab.nn.masking import MASKINGS
+from maetab.nn.windows import Windows
 
 CPU = torch.device("cpu")
 few = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-pytestmark = pytest.mark.usefixtures("quick_tuning")
-
-
 @st.composite
 def settings_of_an_imputer(draw) -> dict:
     return {
+        "guess": QUICK,
         "max_iter": draw(st.sampled_from([0, 1, 2])),
         "n_estimators": 1,
         "width": 8,
@@ -140,17 +148,63 @@ def test_law_3_hidden_is_a_part_of_observed_and_repeats_with_the_seed(
     assert torch.equal(*drawn) and not (drawn[0] & ~observed).any()
 
 
+@given(
+    n=st.integers(1, 30),
+    window=st.integers(1, 5),
+    stride=st.integers(1, 5),
+    n_series=st.integers(0, 3),
+    fraction=st.floats(0, 0.99),
+    seed=st.integers(0, 999),
+)
+@many
+def test_law_3_a_cell_is_held_out_in_every_window_that_holds_it_and_never_the_last_of_a_row(
+    n, window, stride, n_series, fraction, seed
+):
+    rng = np.random.default_rng(seed)
+    observed = rng.random((n, 3)) < 0.7
+    rows = cut(n, window, min(stride, window), rng.integers(0, n_series, n) if n_series else None)
+    windows = windows_of(observed.astype(np.float32), observed, rows)
+    table = hold_out(windows, fraction, torch.Generator().manual_seed(seed))
+    _, visible, held = (x.numpy() for x in table.cells(torch.arange(len(rows))))
+    inside = rows >= 0
+    assert (held[inside] == table.held.numpy()[rows[inside]]).all()
+    assert (held ^ visible)[inside].tolist() == observed[rows[inside]].tolist()
+    assert not (held | visible)[~inside].any()
+    left = observed & ~table.held.numpy()
+    assert (left.any(1) == observed.any(1)).all()
+
+
 # 4
 
 
-@given(frame=frames, parameters=settings_of_an_imputer(), poison=st.sampled_from([1e6, np.nan]))
-@few
-def test_law_4_what_is_not_visible_changes_no_bit(frame, parameters, poison):
-    imputer = fitted(frame, parameters)
+def with_steps(imputer: MAEImputer, frame: pd.DataFrame, t: int):
+    """Return cells of a frame, and a model of windows of t steps over its rows."""
     values, observed = encode(frame, imputer.schema_)
+    if t == 1:
+        return values, observed, imputer.model_
+    config = replace(imputer._config(), n_steps=t)
+    windows = windows_of(values, observed, cut(len(frame), t))
+    return values, observed, fit_model(config, windows, imputer._options())[0]
+
+
+@given(
+    frame=frames,
+    parameters=settings_of_an_imputer(),
+    poison=st.sampled_from([1e6, np.nan]),
+    t=st.sampled_from([1, 3]),
+)
+@few
+def test_law_4_what_is_not_visible_changes_no_bit(frame, parameters, poison, t):
+    imputer = fitted(frame, parameters)
+    values, observed, model = with_steps(imputer, frame, t)
     hide = np.random.default_rng(0).random(observed.shape) < 0.4
-    visible, model = (observed & ~hide)[:, None], imputer.model_
-    spoiled = np.where(visible, values[:, None], np.float32(poison))
+    visible, rows = observed & ~hide, cut(len(frame), t)
+    spoiled = np.where(visible, values, np.float32(poison))
+    given_ = [
+        windows_of(values, visible, rows),
+        windows_of(spoiled, visible, rows),
+        Windows(*map(torch.tensor, (spoiled, visible, rows))),
+    ]
     columns = list(range(values.shape[1]))
     for apply, more in (
         (predict, {}),
@@ -158,20 +212,27 @@ def test_law_4_what_is_not_visible_changes_no_bit(frame, parameters, poison):
         (predict_quantiles, {"levels": [0.1, 0.9]}),
         (draw, {"seed": 3}),
     ):
-        clean = np.where(visible, values[:, None], np.float32(0))
-        said = [apply(model, x, visible, CPU, **more) for x in (values[:, None], spoiled, clean)]
-        assert said[0].tobytes() == said[1].tobytes() == said[2].tobytes()
+        found = [apply(model, windows, CPU, **more) for windows in given_]
+        if apply is draw:
+            found = [np.where(visible, 0, x) for x in found]
+        assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
 
 
-@given(frame=frames, parameters=settings_of_an_imputer(), poison=st.sampled_from([1e6, np.nan]))
+@given(
+    frame=frames,
+    parameters=settings_of_an_imputer(),
+    poison=st.sampled_from([1e6, np.nan]),
+    t=st.sampled_from([1, 3]),
+)
 @few
-def test_law_4_what_is_not_observed_changes_no_bit_of_the_model(frame, parameters, poison):
+def test_law_4_what_is_not_observed_changes_no_bit_of_the_model(frame, parameters, poison, t):
     imputer = fitted(frame, parameters)
     values, observed = encode(frame, imputer.schema_)
     spoiled = np.where(observed, values, np.float32(poison))
-    config, options = imputer._config(), imputer._options()
+    config, options = replace(imputer._config(), n_steps=t), imputer._options()
+    rows = cut(len(frame), t)
     one, other = (
-        fit_model(config, x[:, None], observed[:, None], options)[0].state_dict()
+        fit_model(config, windows_of(x, observed, rows), options)[0].state_dict()
         for x in (values, spoiled)
     )
     assert all(torch.equal(one[k], other[k]) for k in one)
@@ -206,6 +267,33 @@ def test_law_5_rows_are_independent_bit_for_bit(frame, parameters, seed):
     whole = everything(imputer, frame)
     for rows in (order, some, order[:1]):
         assert_same(everything(imputer, frame.iloc[rows]), [x.iloc[rows] for x in whole])
+
+
+@given(
+    frame=frames,
+    parameters=settings_of_an_imputer(),
+    t=st.sampled_from([1, 2, 3]),
+    seed=st.integers(0, 999),
+)
+@few
+def test_law_5_windows_are_independent_bit_for_bit(frame, parameters, t, seed):
+    imputer, rng = fitted(frame, parameters), np.random.default_rng(seed)
+    values, observed, model = with_steps(imputer, frame, t)
+    rows = cut(len(frame), t, t)
+    order = rng.permutation(len(rows))
+    for apply, more in (
+        (predict, {}),
+        (predict_quantiles, {"levels": [0.1, 0.9]}),
+        (draw, {"seed": 3}),
+    ):
+        whole = apply(model, windows_of(values, observed, rows), CPU, **more)
+        for some in (order, order[:1], np.concatenate([order, order])):
+            if apply is not draw and len(some) > len(order):
+                continue  # the mean of a window and itself
+            mine = apply(model, windows_of(values, observed, rows[some]), CPU, **more)
+            once = np.unique(rows[some][rows[some] >= 0])
+            once = once[np.bincount(rows[rows >= 0])[once] == 1]
+            assert mine[..., once, :].tobytes() == whole[..., once, :].tobytes()
 
 
 # 6
@@ -258,13 +346,15 @@ def test_law_8_a_table_is_a_series_of_windows_of_length_one(frame, parameters):
     imputer = fitted(frame, parameters)
     values, observed = encode(frame, imputer.schema_)
     rows = cut(len(frame), window=1, series=np.zeros(len(frame)))
-    windows = take(values, rows), take(observed, rows)
-    model, _ = fit_model(imputer._config(), *windows, imputer._options())
+    windows = windows_of(values, observed, rows)
+    model, _ = fit_model(imputer._config(), windows, imputer._options())
     mine, theirs = model.state_dict(), imputer.model_.state_dict()
     assert all(torch.equal(mine[k], theirs[k]) for k in theirs)
-    points = merge(predict(model, *windows, CPU), rows, len(frame))
-    gaps = ~observed
+    gaps, points = ~observed, predict(model, windows, CPU)
     assert points[gaps].tobytes() == imputer._points(imputer._read(frame))[gaps].tobytes()
+    # Also where every row is a series of its own, in windows that could be longer.
+    alone = cut(len(frame), window=1, series=np.arange(len(frame)))
+    assert predict(model, windows_of(values, observed, alone), CPU).tobytes() == points.tobytes()
 
 
 # 9

@@ -8,19 +8,11 @@ import sys
 
 import numpy as np
 import pytest
+from models import QUICK
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load
 from maetab.cli import main
-from maetab.nn import guess as guess_module
 from maetab.progress import Line, Progress, lines, logger, reported
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_tuning():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess_module, "N_TUNING", 3)
-        yield
-
 
 X = np.random.default_rng(0).normal(size=(60, 3)) + np.arange(60)[:, None] / 20
 
@@ -45,9 +37,12 @@ def clock_of(*times: float):
 @pytest.mark.parametrize(
     ("estimator", "phases"),
     [
-        (MAEImputer(n_estimators=2), ["network 1 of 2", "network 2 of 2", "calibration"]),
-        (MAEEncoder(), ["network 1 of 1", "components"]),
-        (MAEAnomalyDetector(), ["calibration", "calibration of the scores"]),
+        (
+            MAEImputer(guess=QUICK, n_estimators=2),
+            ["network 1 of 2", "network 2 of 2", "calibration"],
+        ),
+        (MAEEncoder(guess=QUICK), ["network 1 of 1", "components"]),
+        (MAEAnomalyDetector(guess=QUICK), ["calibration", "calibration of the scores"]),
     ],
 )
 def test_a_plain_user_reads_on_stderr_what_fit_is_doing(estimator, phases, plain, capfd):
@@ -64,13 +59,13 @@ def test_a_plain_user_reads_on_stderr_what_fit_is_doing(estimator, phases, plain
 
 
 def test_nothing_is_said_without_verbose(plain, capfd):
-    MAEImputer(max_iter=1, width=8, random_state=0).fit(X)
+    MAEImputer(guess=QUICK, max_iter=1, width=8, random_state=0).fit(X)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_log_that_listens_gets_the_messages_and_stderr_does_not(capfd, caplog):
     with caplog.at_level(logging.INFO, logger="maetab"):
-        MAEImputer(max_iter=1, width=8, random_state=0, verbose=1).fit(X)
+        MAEImputer(guess=QUICK, max_iter=1, width=8, random_state=0, verbose=1).fit(X)
     assert any("held-out loss" in record.getMessage() for record in caplog.records)
     assert capfd.readouterr() == ("", "")
 
@@ -79,7 +74,7 @@ def test_the_logger_is_left_as_it_was_also_when_fit_is_broken_off(plain, monkeyp
     logger = logging.getLogger("maetab")
     before = logger.level, logger.propagate, list(logger.handlers)
     with pytest.raises(ValueError):
-        MAEImputer(verbose=1).fit(np.zeros((0, 2)))
+        MAEImputer(guess=QUICK, verbose=1).fit(np.zeros((0, 2)))
     assert (logger.level, logger.propagate, list(logger.handlers)) == before
 
 
@@ -186,9 +181,9 @@ class Broken:
 @pytest.mark.parametrize("stream", [None, Broken()])
 def test_a_fit_goes_on_where_nothing_can_be_written_to_stderr(monkeypatch, stream):
     X = np.random.default_rng(0).normal(size=(30, 3))
-    plain = MAEImputer(max_iter=0, random_state=0).fit(X)
+    plain = MAEImputer(guess=QUICK, max_iter=0, random_state=0).fit(X)
     monkeypatch.setattr(sys, "stderr", stream)
-    told = MAEImputer(max_iter=0, random_state=0, verbose=1).fit(X)
+    told = MAEImputer(guess=QUICK, max_iter=0, random_state=0, verbose=1).fit(X)
     X[0, 0] = np.nan
     np.testing.assert_array_equal(told.transform(X), plain.transform(X))
 

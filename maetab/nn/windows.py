@@ -14,7 +14,7 @@ class Windows:
 
     Parameters
     ----------
-    values, observed : (n, F) cells of the physical rows; 0 and False where nothing is observed
+    values, observed : (n, F) cells of the physical rows; values that are not observed are not read
     rows : (W, T) the physical row at each step of each window, -1 where there is none
     holders : (n, H) for each physical row the places of the remembered windows that hold it, -1
         for none; None before there is a memory
@@ -38,8 +38,9 @@ class Windows:
         """
         rows = self.rows[windows]
         inside, rows = (rows >= 0)[..., None], rows.clamp_min(0)
-        observed = (self.observed if of is None else of)[rows] & inside
-        return torch.where(inside, self.values[rows], 0.0), observed
+        observed = self.observed[rows] & inside
+        values = torch.where(observed, self.values[rows], 0.0)
+        return values, observed if of is None else of[rows] & inside
 
     def remember(self, windows: Tensor) -> Windows:
         """Return the same windows, `holders` filled in for a memory that holds `windows` (M,)."""

@@ -8,20 +8,22 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from models import QUICK
 
 from maetab import MAEImputer
 from maetab.data.schema import infer_schema
 from maetab.data.text import MOST_TEXTS, almost_of
 from maetab.progress import warn_of_networks
 
-pytestmark = pytest.mark.usefixtures("quick_tuning")
-
 
 def test_code_without_a_name_is_warned_as_any_other():
     code = "imputer.fit(X)"
     X = np.column_stack([np.ones(20), np.arange(20.0)])
     with pytest.warns(UserWarning, match="column 'x0' is constant") as caught:
-        exec(compile(code, "given.py", "exec"), {"imputer": MAEImputer(max_iter=0), "X": X})
+        exec(
+            compile(code, "given.py", "exec"),
+            {"imputer": MAEImputer(guess=QUICK, max_iter=0), "X": X},
+        )
     assert caught[0].filename == "given.py"
 
 
@@ -51,7 +53,7 @@ def warning_of(cells, dtype=object, **parameters) -> str:
     frame = pd.DataFrame({"x": pd.Series(cells, dtype=dtype), "y": np.arange(float(n))})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        MAEImputer(**{"max_iter": 0, **parameters}).fit(frame)
+        MAEImputer(guess=QUICK, **{"max_iter": 0, **parameters}).fit(frame)
     assert len(caught) <= 1
     return str(caught[0].message) if caught else ""
 
@@ -71,14 +73,14 @@ def test_numbers_with_a_mark_of_missing_are_named_with_what_to_do(mark, n_differ
     marks = advised(text, "missing_values")
     assert marks == [mark] and warning_of(cells, missing_values=marks) == ""
     frame = pd.DataFrame({"x": pd.Series(cells, dtype=object), "y": np.arange(240.0)})
-    filled = MAEImputer(max_iter=0, missing_values=marks).fit_transform(frame)["x"]
+    filled = MAEImputer(guess=QUICK, max_iter=0, missing_values=marks).fit_transform(frame)["x"]
     assert all(isinstance(cell, int) for cell in filled)
 
 
 def test_marks_of_several_columns_are_told_in_one_list():
     frame = pd.DataFrame({"a": ["u", "v", "-"] * 20, "b": ["?", "v", "-"] * 20})
     with pytest.warns(UserWarning) as caught:
-        MAEImputer(max_iter=0).fit(frame)
+        MAEImputer(guess=QUICK, max_iter=0).fit(frame)
     text = str(caught[0].message)
     assert len(caught) == 1 and "'-' in column 'a', '-', '?' in column 'b'" in text
     assert advised(text, "missing_values") == ["-", "?"]
@@ -148,4 +150,4 @@ def test_only_a_bounded_number_of_cells_of_free_text_is_looked_at():
 def test_a_table_of_numbers_as_free_text_is_refused_with_what_to_do():
     frame = pd.DataFrame({"x": [f"{i}.5" for i in range(50)]})
     with pytest.raises(ValueError, match=r"cannot learn .*'x' .*pandas.to_numeric\(column\)"):
-        MAEImputer(max_iter=0).fit(frame)
+        MAEImputer(guess=QUICK, max_iter=0).fit(frame)

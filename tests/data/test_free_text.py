@@ -9,13 +9,12 @@ import pandas as pd
 import polars as pl
 import pytest
 from frames import passengers
+from models import QUICK
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load, save
 from maetab.data.codec import decode, encode
 from maetab.data.schema import Schema, infer_schema
 from maetab.evaluation import cross_val_impute
-
-pytestmark = pytest.mark.usefixtures("quick_tuning")
 
 
 def fitted(kind=MAEImputer, frame: pd.DataFrame | None = None, **changes):
@@ -89,7 +88,7 @@ def test_the_model_sees_nothing_of_free_text():
 
 def test_one_warning_names_free_text_and_says_what_to_do():
     with pytest.warns(UserWarning) as caught:
-        MAEImputer(max_iter=0, random_state=0).fit(passengers())
+        MAEImputer(guess=QUICK, max_iter=0, random_state=0).fit(passengers())
     (warning,) = caught
     text, frame = str(warning.message), passengers()
     for name in ("Name", "Ticket"):
@@ -100,7 +99,9 @@ def test_one_warning_names_free_text_and_says_what_to_do():
 
 def test_what_the_warning_says_to_do_makes_it_a_category():
     with pytest.warns(UserWarning, match="levels; the 1 most frequent are told apart"):
-        model = MAEImputer(categorical_features=["Name", "Ticket"], max_iter=0, random_state=0)
+        model = MAEImputer(
+            guess=QUICK, categorical_features=["Name", "Ticket"], max_iter=0, random_state=0
+        )
         model.fit(passengers())
     assert not model.transform(passengers()).isna().any(axis=None)
 
@@ -201,7 +202,7 @@ def test_a_saved_model_still_leaves_free_text_alone(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_free_text_is_not_scored_in_cross_validation():
-    model = MAEImputer(max_iter=0, random_state=0)
+    model = MAEImputer(guess=QUICK, max_iter=0, random_state=0)
     scores = cross_val_impute(model, passengers(), cv=2, metrics=["accuracy"], random_state=0)
     assert set(scores["column"]) == {"Sex"}
 
@@ -224,8 +225,10 @@ def test_times_in_the_index_are_said_not_to_be_used_once(index):
     )
     frame.iloc[3, 1] = np.nan
     with pytest.warns(UserWarning, match=r"independent.*index of X.*reset_index") as caught:
-        model = MAEImputer(max_iter=0, random_state=0).fit(frame)
+        model = MAEImputer(guess=QUICK, max_iter=0, random_state=0).fit(frame)
     assert len(caught) == 1 and caught[0].filename == __file__
     pd.testing.assert_index_equal(model.transform(frame).index, index)
-    plain = MAEImputer(max_iter=0, random_state=0).fit_transform(frame.reset_index(drop=True))
+    plain = MAEImputer(guess=QUICK, max_iter=0, random_state=0).fit_transform(
+        frame.reset_index(drop=True)
+    )
     assert (model.transform(frame).to_numpy() == plain.to_numpy()).all()

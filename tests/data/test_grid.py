@@ -11,13 +11,11 @@ import pytest
 from frames import CELLS, WHOLE_ONLY, all_filled, closed_form, column_of, make_column, with_holes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models import QUICK
 
 from maetab import MAEAnomalyDetector, MAEImputer
 from maetab.data.codec import decode
 from maetab.data.schema import Schema, infer_schema
-
-pytestmark = pytest.mark.usefixtures("quick_tuning")
-
 
 # ---- what is a grid
 
@@ -222,7 +220,7 @@ def test_intervals_hold_the_point_on_the_grid():
 
 def test_what_a_detector_expects_lies_on_the_grid():
     frame = with_holes([0.0, 1.0, 2.0, 3.0, 5.0], n=80)
-    found = MAEAnomalyDetector(random_state=0).fit(frame).explain(frame, top=80)
+    found = MAEAnomalyDetector(guess=QUICK, random_state=0).fit(frame).explain(frame, top=80)
     expected = found.loc[found["column"] == "x", "expected"].astype(float)
     assert len(expected) and (expected % 1 == 0).all()
 

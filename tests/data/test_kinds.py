@@ -17,9 +17,6 @@ from hypothesis import strategies as st
 from maetab.data.codec import decode, encode, to_natural
 from maetab.data.schema import Schema, infer_schema
 
-pytestmark = pytest.mark.usefixtures("quick_tuning")
-
-
 # ---- Decimals and periods
 
 

@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from models import QUICK
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load, save
 from maetab.data.codec import decode, encode, fill
 from maetab.data.schema import Schema, infer_schema
 
 FIRST = datetime.date(2024, 2, 27)
-
-
-pytestmark = pytest.mark.usefixtures("quick_tuning")
 
 
 def orders(n: int = 60) -> pd.DataFrame:
@@ -32,12 +30,12 @@ def as_timestamps(frame: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize("keep_grid", [True, False])
 def test_dates_as_objects_are_filled_as_timestamps_are_and_stay_objects(keep_grid):
     frame = orders()
-    imputer = MAEImputer(max_iter=0, random_state=0, keep_grid=keep_grid).fit(frame)
+    imputer = MAEImputer(guess=QUICK, max_iter=0, random_state=0, keep_grid=keep_grid).fit(frame)
     filled = imputer.transform(frame)["day"]
     assert filled.dtype == object and set(map(type, filled)) == {datetime.date}
     seen = frame["day"].notna()
     assert all(a is b for a, b in zip(filled[seen], frame["day"][seen], strict=True))
-    other = MAEImputer(max_iter=0, random_state=0, keep_grid=keep_grid)
+    other = MAEImputer(guess=QUICK, max_iter=0, random_state=0, keep_grid=keep_grid)
     expected = other.fit_transform(as_timestamps(frame))["day"].dt.round("D").dt.date
     assert filled.tolist() == expected.tolist()
     low, high = imputer.predict_interval(frame)
@@ -70,8 +68,10 @@ def test_first_and_last_dates_there_are_come_back():
 def test_a_date_may_stand_for_missing_or_be_a_category():
     frame = orders()
     given = frame["day"].where(frame["day"].notna(), datetime.date(1900, 1, 1))
-    marked = MAEImputer(max_iter=0, random_state=0, missing_values=datetime.date(1900, 1, 1))
-    plain = MAEImputer(max_iter=0, random_state=0).fit_transform(frame)
+    marked = MAEImputer(
+        guess=QUICK, max_iter=0, random_state=0, missing_values=datetime.date(1900, 1, 1)
+    )
+    plain = MAEImputer(guess=QUICK, max_iter=0, random_state=0).fit_transform(frame)
     assert marked.fit_transform(frame.assign(day=given))["day"].tolist() == plain["day"].tolist()
     few = frame.assign(day=[FIRST if i % 2 else frame["day"][1] for i in range(60)])
     levels = infer_schema(few, categorical_features=["day"]).columns[0].levels
@@ -89,15 +89,17 @@ def test_dates_mixed_with_anything_else_are_refused(other):
 
 def test_other_estimators_take_dates_as_objects(tmp_path):
     frame = orders()
-    encoder = MAEEncoder(max_iter=0, n_components=2, random_state=0).fit(frame)
+    encoder = MAEEncoder(guess=QUICK, max_iter=0, n_components=2, random_state=0).fit(frame)
     np.testing.assert_allclose(
         encoder.transform(frame),
-        MAEEncoder(max_iter=0, n_components=2, random_state=0).fit_transform(as_timestamps(frame)),
+        MAEEncoder(guess=QUICK, max_iter=0, n_components=2, random_state=0).fit_transform(
+            as_timestamps(frame)
+        ),
     )
     assert set(map(type, encoder.inverse_transform(encoder.transform(frame))["day"])) == {
         datetime.date
     }
-    detector = MAEAnomalyDetector(n_masks=2, random_state=0).fit(frame)
+    detector = MAEAnomalyDetector(guess=QUICK, n_masks=2, random_state=0).fit(frame)
     assert np.isfinite(detector.score_samples(frame)).all()
     save(encoder, tmp_path / "m.maetab")
     for again in (load(tmp_path / "m.maetab"), pickle.loads(pickle.dumps(encoder))):
@@ -107,17 +109,20 @@ def test_other_estimators_take_dates_as_objects(tmp_path):
 def test_times_of_day_are_refused_with_what_does_help():
     times = pd.Series([datetime.time(8, 30), None, datetime.time(9, 0, 0, 5)] * 10, dtype=object)
     with pytest.raises(TypeError) as caught:
-        MAEImputer(max_iter=0).fit(pd.DataFrame({"t": times, "y": np.arange(30.0)}))
+        MAEImputer(guess=QUICK, max_iter=0).fit(pd.DataFrame({"t": times, "y": np.arange(30.0)}))
     assert "column 't': holds datetime.time; convert it to a duration" in str(caught.value)
     code = str(caught.value).partition("pandas: ")[2].partition(", in polars")[0]
     read = eval(code, {"pandas": pd, "column": times})
     assert read.dtype.kind == "m" and read.notna().tolist() == times.notna().tolist()
     frame = pl.DataFrame({"t": times.tolist(), "y": np.arange(30.0)})
     with pytest.raises(TypeError) as caught:
-        MAEImputer(max_iter=0).fit(frame)
+        MAEImputer(guess=QUICK, max_iter=0).fit(frame)
     code = str(caught.value).partition("polars: ")[2].removesuffix(".")
     lasts = frame.with_columns(t=eval(code, {"polars": pl, "column": frame["t"]}))
-    assert MAEImputer(max_iter=0, random_state=0).fit_transform(lasts)["t"].null_count() == 0
+    assert (
+        MAEImputer(guess=QUICK, max_iter=0, random_state=0).fit_transform(lasts)["t"].null_count()
+        == 0
+    )
     arrow = times.astype("time64[us][pyarrow]")
     with pytest.raises(TypeError, match=r"column 't': holds datetime\.time; convert it"):
         infer_schema(pd.DataFrame({"t": arrow}))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from maetab.nn.prior import GaussianPrior
+from maetab.nn.guess.gaussian import Gaussian
 
 
 def random_covariance(rng: np.random.Generator, c: int) -> np.ndarray:
@@ -22,21 +22,21 @@ def textbook(location, covariance, row, visible):
     return mean, variance
 
 
-def a_prior(location, covariance) -> GaussianPrior:
-    prior = GaussianPrior(len(location))
-    prior.location.copy_(torch.tensor(location))
-    prior.covariance.copy_(torch.tensor(covariance))
-    return prior
+def a_gaussian(location, covariance) -> Gaussian:
+    gaussian = Gaussian(len(location))
+    gaussian.location.copy_(torch.tensor(location))
+    gaussian.covariance.copy_(torch.tensor(covariance))
+    return gaussian
 
 
-def a_factor_prior(rng: np.random.Generator, c: int, k: int) -> tuple[GaussianPrior, np.ndarray]:
-    """Return a factor prior and the covariance it stands for."""
-    prior = GaussianPrior(c, k)
+def a_factor_model(rng: np.random.Generator, c: int, k: int) -> tuple[Gaussian, np.ndarray]:
+    """Return a factor gaussian and the covariance it stands for."""
+    gaussian = Gaussian(c, k)
     loadings, noise = rng.normal(size=(c, k)), rng.uniform(0.1, 1.0, c)
-    prior.loadings.copy_(torch.tensor(loadings))
-    prior.noise.copy_(torch.tensor(noise))
-    prior.location.copy_(torch.tensor(rng.normal(size=c)))
-    return prior, loadings @ loadings.T + np.diag(noise)
+    gaussian.loadings.copy_(torch.tensor(loadings))
+    gaussian.noise.copy_(torch.tensor(noise))
+    gaussian.location.copy_(torch.tensor(rng.normal(size=c)))
+    return gaussian, loadings @ loadings.T + np.diag(noise)
 
 
 def some_rows(rng: np.random.Generator, n: int, c: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,35 +50,35 @@ def test_the_guess_is_the_textbook_conditional(c):
     rng = np.random.default_rng(c)
     location, covariance = rng.normal(size=c), random_covariance(rng, c)
     values, visible = some_rows(rng, 20, c)
-    said = a_prior(location, covariance)(torch.tensor(values), torch.tensor(visible))
+    found = a_gaussian(location, covariance)(torch.tensor(values), torch.tensor(visible))
     for i in range(20):
         mean, variance = textbook(location, covariance, values[i], visible[i])
-        np.testing.assert_allclose(said.mean[i], mean, atol=1e-9)
-        np.testing.assert_allclose(said.variance[i], variance, atol=1e-9)
+        np.testing.assert_allclose(found.mean[i], mean, atol=1e-9)
+        np.testing.assert_allclose(found.variance[i], variance, atol=1e-9)
 
 
 def test_the_factor_guess_is_the_textbook_conditional_of_its_covariance():
     rng = np.random.default_rng(0)
-    prior, covariance = a_factor_prior(rng, 9, 3)
+    gaussian, covariance = a_factor_model(rng, 9, 3)
     values, visible = some_rows(rng, 20, 9)
-    said = prior(torch.tensor(values), torch.tensor(visible))
+    found = gaussian(torch.tensor(values), torch.tensor(visible))
     for i in range(20):
-        mean, variance = textbook(prior.location.numpy(), covariance, values[i], visible[i])
-        np.testing.assert_allclose(said.mean[i], mean, atol=1e-9)
-        np.testing.assert_allclose(said.variance[i], variance, atol=1e-9)
+        mean, variance = textbook(gaussian.location.numpy(), covariance, values[i], visible[i])
+        np.testing.assert_allclose(found.mean[i], mean, atol=1e-9)
+        np.testing.assert_allclose(found.variance[i], variance, atol=1e-9)
 
 
 @pytest.mark.parametrize("n_factors", [0, 2])
 def test_residuals_are_leave_one_out_guesses_made_one_by_one(n_factors):
     rng = np.random.default_rng(3)
     if n_factors:
-        prior, covariance = a_factor_prior(rng, 6, n_factors)
-        location = prior.location.numpy()
+        gaussian, covariance = a_factor_model(rng, 6, n_factors)
+        location = gaussian.location.numpy()
     else:
         location, covariance = rng.normal(size=6), random_covariance(rng, 6)
-        prior = a_prior(location, covariance)
+        gaussian = a_gaussian(location, covariance)
     values, visible = some_rows(rng, 15, 6)
-    got = prior.residuals(torch.tensor(values), torch.tensor(visible))
+    got = gaussian.residuals(torch.tensor(values), torch.tensor(visible))
     for i, j in np.ndindex(15, 6):
         others = visible[i].copy()
         others[j] = False
@@ -93,7 +93,7 @@ def test_what_is_not_visible_is_never_read(n_factors, poison):
     rng = np.random.default_rng(4)
     values, visible = map(torch.tensor, some_rows(rng, 50, 5))
     spoiled = torch.where(visible, values, poison)
-    one, other = GaussianPrior(5, n_factors), GaussianPrior(5, n_factors)
+    one, other = Gaussian(5, n_factors), Gaussian(5, n_factors)
     one.fit(values, visible)
     other.fit(spoiled, visible)
     for mine, theirs in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
@@ -107,13 +107,13 @@ def test_em_on_complete_rows_gives_mean_and_shrunk_covariance():
     rng = np.random.default_rng(5)
     n, c = 200, 4
     values = rng.multivariate_normal(rng.normal(size=c), random_covariance(rng, c), n)
-    prior = GaussianPrior(c)
-    prior.fit(torch.tensor(values), torch.ones(n, c, dtype=torch.bool))
+    gaussian = Gaussian(c)
+    gaussian.fit(torch.tensor(values), torch.ones(n, c, dtype=torch.bool))
     share = 1e-3 + c / (c + 20 * n)
     plain = np.cov(values.T, bias=True)
     wanted = (1 - share) * plain + share * np.diag(np.diag(plain))
-    np.testing.assert_allclose(prior.location, values.mean(0), atol=1e-9)
-    np.testing.assert_allclose(prior.covariance, wanted, atol=1e-9)
+    np.testing.assert_allclose(gaussian.location, values.mean(0), atol=1e-9)
+    np.testing.assert_allclose(gaussian.covariance, wanted, atol=1e-9)
 
 
 def test_em_on_incomplete_rows_comes_near_the_truth():
@@ -121,10 +121,10 @@ def test_em_on_incomplete_rows_comes_near_the_truth():
     location, covariance = np.array([1.0, -2.0, 0.5]), random_covariance(rng, 3)
     values = torch.tensor(rng.multivariate_normal(location, covariance, 5000))
     visible = torch.tensor(rng.random((5000, 3)) < 0.7)
-    prior = GaussianPrior(3)
-    prior.fit(values, visible)
-    np.testing.assert_allclose(prior.location, location, atol=0.1)
-    np.testing.assert_allclose(prior.covariance, covariance, atol=0.15)
+    gaussian = Gaussian(3)
+    gaussian.fit(values, visible)
+    np.testing.assert_allclose(gaussian.location, location, atol=0.1)
+    np.testing.assert_allclose(gaussian.covariance, covariance, atol=0.15)
 
 
 def test_em_undoes_the_bias_of_values_missing_by_another_column():
@@ -132,21 +132,21 @@ def test_em_undoes_the_bias_of_values_missing_by_another_column():
     x = rng.normal(size=4000)
     y = 2 * x + 0.3 * rng.normal(size=4000)
     visible = np.stack([np.ones(4000, bool), x < 0], 1)  # y is seen only where x is low
-    prior = GaussianPrior(2)
-    prior.fit(torch.tensor(np.stack([x, y], 1)), torch.tensor(visible))
+    gaussian = Gaussian(2)
+    gaussian.fit(torch.tensor(np.stack([x, y], 1)), torch.tensor(visible))
     assert y[x < 0].mean() < -1.3
-    assert abs(float(prior.location[1]) - y.mean()) < 0.25
+    assert abs(float(gaussian.location[1]) - y.mean()) < 0.25
 
 
 def test_fitted_factors_guess_as_the_true_covariance_does():
     rng = np.random.default_rng(8)
-    truth, covariance = a_factor_prior(rng, 24, 3)
+    truth, covariance = a_factor_model(rng, 24, 3)
     location = truth.location.numpy()
     values = rng.multivariate_normal(location, covariance, 1500)
     visible = rng.random(values.shape) < 0.8
-    fitted = GaussianPrior(24, 3)
+    fitted = Gaussian(24, 3)
     fitted.fit(torch.tensor(values), torch.tensor(visible))
-    dense = a_prior(location, covariance)
+    dense = a_gaussian(location, covariance)
     mine, best = (p(torch.tensor(values), torch.tensor(visible)) for p in (fitted, dense))
     hidden = ~visible
     error = (mine.mean.numpy() - values)[hidden]
@@ -163,20 +163,20 @@ def test_em_survives_constant_empty_and_twin_columns():
     visible[:, 3] = False
     visible[::3, 0] = False
     for n_factors in (0, 2):
-        prior = GaussianPrior(4, n_factors)
-        prior.fit(values, visible)
-        said = prior(values, visible)
-        assert torch.isfinite(said.mean).all() and torch.isfinite(said.variance).all()
-        assert (said.variance >= 0).all()
-        assert torch.isfinite(prior.residuals(values, visible)).all()
+        gaussian = Gaussian(4, n_factors)
+        gaussian.fit(values, visible)
+        found = gaussian(values, visible)
+        assert torch.isfinite(found.mean).all() and torch.isfinite(found.variance).all()
+        assert (found.variance >= 0).all()
+        assert torch.isfinite(gaussian.residuals(values, visible)).all()
 
 
 def test_a_round_of_em_for_factors_is_that_of_rubin_and_thayer():
     rng = np.random.default_rng(10)
-    prior, _ = a_factor_prior(rng, 5, 2)
+    gaussian, _ = a_factor_model(rng, 5, 2)
     values, visible = some_rows(rng, 40, 5)
-    location, noise = prior.location.numpy().copy(), prior.noise.numpy().copy()
-    loadings = prior.loadings.numpy().copy()
+    location, noise = gaussian.location.numpy().copy(), gaussian.noise.numpy().copy()
+    loadings = gaussian.loadings.numpy().copy()
     gram, right = np.zeros((5, 3, 3)), np.zeros((5, 3))
     for row, seen in zip(values, visible, strict=True):
         part = loadings[seen] / noise[seen, None]
@@ -186,15 +186,15 @@ def test_a_round_of_em_for_factors_is_that_of_rubin_and_thayer():
         moment[:2, :2] += spread
         gram[seen] += moment
         right[seen] += row[seen, None] * one
-    prior._em_factors(torch.tensor(values), torch.tensor(visible), torch.ones(5).double())
+    gaussian._em_factors(torch.tensor(values), torch.tensor(visible), torch.ones(5).double())
     ridge = np.diag([1.0, 1.0, 1e-6])
     for j in range(5):
         solved = np.linalg.solve(gram[j] + ridge, right[j])
-        np.testing.assert_allclose(prior.loadings[j], solved[:2], atol=1e-9)
-        np.testing.assert_allclose(prior.location[j], solved[2], atol=1e-9)
+        np.testing.assert_allclose(gaussian.loadings[j], solved[:2], atol=1e-9)
+        np.testing.assert_allclose(gaussian.location[j], solved[2], atol=1e-9)
         square = (values[visible[:, j], j] ** 2).sum()
         left = square - 2 * solved @ right[j] + solved @ gram[j] @ solved
-        assert float(prior.noise[j]) == pytest.approx(max(left / visible[:, j].sum(), 0.01))
+        assert float(gaussian.noise[j]) == pytest.approx(max(left / visible[:, j].sum(), 0.01))
 
 
 def test_the_guess_at_what_is_asked_is_the_textbook_conditional_of_each_row():
@@ -206,39 +206,41 @@ def test_the_guess_at_what_is_asked_is_the_textbook_conditional_of_each_row():
     visible[10:20] = ~asked  # all that may be
     visible[20:25] = visible[30]  # the same in several rows
     values = np.where(visible, rng.normal(size=(40, 6)), np.nan)
-    prior = a_prior(location, covariance)
-    said = prior.ask(torch.tensor(values), torch.tensor(visible), torch.tensor(asked))
+    gaussian = a_gaussian(location, covariance)
+    found = gaussian.ask(torch.tensor(values), torch.tensor(visible), torch.tensor(asked))
     for i in range(40):
         mean, variance = textbook(location, covariance, values[i], visible[i])
-        np.testing.assert_allclose(said.mean[i], mean[asked], atol=1e-9)
-        np.testing.assert_allclose(said.variance[i], variance[asked], atol=1e-9)
+        np.testing.assert_allclose(found.mean[i], mean[asked], atol=1e-9)
+        np.testing.assert_allclose(found.variance[i], variance[asked], atol=1e-9)
 
 
 @pytest.mark.parametrize("n_factors", [0, 2])
 def test_the_guess_at_what_is_asked_is_that_of_all_coordinates(n_factors):
     rng = np.random.default_rng(12)
     covariance = random_covariance(rng, 5)
-    prior = a_factor_prior(rng, 5, 2)[0] if n_factors else a_prior(np.ones(5), covariance)
+    gaussian = a_factor_model(rng, 5, 2)[0] if n_factors else a_gaussian(np.ones(5), covariance)
     asked = torch.tensor([True, False, False, True, False])
     visible = (torch.rand(30, 5) < 0.7) & ~asked
     values = torch.randn(30, 5).double()
-    for part, whole in zip(prior.ask(values, visible, asked), prior(values, visible), strict=True):
+    for part, whole in zip(
+        gaussian.ask(values, visible, asked), gaussian(values, visible), strict=True
+    ):
         torch.testing.assert_close(part, whole[:, asked], rtol=1e-9, atol=1e-9)
 
 
 def test_rows_that_show_the_same_coordinates_are_factored_once(monkeypatch):
     rng = np.random.default_rng(13)
-    prior = a_prior(np.zeros(4), random_covariance(rng, 4))
+    gaussian = a_gaussian(np.zeros(4), random_covariance(rng, 4))
     factored, cholesky = [], torch.linalg.cholesky
     monkeypatch.setattr(torch.linalg, "cholesky", lambda x: factored.append(len(x)) or cholesky(x))
     asked = torch.tensor([False, False, False, True])
     visible = torch.tensor([[True, True, False, False], [False, True, True, False]] * 50)
-    prior.ask(torch.randn(100, 4), visible, asked)
+    gaussian.ask(torch.randn(100, 4), visible, asked)
     assert factored == [2]
 
 
 def test_without_anything_to_see_the_guess_is_the_mean():
-    prior = a_prior(np.array([2.0]), np.array([[3.0]]))
+    gaussian = a_gaussian(np.array([2.0]), np.array([[3.0]]))
     nothing, asked = torch.zeros(3, 1, dtype=torch.bool), torch.tensor([True])
-    said = prior.ask(torch.randn(3, 1).double(), nothing, asked)
-    assert said.mean.tolist() == [[2.0]] * 3 and said.variance.tolist() == [[3.0]] * 3
+    found = gaussian.ask(torch.randn(3, 1).double(), nothing, asked)
+    assert found.mean.tolist() == [[2.0]] * 3 and found.variance.tolist() == [[3.0]] * 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from maetab.nn.memory import N_HEADS, RowMemory
+from maetab.nn.guess.memory import N_HEADS, RowMemory
 
 
 def a_table(n: int, columns: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -18,12 +18,17 @@ def a_table(n: int, columns: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tenso
     return torch.cat(values, 1), torch.cat(visible, 1)
 
 
+def itself(n: int) -> torch.Tensor:
+    """That every remembered row shares its row with itself alone."""
+    return torch.arange(n)[:, None]
+
+
 def a_memory(n: int = 12, columns: tuple[int, ...] = (0, 1, 2, 3), seed: int = 0) -> RowMemory:
     torch.manual_seed(seed)
-    memory = RowMemory(list(columns), n).double()
+    memory = RowMemory(list(columns), n, 1).double()
     for parameter in memory.parameters():
         parameter.data.add_(0.3 * torch.randn(parameter.shape))
-    memory.fill(*a_table(n, columns), torch.randn(n, len(columns)).double())
+    memory.fill(*a_table(n, columns), torch.randn(n, len(columns)).double(), itself(n))
     return memory
 
 
@@ -35,9 +40,9 @@ def some_rows(
     return values, (visible | (column == 0)) & (column != 1)
 
 
-def by_loops(memory: RowMemory, row, visible, excluded: int):
+def by_loops(memory: RowMemory, row, visible, excluded: list[int]):
     """Mean, variance and residual of every coordinate of one row."""
-    columns = memory.columns.numpy()
+    columns = memory.cells.numpy()
     weight, cost = memory.log_weight.exp().detach().numpy(), memory.log_cost.exp().detach().numpy()
     choice = memory.choice.softmax(0).detach().numpy()
     known = memory.visible.numpy() > 0.5
@@ -45,7 +50,7 @@ def by_loops(memory: RowMemory, row, visible, excluded: int):
     for head in range(N_HEADS):
         usable, closeness = [], []
         for r in range(len(known)):
-            if r == excluded or not (known[r] & ~visible).any():
+            if r in excluded or not (known[r] & ~visible).any():
                 continue
             distance = 0.0
             for c, column in enumerate(columns):
@@ -59,8 +64,8 @@ def by_loops(memory: RowMemory, row, visible, excluded: int):
         for c, column in enumerate(columns):
             total = sum(s for s, r in zip(share, usable) if known[r, c]) + 1e-6
             for i, what in enumerate((memory.values, memory.values**2, memory.residuals)):
-                said = sum(s * what.numpy()[r, c] for s, r in zip(share, usable) if known[r, c])
-                sums[i, c] += choice[head, column] * said / total
+                read = sum(s * what.numpy()[r, c] for s, r in zip(share, usable) if known[r, c])
+                sums[i, c] += choice[head, column] * read / total
     mean, square, residual = sums
     return mean, np.maximum(square - mean**2, 0), residual
 
@@ -69,11 +74,11 @@ def by_loops(memory: RowMemory, row, visible, excluded: int):
 def test_the_memory_says_what_loops_over_its_rows_say(columns):
     memory = a_memory(columns=columns)
     values, visible = some_rows(columns=columns)
-    exclude = torch.tensor([-1, 0, 3, -1, 11, 5])
-    said = memory(values, visible, exclude)
+    memory_index = torch.tensor([[-1, -1], [0, -1], [3, 7], [-1, -1], [11, 0], [-1, 5]])
+    found = memory(values, visible, memory_index)
     for i in range(len(values)):
-        wanted = by_loops(memory, values[i].numpy(), visible[i].numpy(), int(exclude[i]))
-        for mine, theirs in zip(said, wanted, strict=True):
+        wanted = by_loops(memory, values[i].numpy(), visible[i].numpy(), memory_index[i].tolist())
+        for mine, theirs in zip(found, wanted, strict=True):
             hidden = ~visible[i].numpy()  # what is visible needs no guess
             np.testing.assert_allclose(mine[i].detach()[hidden], theirs[hidden], atol=1e-7)
 
@@ -81,7 +86,7 @@ def test_the_memory_says_what_loops_over_its_rows_say(columns):
 def test_without_exclusion_is_the_same_as_excluding_nothing():
     memory = a_memory()
     values, visible = some_rows()
-    nobody = torch.full((len(values),), -1)
+    nobody = torch.full((len(values), 3), -1)
     for mine, theirs in zip(memory(values, visible), memory(values, visible, nobody), strict=True):
         assert torch.equal(mine, theirs)
 
@@ -94,10 +99,10 @@ def poisoned(memory: RowMemory, row: int) -> None:
 def test_an_excluded_row_is_never_read():
     memory = a_memory()
     values, visible = some_rows()
-    exclude = torch.full((len(values),), 4)
-    before = memory(values, visible, exclude)
+    memory_index = torch.full((len(values), 1), 4)
+    before = memory(values, visible, memory_index)
     poisoned(memory, 4)
-    for mine, theirs in zip(before, memory(values, visible, exclude), strict=True):
+    for mine, theirs in zip(before, memory(values, visible, memory_index), strict=True):
         assert torch.equal(mine, theirs)
 
 
@@ -107,9 +112,9 @@ def test_an_excluded_row_is_not_read_even_where_no_other_row_knows_the_cell():
     memory.visible[4, 3] = 1.0
     visible = torch.tensor([[True, True, True, False]])
     values = torch.randn(1, 4).double()
-    before = memory(values, visible, torch.tensor([4]))
+    before = memory(values, visible, torch.tensor([[4]]))
     poisoned(memory, 4)
-    for mine, theirs in zip(before, memory(values, visible, torch.tensor([4])), strict=True):
+    for mine, theirs in zip(before, memory(values, visible, torch.tensor([[4]])), strict=True):
         assert torch.equal(mine[:, 3], theirs[:, 3])
 
 
@@ -139,10 +144,13 @@ def test_what_is_not_visible_is_never_read(poison):
 
 
 def test_what_is_missing_is_not_remembered():
-    memory = RowMemory([0, 1], 2)
+    memory = RowMemory([0, 1], 2, 1)
     nan = float("nan")
     memory.fill(
-        torch.tensor([[1.0, nan], [nan, 2.0]]), torch.eye(2).bool(), torch.full((2, 2), 5.0)
+        torch.tensor([[1.0, nan], [nan, 2.0]]),
+        torch.eye(2).bool(),
+        torch.full((2, 2), 5.0),
+        itself(2),
     )
     assert torch.equal(memory.values, torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
     assert torch.equal(memory.residuals, 5.0 * torch.eye(2))
@@ -153,8 +161,8 @@ def test_a_cell_that_no_row_knows_gets_the_mean_of_the_column():
     memory.visible[:, 1] = 0.0
     memory.values[:, 1] = 0.0
     memory.residuals[:, 1] = 0.0
-    said = memory(*some_rows())
-    assert (said.mean[:, 1] == 0).all() and (said.residual[:, 1] == 0).all()
+    found = memory(*some_rows())
+    assert (found.mean[:, 1] == 0).all() and (found.residual[:, 1] == 0).all()
 
 
 def test_a_row_far_from_all_others_still_does_not_read_itself():
@@ -162,10 +170,10 @@ def test_a_row_far_from_all_others_still_does_not_read_itself():
     values, visible = some_rows()
     memory.values[0], memory.visible[0] = 1e5, 1.0
     values[0], visible[0] = 1e5, torch.tensor([True, False, True, True])
-    exclude = torch.tensor([0, -1, -1, -1, -1, -1])
-    before = memory(values, visible, exclude)
+    memory_index = torch.tensor([[0], [-1], [-1], [-1], [-1], [-1]])
+    before = memory(values, visible, memory_index)
     poisoned(memory, 0)
-    after = memory(values, visible, exclude)
+    after = memory(values, visible, memory_index)
     for mine, theirs in zip(before, after, strict=True):
         assert torch.equal(mine[0, 1], theirs[0, 1])
 
@@ -173,14 +181,14 @@ def test_a_row_far_from_all_others_still_does_not_read_itself():
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_rows_read_in_parts_say_the_same_as_rows_read_at_once(missing):
     torch.manual_seed(0)
-    memory = RowMemory([0, 1, 1, 1, 2], 4096)
+    memory = RowMemory([0, 1, 1, 1, 2], 4096, 1)
     seen = torch.rand(4096, 3) >= missing
-    memory.fill(torch.randn(4096, 5), seen[:, memory.columns], torch.randn(4096, 5))
-    values, exclude = torch.randn(60, 5), torch.arange(-1, 59)
-    visible = (torch.rand(60, 3) >= 0.3)[:, memory.columns]
-    whole = memory(values, visible, exclude)  # with gradients nothing is split
+    memory.fill(torch.randn(4096, 5), seen[:, memory.cells], torch.randn(4096, 5), itself(4096))
+    values, memory_index = torch.randn(60, 5), torch.arange(-1, 59)[:, None]
+    visible = (torch.rand(60, 3) >= 0.3)[:, memory.cells]
+    whole = memory(values, visible, memory_index)  # with gradients nothing is split
     with torch.inference_mode():
-        split = memory(values, visible, exclude)
+        split = memory(values, visible, memory_index)
     for a, b in zip(whole, split, strict=True):
         torch.testing.assert_close(a.detach(), b, rtol=1e-6, atol=1e-6)
 
@@ -190,14 +198,25 @@ def test_what_is_asked_alone_is_what_loops_over_the_rows_say(columns):
     memory = a_memory(columns=columns)
     memory.visible[3, 1:], memory.values[3, 1:], memory.residuals[3, 1:] = 0.0, 0.0, 0.0
     asked = torch.arange(max(columns) + 1) == 1
-    wanted = asked[memory.columns]
+    wanted = asked[memory.cells]
     values, visible = some_rows(columns=columns)
     visible &= ~wanted
     visible[4] = False
-    exclude = torch.tensor([-1, 0, 3, -1, 11, 5])
+    memory_index = torch.tensor([[-1, -1], [0, -1], [3, 7], [-1, -1], [11, 0], [-1, 5]])
     with torch.inference_mode():
-        said = memory(values, visible, exclude, asked=asked)
+        found = memory(values, visible, memory_index, asked=asked)
     for i in range(len(values)):
-        row = by_loops(memory, values[i].numpy(), visible[i].numpy(), int(exclude[i]))
-        for mine, theirs in zip(said, row, strict=True):
+        row = by_loops(memory, values[i].numpy(), visible[i].numpy(), memory_index[i].tolist())
+        for mine, theirs in zip(found, row, strict=True):
             np.testing.assert_allclose(mine[i], theirs[wanted.numpy()], atol=1e-7)
+
+
+def test_the_memory_knows_which_of_its_windows_share_a_row():
+    torch.manual_seed(0)
+    memory = RowMemory([0, 1, 2, 3], 6, 2)  # windows of two steps, of two columns each
+    # Windows 0, 1 and 2 are consecutive; the row that 1 and 2 share is named twice.
+    shared = torch.tensor([[0, 1, -1, -1], [0, 1, 1, 2], [1, 2, 2, -1], [3, 3, -1, -1]])
+    memory.fill(torch.randn(4, 4), torch.ones(4, 4).bool(), torch.randn(4, 4), shared)
+    found = memory.overlapping(torch.tensor([0, 1, 2, 3, -1]))
+    assert found.shape == (5, 3)
+    assert [set(row) - {-1} for row in found.tolist()] == [{0, 1}, {0, 1, 2}, {1, 2}, {3}, set()]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from maetab.nn.objectives import LOSSES, Support, cell_loss
+from maetab.nn.support import Support
 
 LEVELS = (0, 3, 0)
 
@@ -103,23 +103,23 @@ def test_a_column_without_a_cell_stands_at_the_mean():
 def test_quantile_of_the_rank_is_the_value_inside_bins(seed):
     support = fitted()
     generator = torch.Generator().manual_seed(seed)
-    said = chances(20, support, seed).clamp_min(1e-3) * (support.share > 0)
-    said = said / said.sum(-1, keepdim=True)
+    probabilities = chances(20, support, seed).clamp_min(1e-3) * (support.share > 0)
+    probabilities = probabilities / probabilities.sum(-1, keepdim=True)
     bins = torch.randint(8, (20,), generator=generator)
     part = torch.rand(20, generator=generator)
     lower, upper = support.lower[0, bins], support.upper[0, bins]
     x = torch.zeros(20, 3)
     x[:, 0] = lower + part * (upper - lower)
-    back = support.quantile(said, support.rank(said, x))
+    back = support.quantile(probabilities, support.rank(probabilities, x))
     inside = (part > 0.01) & (part < 0.99)
     wide = (upper - lower) > 1e-3
     torch.testing.assert_close(back[inside & wide, 0], x[inside & wide, 0], atol=2e-3, rtol=2e-3)
 
 
 def test_quantile_is_that_of_a_histogram():
-    support, said = fitted(), chances(1, fitted())
+    support, probabilities = fitted(), chances(1, fitted())
     levels = np.linspace(0.01, 0.99, 40)
-    p = said[0, 0].double().numpy()
+    p = probabilities[0, 0].double().numpy()
     ends = np.concatenate([[0], p.cumsum()])
     for level in levels:
         k = np.searchsorted(ends[1:], level)
@@ -127,14 +127,14 @@ def test_quantile_is_that_of_a_histogram():
         wanted = float(support.lower[0, k]) + part * float(
             support.upper[0, k] - support.lower[0, k]
         )
-        got = support.quantile(said, torch.full((1, 3), float(level)))[0, 0]
+        got = support.quantile(probabilities, torch.full((1, 3), float(level)))[0, 0]
         assert float(got) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_quantiles_rise_with_the_level_and_stay_in_the_range():
-    support, said = fitted(), chances(10, fitted())
+    support, probabilities = fitted(), chances(10, fitted())
     levels = torch.linspace(0, 1, 51)
-    found = torch.stack([support.quantile(said, level.expand(10, 3)) for level in levels])
+    found = torch.stack([support.quantile(probabilities, level.expand(10, 3)) for level in levels])
     assert (found.diff(dim=0) >= -1e-6).all()
     values, observed = a_table()
     seen = values[observed[:, 0], 0]
@@ -143,15 +143,15 @@ def test_quantiles_rise_with_the_level_and_stay_in_the_range():
 
 
 def test_uniform_levels_give_draws_with_the_probabilities():
-    support, said = fitted(), chances(1, fitted())
+    support, probabilities = fitted(), chances(1, fitted())
     generator = torch.Generator().manual_seed(0)
     drawn = support.quantile(
-        said.expand(20_000, -1, -1), torch.rand(20_000, 3, generator=generator)
+        probabilities.expand(20_000, -1, -1), torch.rand(20_000, 3, generator=generator)
     )
     for j in range(3):
         index = support.index(drawn)[:, j]
         share = torch.bincount(index, minlength=8)[:8] / 20_000
-        assert (share - said[0, j]).abs().max() < 0.02
+        assert (share - probabilities[0, j]).abs().max() < 0.02
 
 
 def test_ranks_of_truths_are_uniform_under_their_own_distribution():
@@ -163,10 +163,12 @@ def test_ranks_of_truths_are_uniform_under_their_own_distribution():
 
 
 def test_mean_of_probabilities_is_the_expectation_or_the_likeliest_level():
-    support, said = fitted(), chances(30, fitted())
-    mean = support.mean(said)
-    np.testing.assert_allclose(mean[:, 0], (said[:, 0] * support.center[0]).sum(-1), rtol=1e-5)
-    assert torch.equal(mean[:, 1], said[:, 1].argmax(-1).float())
+    support, probabilities = fitted(), chances(30, fitted())
+    mean = support.mean(probabilities)
+    np.testing.assert_allclose(
+        mean[:, 0], (probabilities[:, 0] * support.center[0]).sum(-1), rtol=1e-5
+    )
+    assert torch.equal(mean[:, 1], probabilities[:, 1].argmax(-1).float())
 
 
 def test_number_logits_integrate_the_normal_over_the_bins():
@@ -189,87 +191,3 @@ def test_level_logits_are_the_clipped_guesses_mixed_with_the_marginal():
     torch.testing.assert_close(got[0, :3], wanted)
     torch.testing.assert_close(got[1, :3], share)
     assert (got[:, 3:] == 0).all()
-
-
-def loss_of(loss: str, weight: torch.Tensor, **changes) -> float:
-    support, (values, _) = fitted(), a_table()
-    generator = torch.Generator().manual_seed(3)
-    given = {
-        "logits": torch.randn(200, 3, 8, generator=generator),
-        "point": torch.randn(200, 3, generator=generator),
-        "values": values,
-    } | changes
-    return float(cell_loss(**given, weight=weight, support=support, loss=loss))
-
-
-def test_cross_entropy_is_that_of_torch():
-    support, (values, _) = fitted(), a_table()
-    logits, weight = torch.randn(200, 3, 8), torch.rand(200, 3)
-    point = values * support.is_number  # so that the squared error is zero
-    got = cell_loss(logits, point, values, weight, support, "distribution")
-    k = support.index(values)
-    wanted = sum(
-        (torch.nn.functional.cross_entropy(logits[:, j], k[:, j], reduction="none") * weight[:, j])
-        for j in range(3)
-    )
-    torch.testing.assert_close(got, wanted.sum() / weight.sum())
-
-
-@pytest.mark.parametrize("loss", ["mse", "mae", "cosine"])
-def test_point_losses_are_those_written_out(loss):
-    support, (values, _) = fitted(), a_table()
-    weight = torch.zeros(200, 3)
-    weight[:, [0, 2]] = torch.rand(200, 2).round()
-    point = torch.randn(200, 3)
-    got = float(cell_loss(torch.randn(200, 3, 8), point, values, weight, support, loss))
-    error, w = (point - values).numpy()[:, [0, 2]], weight.numpy()[:, [0, 2]]
-    if loss == "cosine":
-        a, b = point.numpy()[:, [0, 2]] * w, values.numpy()[:, [0, 2]] * w
-        lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-        wanted = np.mean(1 - (a * b).sum(1) / np.maximum(lengths, 1e-12))
-    else:
-        size = np.abs(error) if loss == "mae" else np.minimum(error**2, 25)
-        wanted = (size * w).sum() / w.sum()
-    assert got == pytest.approx(wanted, rel=1e-4)
-
-
-@pytest.mark.parametrize("loss", ["distribution", "mse"])
-def test_a_wild_point_costs_no_more_than_five_deviations(loss):
-    weight, values = torch.ones(200, 3), a_table()[0]
-    logits = torch.zeros(200, 3, 8)
-    costs = [loss_of(loss, weight, logits=logits, point=values + far) for far in (0.0, 4.0, 1e4)]
-    # Two of the three columns are numbers.
-    assert costs[1] - costs[0] == pytest.approx(16 * 2 / 3, rel=1e-4)
-    assert costs[2] - costs[0] == pytest.approx(25 * 2 / 3, rel=1e-4)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_cells_without_weight_change_nothing(loss):
-    weight = (torch.rand(200, 3, generator=torch.Generator().manual_seed(1)) < 0.5).float()
-    values, _ = a_table()
-    poisoned = torch.where(weight > 0, values, 1e6)
-    assert loss_of(loss, weight) == loss_of(loss, weight, values=poisoned)
-    nothing = torch.zeros(200, 3)
-    assert np.isfinite(loss_of(loss, nothing))
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_levels_that_are_not_predicted_do_not_count(loss):
-    weight = torch.zeros(200, 3)
-    weight[:, 1] = 1.0
-    weight[:50, 1] = 0.0
-    values, _ = a_table()
-    unknown = values.clone()
-    unknown[:50, 1] = 3.0
-    assert loss_of(loss, torch.ones(200, 3) * weight.amax(0), values=unknown) == pytest.approx(
-        loss_of(loss, weight), rel=1e-5
-    )
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_the_truth_costs_less_than_anything_else(loss):
-    values, _ = a_table()
-    support = fitted()
-    right = torch.nn.functional.one_hot(support.index(values), 8) * 20.0
-    best = loss_of(loss, torch.ones(200, 3), logits=right, point=values)
-    assert best < loss_of(loss, torch.ones(200, 3)) and best < 0.01

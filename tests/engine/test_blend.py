@@ -1,0 +1,124 @@
+"""What networks and first guess each are worth, found another way than the package does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from models import config, fit, fit_options, train, windows
+
+from maetab.engine.calibration import held_out_errors, set_network_weights
+from maetab.engine.held_out import hold_out
+from maetab.engine.runtime import Deadline
+from maetab.nn.ensemble import Ensemble
+
+NUMBERS = config((0, 0, 0), n_memory=16)
+
+
+def sums(truth: np.ndarray, guess: np.ndarray, net: np.ndarray) -> dict[str, torch.Tensor]:
+    """The sums that `held_out_errors` documents, of (n, F) cells that are all held out."""
+    gap, missed = net - guess, truth - guess
+    found = {
+        "gap": gap**2,
+        "gain": missed * gap,
+        "noise": (missed * gap) ** 2,
+        "error": (truth - net) ** 2,
+        "count": np.ones_like(gap),
+    }
+    totals = {name: torch.tensor(cells.sum(0)).float() for name, cells in found.items()}
+    return totals | {"likelihood": torch.zeros(gap.shape[1], 5)}
+
+
+def best_blend(truth: np.ndarray, guess: np.ndarray, net: np.ndarray) -> np.ndarray:
+    """Of a hundred blends the one with the least squared error, column by column."""
+    blends = np.linspace(0, 1, 101)[:, None, None]
+    errors = np.square(truth - guess - blends * (net - guess)).sum(1)
+    return np.linspace(0, 1, 101)[errors.argmin(0)]
+
+
+def test_the_share_of_the_networks_is_the_blend_that_errs_least():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(20_000, 3))
+    guess = truth + rng.normal(size=truth.shape) * [1.0, 1.0, 0.3]
+    net = truth + rng.normal(size=truth.shape) * [0.2, 1.0, 2.0]
+    model = Ensemble(NUMBERS)
+    set_network_weights(model, [sums(truth, guess, net)])
+    best = best_blend(truth, guess, net)
+    assert best[0] > 0.9 and 0.4 < best[1] < 0.6 and best[2] < 0.1
+    np.testing.assert_allclose(model.network_weight, best, atol=0.03)
+
+
+def test_networks_share_what_is_left_when_several_are_judged_together():
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=(4000, 3))
+    guess = truth + rng.normal(size=truth.shape)
+    nets = [truth + rng.normal(size=truth.shape) for _ in range(2)]
+    model = Ensemble(NUMBERS)
+    set_network_weights(model, [sums(truth, guess, net) for net in nets])
+    best = best_blend(np.tile(truth, (2, 1)), np.tile(guess, (2, 1)), np.concatenate(nets))
+    np.testing.assert_allclose(model.network_weight, best, atol=0.06)
+
+
+@pytest.mark.parametrize("likeliest", range(5))
+def test_the_share_at_categories_is_the_likeliest_of_five_blends(likeliest):
+    model = Ensemble(config((3,), n_memory=16))
+    error = sums(*np.zeros((3, 10, 1)))
+    error["likelihood"] = torch.full((1, 5), -9.0)
+    error["likelihood"][0, likeliest] = -1.0
+    set_network_weights(model, [error])
+    assert model.network_weight.tolist() == [likeliest / 4]
+
+
+def noise(n: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """Columns that say nothing of each other: a network can only learn what is not so."""
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(size=(n, 3)), rng.integers(3, size=(n, 1))], 1)
+    return values.astype(np.float32), np.ones((n, 4), bool)
+
+
+@pytest.mark.parametrize("t", [1, 3])
+def test_networks_have_no_share_where_they_can_learn_nothing(t):
+    options = fit_options(max_iter=30, learning_rate=1e-2, n_iter_no_change=99)
+    model, history = fit(config((0, 0, 0, 3), width=16, n_steps=t), noise(), options)
+    assert history and float(model.network_weight.median()) < 0.1
+
+
+@pytest.mark.parametrize("t", [1, 2])
+def test_errors_on_held_out_cells_are_those_of_each_cell_one_by_one(t):
+    cells = noise(40)
+    model, _ = fit(config((0, 0, 0, 3), n_steps=t), cells, fit_options(max_iter=3))
+    nothing = torch.zeros(0, dtype=torch.long)  # no remembered window is barred
+    table = hold_out(windows(*cells, t).remember(nothing), 0.3, torch.Generator().manual_seed(0))
+    found = held_out_errors(model, model.members[0], table, 40, Deadline())
+    expected = dict.fromkeys(("gap", "gain", "error", "count"), 0.0)
+    values, visible, held = table.cells(torch.arange(len(table)))
+    with torch.no_grad():
+        guess = model.first_guess(values, visible)
+        net = model.predict(model.members[0].eval(), values, visible, guess).point
+    for at in held[..., :3].nonzero().tolist():
+        truth, own, other = (float(x[tuple(at)]) for x in (values, guess.point, net))
+        expected["gap"] += (other - own) ** 2
+        expected["gain"] += (truth - own) * (other - own)
+        expected["error"] += (truth - other) ** 2
+        expected["count"] += 1
+    for name, total in expected.items():
+        assert float(found[name][:3].sum()) == pytest.approx(total, rel=1e-3, abs=1e-4), name
+
+
+def test_fit_weighs_the_networks_as_their_errors_say():
+    """Every network is as good as its held-out cells: what is set is what these sums give."""
+    options = fit_options(max_iter=6, learning_rate=2e-2, validation_fraction=0.3)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 1)).astype(np.float32)
+    values = np.concatenate([x, np.abs(x), x**2 - 1], 1) + np.float32(0.05)
+    cells = values.astype(np.float32), np.ones(values.shape, bool)
+    model, _ = fit(config((0, 0, 0), width=16, n_estimators=2), cells, options)
+    # The same fit again, up to the weights.
+    trainings = train(config((0, 0, 0), width=16, n_estimators=2), cells, options)
+    twin, errors = trainings[0].model, [training.errors for training in trainings]
+    set_network_weights(twin, errors)
+    assert 0 < float(model.network_weight.max()) <= 1
+    torch.testing.assert_close(model.network_weight, twin.network_weight, rtol=0, atol=0)
+    torch.testing.assert_close(model.residual_std, twin.residual_std, rtol=0, atol=0)
+    set_network_weights(twin, errors[:1])  # of one network alone
+    assert not torch.equal(model.network_weight, twin.network_weight)

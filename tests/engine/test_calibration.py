@@ -1,0 +1,127 @@
+"""Calibrated levels and ranks, compared with NumPy's quantiles and interpolation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from models import CPU, config, copy_of, fit, fit_options, windows
+from scipy.stats import norm
+
+from maetab.engine.calibration import calibrate
+from maetab.engine.held_out import HeldOut, hold_out
+from maetab.engine.inference import predict, predict_quantiles
+from maetab.engine.runtime import Deadline
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.losses import Prediction
+from maetab.nn.windows import Windows
+
+
+def numbers(n: int = 300, t: int = 1) -> Windows:
+    """Three numbers that go together; the last is rarely observed."""
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=(n, 1)) + 0.5 * rng.normal(size=(n, 3))).astype(np.float32)
+    observed = rng.random((n, 3)) < [1.0, 0.8, 0.2]
+    return windows(np.where(observed, values, 0), observed, t)
+
+
+def without_ranks(t: int) -> Ensemble:
+    """A first guess whose ranks are left as they were before calibration."""
+    table = numbers(t=t)
+    cells = table.values.numpy(), table.observed.numpy()
+    model, _ = fit(config((0, 0, 0), n_steps=t), cells, fit_options(max_iter=0))
+    model.ranks.copy_(torch.linspace(0, 1, 101).repeat(3, 1))
+    return model
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Ensemble:
+    return without_ranks(1)
+
+
+def held_out(table: Windows) -> HeldOut:
+    """Cells of which the first guess has seen the windows, but bars none of them."""
+    table = table.remember(torch.zeros(0, dtype=torch.long))
+    return hold_out(table, 0.3, torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("t", [1, 2])
+def test_calibrated_ranks_are_quantiles_of_the_held_out_cells_with_the_pooled_ones(t):
+    fitted, table = without_ranks(t), held_out(numbers(t=t))
+    calibrate(fitted, table, 300, Deadline())
+    values, visible, held = table.cells(torch.arange(len(table)))
+    with torch.no_grad():
+        chances, _ = fitted(values, visible)
+        rank = fitted.support.rank(chances.flatten(0, 1), values.flatten(0, 1)).numpy()
+    held, levels = held.flatten(0, 1).numpy(), np.linspace(0, 1, 101)
+    pooled = np.quantile(rank[held], levels)
+    for j in range(3):
+        own = rank[held[:, j], j]
+        share = len(own) / (len(own) + 100)
+        wanted = share * np.quantile(own, levels) + (1 - share) * pooled
+        np.testing.assert_allclose(fitted.ranks[j], wanted, atol=1e-5)
+    assert held[:, 2].sum() < 30 * t < 50 * t < held[:, 0].sum()  # so that the shares differ
+
+
+def test_levels_between_two_calibrated_ones_are_interpolated(fitted):
+    table = numbers(40)
+    steps = np.linspace(0, 1, 101)
+    ranks = np.stack([steps**2, np.sqrt(steps), steps])
+    model = copy_of(fitted)
+    model.ranks.copy_(torch.tensor(ranks))
+    level = 0.123456
+    found = predict_quantiles(model, table, CPU, [level])[0]
+    with torch.no_grad():
+        chances, _ = model(*table.take(slice(None)))
+    moved = [np.interp(level, steps, mine) for mine in ranks]
+    wanted = model.support.quantile(
+        chances[:, 0], torch.tensor(moved, dtype=torch.float32).expand(40, 3)
+    )
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_row_that_does_not_see_itself_is_filled_by_the_blend_without_it(fitted):
+    table = numbers(40)
+    hidden = torch.tensor(np.random.default_rng(2).random((40, 3)) >= 0.6)
+    visible = table.observed & ~hidden
+    table = Windows(torch.where(visible, table.values, 0.0), visible, table.rows)
+    torch.manual_seed(0)
+    model = copy_of(fitted)
+    model.members[0].head.data.normal_(0, 0.3)
+    places, cells = torch.arange(40)[:, None], table.take(slice(None))
+    for weight in (0.0, 0.5):
+        model.network_weight.fill_(weight)
+        with torch.no_grad():
+            guess = model.first_guess(*cells, places)
+            point = model.predict(model.members[0].eval(), *cells, guess).point
+        wanted = ((1 - weight) * guess.point + weight * point)[:, 0]
+        found = predict(model, table, CPU, places.numpy())
+        gaps = ~visible
+        np.testing.assert_allclose(found[gaps], wanted[gaps], atol=1e-5)
+        alone = predict(model, table, CPU)
+        assert np.abs(alone - found)[gaps].max() > 1e-3
+
+
+def test_a_point_is_read_as_a_normal_with_the_deviation_of_its_column():
+    torch.manual_seed(0)
+    table, model = numbers(), Ensemble(config((0, 0, 0), n_memory=16, loss="mse"))
+    support = model.support
+    support.fit(table.values, table.observed)
+    std, point = np.array([0.3, 1.0, 2.0]), torch.randn(20, 1, 3)
+    model.residual_std.copy_(torch.tensor(std))
+    found = model.probabilities(Prediction(torch.zeros(20, 1, 3, 8), point))[:, 0]
+    for j, edges in enumerate(support.edges.numpy()):
+        ends = np.concatenate([[-np.inf], edges, [np.inf]])
+        below = norm.cdf((ends - point[:, 0, j, None].numpy()) / np.hypot(std[j], 0.01))
+        wanted = 0.95 * np.diff(below) + 0.05 * support.share[j].numpy()
+        np.testing.assert_allclose(found[:, j], wanted, atol=1e-5)
+
+
+def test_calibration_looks_at_one_batch_alone_when_the_time_has_passed(fitted):
+    model, table, looked = copy_of(fitted), held_out(numbers(3000)), []
+    model.register_forward_pre_hook(lambda _, given: looked.append(len(given[0])))
+    late = Deadline(-1.0, lambda: 0.0)
+    calibrate(model, table, 3000, late)
+    assert len(looked) == 1 and looked[0] < 3000
+    calibrate(model, table, 3000, Deadline())
+    assert sum(looked[1:]) == 3000

@@ -1,0 +1,45 @@
+"""Which cells are kept from training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from models import windows
+
+from maetab.engine.held_out import hold_out
+
+
+@pytest.mark.parametrize("t", [1, 3])
+def test_a_row_keeps_a_cell_when_some_are_held_out(t):
+    observed = torch.rand(500, 3) < 0.5
+    table = hold_out(windows(observed, observed, t), 0.6, torch.Generator().manual_seed(0))
+    held = table.held
+    assert not (held & ~observed).any()
+    assert torch.equal(table.shown, observed & ~held)
+    assert torch.equal(table.shown.any(1), observed.any(1))
+
+
+def test_the_held_out_share_is_the_fraction():
+    everything = torch.ones(3000, 5) > 0
+    table = hold_out(windows(everything, everything), 0.2, torch.Generator().manual_seed(0))
+    assert abs(float(table.held.float().mean()) - 0.2) < 0.015
+
+
+def test_a_cell_that_is_held_out_is_so_in_every_window_that_holds_it():
+    observed = torch.rand(200, 4, generator=torch.Generator().manual_seed(1)) < 0.8
+    table = hold_out(windows(observed, observed, 3), 0.3, torch.Generator().manual_seed(0))
+    assert table.held.shape == (200, 4) and 0 < int(table.held.sum()) < int(observed.sum())
+    _, visible, held = table.cells(torch.arange(len(table)))
+    for window, rows in enumerate(table.windows.rows.tolist()):
+        for step, row in enumerate(rows):
+            assert torch.equal(held[window, step], table.held[row])
+            assert torch.equal(visible[window, step], observed[row] & ~table.held[row])
+
+
+def test_the_steps_behind_the_end_of_a_series_hold_nothing_out():
+    observed = torch.ones(10, 2) > 0
+    table = windows(observed, observed, 3)
+    rows = torch.cat([table.rows, torch.tensor([[9, -1, -1]])])
+    found = hold_out(type(table)(table.values, observed, rows), 0.9, torch.Generator())
+    _, visible, held = found.cells(torch.tensor([len(rows) - 1]))
+    assert not (visible | held)[0, 1:].any() and (visible | held)[0, 0].all()

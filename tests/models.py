@@ -1,0 +1,170 @@
+"""Small models for tests: what a config, options of a fit and windows are when nothing is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maetab.data.windows import cut
+from maetab.engine.calibration import held_out_errors
+from maetab.engine.fit import FitOptions, fit_model
+from maetab.engine.held_out import hold_out
+from maetab.engine.inference import windows_of
+from maetab.engine.runtime import Deadline, seeded
+from maetab.engine.trainer import Batch, Record, Trainer
+from maetab.nn.config import ModelConfig
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.memory import MIN_ROWS
+from maetab.nn.guess.options import GuessOptions
+from maetab.nn.guess.stack import StackedGuess
+from maetab.nn.masking import Bernoulli
+from maetab.nn.windows import Windows
+
+CPU = torch.device("cpu")
+QUICK = GuessOptions(tuning_steps=2)  # for fits whose quality does not matter
+LEVELS = (0, 3, 0, 2)
+
+
+def config(n_levels: tuple[int, ...] = LEVELS, **changes: Any) -> ModelConfig:
+    """Return the config of a small model."""
+    small = {
+        "n_steps": 1,
+        "width": 8,
+        "n_heads": 2,
+        "n_encoder_layers": 1,
+        "n_decoder_layers": 1,
+        "dropout": 0.0,
+        "n_bins": 8,
+        "n_pieces": 4,
+        "backbone": "transformer",
+        "loss": "distribution",
+        "guess": GuessOptions(tuning_steps=5),
+        "n_estimators": 1,
+        "n_memory": 4096,
+        "tells_swaps": False,
+    }
+    return ModelConfig(n_levels=n_levels, **(small | changes))
+
+
+def fit_options(**changes: Any) -> FitOptions:
+    """Return options of a fit on the CPU."""
+    plain = {
+        "masking": Bernoulli(0.3),
+        "max_iter": None,
+        "deadline": Deadline(),
+        "batch_size": 256,
+        "learning_rate": 2e-3,
+        "weight_decay": 0.01,
+        "validation_fraction": 0.1,
+        "n_iter_no_change": 4,
+        "visible_weight": 0.2,
+        "swap_ratio": 0.0,
+        "seed": 0,
+        "device": CPU,
+    }
+    return FitOptions(**(plain | changes))
+
+
+def windows(
+    values: np.ndarray | Tensor, observed: np.ndarray | Tensor, n_steps: int = 1, stride: int = 1
+) -> Windows:
+    """Return windows of `n_steps` over the rows (n, F) of one series."""
+    rows = cut(len(values), n_steps, stride)
+    return windows_of(np.asarray(values, np.float32), np.asarray(observed, bool), rows)
+
+
+def fit(
+    config: ModelConfig, cells: tuple[np.ndarray, np.ndarray], options: FitOptions
+) -> tuple[Ensemble, list[Record]]:
+    """Return a model fitted to windows, one behind the other, of (n, F) values and observed."""
+    return fit_model(config, windows(*cells, config.n_steps), options)
+
+
+def first_guess(
+    cells: Windows, n_levels: tuple[int, ...], n_memory: int | None = None, seed: int = 0, **options
+) -> tuple[StackedGuess, Windows]:
+    """Return a first guess fitted to windows, and the windows with what they must not read."""
+    torch.manual_seed(seed)
+    n_memory = len(cells) if n_memory is None else n_memory
+    guess = StackedGuess(n_levels, cells.rows.shape[1], n_memory, GuessOptions(**options))
+    return guess, guess.fit(cells, torch.Generator().manual_seed(seed), 256)
+
+
+def copy_of(model: Ensemble) -> Ensemble:
+    """Return another model of the same config and weights."""
+    twin = Ensemble(model.config)
+    twin.load_state_dict(model.state_dict())
+    return twin.eval()
+
+
+def random_rows(n: int = 30, n_steps: int = 1, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return values and visible (n, T, F) of random cells in columns of `LEVELS`."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(n, n_steps, 4, generator=generator)
+    values[..., 1] = torch.randint(3, (n, n_steps), generator=generator).float()
+    values[..., 3] = torch.randint(2, (n, n_steps), generator=generator).float()
+    visible = torch.rand(n, n_steps, 4, generator=generator) < 0.7
+    return torch.where(visible, values, 0.0), visible
+
+
+def random_model(n_steps: int = 1, **changes: Any) -> Ensemble:
+    """Return a model whose guess is fitted and whose networks, at random weights, are heard."""
+    torch.manual_seed(0)
+    model = Ensemble(config(n_steps=n_steps, n_memory=32, **changes))
+    values, visible = (x.flatten(0, 1) for x in random_rows(30, n_steps))
+    cells = windows(values, visible, n_steps, n_steps)
+    model.support.fit(cells.values, cells.observed)
+    model.guess.fit(cells, torch.Generator().manual_seed(0), 256)
+    for network in model.networks:
+        network.tokens.fit(cells.values, cells.observed)
+        network.head.data.normal_(0, 0.3)
+        network.tokens.parts.data.normal_()
+    model.network_weight.fill_(0.5)
+    return model.eval()
+
+
+class Training(Trainer):
+    """The training of one network, which keeps what it did.
+
+    batches : those of every step
+    before, after : the loss at held-out cells
+    records : the history
+    """
+
+    def train(self, generator: torch.Generator) -> list[Record]:
+        self.batches_seen: list[Batch] = []
+        self.before = self.check()
+        self.records = super().train(generator)
+        self.after = self.check()
+        return self.records
+
+    def step(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        self.batches_seen.append(batch)
+        return super().step(batch, generator)
+
+
+def train(
+    config: ModelConfig,
+    cells: tuple[np.ndarray, np.ndarray],
+    options: FitOptions,
+    kind: type[Training] = Training,
+) -> list[Any]:
+    """Return the trainings of all networks, done as `fit_model` does them without a time limit."""
+    table = windows(*cells, config.n_steps)
+    with seeded(options.seed, options.device) as generator:
+        n_memory = max(MIN_ROWS, min(config.guess.n_remembered, len(table)))
+        model = Ensemble(replace(config, n_memory=n_memory))
+        model.support.fit(table.values, table.observed)
+        table = model.guess.fit(table, generator, options.batch_size)
+        trainings = []
+        for i, network in enumerate(model.networks):
+            held = hold_out(table, options.validation_fraction, generator)
+            network.tokens.fit(table.values, table.observed)
+            trainings.append(kind(model, i, held, options, Deadline(), len(held)))
+            trainings[-1].train(generator)
+            trainings[-1].errors = held_out_errors(model, network, held, 10**6, Deadline())
+    return trainings

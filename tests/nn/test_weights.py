@@ -1,0 +1,81 @@
+"""Weights of the first guess where cells are not missing at random."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from models import first_guess
+from models import windows as windows_over
+
+from maetab.nn.guess import weights
+from maetab.nn.guess.stack import StackedGuess
+from maetab.nn.guess.weights import fit_weights, missing_odds
+from maetab.nn.windows import Windows
+
+
+def two_columns(at_random: bool) -> Windows:
+    """x is always seen; y, a parabola of x, is missing anywhere or mostly where x is large."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(900, generator=generator)
+    y = torch.where(x > 0, -2 * x, x) + 0.1 * torch.randn(900, generator=generator)
+    chance = 0.4 if at_random else torch.where(x > 0.3, 0.85, 0.05)
+    gone = torch.rand(900, generator=generator) < chance
+    observed = torch.stack([torch.ones_like(gone), ~gone], 1)
+    return windows_over(torch.stack([x, y / y.std()], 1), observed)
+
+
+def guess_of(table: Windows) -> StackedGuess:
+    return first_guess(table, (0, 0), tuning_steps=30)[0]
+
+
+def test_rows_weigh_as_the_discriminant_between_missing_and_seen_says():
+    table = two_columns(at_random=False)
+    values, observed = table.take(slice(None))
+    found = missing_odds(guess_of(table), values, observed).numpy()
+    x, gone = values[:, 0, 0].double().numpy(), ~observed[:, 0, 1].numpy()
+    x = (x - x.mean()) / x.std(ddof=1)
+    slope = (x[gone].mean() - x[~gone].mean()) / (np.mean(x**2) + 0.1)
+    odds = np.exp(np.clip(x * slope * gone.sum() / (gone.sum() + 50), -2.3, 2.3))
+    np.testing.assert_allclose(found[:, 1], (odds / odds[~gone].mean()).clip(0.1, 10), rtol=1e-6)
+    assert found[gone, 1].mean() > 2 * found[~gone, 1].mean()
+    np.testing.assert_allclose(found[:, 0], 1.0)  # x misses nothing
+
+
+def test_weights_are_about_one_where_cells_are_missing_at_random():
+    table = two_columns(at_random=True)
+    found = missing_odds(guess_of(table), *table.take(slice(None)))
+    assert float((found - 1).abs().max()) < 0.35
+
+
+class HidesCounted(StackedGuess):
+    """Hides nothing of the rows whose x is negative, so that these say nothing."""
+
+    def hide(self, windows, chosen, generator):
+        cells, visible, hidden = super().hide(windows, chosen, generator)
+        return cells, visible, hidden & (cells[:, :1] > 0)
+
+
+def test_rows_without_weight_do_not_count(monkeypatch):
+    table = two_columns(at_random=True)
+    guess, found = guess_of(table), {}
+    table = table.remember(torch.zeros(0, dtype=torch.long))  # every row may be read
+
+    def of_counted(guess, values, observed):
+        return (values[:, 0, :1] > 0).double().expand(-1, 2)
+
+    def ones(guess, values, observed):
+        return torch.ones(len(values), 2, dtype=torch.float64)
+
+    ways = {
+        "weighed": (of_counted, StackedGuess),
+        "left out": (ones, HidesCounted),
+        "all": (ones, StackedGuess),
+    }
+    for name, (odds, kind) in ways.items():
+        monkeypatch.setattr(weights, "missing_odds", odds)
+        guess.__class__ = kind
+        fit_weights(guess, table, torch.Generator().manual_seed(1), lambda: False)
+        found[name] = torch.cat([guess.stack_weights, guess.variance_weights])
+    assert 0 < int((table.values[:, 0] > 0).sum()) < len(table.values)
+    torch.testing.assert_close(found["weighed"], found["left out"], atol=0.05, rtol=0.05)
+    assert float((found["all"] - found["left out"]).abs().max()) > 0.2
