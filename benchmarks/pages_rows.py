@@ -116,6 +116,11 @@ def anomalies() -> str:
         f"the {complete} sets that every method finished (MCD did not finish InternetAds in "
         f"{detect.LIMIT} s), in brackets the mean rank. {origin(lines)}",
         anomaly_table(lines),
+        "kNN-5 is the distance to the fifth neighbour, DTE-NP the mean squared distance to five; "
+        "IsolationForest, LOF and OCSVM are scikit-learn's, ECOD, MCD, PCA and DeepSVDD PyOD's, at "
+        "their defaults. They get medians for missing cells and standardised columns. AP is the "
+        "average precision. Where rows of both kinds are learned from, maetab gets "
+        f"``trim={detect.TRIM}``.",
         "The weights and shares of maetab's score were chosen on these sets, so its lead is "
         "somewhat flattered. Networks are off by default (``max_iter=0``); these figures are "
         "without.",
@@ -178,6 +183,10 @@ def features() -> str:
         "and by the share of cells missing in the test rows. How the components are split between "
         f"tokens and similarities was chosen on these tables. {origin(small)}",
         probe_table(small),
+        '"Piecewise linear" steps through quantiles; "raw" is medians, standardised, and '
+        'indicators, from which "random Fourier" and "PCA" start. The fine-tuned network and '
+        "the boosted trees (HistGradientBoosting) learn from the table and its labels, without a "
+        "probe.",
         "Share of the splits, complete rows, in which maetab scores higher:",
         win_table(small),
         "An untrained network in the place of the trained one scores the same here: training "
