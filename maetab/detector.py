@@ -11,10 +11,10 @@ from sklearn.base import OutlierMixin
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
-from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
+from maetab.base import BaseMAE, Table
 from maetab.data.containers import as_table, read_frame
 from maetab.data.schema import Schema
-from maetab.engine.embed import remembered_rows
+from maetab.engine.embedding import remembered
 from maetab.engine.robust import (
     one_hot,
     robust_distances,
@@ -39,7 +39,7 @@ from maetab.engine.score import (
     unseen_levels,
 )
 from maetab.explanation import explained
-from maetab.parameters import check_contamination, check_count
+from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
 from maetab.trimming import CROWD, kept_rows, with_levels_of
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with

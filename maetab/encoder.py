@@ -14,24 +14,23 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
-from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
+from maetab.base import BaseMAE, Table
 from maetab.data.codec import decode
 from maetab.data.schema import Column
-from maetab.data.windows import cut, take
-from maetab.engine.apply import batch_rows
-from maetab.engine.embed import (
+from maetab.engine.embedding import (
     READOUTS,
     Projection,
     block_sizes,
-    decode_pieces,
-    embed_rows,
+    embed,
     latent_size,
-    piece_steps,
-    remembered_rows,
+    remembered,
 )
-from maetab.engine.fit import FitOptions
+from maetab.engine.inference import batch_rows
+from maetab.engine.pieces import decode_pieces, piece_steps
 from maetab.engine.runtime import pick_device
 from maetab.feature_names import distinct_names, piece_names
+from maetab.nn.windows import Windows
+from maetab.parameters import ATTRIBUTES, PARAMETERS
 
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
@@ -138,9 +137,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         visible : (n, 1, F) bool, True where a cell is not missing
         """
         table = self._read(X)
-        rows = cut(len(table.values))
-        values, visible = take(table.values, rows), take(table.observed, rows)
-        return torch.tensor(values), torch.tensor(visible)
+        return self._windows(table).take(slice(None))
 
     def inverse_transform(self, Z: Any) -> Any:
         """Return the table that features stand for.
@@ -173,11 +170,11 @@ class MAEEncoder(TransformerMixin, BaseMAE):
                 f"The columns of Z must be those of transform, in order: column {at} should be "
                 f"{names[at]!r}, got {labels[at]!r}."
             )
-        support = self.model_.prior.support
+        support = self.model_.support
         if self.add_raw:
             raw = features[:, self.n_components_ :]
         else:
-            known = self._embed(*remembered_rows(self.model_), with_pieces=True)
+            known = self._embed(remembered(self.model_), with_pieces=True)
             latent, pieces = np.split(known, [self.n_components_], axis=1)
             raw = Ridge(RIDGE).fit(latent, pieces).predict(features)
         values, observed = decode_pieces(support, raw)
@@ -202,7 +199,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         names = [f"component{i}" for i in range(self.n_components_)]
         inputs = _check_feature_names_in(self, input_features)
         if self.add_raw:
-            support = self.model_.prior.support
+            support = self.model_.support
             for j, (name, column) in enumerate(zip(inputs, self.schema_.columns, strict=True)):
                 names += piece_names(name, column, piece_steps(support, j))
         return np.array(distinct_names(names), dtype=object)
@@ -227,14 +224,10 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
     def _features(self, table: Table) -> np.ndarray:
         """Return (n, n_features_out) float32."""
-        rows = cut(len(table.values))
-        cells = take(table.values, rows), take(table.observed, rows)
-        return self._embed(*cells, with_pieces=self.add_raw)
+        return self._embed(self._windows(table), with_pieces=self.add_raw)
 
-    def _embed(
-        self, values: np.ndarray, observed: np.ndarray, with_pieces: bool = False
-    ) -> np.ndarray:
-        """Return the readout of (n, 1, F) cells, projected if there are components; and pieces."""
+    def _embed(self, windows: Windows, with_pieces: bool = False) -> np.ndarray:
+        """Return the readout of windows, projected if there are components; and pieces."""
         projection = None
         if self.components_ is not None:
             assert self.mean_ is not None
@@ -245,9 +238,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
                 )
             projection = Projection(self.mean_, self.components_)
         device = pick_device(self.device)
-        return embed_rows(
-            self.model_, values, observed, device, self.readout, projection, with_pieces
-        )
+        return embed(self.model_, windows, device, self.readout, projection, with_pieces)
 
     def _fit_components(self) -> None:
         """Learn the projection from the rows that the model remembers, or those there is time for.
@@ -258,17 +249,20 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         self.mean_: np.ndarray | None = None
         if self.n_components is None:
             return
-        values, observed = remembered_rows(self.model_)
-        drawn = np.random.default_rng(0).random(observed.shape)
-        disturbed = observed & (drawn >= DISTURBANCE)
+        windows = remembered(self.model_)
+        drawn = np.random.default_rng(0).random((*windows.rows.shape, windows.values.shape[1]))
+        shown = windows.observed.clone()
+        shown[windows.rows] &= torch.as_tensor(drawn >= DISTURBANCE)
+        disturbed = replace(windows, values=torch.where(shown, windows.values, 0.0), observed=shown)
         sizes = block_sizes(self.model_.config, self.readout)
         n = self._deadline.affordable(
-            lambda count: self._embed(values[:count], disturbed[:count]),
-            min(len(values), max(64, MAX_READ // max(1, sum(sizes)))),
+            lambda count: self._embed(replace(disturbed, rows=disturbed.rows[:count])),
+            min(len(windows), max(64, MAX_READ // max(1, sum(sizes)))),
             passes=2.5,  # one with cells hidden, one without, and the components
-            start=batch_rows(values.shape[2]),
+            start=batch_rows(windows.rows.shape[1] * windows.values.shape[1]),
         )
-        latent, holed = (self._embed(values[:n], seen[:n]) for seen in (observed, disturbed))
+        few = (replace(some, rows=some.rows[:n]) for some in (windows, disturbed))
+        latent, holed = map(self._embed, few)
         share = [self.n_components]
         if len(sizes) > 1:
             n_tokens = round(TOKENS * self.n_components)
@@ -287,8 +281,8 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         blanks = {i: _blank(column, n_rows) for i, column in enumerate(self.schema_.columns)}
         return pd.DataFrame(blanks, index).set_axis(names, axis=1)
 
-    def _options(self) -> FitOptions:
-        return replace(super()._options(), swap_ratio=self.swap_ratio)
+    def _swap_ratio(self) -> float:
+        return self.swap_ratio
 
     def _fit_model(self, X: Any) -> Table:
         table = super()._fit_model(X)

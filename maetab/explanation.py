@@ -11,10 +11,10 @@ import pandas as pd
 from maetab.base import Table
 from maetab.data.codec import decode, to_natural
 from maetab.data.schema import Column, Schema
-from maetab.engine.apply import predict, predict_quantiles
+from maetab.engine.inference import predict, predict_quantiles
 from maetab.engine.runtime import pick_device
 from maetab.engine.score import remembered_places
-from maetab.nn.model import Ensemble
+from maetab.nn.ensemble import Ensemble
 
 ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
 LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much

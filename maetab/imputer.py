@@ -13,11 +13,12 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
 
-from maetab.base import ATTRIBUTES, PARAMETERS, BaseMAE, Table
-from maetab.data.codec import fill
+from maetab.base import BaseMAE, Table
+from maetab.data.codec import fill, missing_cells
 from maetab.data.schema import Schema
-from maetab.engine.apply import draw, predict_probabilities, predict_quantiles
-from maetab.parameters import seed_of
+from maetab.engine.inference import draw, predict_probabilities, predict_quantiles
+from maetab.engine.runtime import pick_device
+from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -114,7 +115,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         chosen = self.random_state if random_state is None else random_state
         seed = seed_of(chosen, type(self).__name__)
         seeds = np.random.default_rng(seed).integers(2**31, size=n_draws)
-        return [self._finish(table, self._run(table, draw, seed=int(one))[0]) for one in seeds]
+        windows, device = self._incomplete(table), pick_device(self.device)
+        draws = (draw(self.model_, windows, device, int(one)) for one in seeds)
+        return [self._finish(table, values) for values in draws]
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Any, Any]:
         """Return two tables between which each missing number lies with the given probability.
@@ -133,7 +136,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
             raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")
         table = self._read(X)
         levels = [(1 - coverage) / 2, (1 + coverage) / 2]
-        bounds = self._run(table, predict_quantiles, levels=levels)
+        windows, device = self._incomplete(table), pick_device(self.device)
+        bounds = predict_quantiles(self.model_, windows, device, levels)
         point = self._points(table)
         bounds = np.minimum(bounds[0], point), np.maximum(bounds[1], point)
         low, high = map(self._outwards, bounds, ("floor", "ceil"))
@@ -159,13 +163,13 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """
         table = self._read(X)
         where = [j for j, c in enumerate(self.schema_.columns) if c.kind == "category" and c.levels]
-        said = self._run(table, predict_probabilities, columns=where)[0] if where else None
+        windows, device = self._incomplete(table), pick_device(self.device)
+        predicted = predict_probabilities(self.model_, windows, device, where)
         labels, parts = [], [np.zeros((len(table.values), 0))]
         for i, j in enumerate(where):
             column, n_modelled = self.schema_.columns[j], self.model_.config.n_levels[j]
-            assert said is not None
             chance = np.zeros((len(table.values), len(column.levels)))
-            chance[:, :n_modelled] = said[:, i, :n_modelled]
+            chance[:, :n_modelled] = predicted[:, i, :n_modelled]
             seen = table.observed[:, j]
             chance[seen] = table.values[seen, j][:, None] == np.arange(len(column.levels))
             labels += [(column.name, level) for level in column.levels]
@@ -221,7 +225,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         filled = fill(table.frame, self._clip(values), to_fill, self._bounded())
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
-        missing = self._missing(table.frame, table.observed)
+        missing = missing_cells(table.observed, table.free_text)
         for j in self._indicated():
             name = f"missingindicator_{table.frame.columns[j]}"
             if name in table.frame.columns:

@@ -1,4 +1,4 @@
-"""Checks of the parameters of an estimator: one clear error for what one cannot be."""
+"""The parameters that all estimators share: what they mean, and one clear error for a wrong one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,83 @@ from typing import Any
 
 import numpy as np
 
+# For the docstrings of the estimators.
+PARAMETERS = """mask_ratio : in [0, 1)
+        Expected share of the observed cells that is hidden in a training step.
+    masking : "bernoulli", "fixed", "block", "copy" or "proportional", or a masking object
+        Which cells are hidden together. An object of maetab.nn.masking, or one of your own that
+        follows its Protocol `Masking`, brings its own ratio.
+    loss : "distribution", "mse", "mae" or "cosine", or a loss object
+        "distribution" learns the probabilities of quantile bins; the others learn points.
+        Categories are learned by cross-entropy with all of these. An object follows
+        maetab.nn.losses.Loss.
+    backbone : "transformer", "mlp" or "linear", or a class
+        What encoder and decoder are made of. A class follows maetab.nn.backbones.Backbone.
+    guess : "gaussian", a class, or maetab.nn.guess.options.GuessOptions
+        The closed-form base of the first guess, which similar rows correct. A class follows
+        maetab.nn.guess.gaussian.BaseGuess.
+    n_estimators : at least 1
+        Networks that are trained from different seeds and held-out cells, and averaged.
+    width : a multiple of `n_heads`
+        Numbers in the token of a cell.
+    n_heads, n_layers : at least 1
+        Attention heads, and blocks in each of encoder and decoder.
+    dropout : in [0, 1)
+        Share of the units dropped in a training step.
+    visible_weight : not negative
+        What a visible cell counts in the loss; a hidden one counts 1.
+    max_iter : None or at least 0
+        Epochs of each network. None takes a number that suits the rows; 0 trains no network and
+        leaves the closed-form first guess alone.
+    max_time : None or seconds
+        Limit of all that `fit` does, from reading the table to calibration. The first guess may
+        take up to 60 % of it; networks train in what is left, each sees fewer steps, and passes
+        over held-out cells look at fewer rows. A network for whose least there is no time is left
+        out, with a warning. Only the least of the first guess (one look at the table, one step of
+        its tuning, one batch of its stacking) is done at any price. Limits depend on the speed of
+        the machine, and so do results where they act. What is fitted is used without a limit: per
+        row the first guess compares its cells with up to 4096 rows, and a transformer its columns
+        with each other.
+    batch_size : at least 1
+        Rows in a training step.
+    learning_rate_init, weight_decay : positive; not negative
+        Of AdamW. The rate warms up and falls along a cosine.
+    validation_fraction : in [0, 1)
+        Share of the observed cells that is held out to stop in time, to weigh the networks
+        against the first guess, and to calibrate.
+    n_iter_no_change : at least 1
+        Looks at the held-out cells (12 in a full run) without gain before a network stops.
+    categorical_features : "auto" or sequence of column names or positions
+        Columns that are categories besides those of category, text and boolean dtype. Text whose
+        different values are more than 20 and more than half of its observed cells is taken for
+        free text or identifiers unless it is named here: the model does not see such a column, and
+        its cells stay as they are, missing ones too. Numbers are never taken for identifiers.
+    missing_values : scalar or list of scalars
+        What counts as missing besides NaN, None, NA and NaT, which always do.
+    device : "auto" or a name that torch knows
+        "auto" is CUDA where there is one, else the CPU.
+    random_state : None, int or numpy.random.RandomState
+        An int makes results repeatable.
+    verbose : 0 or 1
+        1 reports what fit is doing, and about how long it will take: through the logger "maetab" at
+        level INFO, and as lines on stderr, one that moves on a terminal, if no handler listens."""
+
+ATTRIBUTES = """schema_ : Schema, kinds, levels and ranges of the columns
+    model_ : torch.nn.Module of the fitted networks, on the CPU
+    history_ : list of dict, one per look at the held-out cells while training
+    n_iter_ : epochs of the longest training, 0 where no network was trained; of a detector, one
+        more for the pass that calibrates its scores
+    n_features_in_ : columns seen in fit
+    feature_names_in_ : their names, if all are text"""
+
 
 class CheckedParameters:
     """An object whose attributes can be checked; the errors name class, parameter and value."""
+
+    width: int
+    n_heads: int
+    max_iter: int | None
+    max_time: float | None
 
     def _check_number(
         self,
@@ -27,6 +101,27 @@ class CheckedParameters:
         if not fits or not least <= value <= most or (below and value >= most):
             raise ValueError(
                 f"The {name!r} parameter of {type(self).__name__} must be {words}, got {value!r}."
+            )
+
+    def _check_shared_numbers(self) -> None:
+        """Refuse what the numbers among the shared parameters cannot be."""
+        for name in ("mask_ratio", "dropout", "validation_fraction"):
+            self._check_number(name, 0, 1, "in [0, 1)", below=True)
+        for name in ("visible_weight", "weight_decay"):
+            self._check_number(name, 0, np.inf, "a number that is not negative")
+        self._check_number("learning_rate_init", 1e-12, np.inf, "a positive number")
+        for name in ("n_estimators", "width", "n_heads", "n_layers", "batch_size"):
+            self._check_number(name, 1, np.inf, "an int of at least 1", whole=True)
+        self._check_number("n_iter_no_change", 1, np.inf, "an int of at least 1", whole=True)
+        self._check_number("verbose", 0, np.inf, "an int of at least 0", whole=True)
+        if self.max_iter is not None:
+            self._check_number("max_iter", 0, np.inf, "None or an int of at least 0", whole=True)
+        if self.max_time is not None:
+            self._check_number("max_time", 1e-12, np.inf, "None or a positive number of seconds")
+        if self.width % self.n_heads:
+            raise ValueError(
+                f"The 'width' parameter of {type(self).__name__} must be a multiple of "
+                f"n_heads={self.n_heads}, got {self.width}."
             )
 
     def _check_flags(self, *names: str) -> None:

@@ -275,8 +275,11 @@ def _build_model(fields: dict[str, Any], arrays: Arrays) -> nn.Module:
     """Return the model of a config with these weights; nothing is allocated before they fit."""
     import torch
 
-    from maetab.nn.model import Ensemble, ModelConfig
+    from maetab.engine.packed import as_written_now
+    from maetab.nn.config import ModelConfig
+    from maetab.nn.ensemble import Ensemble
 
+    fields, arrays = as_written_now(fields, arrays)
     config = ModelConfig.from_dict(fields)
     for key in ("n_estimators", "n_encoder_layers", "n_decoder_layers"):
         if not 0 <= getattr(config, key) <= len(arrays):

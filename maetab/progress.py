@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from maetab.data.advice import warn
+
 logger = logging.getLogger("maetab")
 Record = dict[str, float]
 EVERY, OFTEN = 10.0, 0.3  # seconds between messages to logs, and between those to terminals
@@ -135,3 +137,26 @@ def reported(verbose: int, left: Callable[[], float]) -> Iterator[Progress | Non
         yield Progress(left, write=line.write)
     finally:
         line.clear()
+
+
+def warn_of_networks(
+    name: str, asked: int, history: list[Record], max_time: float | None, n_columns: int
+) -> None:
+    """Warn if `max_time` was too short for the networks that were asked for.
+
+    Parameters
+    ----------
+    name : of the estimator
+    asked : number of networks
+    history : of those that were begun
+    """
+    begun = len({record["network"] for record in history})
+    if begun == asked:
+        return
+    trained = f"{begun} of {asked} networks were" if begun else "no network was"
+    used = "these" if begun else "the first guess alone"
+    warn(
+        f"{name}: within max_time={max_time:g} s {trained} trained ({n_columns} columns); {used} "
+        f"will be used. A larger max_time lets more networks train; max_iter=0 leaves them out "
+        f"without this warning."
+    )

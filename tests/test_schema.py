@@ -11,7 +11,8 @@ from frames import CELLS, WHOLE_ONLY, example_frame, make_column, mixed_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maetab.data.schema import Schema, center_and_scale, check_columns, infer_schema
+from maetab.data.codec import encode_checked
+from maetab.data.schema import Schema, center_and_scale, infer_schema
 
 
 def column_of(cells, dtype=None, **kwargs):
@@ -171,21 +172,21 @@ def test_repeated_column_names_are_named():
 def test_a_column_that_changed_its_kind_is_named(fitted, now, message):
     schema = infer_schema(pd.DataFrame({"x": fitted}))
     with pytest.raises(ValueError, match=message):
-        check_columns(pd.DataFrame({"x": now}), schema)
+        encode_checked(pd.DataFrame({"x": now}), schema)
 
 
 def test_one_text_among_numbers_is_shown():
     schema = infer_schema(pd.DataFrame({"x": [1.0]}))
     frame = pd.DataFrame({"x": pd.Series([1, "n/a"], dtype=object)})
     with pytest.raises(ValueError, match="such as 'n/a'"):
-        check_columns(frame, schema)
-    check_columns(frame, schema, missing_values="n/a")
+        encode_checked(frame, schema)
+    encode_checked(frame, schema, missing_values="n/a")
 
 
 def test_a_column_of_the_same_kind_or_without_cells_passes():
     schema = infer_schema(pd.DataFrame({"x": [1, 2], "t": ["a", "b"]}))
-    check_columns(pd.DataFrame({"x": [1.5, np.nan], "t": pd.Categorical(["c", "a"])}), schema)
-    check_columns(pd.DataFrame({"x": [None, None], "t": [np.nan, np.nan]}), schema)
+    encode_checked(pd.DataFrame({"x": [1.5, np.nan], "t": pd.Categorical(["c", "a"])}), schema)
+    encode_checked(pd.DataFrame({"x": [None, None], "t": [np.nan, np.nan]}), schema)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_a_column_of_the_same_kind_or_without_cells_passes():
 def test_other_columns_than_in_fit_are_refused(columns, message):
     schema = infer_schema(pd.DataFrame({"a": [1], "b": [1]}))
     with pytest.raises(ValueError, match=message):
-        check_columns(pd.DataFrame({name: [1] for name in columns}), schema)
+        encode_checked(pd.DataFrame({name: [1] for name in columns}), schema)
 
 
 def test_the_example_frame_has_every_kind_and_missing_cells():
@@ -232,7 +233,7 @@ def test_dates_with_a_time_zone_and_without_are_told_apart(had):
     fitted, now = (zoned, days) if had else (days, zoned)
     schema = infer_schema(fitted.to_frame())
     with pytest.raises(ValueError, match=r"column 'day' was datetime64.*and is now datetime64"):
-        check_columns(now.to_frame(), schema)
-    check_columns(now.to_frame().mask(np.ones((5, 1), bool)), schema)
+        encode_checked(now.to_frame(), schema)
+    encode_checked(now.to_frame().mask(np.ones((5, 1), bool)), schema)
     if had:
-        check_columns(zoned.dt.tz_convert("UTC").to_frame(), schema)
+        encode_checked(zoned.dt.tz_convert("UTC").to_frame(), schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,60 @@ import pandas as pd
 from maetab.data.cells import Cells
 from maetab.data.kinds import extra_missing, level_key, nullable, python_scalar, word_of_dtype
 from maetab.data.restore import restore
-from maetab.data.schema import Column, Schema, check_kind
+from maetab.data.schema import Column, Schema, check_kind, check_names, check_zone
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The cells of a table as a model reads them.
+
+    Parameters
+    ----------
+    values : (n, F) float32
+        Numbers centered and scaled; the position in `levels` of a category, or the number of
+        levels for one that is not among them; 0 where not observed.
+    observed : (n, F) bool
+        False also for free text and identifiers, which the model does not see.
+    free_text : place of each column of free text -> (n,) bool, True for the cells the user gave
+    """
+
+    values: np.ndarray
+    observed: np.ndarray
+    free_text: dict[int, np.ndarray]
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> Encoded:
+        """Return cells none of which is observed, for `put`."""
+        return cls(np.zeros(shape, np.float32), np.zeros(shape, bool), {})
+
+    def put(self, place: int, cells: Cells, column: Column) -> None:
+        """Write the cells of one column."""
+        if column.free_text:
+            self.free_text[place] = cells.observed
+            return
+        self.observed[:, place] = cells.observed
+        if cells.observed.any():
+            numbers = _scaled(cells, column) if column.kind == "number" else _codes(cells, column)
+            self.values[:, place] = np.where(cells.observed, numbers, 0.0)
+
+
+def missing_cells(observed: np.ndarray, free_text: dict[int, np.ndarray]) -> np.ndarray:
+    """Return (n, F) bool: True where a cell is missing, also in columns that no model sees.
+
+    Parameters
+    ----------
+    observed, free_text : as in `Encoded`
+    """
+    missing = ~observed
+    for place, given in free_text.items():
+        missing[:, place] = ~given
+    return missing
 
 
 def encode(
     frame: pd.DataFrame, schema: Schema, missing_values: Any = np.nan
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cells as numbers, and which of them are observed.
+    """Return the cells as numbers, and which of them are observed: see `Encoded`.
 
     Parameters
     ----------
@@ -26,10 +74,7 @@ def encode(
     Returns
     -------
     values : (n, F) float32
-        Numbers centered and scaled; the position in `levels` of a category, or the number of
-        levels for one that is not among them; 0 where not observed.
     observed : (n, F) bool
-        False also for free text and identifiers, which the model does not see.
 
     Examples
     --------
@@ -39,35 +84,41 @@ def encode(
     >>> values.tolist()
     [[-1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
     """
-    extra = extra_missing(missing_values)
-    values = np.zeros(frame.shape, dtype=np.float32)
-    observed = np.zeros(frame.shape, dtype=bool)
+    extra, encoded = extra_missing(missing_values), Encoded.empty(frame.shape)
     for place, column in enumerate(schema.columns):
         cells = Cells(frame.iloc[:, place], extra)
         check_kind(cells, column)
-        if column.free_text:
-            continue
-        observed[:, place] = cells.observed
-        if cells.observed.any():
-            numbers = _scaled(cells, column) if column.kind == "number" else _codes(cells, column)
-            values[:, place] = np.where(cells.observed, numbers, 0.0)
-    return values, observed
+        encoded.put(place, cells, column)
+    return encoded.values, encoded.observed
 
 
-def missing_cells(
-    frame: pd.DataFrame, observed: np.ndarray, schema: Schema, missing_values: Any = np.nan
-) -> np.ndarray:
-    """Return (n, F) bool: True where a cell is missing, also in columns that no model sees.
+def encode_checked(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.nan) -> Encoded:
+    """Return the cells of a frame that a user gives after fit; each column is parsed once.
 
     Parameters
     ----------
     frame, missing_values : as in `encode`
-    observed : (n, F) bool, as from `encode`
+
+    Raises
+    ------
+    ValueError
+        Unless the frame has the columns of fit, in order and of the same kinds; a column without
+        an observed cell passes as any kind. Numbers that cannot be used are named after that.
     """
-    missing, extra = ~observed, extra_missing(missing_values)
-    for place in np.flatnonzero(schema.is_free_text()).tolist():
-        missing[:, place] = ~Cells(frame.iloc[:, place], extra).observed
-    return missing
+    check_names(frame.columns, schema)
+    extra, encoded = extra_missing(missing_values), Encoded.empty(frame.shape)
+    unusable: list[ValueError] = []
+    for place, column in enumerate(schema.columns):
+        cells = Cells(frame.iloc[:, place], extra)
+        check_kind(cells, column)
+        check_zone(cells, column)
+        try:
+            encoded.put(place, cells, column)
+        except ValueError as error:
+            unusable.append(error)
+    if unusable:
+        raise unusable[0]
+    return encoded
 
 
 def _scaled(cells: Cells, column: Column) -> np.ndarray:

@@ -212,15 +212,21 @@ def infer_schema(
     refuse_duplicates(frame.columns)
     chosen = positions(categorical_features, frame.columns, estimator_name)
     extra = extra_missing(missing_values)
-    columns = []
-    for position in range(frame.shape[1]):
-        cells = Cells(frame.iloc[:, position], extra)
-        as_number = cells.kind == "number" and position not in chosen
-        if as_number:
-            columns.append(_number_column(cells))
-        else:
-            columns.append(_category_column(cells, extra, position in chosen))
-    return Schema(tuple(columns))
+    cells = (Cells(frame.iloc[:, place], extra) for place in range(frame.shape[1]))
+    return Schema(tuple(infer_column(one, extra, i in chosen) for i, one in enumerate(cells)))
+
+
+def infer_column(cells: Cells, extra: list, chosen: bool) -> Column:
+    """Return what the cells of a column suggest that it is.
+
+    Parameters
+    ----------
+    extra : values that count as missing, see `extra_missing`
+    chosen : True where the user calls the column a category
+    """
+    if cells.kind == "number" and not chosen:
+        return _number_column(cells)
+    return _category_column(cells, extra, chosen)
 
 
 def positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
@@ -321,20 +327,6 @@ def center_and_scale(numbers: np.ndarray) -> tuple[float, float]:
     return float(np.ldexp(mean, exponent)), scale if 0.0 < scale < np.inf else 1.0
 
 
-def check_columns(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.nan) -> None:
-    """Raise a ValueError unless the frame has the columns of fit, in order and of the same kinds.
-
-    A column without an observed cell passes as any kind.
-    """
-    refuse_duplicates(frame.columns)
-    _check_names(frame.columns, schema)
-    extra = extra_missing(missing_values)
-    for position, column in enumerate(schema.columns):
-        cells = Cells(frame.iloc[:, position], extra)
-        check_kind(cells, column)
-        _check_zone(cells, column)
-
-
 def check_kind(cells: Cells, column: Column) -> None:
     """Raise a ValueError if a column holds another kind of cell than in fit."""
     if not cells.words or not column.words:
@@ -355,7 +347,7 @@ def check_kind(cells: Cells, column: Column) -> None:
     )
 
 
-def _check_zone(cells: Cells, column: Column) -> None:
+def check_zone(cells: Cells, column: Column) -> None:
     """Raise a ValueError if dates had a time zone in fit and have none now, or the reverse."""
     now, was = str(cells.dtype), column.dtype
     both = all(text.startswith(("datetime64", "timestamp")) for text in (now, was))
@@ -366,7 +358,9 @@ def _check_zone(cells: Cells, column: Column) -> None:
         )
 
 
-def _check_names(columns: pd.Index, schema: Schema) -> None:
+def check_names(columns: pd.Index, schema: Schema) -> None:
+    """Raise a ValueError unless the columns are those of fit, in order."""
+    refuse_duplicates(columns)
     now, fitted = list(columns), schema.names()
     if now == fitted:
         return

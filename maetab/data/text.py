@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from maetab.data.cells import Cells, is_undeclared
+from maetab.data.cells import is_undeclared
 from maetab.data.kinds import word_of
-from maetab.data.schema import Column, Schema, positions
+from maetab.data.schema import Column, Schema
 
 # What pandas.read_csv takes for missing, and single marks that are no value of anything.
 NA_VALUES = (
@@ -46,9 +46,13 @@ class Almost(NamedTuple):
     written: bool
 
 
-def undeclared_text(frame: pd.DataFrame, schema: Schema, categorical_features: Any) -> list[int]:
-    """Return the places of the columns of text and objects that nobody has called categories."""
-    chosen = positions(categorical_features, frame.columns, "")
+def undeclared_text(frame: pd.DataFrame, schema: Schema, chosen: set[int]) -> list[int]:
+    """Return the places of the columns of text and objects that nobody has called categories.
+
+    Parameters
+    ----------
+    chosen : places of the columns that the user calls categories
+    """
     return [
         place
         for place, column in enumerate(schema.columns)
@@ -63,7 +67,9 @@ def marks_in(levels: Sequence) -> list[str]:
     return [x for x in levels if isinstance(x, str) and x.strip() in _MARKS]
 
 
-def almost_of(series: pd.Series, column: Column, extra: Sequence = ()) -> Almost | None:
+def almost_of(
+    series: pd.Series, column: Column, observed: np.ndarray | slice = slice(None)
+) -> Almost | None:
     """Return what most cells of a column of text are, None where they are neither of the kinds.
 
     Looks at the `MOST_TEXTS` most frequent levels, or at as many cells of free text.
@@ -72,11 +78,11 @@ def almost_of(series: pd.Series, column: Column, extra: Sequence = ()) -> Almost
     ----------
     series : the column in fit
     column : what is known of it
-    extra : values which count as missing, see `extra_missing`
+    observed : (n,) bool, True for the cells the user gave, which of free text are looked at
     """
     values, counts = list(column.levels[:MOST_TEXTS]), np.array(column.counts[:MOST_TEXTS])
     if column.free_text:
-        found = series[Cells(series, extra).observed].iloc[:MOST_TEXTS].value_counts()
+        found = series[observed].iloc[:MOST_TEXTS].value_counts()
         values, counts = found.index.tolist(), found.to_numpy()
     n = counts.sum()
     texts = [value.strip() if isinstance(value, str) else "" for value in values]

@@ -1,4 +1,4 @@
-"""Rows of a series to windows and back: cut, take and merge."""
+"""Rows of a series to windows and back: cut, take, merge and pick."""
 
 from __future__ import annotations
 
@@ -91,17 +91,26 @@ def take(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def merge(windows: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
     """Return rows (n, ...): the mean over all windows that hold a row, the way back of `take`.
 
+    For quantities whose mean has a meaning: probabilities, expected numbers, scores. Codes of
+    categories and random draws have none (0 and 2 would become 1, draws would lose variance):
+    merge probabilities before they are decoded, or use `pick`.
+
     Where all windows agree, their value comes back bit for bit; NaN for a row in no window.
 
     Parameters
     ----------
-    windows : (W, T, ...)
+    windows : (W, T, ...) floats
     rows : (W, T) as from `cut`.
     n_rows : number of rows n.
 
     Returns
     -------
     merged : (n, ...) float64, or float32 if `windows` is float32.
+
+    Raises
+    ------
+    TypeError
+        `windows` holds whole numbers or booleans, which are codes.
 
     Examples
     --------
@@ -110,6 +119,8 @@ def merge(windows: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
     array([1., 2., 4.])
     """
     windows = np.asarray(windows)
+    if windows.dtype.kind != "f":
+        raise TypeError(f"merge takes the mean of floats, got {windows.dtype}: codes have none.")
     dtype = np.float32 if windows.dtype == np.float32 else np.float64
     inside = rows >= 0
     target, given = rows[inside], windows[inside].astype(np.float64)
@@ -125,3 +136,53 @@ def merge(windows: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
         np.add.at(total, target, apart)
         first += total / np.maximum(counts, 1).reshape(-1, *[1] * (windows.ndim - 2))
     return first.astype(dtype)
+
+
+def pick(windows: np.ndarray, rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """Return rows (n, ...), each from the first window that holds it: the other way back of `take`.
+
+    For codes and random draws, whose cells belong together and have no mean; see `merge`.
+
+    Parameters
+    ----------
+    windows : (W, T, ...) of any dtype
+    rows : (W, T) as from `cut`.
+    n_rows : number of rows n.
+
+    Returns
+    -------
+    picked : (n, ...) of the dtype of `windows`; zero or False for a row in no window.
+
+    Examples
+    --------
+    >>> rows = cut(3, window=2)
+    >>> pick(np.array([[0, 2], [1, 1]]), rows, 3)
+    array([0, 2, 1])
+    """
+    window, step = first_window(rows, n_rows)
+    picked = np.zeros((n_rows, *windows.shape[2:]), windows.dtype)
+    picked[window >= 0] = windows[window[window >= 0], step[window >= 0]]
+    return picked
+
+
+def first_window(rows: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each row the first window that holds it and the step there, -1 where none does.
+
+    Parameters
+    ----------
+    rows : (W, T) as from `cut`.
+    n_rows : number of rows n.
+
+    Returns
+    -------
+    window, step : (n,) int64
+
+    Examples
+    --------
+    >>> first_window(cut(4, window=3), 4)
+    (array([0, 0, 0, 1]), array([0, 1, 2, 2]))
+    """
+    window, step = np.full((2, n_rows), -1, dtype=np.int64)
+    held = np.argwhere(rows >= 0)[::-1]  # of equal indices NumPy keeps what is assigned last
+    window[rows[tuple(held.T)]], step[rows[tuple(held.T)]] = held.T
+    return window, step

@@ -1,12 +1,29 @@
-"""A model as plain values and NumPy arrays, and back."""
+"""A model as plain values and NumPy arrays, and back; also what earlier versions wrote."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import numpy as np
 import torch
 
-from maetab.nn.model import Ensemble, ModelConfig
+from maetab.nn.config import ModelConfig
+from maetab.nn.ensemble import Ensemble
+
+# Names of tensors in models of 0.1.0, in whose networks the guess stood as well, and now.
+FORMER = (
+    (r"members\.\d+\.prior\..*", ""),
+    (r"prior\.support\.", "support."),
+    (r"prior\.gaussian\.", "guess.base."),
+    (r"prior\.memory\.", "guess.memory."),
+    (r"prior\.stack$", "guess.stack_weights"),
+    (r"prior\.inflate$", "guess.variance_weights"),
+    (r"trust$", "network_weight"),
+    (r"spread$", "residual_std"),
+    # Of what only training reads, and of kinds of column that a table lacks.
+    (r"members\.\d+\.swap(_bias)?$", ""),
+)
 
 
 def pack(model: Ensemble) -> dict[str, Any]:
@@ -17,7 +34,27 @@ def pack(model: Ensemble) -> dict[str, Any]:
 
 def unpack(packed: dict[str, Any]) -> Ensemble:
     """Return the model that `pack` took apart, on the CPU."""
+    config, tensors = as_written_now(packed["config"], packed["tensors"])
     with torch.random.fork_rng(devices=[]):  # fresh weights would move the global state
-        model = Ensemble(ModelConfig.from_dict(packed["config"]))
-    model.load_state_dict({key: torch.tensor(value) for key, value in packed["tensors"].items()})
+        model = Ensemble(ModelConfig.from_dict(config))
+    model.load_state_dict({key: torch.tensor(value) for key, value in tensors.items()})
     return model.eval()
+
+
+def as_written_now(
+    config: dict[str, Any], tensors: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return config and tensors of any version as `pack` gives them now."""
+    if "guess" in config:
+        return config, tensors
+    config = config | {"guess": {"base": "gaussian"}, "tells_swaps": False}
+    renamed = {}
+    for key, tensor in tensors.items():
+        for former, now in FORMER:
+            if re.match(former, key):
+                key = re.sub(former, now, key)
+                break
+        empty = not tensor.size and ".tokens." in key and ".pieces." not in key
+        if key and not empty:
+            renamed[key] = tensor
+    return config, renamed

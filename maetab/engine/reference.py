@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from maetab.nn.guess import Prior
-from maetab.nn.model import Ensemble
+from maetab.nn.ensemble import Ensemble
 
 N_CONSULTED = 1024  # remembered rows that guesses at hidden cells are made from
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.apply import (
+from maetab.engine.inference import (
     FARTHEST,
     batch_rows,
     batches,
@@ -24,7 +24,7 @@ from maetab.engine.reference import N_CONSULTED, completed, keys_of, reference_o
 from maetab.engine.runtime import Deadline
 from maetab.nn.guess import Prior
 from maetab.nn.memory import rows_at_once
-from maetab.nn.model import Ensemble
+from maetab.nn.ensemble import Ensemble
 
 ROW_SHARES = (0.3, 0.5)  # of the columns that are hidden together, in turns, to score rows
 CELL_SHARES = (0.15, 0.3)  # to score cells: the others tell more of one that is wrong alone

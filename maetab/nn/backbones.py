@@ -1,129 +1,128 @@
-"""(tokens, visible) -> tokens. What a row may not read is never read."""
+"""What encoder and decoder are made of: (tokens, visible) -> tokens. What is hidden is not read."""
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import torch
-import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-LONG = 1500  # tokens beyond which their products would fill the memory
+from maetab.nn.attention import Block, pack, unpack
+
+RANK = 64  # of the linear backbone
 
 
-def pack(tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Move visible tokens to the front and cut at the longest row.
+class Backbone(Protocol):
+    """A torch.nn.Module class; the network makes one for the encoder and one for the decoder.
 
-    Parameters
-    ----------
-    tokens : (B, L, D)
-    visible : (B, L) bool
-
-    Returns
-    -------
-    packed : (B, M, D), M the most visible tokens in any row
-    kept : (B, M) bool, False on padding
-    place : (B, M) where each token stood
+    Made with the keywords n_tokens (L), n_steps (T), width (D), n_heads, n_layers and dropout.
     """
-    most = max(int(visible.sum(1).max()), 1)
-    place = (~visible).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
-    kept = visible.gather(1, place)
-    packed = tokens.gather(1, place[..., None].expand(-1, -1, tokens.shape[-1]))
-    return packed * kept[..., None], kept, place
 
+    def __call__(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
+        """Return (B, T, L, D) from (B, T, L, D), zeros where not `visible`.
 
-def unpack(packed: Tensor, kept: Tensor, place: Tensor, length: int) -> Tensor:
-    """Put packed tokens back to their places: (B, M, D) -> (B, L, D), zero elsewhere."""
-    out = packed.new_zeros(packed.shape[0], length, packed.shape[2])
-    index = place[..., None].expand_as(packed)
-    return out.scatter(1, index, packed * kept[..., None])
-
-
-class Block(nn.Module):
-    """Pre-norm attention and a two-layer perceptron, each with a residual (Xiong et al. 2020)."""
-
-    def __init__(self, width: int, n_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.n_heads, self.dropout = n_heads, dropout
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
-
-    def forward(self, x: Tensor, visible: Tensor | None) -> Tensor:
-        """Return (B, L, D); keys that are not `visible` (B, L) are not read; None reads all."""
-        b, length, d = x.shape
-        qkv = self.qkv(self.norm1(x)).view(b, length, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = self.out(
-            _attend(qkv[0], qkv[1], qkv[2], visible).transpose(1, 2).reshape(b, length, d)
-        )
-        x = x + nnf.dropout(mixed, self.dropout, self.training)
-        inner = self.down(nnf.relu(self.up(self.norm2(x))))
-        return x + nnf.dropout(inner, self.dropout, self.training)
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None) -> Tensor:
-    """Return (B, H, L, D / H); the fused kernel on an accelerator or for more than `LONG` tokens.
-
-    A table's rows are many and short. There the fused kernel, and softmax along a short axis, cost
-    several times the products themselves: so scores are clamped, which makes the exponential safe
-    without a maximum, and a column of ones gives the normaliser.
-    """
-    if query.device.type != "cpu" or query.shape[2] > LONG:
-        allowed = None if visible is None else visible[:, None, None, :]
-        return nnf.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-    score = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-    share = score.clamp(-30, 30).exp()
-    if visible is not None:
-        share = share * visible[:, None, None, :]
-    mixed = share @ nnf.pad(value, (0, 1), value=1.0)
-    return mixed[..., :-1] / mixed[..., -1:]
+        Parameters
+        ----------
+        tokens : (B, T, L, D), of each step the row's token and then one per column
+        visible : (B, T, L) bool, tokens that may be read; None for all
+        """
 
 
 class Transformer(nn.Module):
-    """Self-attention over the visible tokens.
+    """Self-attention over the visible tokens: along the columns of a step, then along the steps.
 
-    Parameters
-    ----------
-    width, n_heads, n_layers : of the blocks
-    dropout : on every residual
+    Where there is one step, that along the columns is all there is.
     """
 
-    def __init__(self, width: int, n_heads: int, n_layers: int, dropout: float) -> None:
+    def __init__(
+        self,
+        *,
+        n_tokens: int,
+        n_steps: int,
+        width: int,
+        n_heads: int,
+        n_layers: int,
+        dropout: float,
+    ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(Block(width, n_heads, dropout) for _ in range(n_layers))
+        self.time_blocks: Any = [None] * n_layers
+        if n_steps > 1:
+            steps = (Block(width, n_heads, dropout) for _ in range(n_layers))
+            self.time_blocks = nn.ModuleList(steps)
 
     def forward(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
-        """Return (B, L, D) from (B, L, D); zeros where not `visible`.
+        """Return tokens as `Backbone` says.
 
-        While training, rows are packed to save the time of what they do not read. Without
-        gradients they are not, so that a row's result does not depend on the rows beside it.
+        While a table is trained on, its rows are packed to save the time of what they do not read.
+        Without gradients they are not, so that a row's result does not depend on those beside it.
         """
-        if visible is None:
-            return self._run(tokens, None)
-        if self.training:
-            packed, kept, place = pack(tokens, visible)
-            return unpack(self._run(packed, kept), kept, place, tokens.shape[1])
-        return self._run(tokens, visible) * visible[..., None]
+        b, t, length, d = tokens.shape
+        x, seen = tokens.flatten(0, 1), None if visible is None else visible.flatten(0, 1)
+        if self.training and t == 1 and seen is not None:
+            packed, kept, place = pack(x, seen)
+            for block in self.blocks:
+                packed = block(packed, kept)
+            return unpack(packed, kept, place, length).view_as(tokens)
+        for block, time_block in zip(self.blocks, self.time_blocks, strict=True):
+            x = block(x, seen)
+            if time_block is not None:
+                x = _along_time(time_block, x.view(b, t, length, d), visible).flatten(0, 1)
+        x = x.view_as(tokens)
+        return x if visible is None else x * visible[..., None]
 
-    def _run(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
-        for block in self.blocks:
-            tokens = block(tokens, visible)
-        return tokens
+
+def _along_time(block: nn.Module, tokens: Tensor, visible: Tensor | None) -> Tensor:
+    """Return (B, T, L, D): `block` applied to the steps of each column."""
+    b, t, length, d = tokens.shape
+    series = tokens.transpose(1, 2).reshape(b * length, t, d)
+    if visible is not None:
+        visible = visible.transpose(1, 2).reshape(b * length, t)
+        visible = visible | ~visible.any(1, keepdim=True)  # what these give is read by none
+    return block(series, visible).view(b, length, t, d).transpose(1, 2)
 
 
-class MLP(nn.Module):
-    """A residual perceptron over all tokens of a row at once; what is not visible enters as zero.
+class _Dense(nn.Module):
+    """A map of all tokens of a step at once, and of their mean over the steps if there are several.
 
-    Parameters
-    ----------
-    length : L, so a fitted model works for one number of columns and steps
-    width : D
-    inner : units of the hidden layers
-    n_layers, dropout : as above
+    What is not visible enters as zero.
     """
 
-    def __init__(self, length: int, width: int, inner: int, n_layers: int, dropout: float) -> None:
+    def __init__(self, n_tokens: int, n_steps: int, width: int) -> None:
         super().__init__()
-        self.first = nn.Linear(length * width, inner)
+        self.n_steps, self.n_outputs = n_steps, n_tokens * width
+        self.n_inputs = self.n_outputs * (2 if n_steps > 1 else 1)
+
+    def change(self, x: Tensor) -> Tensor:
+        """Return (B, L * D), what is added to the tokens, from (B, inputs)."""
+        raise NotImplementedError
+
+    def forward(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
+        """Return tokens as `Backbone` says."""
+        shown = tokens if visible is None else tokens * visible[..., None]
+        x = shown.flatten(2)  # (B, T, L * D)
+        if self.n_steps > 1:
+            x = torch.cat([x, x.mean(1, keepdim=True).expand_as(x)], 2)
+        out = shown + self.change(x.flatten(0, 1)).view_as(tokens)
+        return out if visible is None else out * visible[..., None]
+
+
+class MLP(_Dense):
+    """A residual perceptron of `n_layers` blocks, four times as wide as a token."""
+
+    def __init__(
+        self,
+        *,
+        n_tokens: int,
+        n_steps: int,
+        width: int,
+        n_heads: int,
+        n_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__(n_tokens, n_steps, width)
+        inner = 4 * width
+        self.first = nn.Linear(self.n_inputs, inner)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(inner),
@@ -134,43 +133,38 @@ class MLP(nn.Module):
             )
             for _ in range(n_layers)
         )
-        self.last = nn.Linear(inner, length * width)
+        self.last = nn.Linear(inner, self.n_outputs)
 
-    def forward(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
-        """Return (B, L, D) from (B, L, D); zeros where not `visible`."""
-        seen = tokens if visible is None else tokens * visible[..., None]
-        x = self.first(seen.flatten(1))
+    def change(self, x: Tensor) -> Tensor:
+        x = self.first(x)
         for block in self.blocks:
             x = x + block(x)
-        out = seen + self.last(x).view_as(tokens)
-        return out if visible is None else out * visible[..., None]
+        return self.last(x)
 
 
-class Linear(nn.Module):
-    """One linear map over all tokens of a row at once, beside the tokens themselves."""
+class Linear(_Dense):
+    """One linear map of low rank, whatever `n_layers` is."""
 
-    def __init__(self, length: int, width: int, rank: int = 64) -> None:
-        super().__init__()
-        self.down = nn.Linear(length * width, rank)
-        self.up = nn.Linear(rank, length * width)
+    def __init__(
+        self,
+        *,
+        n_tokens: int,
+        n_steps: int,
+        width: int,
+        n_heads: int,
+        n_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__(n_tokens, n_steps, width)
+        self.down = nn.Linear(self.n_inputs, RANK)
+        self.up = nn.Linear(RANK, self.n_outputs)
 
-    def forward(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
-        """Return (B, L, D) from (B, L, D); zeros where not `visible`."""
-        seen = tokens if visible is None else tokens * visible[..., None]
-        out = seen + self.up(self.down(seen.flatten(1))).view_as(tokens)
-        return out if visible is None else out * visible[..., None]
+    def change(self, x: Tensor) -> Tensor:
+        return self.up(self.down(x))
 
 
-BACKBONES = ("transformer", "mlp", "linear")
-
-
-def make_backbone(
-    name: str, length: int, width: int, n_heads: int, n_layers: int, dropout: float
-) -> nn.Module:
-    """Return the backbone called `name`, one of `BACKBONES`, for rows of `length` tokens."""
-    if name == "transformer":
-        return Transformer(width, n_heads, n_layers, dropout)
-    if name == "mlp":
-        return MLP(length, width, 4 * width, n_layers, dropout)
-    assert name == "linear", name
-    return Linear(length, width)
+BACKBONES: dict[str, type[nn.Module]] = {
+    "transformer": Transformer,
+    "mlp": MLP,
+    "linear": Linear,
+}

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+
+class Masking(Protocol):
+    """What hides cells: any callable like this one, a class of this file or one of the user's."""
+
+    def __call__(self, observed: Tensor, generator: torch.Generator) -> Tensor:
+        """Return (B, T, F) bool: True where hidden, never where `observed` is False.
+
+        Random numbers come from the generator, which lives on the device of `observed`.
+        """
 
 
 @dataclass(frozen=True)
@@ -39,11 +50,11 @@ class FixedRatio:
 
     def __call__(self, observed: Tensor, generator: torch.Generator) -> Tensor:
         """Return (B, T, F) bool: True where hidden, never where `observed` is False."""
-        seen = observed.flatten(1)  # (B, L)
-        drawn = _uniform(seen, generator).masked_fill(~seen, 2.0)
+        cells = observed.flatten(1)  # (B, L)
+        drawn = _uniform(cells, generator).masked_fill(~cells, 2.0)
         rank = drawn.argsort(dim=1).argsort(dim=1)
-        n_hidden = (seen.sum(1, keepdim=True) * self.ratio).round()
-        return ((rank < n_hidden) & seen).view_as(observed)
+        n_hidden = (cells.sum(1, keepdim=True) * self.ratio).round()
+        return ((rank < n_hidden) & cells).view_as(observed)
 
 
 @dataclass(frozen=True)
@@ -121,9 +132,7 @@ class Proportional:
         return observed & (_uniform(observed, generator) < chance)
 
 
-Masking = Bernoulli | FixedRatio | Block | CopyObserved | Proportional
-
-MASKINGS: dict[str, type[Masking]] = {
+MASKINGS: dict[str, Any] = {
     "bernoulli": Bernoulli,
     "fixed": FixedRatio,
     "block": Block,
@@ -149,9 +158,9 @@ def swap(
     swapped : (B, T, F) bool, True where the value is another
     """
     giver = torch.randint(len(values), values.shape, generator=generator, device=values.device)
-    given, there = values.gather(0, giver), visible.gather(0, giver)
+    given, shown = values.gather(0, giver), visible.gather(0, giver)
     drawn = _uniform(visible, generator) < ratio
-    swapped = visible & there & drawn & (values != given)
+    swapped = visible & shown & drawn & (values != given)
     return torch.where(swapped, given, values), swapped
 
 

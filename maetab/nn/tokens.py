@@ -1,4 +1,4 @@
-"""Cells -> tokens: piecewise-linear numbers, embedded categories, and who the column is."""
+"""Cells -> tokens: piecewise-linear numbers, embedded categories, identity of column and step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from maetab.nn.guess import Guess
+from maetab.nn.guess.coordinates import Coordinates
+from maetab.nn.guess.stack import Guess
 
 
 class PiecewiseLinear(nn.Module):
@@ -51,7 +52,7 @@ class PiecewiseLinear(nn.Module):
 
 
 class Tokens(nn.Module):
-    """One token per cell: what is visible by its value, what is not by the prior's guess.
+    """One token per cell: of what is visible by its value, of what is not by the first guess.
 
     Parameters
     ----------
@@ -61,22 +62,28 @@ class Tokens(nn.Module):
 
     def __init__(self, n_levels: tuple[int, ...], n_pieces: int, width: int) -> None:
         super().__init__()
-        self.n_levels = n_levels
+        self.n_levels, self.coordinates = n_levels, Coordinates(n_levels, 1).slices
         self.numbers = [j for j, n in enumerate(n_levels) if n == 0]
         self.categories = [j for j, n in enumerate(n_levels) if n]
         order = self.numbers + self.categories
         self.place = [order.index(j) for j in range(len(n_levels))]
-        f, most = len(n_levels), max([*n_levels, 1])
         self.pieces = PiecewiseLinear(len(self.numbers), n_pieces)
-        size, scale = self.pieces.size, 1 / math.sqrt(self.pieces.size)
-        shape = (len(self.numbers), size, width)
-        self.number = nn.Parameter(torch.randn(shape) * scale)
-        self.number_guess = nn.Parameter(torch.randn(shape) * scale)
-        self.parts = nn.Parameter(torch.zeros(len(self.numbers), 4, width))
-        # The level behind the last is "unseen": known to be there, unknown to the model.
-        self.level = nn.Parameter(torch.randn(len(self.categories), most + 1, width) * 0.5)
-        self.feature = nn.Parameter(torch.randn(f, width) * 0.5)
+        if self.numbers:
+            shape = (len(self.numbers), self.pieces.size, width)
+            scale = 1 / math.sqrt(self.pieces.size)
+            self.number = nn.Parameter(torch.randn(shape) * scale)
+            self.number_guess = nn.Parameter(torch.randn(shape) * scale)
+            self.parts = nn.Parameter(torch.zeros(len(self.numbers), 4, width))
+        if self.categories:
+            # The level behind the last is "unseen": known to be there, unknown to the model.
+            shape = (len(self.categories), max(n_levels) + 1, width)
+            self.level = nn.Parameter(torch.randn(shape) * 0.5)
+        self.feature = nn.Parameter(torch.randn(len(n_levels), width) * 0.5)
         self.mask = nn.Parameter(torch.randn(width) * 0.02)
+
+    def fit(self, values: Tensor, observed: Tensor) -> None:
+        """Place the pieces of numbers by (n, F) values."""
+        self.pieces.fit(values[:, self.numbers], observed[:, self.numbers])
 
     def visible(self, values: Tensor) -> Tensor:
         """Return (B, F, D) tokens of cells whose value may be read; `values` (B, F)."""
@@ -92,17 +99,18 @@ class Tokens(nn.Module):
             parts.append(self.level[column, code])
         return torch.cat(parts, 1)[:, self.place] + self.feature
 
-    def hidden(self, guess: Guess, coordinates: list[slice]) -> Tensor:
-        """Return (B, F, D) mask tokens that carry the prior's guess, (B, C) mean and variance."""
+    def hidden(self, guess: Guess) -> Tensor:
+        """Return (B * T, F, D) mask tokens that carry the first guess."""
+        mean, variance, means = (part.flatten(0, 1) for part in guess)
         parts = []
         if self.numbers:
-            first = [coordinates[j].start for j in self.numbers]
-            encoded = self.pieces(guess.mean[:, first])
-            spread = guess.variance[:, first].sqrt()[..., None]
-            rest = torch.cat([guess.parts[:, first].clamp(-8, 8), spread], -1)  # (B, F, 4)
+            first = [self.coordinates[j].start for j in self.numbers]
+            encoded = self.pieces(mean[:, first])
+            std = variance[:, first].sqrt()[..., None]
+            rest = torch.cat([means[:, first].clamp(-8, 8), std], -1)  # (B * T, F, 4)
             parts.append(per_column(encoded, self.number_guess) + per_column(rest, self.parts))
         for i, j in enumerate(self.categories):
-            linear = guess.mean[:, coordinates[j]]
+            linear = mean[:, self.coordinates[j]]
             parts.append((linear @ self.level[i, : self.n_levels[j]])[:, None])
         return torch.cat(parts, 1)[:, self.place] + self.feature + self.mask
 

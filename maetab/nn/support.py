@@ -1,10 +1,4 @@
-"""What a cell may be, how likely each possibility is, and how far a prediction is from the truth.
-
-Every column has a finite support of K possibilities: the levels of a category, or quantile bins of
-a number. The distributional objective (default) learns their probabilities by cross-entropy
-(BinXent, Lee et al. 2024, section 3); "mse", "mae" and "cosine" predict numbers as points, and
-still categories by cross-entropy.
-"""
+"""What a cell may be: the bins of a number or the levels of a category, and distributions over them."""
 
 from __future__ import annotations
 
@@ -13,8 +7,6 @@ import math
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
-
-LOSSES = ("distribution", "mse", "mae", "cosine")
 
 
 class Support(nn.Module):
@@ -72,8 +64,8 @@ class Support(nn.Module):
         if len(unique) <= self.n_bins:
             group = torch.arange(len(unique), device=column.device)
         else:
-            middle = (count.cumsum(0) - count / 2) / len(column)
-            group = (middle * self.n_bins).long().clamp_max(self.n_bins - 1)
+            rank = (count.cumsum(0) - count / 2) / len(column)
+            group = (rank * self.n_bins).long().clamp_max(self.n_bins - 1)
         _, group = group.unique(return_inverse=True)
         k = int(group.max()) + 1
         size = torch.zeros(k, device=column.device).index_add_(0, group, count.float())
@@ -149,37 +141,3 @@ class Support(nn.Module):
         wide = upper > lower
         part = ((values - lower) / torch.where(wide, upper - lower, 1.0)).clamp(0, 1)
         return upto.gather(-1, k)[..., 0] - inside + torch.where(wide, part, 0.5) * inside
-
-
-def cell_loss(
-    logits: Tensor, point: Tensor, values: Tensor, weight: Tensor, support: Support, loss: str
-) -> Tensor:
-    """Return the mean loss of the cells that count, a scalar.
-
-    Parameters
-    ----------
-    logits : (B, F, K) of the support
-    point : (B, F) predicted numbers
-    values : (B, F) the truth
-    weight : (B, F) what each cell counts; 0 leaves it out
-    loss : one of `LOSSES`
-    """
-    k = support.index(values)
-    weight = torch.where(k >= 0, weight, 0.0)
-    total = weight.sum().clamp_min(1e-6)
-    by_class = support.is_number if loss != "distribution" else torch.zeros_like(support.is_number)
-    entropy = nnf.cross_entropy(logits.flatten(0, 1), k.clamp_min(0).flatten(), reduction="none")
-    result = (entropy.view_as(weight) * torch.where(by_class, 0.0, weight)).sum() / total
-    numbers = torch.where(support.is_number, weight, 0.0)
-    error = point - torch.where(numbers > 0, values, 0.0)
-    if loss == "mae":
-        result = result + (error.abs() * numbers).sum() / total
-    elif loss == "cosine":
-        truth = torch.where(numbers > 0, values, 0.0) * numbers
-        similar = nnf.cosine_similarity(point * numbers, truth, dim=1, eps=1e-6)
-        result = result + (1 - similar).mean()
-    else:
-        # Differs from BinXent: the squared error of the expectation joins the cross-entropy,
-        # because the expectation is what fills a cell; it is clipped against wild values.
-        result = result + (error.square().clamp_max(25.0) * numbers).sum() / total
-    return result

@@ -12,7 +12,7 @@ import pytest
 from maetab import MAEImputer
 from maetab.data import text as text_module
 from maetab.data.schema import infer_schema
-from maetab.warned import warn_of_networks
+from maetab.progress import warn_of_networks
 
 pytestmark = pytest.mark.usefixtures("quick_tuning")
 
@@ -33,16 +33,13 @@ def test_code_without_a_name_is_warned_as_any_other():
     ],
 )
 def test_networks_left_out_are_told_in_plain_words(n_begun, words):
-    imputer = MAEImputer(max_iter=0).fit(np.random.default_rng(0).normal(size=(20, 2)))
-    imputer.set_params(max_iter=None, max_time=3.0, n_estimators=3)
-    imputer.history_ = [{"network": i} for i in range(n_begun)]
-    with pytest.warns(UserWarning) as said:
-        warn_of_networks(imputer)
-    assert f"MAEImputer: within max_time=3 {words} A larger max_time" in str(said[0].message)
-    imputer.history_ = [{"network": i} for i in range(3)]
+    history = [{"network": i // 2} for i in range(2 * n_begun)]
+    with pytest.warns(UserWarning) as caught:
+        warn_of_networks("MAEImputer", 3, history, 3.0, 2)
+    assert f"MAEImputer: within max_time=3 {words} A larger max_time" in str(caught[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_networks(imputer)
+        warn_of_networks("MAEImputer", n_begun, history, None, 2)
 
 
 # ---- text that may be no category

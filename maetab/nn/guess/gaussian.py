@@ -1,4 +1,4 @@
-"""The closed-form first guess: what a Gaussian says of the hidden cells, given the visible ones.
+"""The base guess: the conditional mean and variance of hidden cells under a Gaussian.
 
 Every number is one coordinate, every category one coordinate per level (its indicator), so the
 conditional mean of a hidden category is a linear guess at its probabilities.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,23 @@ class Normal(NamedTuple):
     variance: Tensor
 
 
-class GaussianPrior(nn.Module):
+class BaseGuess(Protocol):
+    """A torch.nn.Module class for the base guess; made with the number of coordinates of a window.
+
+    A coordinate is a number, or the indicator of one level of a category. Fitted arrays are
+    registered buffers. A guess may also have `residuals` and `ask`, as `Gaussian` has: where it
+    lacks them, they are made of calls, one per cell of a window. One whose results for a row depend
+    in the last bit on how many rows are asked together has `whole_batches` True.
+    """
+
+    def fit(self, values: Tensor, visible: Tensor, should_stop: Callable[[], bool]) -> None:
+        """Learn from (n, T * C) coordinates; return soon once `should_stop()` is True."""
+
+    def __call__(self, values: Tensor, visible: Tensor) -> Normal:
+        """Return the guess (B, T * C) at every coordinate; the value and 0 where visible."""
+
+
+class Gaussian(nn.Module):
     """A multivariate normal over C coordinates, fitted by EM on incomplete rows.
 
     Up to `MAX_DENSE` coordinates the covariance is full (Little and Rubin 2019, section 11.2);
@@ -34,8 +50,8 @@ class GaussianPrior(nn.Module):
 
     Parameters
     ----------
-    n_coordinates : C
-    n_factors : k of the factor model; 0 for the full covariance
+    n_coordinates : C, of a window
+    n_factors : k of the factor model, 0 for the full covariance; None for what C suggests
     """
 
     location: Tensor
@@ -43,10 +59,12 @@ class GaussianPrior(nn.Module):
     loadings: Tensor
     noise: Tensor
 
-    def __init__(self, n_coordinates: int, n_factors: int = 0) -> None:
+    def __init__(self, n_coordinates: int, n_factors: int | None = None) -> None:
         super().__init__()
-        c, k = n_coordinates, n_factors
-        self.n_factors = k
+        c = n_coordinates
+        suggested = 0 if c <= MAX_DENSE else min(32, c // 4)
+        self.n_factors = k = suggested if n_factors is None else n_factors
+        self.whole_batches = k > 0
         double = torch.float64
         self.register_buffer("location", torch.zeros(c, dtype=double))
         self.register_buffer("covariance", torch.eye(0 if k else c, dtype=double))
@@ -89,7 +107,7 @@ class GaussianPrior(nn.Module):
         asked : (C,) bool, coordinates that are visible in no row
         """
         if self.n_factors:
-            return Normal(*(said[:, asked] for said in self(values, visible)))
+            return Normal(*(part[:, asked] for part in self(values, visible)))
         seen, location, covariance = visible[:, ~asked], self.location, self.covariance
         centred = torch.where(seen, values[:, ~asked].double() - location[~asked], 0.0)
         bit = torch.arange(seen.shape[1], device=seen.device)  # at most `MAX_DENSE`
@@ -131,7 +149,7 @@ class GaussianPrior(nn.Module):
         visible: Tensor,
         n_iter: int = 20,
         tol: float = 1e-3,
-        late: Callable[[], bool] = lambda: False,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Estimate mean and covariance by EM; `n_iter` rounds, or until they move less than `tol`.
 
@@ -139,23 +157,23 @@ class GaussianPrior(nn.Module):
         ----------
         values : (n, C) float
         visible : (n, C) bool
-        late : True ends it; of factors a round that has begun is given up, which leaves them as
+        should_stop : True ends it; of factors a round that has begun is given up, which leaves them as
             the round before, or the principal components that they start from
         """
         values = torch.where(visible, values.double(), 0.0)
         count = visible.sum(0).clamp_min(1)
         self.location.copy_(values.sum(0) / count)
         centred = torch.where(visible, values - self.location, 0.0)
-        spread = (centred.square().sum(0) / count).clamp_min(1e-6)
+        variance = (centred.square().sum(0) / count).clamp_min(1e-6)
         step: Callable[..., float | None] = self._em_dense
         if self.n_factors:
-            step = partial(self._em_factors, late=late)
-            self._start_factors(centred, spread)
+            step = partial(self._em_factors, should_stop=should_stop)
+            self._start_factors(centred, variance)
         else:
-            self.covariance.copy_(torch.diag(spread))
+            self.covariance.copy_(torch.diag(variance))
         for _ in range(n_iter):
-            moved = step(values, visible, spread)
-            if moved is None or moved < tol or late():
+            moved = step(values, visible, variance)
+            if moved is None or moved < tol or should_stop():
                 break
 
     # ---- full covariance
@@ -177,7 +195,7 @@ class GaussianPrior(nn.Module):
         variance = self.covariance.diagonal() - cross.square().sum(1)
         return mean, variance, cross
 
-    def _em_dense(self, values: Tensor, visible: Tensor, spread: Tensor) -> float:
+    def _em_dense(self, values: Tensor, visible: Tensor, variance: Tensor) -> float:
         n, c = values.shape
         total, second = torch.zeros(c).double(), torch.zeros(c, c).double()
         total, second = total.to(values.device), second.to(values.device)
@@ -193,10 +211,10 @@ class GaussianPrior(nn.Module):
             explained += flat.T @ flat
         shift = total / n
         covariance = (second + n * self.covariance - explained) / n - torch.outer(shift, shift)
-        # Shrink by a hundredth and a term that matters only when rows are few.
-        share = 1e-3 + c / (c + 20.0 * n)
-        covariance.mul_(1 - share).diagonal().add_(share * spread)
-        scale = spread.sqrt()
+        # Towards the diagonal: by a thousandth, and by more where rows are few.
+        shrinkage = 1e-3 + c / (c + 20.0 * n)
+        covariance.mul_(1 - shrinkage).diagonal().add_(shrinkage * variance)
+        scale = variance.sqrt()
         moved = ((covariance - self.covariance) / torch.outer(scale, scale)).abs().max()
         self.location.add_(shift)
         self.covariance.copy_((covariance + covariance.T) / 2)
@@ -204,8 +222,8 @@ class GaussianPrior(nn.Module):
 
     # ---- factor model
 
-    def _start_factors(self, centred: Tensor, spread: Tensor) -> None:
-        scaled = centred / spread.sqrt()
+    def _start_factors(self, centred: Tensor, variance: Tensor) -> None:
+        scaled = centred / variance.sqrt()
         rows, k = scaled[:20_000], self.n_factors
         top, right = centred.new_zeros(k), centred.new_zeros(centred.shape[1], k)
         if centred.shape[1] <= MAX_EXACT:
@@ -214,8 +232,8 @@ class GaussianPrior(nn.Module):
         else:  # randomised (Halko et al. 2011), which costs k instead of C products per cell
             n = min(k, len(rows))
             _, top[:n], right[:, :n] = torch.svd_lowrank(rows / len(rows) ** 0.5, n, niter=4)
-        self.loadings.copy_(right * top * spread.sqrt()[:, None] * 0.9)
-        self.noise.copy_((spread - self.loadings.square().sum(1)).clamp_min(0.05 * spread))
+        self.loadings.copy_(right * top * variance.sqrt()[:, None] * 0.9)
+        self.noise.copy_((variance - self.loadings.square().sum(1)).clamp_min(0.05 * variance))
 
     def _factor_posterior(self, centred: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean (B, k) and covariance (B, k, k) of the factors of each row."""
@@ -239,14 +257,14 @@ class GaussianPrior(nn.Module):
         self,
         values: Tensor,
         visible: Tensor,
-        spread: Tensor,
-        late: Callable[[], bool] = lambda: False,
+        variance: Tensor,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> float | None:
         k, c = self.n_factors, values.shape[1]
         gram = torch.zeros(c, (k + 1) * (k + 1), dtype=torch.float64, device=values.device)
         right = torch.zeros(c, k + 1, dtype=torch.float64, device=values.device)
         for values_, visible_ in zip(values.split(1024), visible.split(1024), strict=True):
-            if late():
+            if should_stop():
                 return None
             centred = torch.where(visible_, values_ - self.location, 0.0)
             mean, covariance = self._factor_posterior(centred, visible_)
@@ -263,10 +281,10 @@ class GaussianPrior(nn.Module):
         square = torch.where(visible, values, 0.0).square().sum(0)
         fit = torch.einsum("ci,cij,cj->c", solved, gram, solved)
         noise = (square - 2 * (solved * right).sum(1) + fit) / count
-        moved = ((solved[:, :k] - self.loadings) / spread.sqrt()[:, None]).abs().max()
+        moved = ((solved[:, :k] - self.loadings) / variance.sqrt()[:, None]).abs().max()
         self.loadings.copy_(solved[:, :k])
         self.location.copy_(solved[:, k])
-        self.noise.copy_(torch.maximum(noise, 0.01 * spread))
+        self.noise.copy_(torch.maximum(noise, 0.01 * variance))
         return float(moved)
 
 

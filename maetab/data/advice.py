@@ -1,0 +1,167 @@
+"""What users should know of a table: columns of which little can be learned, times not used."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Hashable
+from types import FrameType
+
+import numpy as np
+import pandas as pd
+
+from maetab.data.schema import MAX_LEVELS, Column
+from maetab.data.source import FrameSource
+from maetab.data.text import Almost, almost_of, marks_in, undeclared_text
+
+OURS = ("maetab", "sklearn")  # packages that a warning does not point into
+MAX_NAMED, MAX_SHOWN = 10, 3  # columns that one warning names; texts of one column
+TIMES = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
+
+
+def check_free_text(source: FrameSource, name: str) -> None:
+    """Raise a ValueError if nothing is observed but free text and identifiers.
+
+    Parameters
+    ----------
+    source : the rows given to fit
+    name : of the estimator
+    """
+    if source.encoded.free_text and not source.encoded.observed.any():
+        raise ValueError(
+            f"{name} cannot learn from X: only columns of free text or identifiers have observed "
+            f"cells; {'; '.join(_advice(source, {}))}."
+        )
+
+
+def warn_of_columns(source: FrameSource, name: str) -> None:
+    """Warn once of the columns that the model does not see, and of which little can be learned.
+
+    Parameters
+    ----------
+    source : the rows given to fit
+    name : of the estimator
+    """
+    columns = source.schema().columns
+    noted = {
+        column.name: note
+        for column, observed in zip(columns, source.encoded.observed.T)
+        if (note := _note(column, observed))
+    }
+    if advice := _advice(source, noted):
+        warn(f"{name}: {'; '.join(advice)}.")
+
+
+def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
+    """Return what is noted of columns, and what is to do with text that may be no category."""
+    almost: dict[Hashable, str] = {}
+    marked: dict[Hashable, list[str]] = {}
+    free: dict[Hashable, str] = {}
+    for place in undeclared_text(source.frame, source.schema(), source.chosen):
+        column = source.schema().columns[place]
+        given = source.encoded.free_text.get(place, slice(None))
+        found = almost_of(source.frame.iloc[:, place], column, given)
+        if found:
+            almost[column.name] = _almost(found, column)
+        elif column.free_text:
+            free[column.name] = f"{column.name!r} ({column.free_text} different)"
+        texts = column.levels if found is None else [] if found.written else found.others
+        if marks := marks_in(texts):
+            marked[column.name] = marks
+    parts = _listed(noted | almost)
+    if marked:
+        parts.append(_of_marks(marked, source.extra))
+    if free:
+        parts.append(
+            f"free text and identifiers are left as they are, and the model does not see them: "
+            f"{_first([*free.values()], 'columns')}"
+        )
+    if names := list(dict.fromkeys([*almost, *marked, *free])):
+        more = ", ..." if len(names) > MAX_NAMED else ""
+        listed = ", ".join(map(repr, names[:MAX_NAMED])) + more
+        parts[-1] += (
+            f". What is a category after all is to be named: categorical_features=[{listed}]"
+        )
+    return parts
+
+
+def _of_marks(marked: dict[Hashable, list[str]], extra: list) -> str:
+    shown = [f"{_quoted(marks)} in column {name!r}" for name, marks in marked.items()]
+    marks = dict.fromkeys(mark for marks in marked.values() for mark in marks)
+    return (
+        f"usual marks of missing are taken as text: {_first(shown, 'columns')}; pass "
+        f"missing_values={[*extra, *marks]!r} where they mean missing"
+    )
+
+
+def _almost(found: Almost, column: Column) -> str:
+    """Return that a column of text is almost of another kind, and how it becomes so."""
+    how = {"numbers": "pandas.to_numeric(column", "dates": "pandas.to_datetime(column"}[found.kind]
+    how += ", format='ISO8601'" * (found.kind == "dates")
+    unseen = "free text, which the model does not see" if column.free_text else "text"
+    note = f"is {unseen}, but {found.share:.0%} of its cells are {found.kind}; convert it by {how}"
+    if not found.others:
+        return f"{note})"
+    note += f", errors='coerce'), which makes {_quoted(found.others)} missing"
+    return note + ", or name that in missing_values" * (not found.written)
+
+
+def warn_of_index(index: pd.Index, name: str) -> None:
+    """Warn if there are times in the index of a frame, which are not used."""
+    levels = index.levels if isinstance(index, pd.MultiIndex) else [index]
+    if any(isinstance(level, TIMES) for level in levels):
+        warn(
+            f"{name}: rows are taken as independent of each other, and the times in the index of X "
+            f"are not used. Where they matter, make them a column, by X.reset_index()."
+        )
+
+
+def _note(column: Column, observed: np.ndarray) -> str | None:
+    n_levels = len([count for count in column.counts if count])
+    if column.free_text:
+        return None
+    if not observed.any():
+        return "has no observed cell to learn from"
+    if n_levels > MAX_LEVELS:
+        return f"has {n_levels} levels; the {column.n_modelled} most frequent are told apart"
+    if len(observed) > 2 and (column.lower == column.upper if not n_levels else n_levels < 2):
+        return "is constant"
+    return None
+
+
+def _listed(notes: dict) -> list[str]:
+    """Return what is noted of columns, as parts of one sentence; of a few where they are many."""
+    parts = [f"column {name!r} {note}" for name, note in notes.items()]
+    if len(parts) > MAX_NAMED:
+        parts[MAX_NAMED:] = [f"so it is with {len(parts) - MAX_NAMED} more columns"]
+    return parts
+
+
+def _first(shown: list[str], what: str) -> str:
+    more = f" and {len(shown) - MAX_NAMED} more {what}" if len(shown) > MAX_NAMED else ""
+    return ", ".join(shown[:MAX_NAMED]) + more
+
+
+def _quoted(texts: list) -> str:
+    """Return a few texts in quotes, and how many more there are."""
+    n_more = len(texts) - MAX_SHOWN
+    more = f" and {n_more} other text{'s' * (n_more > 1)}" if n_more > 0 else ""
+    return ", ".join(map(repr, texts[:MAX_SHOWN])) + more
+
+
+def warn(text: str) -> None:
+    """Warn the caller of the package, wherever in it the warning arises."""
+    warnings.warn(text, UserWarning, stacklevel=_depth())
+
+
+def _depth() -> int:
+    """Return the stacklevel at which a warning points to the caller of the package."""
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and _package_of(frame) in OURS:
+        depth, frame = depth + 1, frame.f_back
+    return depth
+
+
+def _package_of(frame: FrameType) -> str:
+    """Return the package of the code of a frame, "" where it has no name, as in exec."""
+    return str(frame.f_globals.get("__name__", "")).split(".")[0]

@@ -1,0 +1,228 @@
+"""The same model over all windows, without gradients; distributions merged per physical row.
+
+Every batch has the same shape, the last one padded: matrix products choose their kernel by shape,
+so this is what makes a row's result the same bit for bit whatever rows stand beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.windows import Windows
+
+CELLS_IN_BATCH = 8192
+FARTHEST = 1e12  # standard deviations beyond which numbers are not told apart: squares are finite
+N_ROUNDS = 4  # rounds in which the missing cells of a window are drawn, each given those before
+
+
+def windows_of(values: np.ndarray, visible: np.ndarray, rows: np.ndarray) -> Windows:
+    """Return windows over cells (n, F), on the CPU; `rows` (W, T) are the rows of each, -1 none."""
+    clean = np.where(visible, values, np.float32(0))
+    return Windows(torch.as_tensor(clean), torch.as_tensor(visible), torch.as_tensor(rows))
+
+
+def batch_rows(n_cells: int, least: int = 8) -> int:
+    """Return how many windows of `n_cells` cells make a batch: a multiple of 8, up to 512."""
+    return max(least, min(512, CELLS_IN_BATCH // max(n_cells, 1) // 8 * 8))
+
+
+def least_rows(model: Ensemble) -> int:
+    """Return how few wide windows make a batch: more where no network compares tokens."""
+    return 8 if model.uses_networks else 64
+
+
+@contextlib.contextmanager
+def on_device(model: Ensemble, device: torch.device) -> Iterator[Ensemble]:
+    """Keep the model on a device, ready to predict, for a block; it lives on the CPU."""
+    try:
+        yield model.to(device).eval()
+    finally:
+        model.to("cpu")
+
+
+def batches(
+    windows: Windows, device: torch.device, size: int
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Give (windows, values (B, T, F), visible (B, T, F)) on the device, B always `size`.
+
+    The windows that pad stand behind those of the slice, and see nothing.
+    """
+    for start in range(0, len(windows), size):
+        found = slice(start, min(start + size, len(windows)))
+        padding = (0, 0, 0, 0, 0, size - (found.stop - start))
+        values, visible = (
+            torch.nn.functional.pad(x, padding).to(device) for x in windows.take(found)
+        )
+        yield found, values, visible
+
+
+def padded(index: np.ndarray | None, windows: slice, size: int) -> Tensor | None:
+    """Return (size, P) the part of an index (W, P) for a padded batch, -1 for what pads it."""
+    if index is None:
+        return None
+    own = torch.as_tensor(index[windows])
+    return torch.nn.functional.pad(own, (0, 0, 0, size - len(own)), value=-1)
+
+
+def _size(model: Ensemble, windows: Windows) -> int:
+    return batch_rows(windows.rows.shape[1] * windows.values.shape[1], least_rows(model))
+
+
+@torch.inference_mode()
+def _distributions(
+    model: Ensemble, windows: Windows, device: torch.device, memory_index: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
+    """Give rows (R,), their probabilities (R, F, K) and points (R, F), each row once.
+
+    A row that several windows hold has the mean of their probabilities and of their expected
+    numbers, and the level that is likeliest then. It is given as soon as the last of them is seen.
+    """
+    rows = windows.rows.numpy()
+    last = np.full(len(windows.values), -1)  # the window after which a row is complete
+    np.maximum.at(last, rows[rows >= 0], np.nonzero(rows >= 0)[0])
+    size, number = _size(model, windows), model.support.is_number
+    f, k = model.support.share.shape
+    held = [torch.zeros(0, dtype=torch.long), torch.zeros(0, f, k), torch.zeros(0, f)]
+    held = [x.to(device) for x in held]
+    for found, values, visible in batches(windows, device, size):
+        index = padded(memory_index, found, size)
+        result = model(values, visible, None if index is None else index.to(device))
+        row = windows.rows[found].flatten().to(device)
+        parts = [row, *(x.flatten(0, 1)[: len(row)] for x in result)]
+        held = [torch.cat([x, y[row >= 0]]) for x, y in zip(held, parts, strict=True)]
+        done = torch.as_tensor(last, device=device)[held[0]] < found.stop
+        row, probabilities, points = _means(*(x[done] for x in held))
+        held = [x[~done] for x in held]
+        points = torch.where(number, points, probabilities.argmax(-1).float())
+        yield row.cpu().numpy(), probabilities, points
+
+
+def _means(rows: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+    """Return the distinct rows, ascending, and the means of their values (N, ...)."""
+    distinct, place, count = rows.unique(return_inverse=True, return_counts=True)
+    means = []
+    for x in values:
+        total = x.new_zeros(len(distinct), *x.shape[1:]).index_add_(0, place, x)
+        means.append(total / count.view(-1, *[1] * (x.ndim - 1)))
+    return distinct, *means
+
+
+def predict(
+    model: Ensemble,
+    windows: Windows,
+    device: torch.device,
+    memory_index: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return (n, F) points: expected numbers and likeliest levels; 0 for rows in no window.
+
+    memory_index : (W, P) remembered windows that each does not see, -1 for none
+    """
+    out = np.zeros(windows.values.shape, np.float32)
+    with on_device(model, device), torch.inference_mode():
+        if model.config.n_steps > 1:
+            for rows, _, points in _distributions(model, windows, device, memory_index):
+                out[rows] = points.cpu().numpy()
+            return out
+        # One window for each row: nothing is to be merged, so no probabilities are made.
+        size = _size(model, windows)
+        for found, values, visible in batches(windows, device, size):
+            index = padded(memory_index, found, size)
+            points = model.points(values, visible, None if index is None else index.to(device))
+            rows = windows.rows[found][:, 0]
+            out[rows.numpy()] = points[: len(rows), 0].cpu().numpy()
+    return out
+
+
+def predict_probabilities(
+    model: Ensemble, windows: Windows, device: torch.device, columns: list[int]
+) -> np.ndarray:
+    """Return (n, len(columns), K) probabilities of the levels of some columns."""
+    out = np.zeros((len(windows.values), len(columns), model.support.size), np.float32)
+    with on_device(model, device):
+        for rows, probabilities, _ in _distributions(model, windows, device, None):
+            out[rows] = probabilities[:, columns].cpu().numpy()
+    return out
+
+
+def predict_quantiles(
+    model: Ensemble,
+    windows: Windows,
+    device: torch.device,
+    levels: list[float],
+    memory_index: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return (len(levels), n, F) quantiles of the calibrated distributions.
+
+    A level in [0, 1] is first moved to where that share of held-out truths fell below.
+    `memory_index` as in `predict`.
+    """
+    out = np.zeros((len(levels), *windows.values.shape), np.float32)
+    with on_device(model, device):
+        for rows, probabilities, points in _distributions(model, windows, device, memory_index):
+            for i, level in enumerate(levels):
+                wanted = _calibrated(model, torch.full_like(points, level))
+                out[i, rows] = model.support.quantile(probabilities, wanted).cpu().numpy()
+    return out
+
+
+@torch.inference_mode()
+def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> np.ndarray:
+    """Return (n, F): one joint draw of the cells that are not visible, the others as given.
+
+    The cells of a window are drawn in `N_ROUNDS` random groups, each given the groups before it,
+    so that a draw keeps the dependence between cells (Gibbs-like; exact as the groups get small).
+    The random numbers belong to the physical row: a row gets the same ones whatever rows stand
+    beside it. Draws are never averaged: a row that several windows hold has that of the first.
+    """
+    out, every = windows.values.numpy().copy(), windows.rows.numpy()
+    first = np.zeros(every.size, bool)
+    first[np.unique(every, return_index=True)[1]] = True
+    first = first.reshape(every.shape) & (every >= 0)
+    size = _size(model, windows)
+    with on_device(model, device):
+        for found, values, visible in batches(windows, device, size):
+            rows = every[found]
+            share = torch.as_tensor(_uniform(seed, rows, 1 + N_ROUNDS, values.shape[2]))
+            padding = (0, 0, 0, 0, 0, 0, 0, size - len(rows))
+            share = torch.nn.functional.pad(share, padding).to(device).unbind(2)
+            group = (share[0] * N_ROUNDS).long()
+            for i in range(N_ROUNDS):
+                now = ~visible & (group == i)
+                probabilities = model(values, visible)[0].flatten(0, 1)
+                level = _calibrated(model, share[1 + i].flatten(0, 1))
+                found_ = model.support.quantile(probabilities, level).view_as(values)
+                values, visible = torch.where(now, found_, values), visible | now
+            result = values[: len(rows)].cpu().numpy()
+            out[rows[first[found]]] = result[first[found]]
+    return out
+
+
+def _uniform(seed: int, rows: np.ndarray, n: int, n_columns: int) -> np.ndarray:
+    """Return (*rows.shape, n, F) float32 in [0, 1), fixed by seed and number of the row; 0 for -1.
+
+    By a counter-based generator (Philox: Salmon et al. 2011), which is set to a row's place.
+    """
+    blocks = -(-n * n_columns // 4)  # a step of the counter gives four numbers
+    flat = np.zeros((rows.size, n * n_columns), np.float32)
+    for i, row in enumerate(rows.ravel().tolist()):
+        if row >= 0:
+            bits = np.random.Philox(key=seed).advance(row * blocks)
+            flat[i] = np.random.Generator(bits).random(n * n_columns)
+    # Rounding to single precision may reach 1.
+    return flat.clip(0, 1 - 2**-24).reshape(*rows.shape, n, n_columns)
+
+
+def _calibrated(model: Ensemble, level: Tensor) -> Tensor:
+    """Move levels (B, F) to the ranks at which held-out truths really had them."""
+    place = level * (model.ranks.shape[1] - 1)
+    below = place.long().clamp_max(model.ranks.shape[1] - 2)
+    column = torch.arange(level.shape[1], device=level.device)
+    lower, upper = model.ranks[column, below], model.ranks[column, below + 1]
+    moved = lower + (place - below) * (upper - lower)
+    return torch.where(model.support.is_number, moved, level).clamp(0, 1)

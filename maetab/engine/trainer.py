@@ -1,0 +1,247 @@
+"""The training of one network: batches, masks, schedule, early stop, history."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+
+from maetab.engine.held_out import PASSED_PAIRS, HeldOut
+from maetab.engine.runtime import Deadline, training_precision
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.cells import CellGuess
+from maetab.nn.losses import Prediction
+from maetab.nn.masking import swap
+
+if TYPE_CHECKING:
+    from maetab.engine.fit import FitOptions
+
+Record = dict[str, float]
+N_MASKS = 4  # masks that a row is seen with where the first guesses are kept
+CHECKS = 12  # times the held-out cells are looked at in a full run
+# Steps of one network when `max_iter` is None. Small tables are left to the first guess sooner:
+# there it is hard to beat, and seconds count.
+N_EPOCHS, LEAST_STEPS, MOST_STEPS = 20, 20, 100
+
+
+class Batch(NamedTuple):
+    """What one step reads: windows (B,), their visible and hidden cells (B, T, F), and the guess."""
+
+    rows: Tensor
+    visible: Tensor
+    hidden: Tensor
+    guess: CellGuess
+
+
+class Trainer:
+    """The training of network `number` of a model.
+
+    Parameters
+    ----------
+    table : the windows, and the cells held out from this network
+    until : when it is to end
+    n_checked : windows with held-out cells that are looked at while it trains
+    """
+
+    def __init__(
+        self,
+        model: Ensemble,
+        number: int,
+        table: HeldOut,
+        options: FitOptions,
+        until: Deadline,
+        n_checked: int,
+    ) -> None:
+        self.model, self.number, self.table, self.options = model, number, table, options
+        self.network: Any = model.members[number]
+        self.until, self.n_networks = until, len(model.members)
+        self.progress(0.0)
+        n = len(table)
+        self.batch_size = min(n, table.max_batch_rows(options.batch_size))
+        self.per_epoch = max(1, n // self.batch_size)
+        steps = min(max(N_EPOCHS * (self.per_epoch - 3), LEAST_STEPS), MOST_STEPS)
+        epochs = options.max_iter or max(4, math.ceil(steps / self.per_epoch))
+        self.steps = epochs * self.per_epoch
+        self.optimizer = _optimizer(self.network, options.learning_rate, options.weight_decay)
+        self.schedule = _schedule(self.optimizer, self.steps)
+        self.kept: list[list[Batch]] = []
+        kept_bytes = table.windows.rows.numel() * N_MASKS * self._row_bytes()
+        several = self.steps > N_MASKS * self.per_epoch
+        self.keeps = several and kept_bytes <= options.kept_bytes
+        self.checked = self._checked(n_checked)
+        self.waited, self.best, self.best_state = 0, math.inf, {}
+        self.losses: list[Tensor] = []
+
+    def _row_bytes(self) -> int:
+        """Return the bytes of one row's part of a `Batch`: logits, guesses, visible and hidden."""
+        f, k = self.model.support.share.shape
+        return 4 * (f * k + 5 * self.model.guess.coordinates.step_size) + 2 * f
+
+    def _checked(self, n_checked: int) -> list[tuple[Tensor, CellGuess]]:
+        """Return windows with held-out cells, in batches, and the first guess at them."""
+        held = self.table.windows.take(slice(None), self.table.held)[1]
+        rows = held.flatten(1).any(1).nonzero()[:, 0]
+        rows = rows[:: max(1, len(rows) // self.table.max_batch_rows(min(1000, n_checked)))]
+        batches = rows.split(self.table.max_batch_rows(2000, PASSED_PAIRS)) if len(rows) else ()
+        return [(some, self._guess(some, self.table.cells(some)[1])) for some in batches]
+
+    def _guess(self, rows: Tensor, visible: Tensor) -> CellGuess:
+        values, _ = self.table.windows.take(rows)
+        return self.model.first_guess(values, visible, self.table.windows.memory_index(rows))
+
+    def progress(self, share: float) -> None:
+        name = f"network {self.number + 1} of {self.n_networks}"
+        self.options.on_progress(name, (self.number + share) / self.n_networks)
+
+    def train(self, generator: torch.Generator) -> list[Record]:
+        """Train to the end, the time limit or the point where held-out cells stop gaining."""
+        self.best, self.best_state = self.check(), copy.deepcopy(self.network.state_dict())
+        records: list[Record] = []
+        every, begun = max(1, self.steps // CHECKS), time.monotonic()
+        left = self.until.left()
+        for step, batch in enumerate(self.batches(generator), 1):
+            self.losses.append(self.step(batch, generator))
+            self.progress(step / self.steps)
+            before, left = left, self.until.left()
+            late = left < before - left  # another step would end too late
+            if step % every and step < self.steps and not late:
+                continue
+            records.append(self._record(step, time.monotonic() - begun))
+            if self._should_stop(records[-1]) or late:
+                break
+        self.network.load_state_dict(self.best_state)
+        return records
+
+    def _record(self, step: int, seconds: float) -> Record:
+        """Return what is known after a step; the losses before it are forgotten."""
+        train_loss, self.losses = float(torch.stack(self.losses).mean()), []
+        return {
+            "network": self.number,
+            "step": step,
+            "epoch": math.ceil(step / self.per_epoch),
+            "train_loss": train_loss,
+            "validation_loss": self.check(),
+            "learning_rate": float(self.schedule.get_last_lr()[0]),
+            "seconds": seconds,
+        }
+
+    def _should_stop(self, record: Record) -> bool:
+        """Whether held-out cells no longer gain or somebody asks for it; keeps the best state."""
+        stop = self.options.on_record and self.options.on_record(record)
+        if record["validation_loss"] < self.best or not self.checked:
+            self.waited, self.best = 0, record["validation_loss"]
+            self.best_state = copy.deepcopy(self.network.state_dict())
+        else:
+            self.waited += 1
+        return stop is True or self.waited >= self.options.n_iter_no_change
+
+    def batches(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Give the batches of all epochs."""
+        for epoch in range(self.steps // self.per_epoch):
+            yield from self._epoch(epoch, generator)
+
+    def _epoch(self, epoch: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Give the batches of an epoch: windows, masks and first guesses.
+
+        The first guess costs as much as the step itself, so after `N_MASKS` epochs those seen
+        before come again, in another order.
+        """
+        device = self.table.held.device
+        if self.keeps and epoch >= N_MASKS:
+            known = self.kept[epoch % N_MASKS]
+            for i in torch.randperm(len(known), generator=generator, device=device).tolist():
+                yield known[i]
+            return
+        self.kept.append([])
+        order = torch.randperm(len(self.table), generator=generator, device=device)
+        for rows in order.split(self.batch_size)[: self.per_epoch]:
+            _, allowed, _ = self.table.cells(rows)
+            hidden = self._hidden(allowed, generator)
+            visible = allowed & ~hidden
+            batch = Batch(rows, visible, hidden, self._guess(rows, visible))
+            if self.keeps:
+                self.kept[-1].append(batch)
+            yield batch
+
+    def _hidden(self, observed: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the cells that the masking hides, checked: it may be the user's own."""
+        hidden = self.options.masking(observed, generator)
+        fits = isinstance(hidden, Tensor) and hidden.shape == observed.shape
+        if not fits or hidden.dtype != torch.bool or (hidden & ~observed).any():
+            raise ValueError(
+                f"The 'masking' parameter must give a bool tensor of the shape of the observed "
+                f"cells, {tuple(observed.shape)}, that is True only where these are; "
+                f"{self.options.masking!r} does not."
+            )
+        return hidden
+
+    def step(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Take one step; return the loss."""
+        values, _ = self.table.windows.take(batch.rows)
+        read, swapped = values, None
+        if self.options.swap_ratio:
+            read, swapped = swap(values, batch.visible, self.options.swap_ratio, generator)
+        self.network.train()
+        with training_precision(values.device):
+            output = self.network(read, batch.visible, batch.guess.coordinates)
+            prediction = self.model.loss.read(
+                output.raw, batch.guess, batch.visible, self.model.support
+            )
+        weight = batch.hidden + self.options.visible_weight * batch.visible
+        loss = self._loss(prediction, values, weight)
+        if swapped is not None:
+            logits = output.swap_logits[batch.visible].float()
+            truth = swapped[batch.visible].float()
+            loss = loss + nnf.binary_cross_entropy_with_logits(logits, truth)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        return loss.detach()
+
+    @torch.no_grad()
+    def check(self) -> float:
+        """Return the loss on the held-out cells, all others visible; 0 if there are none."""
+        if not self.checked:
+            return 0.0
+        self.network.eval()
+        parts, truths, weights = [], [], []
+        for rows, guess in self.checked:
+            values, visible, held = self.table.cells(rows)
+            parts.append(self.model.predict(self.network, values, visible, guess))
+            truths.append(values)
+            weights.append(held.float())
+        prediction = Prediction(*map(torch.cat, zip(*parts, strict=True)))
+        return float(self._loss(prediction, torch.cat(truths), torch.cat(weights)))
+
+    def _loss(self, prediction: Prediction, values: Tensor, weight: Tensor) -> Tensor:
+        prediction = Prediction(*(x.float() for x in prediction))
+        return self.model.loss(prediction, values, weight.float(), self.model.support)
+
+
+def _optimizer(network: torch.nn.Module, rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """Return AdamW that decays what has more than one axis: weights, not biases and norms."""
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [p for p in network.parameters() if p.ndim > 1],
+            "weight_decay": weight_decay,
+        },
+        {"params": [p for p in network.parameters() if p.ndim <= 1]},
+    ]
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), weight_decay=0.0)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, steps: int) -> SequentialLR:
+    """Return a linear warm-up over 5 % of the steps, then a half cosine to nothing."""
+    warm = max(1, steps // 20)
+    rise = LinearLR(optimizer, 1 / warm, 1.0, max(1, warm - 1))
+    fall = CosineAnnealingLR(optimizer, max(1, steps - warm))
+    return SequentialLR(optimizer, [rise, fall], [warm])

@@ -1,0 +1,53 @@
+"""What fixes the shapes of a model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from maetab.nn.guess.options import GuessOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Everything that fixes the shapes of a model; weights aside, a model is its config.
+
+    Parameters
+    ----------
+    n_levels : per column; 0 for a number, else how many levels of the category are modelled
+    n_steps : T
+    width, n_heads, n_encoder_layers, n_decoder_layers, dropout : of the networks
+    n_bins, n_pieces : bins that are predicted, pieces that are read
+    backbone, loss : names, or a class and an object that follow their protocols
+    guess : how the first guess is made
+    n_estimators : networks that are averaged
+    n_memory : windows that the first guess remembers
+    tells_swaps : whether the networks learn which cells hold another row's value
+    """
+
+    n_levels: tuple[int, ...]
+    n_steps: int
+    width: int
+    n_heads: int
+    n_encoder_layers: int
+    n_decoder_layers: int
+    dropout: float
+    n_bins: int
+    n_pieces: int
+    backbone: Any
+    loss: Any
+    guess: GuessOptions
+    n_estimators: int
+    n_memory: int
+    tells_swaps: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values, ready for JSON where no object is the user's."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return plain | {"n_levels": list(self.n_levels), "guess": asdict(self.guess)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> ModelConfig:
+        """Return the config that `to_dict` described."""
+        guess = GuessOptions(**fields["guess"])
+        return cls(**fields | {"n_levels": tuple(fields["n_levels"]), "guess": guess})

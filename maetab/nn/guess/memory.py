@@ -1,0 +1,264 @@
+"""The memory of windows: what those like a window say of its hidden cells, by a learned metric.
+
+A Nadaraya-Watson average (Nadaraya 1964) over remembered windows (rows, where T is 1). Two are
+compared where both are visible; a cell that only one of them has costs a constant. Weight and
+constant of each cell are learned by predicting cells that are hidden for the purpose. A window
+never reads one that shares a physical row with it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor, nn
+
+# Places that a small table leaves empty know nothing, so they are never read. They are there
+# because narrow matrix products depend, in the last bit, on a row's place in the batch.
+NARROW = 16  # columns of a product up to which its kernel may depend on a row's place
+MIN_ROWS = 16
+N_HEADS = 4
+BARRED = 1e30  # farther than any row that may be read
+MAX_LOGITS = 2**17  # computed together outside training: they stay in the cache
+
+
+class Neighbours(NamedTuple):
+    """What the remembered rows say of each coordinate, (B, C) each.
+
+    mean, variance : of their values
+    residual : mean of what the base guess missed in them
+    """
+
+    mean: Tensor
+    variance: Tensor
+    residual: Tensor
+
+
+class _Part(NamedTuple):
+    """Some of the cells of a window, and where they are.
+
+    cells, coordinates : their places among all
+    first, number : of each cell, its first coordinate and whether it is a number
+    owner : of each coordinate, which of these cells it belongs to
+    """
+
+    cells: Tensor | slice
+    coordinates: Tensor | slice
+    first: Tensor
+    number: Tensor
+    owner: Tensor
+
+
+class RowMemory(nn.Module):
+    """Remembered rows and the metric that compares them with others.
+
+    Parameters
+    ----------
+    cells : the cell of a window that each of its C coordinates belongs to
+    n_rows : windows to hold
+    n_steps : T
+    """
+
+    values: Tensor
+    visible: Tensor
+    residuals: Tensor
+    overlaps: Tensor
+    cells: Tensor
+    size: Tensor
+    first: Tensor
+    number: Tensor
+
+    def __init__(self, cells: list[int], n_rows: int, n_steps: int) -> None:
+        super().__init__()
+        c = len(cells)
+        size = [cells.count(j) for j in range(max(cells) + 1)]  # coordinates of each cell
+        fixed = {
+            "cells": cells,
+            "size": size,
+            "first": [cells.index(j) for j in range(len(size))],
+            "number": [n == 1 for n in size],
+        }
+        for name, list_ in fixed.items():
+            self.register_buffer(name, torch.tensor(list_), persistent=False)
+        self.register_buffer("values", torch.zeros(n_rows, c))
+        self.register_buffer("visible", torch.zeros(n_rows, c))
+        self.register_buffer("residuals", torch.zeros(n_rows, c))
+        # With one step, no remembered row shares anything with another.
+        overlaps = torch.full((n_rows, 2 * n_steps - 1), -1)
+        overlaps[:, 0] = torch.arange(n_rows)
+        self.register_buffer("overlaps", overlaps, persistent=n_steps > 1)
+        # A row far away in many cells is far enough: the scale falls with their number.
+        n_cells = len(size)
+        start = torch.full((n_cells,), 2.0 * min(1.0, 10 / n_cells)).log()
+        shape = (N_HEADS, n_cells)
+        self.log_weight = nn.Parameter(start + 0.5 * torch.randn(shape))
+        self.log_cost = nn.Parameter(torch.zeros(shape))
+        self.choice = nn.Parameter(torch.zeros(shape))
+
+    def forward(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        memory_index: Tensor | None = None,
+        n_remembered: int | None = None,
+        asked: Tensor | None = None,
+    ) -> Neighbours:
+        """Return what rows like these say.
+
+        Parameters
+        ----------
+        values : (B, C); what is not visible is never read
+        visible : (B, C) bool
+        memory_index : (B, P) remembered rows that share a physical row with each, -1 for none
+        n_remembered : compare with so many of the remembered rows only; None for all
+        asked : (T * F,) bool, cells that are visible in no row; the result has their coordinates
+            alone. None for all coordinates
+        """
+        kept, known = self.values[:n_remembered], self.visible[:n_remembered]
+        given, part = self._part(None if asked is None else ~asked), self._part(asked)
+        shared, squares = known[:, given.first], kept[:, given.first[given.number]].square()
+        right = torch.cat([shared, squares, kept[:, given.coordinates]], 1)  # (n, K)
+        read = [
+            known[:, part.first],
+            kept[:, part.first[part.number]].square(),
+            kept[:, part.coordinates],
+            self.residuals[:n_remembered, part.coordinates],
+        ]
+        # Padded, because the kernel of a narrow product depends on the row's place.
+        width = [x.shape[1] for x in read]
+        width.append(max(0, NARROW - sum(width)))
+        averaged = torch.cat([*read, kept.new_zeros(len(kept), width[-1])], 1)
+        idle = _rows_to_bar(known, None if asked is None else asked[self.cells])
+        if memory_index is None:
+            memory_index = visible.new_full((len(values), 1), -1, dtype=torch.long)
+        memory_index = torch.where(memory_index < len(kept), memory_index, -1)
+        size = len(values)
+        if not torch.is_grad_enabled() and values.device.type == "cpu":
+            size = max_batch_rows(len(kept))
+        left = self._left(values, visible, given).split(size, 1)
+        chunks = zip(left, visible.split(size), memory_index.split(size), strict=True)
+        averages = torch.cat([self._read(*rows, right, averaged, idle) for rows in chunks], 1)
+        total, square, mean, residual, _ = averages.split(width, -1)
+        # The square of an indicator is the indicator.
+        is_number = part.number[part.owner]
+        place = torch.where(is_number, mean.shape[-1] + is_number.cumsum(0) - 1, 0)
+        place = torch.where(is_number, place, torch.arange(len(place), device=place.device))
+        square = torch.cat([mean, square], -1)[..., place]
+        # A millionth of the cell's mean (zero) where no similar row has the cell.
+        per_row = self.choice.softmax(0)[:, None, part.cells] / (total + 1e-6)
+        per_row = per_row[..., part.owner]
+        mean, square, residual = ((x * per_row).sum(0) for x in (mean, square, residual))
+        return Neighbours(mean, (square - mean.square()).clamp_min(0), residual)
+
+    def _part(self, inside: Tensor | None) -> _Part:
+        """Return the cells where `inside` (T * F,) is True; None for all."""
+        if inside is None:
+            return _Part(slice(None), slice(None), self.first, self.number, self.cells)
+        cells, coordinates = inside.nonzero()[:, 0], inside[self.cells].nonzero()[:, 0]
+        owner = (inside.cumsum(0) - 1)[self.cells[coordinates]]
+        return _Part(cells, coordinates, self.first[cells], self.number[cells], owner)
+
+    def _read(
+        self,
+        left: Tensor,
+        visible: Tensor,
+        memory_index: Tensor,
+        right: Tensor,
+        read: Tensor,
+        idle: Tensor | None,
+    ) -> Tensor:
+        """Return (heads, B, V): averages of `read` (n, V), weighted by how near each row is.
+
+        left : (heads, B, K) as of `_left`
+        memory_index : (B, P) as in `forward`, -1 for rows that are not compared with
+        idle : of `_rows_to_bar`
+        """
+        logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), len(read))
+        if idle is None or bool(visible.all(1).any()):
+            logits = logits - self._barred(visible, self.visible[: len(read)])
+        elif len(idle):
+            logits[..., idle] -= self._barred(visible, self.visible[idle])
+        ours, which = (memory_index >= 0).nonzero(as_tuple=True)
+        if len(ours):
+            logits[:, ours, memory_index[ours, which]] = -2 * BARRED  # behind those
+        weight = torch.softmax(logits.flatten(0, 1), 1)  # (heads * B, n)
+        return (weight @ read).view(N_HEADS, len(visible), read.shape[1])
+
+    def _barred(self, visible: Tensor, known: Tensor) -> Tensor:
+        """Return (B, n) `BARRED` where a remembered row knows nothing of what is hidden, else 0.
+
+        These would take the largest share and leave the guess to nobody.
+        """
+        return BARRED * ((~visible).to(known.dtype) @ known.T < 0.5).to(known.dtype)
+
+    def _left(self, values: Tensor, visible: Tensor, given: _Part) -> Tensor:
+        """Return (heads, B, K), whose product with what is remembered is minus the distance.
+
+        The distance sums weight * (difference^2 - cost) over shared coordinates: what a coordinate
+        costs where it is not shared, less a constant of the row, which softmax ignores. Two levels
+        differ by 2 or by 0, so a category needs one entry for what is shared and one per level.
+        """
+        # Squares of larger numbers would pass what single precision holds.
+        clean = torch.where(visible, values, 0.0).clamp(-1e6, 1e6).to(self.values.dtype)
+        shared = visible[:, given.first].to(self.values.dtype)
+        own = torch.where(given.number, clean[:, given.first].square(), 2.0)  # (B, F)
+        weight, cost = self.log_weight.exp(), self.log_cost.exp()  # (heads, F)
+        weight, cost = weight[:, given.cells], cost[:, given.cells]
+        parts = [
+            (weight * cost * self.size[given.cells])[:, None] * shared
+            - weight[:, None] * (shared * own),
+            -weight[:, None, given.number] * shared[:, given.number],
+            2 * weight[:, None, given.owner] * clean[:, given.coordinates],
+        ]
+        return torch.cat(parts, 2)
+
+    @torch.no_grad()
+    def fill(
+        self, values: Tensor, visible: Tensor, residuals: Tensor, memory_index: Tensor
+    ) -> None:
+        """Remember these rows, (n, C) each.
+
+        Parameters
+        ----------
+        residuals : what the base guess missed in them
+        memory_index : (n, P) as in `forward`, of these rows
+        """
+        n = len(values)
+        self.values[:n] = torch.where(visible, values, 0.0)
+        self.visible[:n] = visible.to(self.visible.dtype)
+        self.residuals[:n] = torch.where(visible, residuals, 0.0)
+        most = self.overlaps.shape[1]
+        distinct = memory_index.sort(dim=1).values
+        again = nnf.pad(distinct[:, 1:] == distinct[:, :-1], (1, 0))
+        distinct = distinct.masked_fill(again, -1).sort(dim=1, descending=True).values[:, :most]
+        self.overlaps[:n] = nnf.pad(distinct, (0, most - distinct.shape[1]), value=-1)
+
+    def overlapping(self, places: Tensor) -> Tensor:
+        """Return (B, P): all that share a physical row with the remembered rows `places` (B,).
+
+        -1 for none, as where `places` is -1.
+        """
+        found = self.overlaps[places.clamp_min(0)]
+        return torch.where(places[:, None] >= 0, found, -1)
+
+
+def max_batch_rows(n_remembered: int) -> int:
+    """Return how many rows are compared together with remembered ones, without gradients."""
+    return max(8, MAX_LOGITS // (N_HEADS * n_remembered) // 8 * 8)
+
+
+def _rows_to_bar(known: Tensor, asked: Tensor | None) -> Tensor | None:
+    """Return the remembered rows that may know nothing of what is hidden; None for all of them.
+
+    Where nothing is hidden every row knows nothing of it, whatever is returned.
+
+    Parameters
+    ----------
+    known : (n, C) what they know
+    asked : (C,) bool, coordinates that are hidden in any case; None if there are none such
+    """
+    if asked is not None:
+        return (known[:, asked] < 0.5).all(1).nonzero()[:, 0]
+    whole = bool((known > 0).all())
+    return torch.zeros(0, dtype=torch.long, device=known.device) if whole else None

@@ -1,0 +1,217 @@
+"""The first guess: base guess and memory, weighted coordinate by coordinate, read as cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from maetab.nn.guess.coordinates import Coordinates
+from maetab.nn.guess.gaussian import Normal
+from maetab.nn.guess.memory import RowMemory
+from maetab.nn.guess.options import GuessOptions
+from maetab.nn.guess.weights import corrections, fit_weights
+from maetab.nn.windows import Windows
+
+TUNING_CELLS = 60_000_000  # products that a step of tuning may take: wide rows come in few
+FITTED_ROWS = 10_000  # that the base guess is fitted to: every k-th where there are twice as many
+# Shares of the time after which base guess, metric and weights are left as they are.
+TIMES = (0.3, 0.5, 0.6)
+
+
+class Guess(NamedTuple):
+    """What is guessed of each coordinate before any network looks.
+
+    mean, variance : (B, T, C); the value and 0 where visible
+    parts : (B, T, C, 3) means of the base guess, of similar windows, and of the base guess
+        corrected by what it missed in similar windows
+    """
+
+    mean: Tensor
+    variance: Tensor
+    parts: Tensor
+
+
+class StackedGuess(nn.Module):
+    """A base guess and a memory of windows, weighted by least squares.
+
+    Parameters
+    ----------
+    n_levels : per column; 0 for a number
+    n_steps : T
+    n_memory : windows that the memory holds
+    options : GuessOptions
+    """
+
+    stack_weights: Tensor
+    variance_weights: Tensor
+
+    def __init__(
+        self, n_levels: tuple[int, ...], n_steps: int, n_memory: int, options: GuessOptions
+    ) -> None:
+        super().__init__()
+        self.options, self.n_steps = options, n_steps
+        self.coordinates = Coordinates(n_levels, n_steps)
+        n = self.coordinates.size
+        self.base = options.make_base(n)
+        self.memory = RowMemory(self.coordinates.cells, n_memory, n_steps)
+        self.register_buffer("stack_weights", torch.zeros(n, 2))
+        self.register_buffer("variance_weights", torch.full((n, 2), 0.5))
+
+    @property
+    def whole_batches(self) -> bool:
+        """Whether a row's result depends, in the last bit, on how many are asked together."""
+        return bool(getattr(self.base, "whole_batches", True))
+
+    @torch.no_grad()
+    def forward(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        memory_index: Tensor | None = None,
+        n_remembered: int | None = None,
+    ) -> Guess:
+        """Return the guess at cells (B, T, F); what is not visible is never read.
+
+        Parameters
+        ----------
+        memory_index : (B, P) remembered windows that share a physical row with each, -1 for none
+        n_remembered : compare with so many of the remembered windows only; None for all
+        """
+        cells = self.coordinates.expand(torch.where(visible, values, 0.0), visible)
+        guess = self.guess(*cells, memory_index, n_remembered)
+        return Guess(*(part.unflatten(1, (self.n_steps, -1)) for part in guess))
+
+    @torch.no_grad()
+    def guess(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        memory_index: Tensor | None = None,
+        n_remembered: int | None = None,
+    ) -> Guess:
+        """Return the guess at coordinates, (B, T * C) each, without the axis of the steps."""
+        normal = self.base(values, visible)
+        near = self.memory(values, visible, memory_index, n_remembered)
+        moved = normal.mean + near.residual
+        weights = self.stack_weights.to(values.dtype)
+        mean = normal.mean + (corrections(normal, near) * weights).sum(-1)
+        own, of_near = self.variance_weights.unbind(1)
+        variance = own * normal.variance + of_near * near.variance
+        parts = torch.stack([normal.mean, near.mean, moved], -1)
+        mean = torch.where(visible, values, mean)
+        return Guess(mean, torch.where(visible, 0.0, variance), parts)
+
+    @torch.no_grad()
+    def means(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        asked: Tensor,
+        memory_index: Tensor | None = None,
+        n_remembered: int | None = None,
+    ) -> Tensor:
+        """Return (B, T * C) the means that `guess` gives for some cells; 0 at other coordinates.
+
+        asked : (T * F,) bool, cells that are visible in no window
+        """
+        wanted = asked[self.memory.cells]
+        normal = self._ask(values, visible, wanted)
+        near = self.memory(values, visible, memory_index, n_remembered, asked)
+        weights = self.stack_weights[wanted].to(values.dtype)
+        means = torch.zeros_like(values)
+        means[:, wanted] = normal.mean + (corrections(normal, near) * weights).sum(-1)
+        return means
+
+    def _ask(self, values: Tensor, visible: Tensor, wanted: Tensor) -> Normal:
+        if hasattr(self.base, "ask"):
+            return self.base.ask(values, visible, wanted)
+        return Normal(*(part[:, wanted] for part in self.base(values, visible)))
+
+    def residuals(self, values: Tensor, visible: Tensor) -> Tensor:
+        """Return (n, C): each visible value less the base guess from the other cells; 0 else."""
+        if hasattr(self.base, "residuals"):
+            return self.base.residuals(values, visible)
+        missed = torch.zeros_like(values)
+        for own in self.coordinates.slices:
+            others = visible.clone()
+            others[:, own] = False
+            missed[:, own] = values[:, own] - self.base(values, others).mean[:, own]
+        return torch.where(visible, missed, 0.0)
+
+    def fit(
+        self,
+        windows: Windows,
+        generator: torch.Generator,
+        batch_size: int,
+        time_used: Callable[[], float] = lambda: 0.0,
+    ) -> Windows:
+        """Learn everything from windows.
+
+        Parameters
+        ----------
+        batch_size : windows in a step of tuning
+        time_used : returns the share of the time that has passed; each stage stops at its own, see
+            `TIMES`, and does little if that has passed before it begins
+
+        Returns
+        -------
+        windows : the same, which know now by which remembered windows their rows are held
+        """
+        n, device = len(windows), windows.rows.device
+        every = max(1, -(-n // FITTED_ROWS))
+        cells = self.coordinates.expand(*windows.take(slice(None, None, every)))
+        self.base.fit(*cells, should_stop=lambda: time_used() > TIMES[0])
+        chosen = torch.randperm(n, generator=generator, device=device)
+        chosen = chosen[: len(self.memory.values)]
+        windows = windows.remember(chosen)
+        cells = self.coordinates.expand(*windows.take(chosen))
+        self.memory.fill(*cells, self.residuals(*cells), windows.memory_index(chosen))
+        if n > 1:
+            stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
+            self._tune(windows, generator, batch_size, stop[0])
+            fit_weights(self, windows, generator, stop[1])
+        return windows
+
+    def hide(
+        self, windows: Windows, chosen: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return coordinates (B, C), which are visible, and which were hidden just now."""
+        values, observed = windows.take(chosen)
+        drawn = torch.rand(observed.shape, generator=generator, device=observed.device)
+        cells, visible = self.coordinates.expand(
+            values, observed & (drawn >= self.options.hidden_ratio)
+        )
+        _, known = self.coordinates.expand(values, observed)
+        return cells, visible, known & ~visible
+
+    def _tune(
+        self,
+        windows: Windows,
+        generator: torch.Generator,
+        batch_size: int,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Learn the metric of the memory: squared error of the two guesses it gives."""
+        n, steps, n_rows = len(windows), self.options.tuning_steps, self.options.tuning_rows
+        optimizer = torch.optim.Adam(self.memory.parameters(), lr=0.1)
+        rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        products = min(n, n_rows) * self.coordinates.size
+        batch_size = min(batch_size, n, max(16, TUNING_CELLS // products))
+        for _ in range(steps):
+            rows = torch.randint(n, (batch_size,), generator=generator, device=windows.rows.device)
+            cells, visible, hidden = self.hide(windows, rows, generator)
+            normal = self.base(cells, visible)
+            near = self.memory(cells, visible, windows.memory_index(rows), n_rows)
+            direct = (near.mean - cells).square()
+            moved = (normal.mean + near.residual - cells).square()
+            half = ((near.mean + normal.mean) / 2 - cells).square()
+            loss = ((direct + moved + half) * hidden).sum() / hidden.sum().clamp_min(1)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            rate.step()
+            if should_stop():
+                break

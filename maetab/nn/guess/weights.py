@@ -1,0 +1,144 @@
+"""What base guess and memory weigh, coordinate by coordinate, by least squares at hidden cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from maetab.nn.guess.gaussian import SYSTEMS, Normal
+from maetab.nn.guess.memory import Neighbours
+from maetab.nn.windows import Windows
+
+if TYPE_CHECKING:
+    from maetab.nn.guess.stack import StackedGuess
+
+LOOKED_AT = 2_000_000  # coordinates of windows that are looked at, 4096 windows at most
+PRODUCTS = 800_000_000  # that a chunk of these may take to be compared with remembered windows
+MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missing
+
+
+def corrections(normal: Normal, near: Neighbours) -> Tensor:
+    """Return (B, C, 2): how far similar windows would move the base guess, in two ways.
+
+    An average of rows cannot reach beyond them, where a line can: so it moves the guess by two
+    conditional standard deviations at most.
+    """
+    reach = 2 * normal.variance.sqrt()
+    direct = (near.mean - normal.mean).clamp(-reach, reach)
+    return torch.stack([direct, near.residual], -1)
+
+
+class _Evidence(NamedTuple):
+    """What hidden cells say: hidden (n, C) bool; corrections (n, C, 2) of the base guess; what it
+    missed (n, C); variances (n, C, 2) of base guess and memory.
+    """
+
+    hidden: Tensor
+    corrections: Tensor
+    missed: Tensor
+    variances: Tensor
+
+
+@torch.no_grad()
+def fit_weights(
+    guess: StackedGuess,
+    windows: Windows,
+    generator: torch.Generator,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Set the weights of a guess.
+
+    Least squares, per coordinate, of the truth on the two corrections, shrunk to the pooled answer
+    by as much as twenty hidden cells; variances by what was missed.
+    """
+    n, c = len(windows), guess.coordinates.size
+    rows = torch.randperm(n, generator=generator, device=windows.rows.device)
+    rows = rows[: min(4096, max(256, LOOKED_AT // c))]
+    found = _look(guess, windows, rows, generator, should_stop)
+    rows, count = rows[: len(found.hidden)], found.hidden.sum(0)
+    root = found.hidden * missing_odds(guess, *windows.take(rows)).sqrt()
+    x = found.corrections.double() * root[..., None]  # (n, C, 2)
+    y = found.missed.double() * root
+    weights = _shrunk_least_squares(x, y, count).clamp(-0.5, 1.5)
+    guess.stack_weights.copy_(weights)
+    error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
+    expected = (found.variances.double() * root.square()[..., None]).sum(0)
+    half = error[:, None] / 2 / expected.clamp_min(1e-6)
+    half = torch.where((count > 5)[:, None], half, 0.5)
+    guess.variance_weights.copy_(half.clamp(0.05, 5.0))
+
+
+def _look(
+    guess: StackedGuess,
+    windows: Windows,
+    rows: Tensor,
+    generator: torch.Generator,
+    should_stop: Callable[[], bool],
+) -> _Evidence:
+    """Return what is found in as many of the `rows` as there is time for, one chunk at least."""
+    size = PRODUCTS // (guess.coordinates.size * len(guess.memory.values))
+    parts: list[_Evidence] = []
+    for chosen in rows.split(min(512, max(32, size))):
+        if parts and should_stop():
+            break
+        cells, visible, hidden = guess.hide(windows, chosen, generator)
+        normal = guess.base(cells, visible)
+        near = guess.memory(cells, visible, windows.memory_index(chosen))
+        variances = torch.stack([normal.variance, near.variance], -1)
+        moves = corrections(normal, near)
+        parts.append(_Evidence(hidden, moves, cells - normal.mean, variances))
+    return _Evidence(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def _shrunk_least_squares(x: Tensor, y: Tensor, count: Tensor) -> Tensor:
+    """Return (C, 2) weights of x (n, C, 2) for y (n, C)."""
+    gram, right = torch.einsum("bci,bcj->cij", x, x), torch.einsum("bci,bc->ci", x, y)
+    unit = torch.eye(2, dtype=torch.float64, device=x.device)
+    scale = gram.diagonal(dim1=1, dim2=2).sum(1) / 2
+    pooled = torch.linalg.solve(gram.sum(0) + (1e-3 * scale.sum() + 1e-9) * unit, right.sum(0))
+    ridge = (scale * 20 / count.clamp_min(1) + 1e-9)[:, None, None] * unit
+    return torch.linalg.solve(gram + ridge, right + (ridge @ pooled[:, None])[..., 0])
+
+
+def missing_odds(guess: StackedGuess, values: Tensor, observed: Tensor) -> Tensor:
+    """Return (n, C): how much likelier a window is among those that miss a coordinate.
+
+    What is missing may differ from what is observed (MAR). Windows are weighted by the odds that a
+    linear discriminant gives (Bickel et al. 2009, section 3), so that the guesses are judged where
+    they will be used. Weights lie in [0.1, 10], and are about 1 where cells are missing at random.
+
+    Parameters
+    ----------
+    values, observed : (n, T, F)
+    """
+    n, c = len(values), guess.coordinates.size
+    if c > MAX_SHIFT:
+        return torch.ones(n, c, dtype=torch.float64, device=values.device)
+    cells, known = guess.coordinates.expand(values, observed)
+    filled = guess.base(cells, known).mean.double()  # (n, C)
+    filled = (filled - filled.mean(0)) / filled.std(0).clamp_min(1e-6)
+    missing, known = (~known).double(), known.double()
+    count = missing.sum(0)[:, None]
+    shift = missing.T @ filled / count.clamp_min(1) - known.T @ filled / (n - count).clamp_min(1)
+    direction = _discriminants(guess.memory.cells, filled, shift)
+    logit = filled @ (direction * count / (count + 50)).T
+    odds = logit.clamp(-2.3, 2.3).exp()
+    mean = (odds * known).sum(0) / known.sum(0).clamp_min(1)
+    return (odds / mean.clamp_min(1e-6)).clamp(0.1, 10)
+
+
+def _discriminants(cell: Tensor, filled: Tensor, shift: Tensor) -> Tensor:
+    """Return (C, C): for each coordinate the direction, in those of other cells, of its `shift`."""
+    n, c = filled.shape
+    unit = torch.eye(c, dtype=torch.float64, device=filled.device)
+    covariance, directions = filled.T @ filled / n, []
+    size = max(1, SYSTEMS // (c * c))
+    for own, shift_ in zip(cell.split(size), shift.split(size), strict=True):
+        other = own[:, None] != cell[None, :]
+        both = other[:, :, None] & other[:, None, :]
+        system = torch.where(both, covariance, 0.0) + 0.1 * unit
+        directions.append(torch.linalg.solve(system, torch.where(other, shift_, 0.0)))
+    return torch.cat(directions)

@@ -1,0 +1,113 @@
+"""One masked autoencoder: an encoder that sees visible cells, a decoder that fills in the rest."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from maetab.nn.backbones import BACKBONES
+from maetab.nn.config import ModelConfig
+from maetab.nn.guess.stack import Guess
+from maetab.nn.tokens import Tokens, per_column, time_identity
+
+
+class Output(NamedTuple):
+    """What a network gives for every cell, for a loss to read.
+
+    raw : (B, T, F, K)
+    swap_logits : (B, T, F) that a cell holds another row's value; None if it does not learn that
+    """
+
+    raw: Tensor
+    swap_logits: Tensor | None
+
+
+class Network(nn.Module):
+    """A masked autoencoder over the cells of a window; it owns nothing but its own weights.
+
+    Parameters
+    ----------
+    config : shapes
+    n_outputs : K
+    """
+
+    def __init__(self, config: ModelConfig, n_outputs: int) -> None:
+        super().__init__()
+        self.config = config
+        c, f = config, len(config.n_levels)
+        self.tokens = Tokens(c.n_levels, c.n_pieces, c.width)
+        self.row = nn.Parameter(torch.randn(c.width) * 0.02)
+        self.encoder = self._backbone(c.n_encoder_layers)
+        self.decoder = self._backbone(c.n_decoder_layers)
+        self.norm = nn.LayerNorm(c.width)
+        self.head = nn.Parameter(torch.zeros(f, c.width, n_outputs))
+        self.bias = nn.Parameter(torch.zeros(f, n_outputs))
+        if c.tells_swaps:
+            self.swap = nn.Parameter(torch.zeros(c.width))
+            self.swap_bias = nn.Parameter(torch.zeros(f))
+
+    def _backbone(self, n_layers: int) -> nn.Module:
+        c = self.config
+        kind = BACKBONES[c.backbone] if isinstance(c.backbone, str) else c.backbone
+        return kind(
+            n_tokens=1 + len(c.n_levels),
+            n_steps=c.n_steps,
+            width=c.width,
+            n_heads=c.n_heads,
+            n_layers=n_layers,
+            dropout=c.dropout,
+        )
+
+    def forward(self, values: Tensor, visible: Tensor, guess: Guess) -> Output:
+        """Predict every cell from the visible ones; nothing but the arguments is read.
+
+        Parameters
+        ----------
+        values : (B, T, F) float; what is not visible is never read
+        visible : (B, T, F) bool
+        guess : of the cells that are not visible
+        """
+        latent = self._encode(values, visible)
+        decoded = self._decode(latent, visible, guess)
+        cells = decoded[:, :, 1:].flatten(0, 1)  # (B * T, F, D)
+        raw = (per_column(cells, self.head) + self.bias).unflatten(0, visible.shape[:2])
+        if not self.config.tells_swaps:
+            return Output(raw, None)
+        return Output(raw, latent[:, :, 1:] @ self.swap + self.swap_bias)
+
+    def encode(self, values: Tensor, visible: Tensor) -> Tensor:
+        """Return (B, T * (1 + F), D): of each step the row's token, then one per cell.
+
+        Zeros where not visible.
+
+        Parameters
+        ----------
+        values : (B, T, F) float; what is not visible is never read
+        visible : (B, T, F) bool
+        """
+        return self._encode(values, visible).flatten(1, 2)
+
+    def _encode(self, values: Tensor, visible: Tensor) -> Tensor:
+        clean = torch.where(visible, values, 0.0).flatten(0, 1)
+        tokens = self._with_row(self.tokens.visible(clean), len(values))
+        return self.encoder(tokens, _with_row_visible(visible))
+
+    def _decode(self, latent: Tensor, visible: Tensor, guess: Guess) -> Tensor:
+        """Return (B, T, 1 + F, D): the latent, mask tokens with the guess in its gaps, decoded."""
+        hidden = self._with_row(self.tokens.hidden(guess), len(visible))
+        shown = _with_row_visible(visible)[..., None]
+        return self.norm(self.decoder(torch.where(shown, latent, hidden), None))
+
+    def _with_row(self, cells: Tensor, batch: int) -> Tensor:
+        """(B * T, F, D) -> (B, T, 1 + F, D): the row's token in front, steps told apart."""
+        cells = cells.unflatten(0, (batch, -1))
+        t, d = cells.shape[1], cells.shape[3]
+        if t > 1:
+            cells = cells + time_identity(t, d, cells)[:, None]
+        return torch.cat([self.row.expand(batch, t, 1, -1), cells], 2)
+
+
+def _with_row_visible(visible: Tensor) -> Tensor:
+    return nn.functional.pad(visible, (1, 0), value=True)
