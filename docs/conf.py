@@ -34,7 +34,11 @@ numpydoc_class_members_toctree = False
 
 nitpicky = True
 # Annotations name types of other packages, and our own that have no page here.
-nitpick_ignore_regex = [(r"py:class", r"(?!maetab\.(MAE|evaluation|plot|nn\.masking)).*")]
+pages = (
+    r"(MAE|evaluation|plot|nn\.masking|nn\.losses\.(Point)?Loss$|nn\.backbones\.Backbone$"
+    r"|nn\.guess\.(gaussian\.BaseGuess|options\.GuessOptions)$)"
+)
+nitpick_ignore_regex = [(r"py:class", rf"(?!maetab\.{pages}).*")]
 
 html_theme = "alabaster"
 html_theme_options = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from pathlib import Path
@@ -36,11 +37,29 @@ def test_every_estimator_has_an_example(name):
     assert any(f"import {name}" in block for block in BLOCKS)
 
 
+def exit_code(words: list[str]) -> int:
+    try:
+        return cli.main(words) or 0
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+
+
 @pytest.mark.parametrize("command", [*commands_of(README), *commands_of(GUIDE)])
-def test_command_parses(command):
+def test_nothing_is_wrong_with_a_command_but_that_its_files_are_not_there(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     words = shlex.split(re.split(r"[|<>]", command)[0])[1:]
-    args = cli._parser().parse_args(words)
-    assert args.verb == words[0]
+    if words == ["demo"]:  # it would run
+        assert exit_code([*words, "--help"]) == 0
+    else:
+        assert exit_code(words) == 1, "1: the data are at fault; 2: the command line"
+
+
+def test_an_option_that_is_not_there_is_found_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert exit_code(["impute", "in.csv", "-o", "out.csv", "--no-such-option"]) == 2
 
 
 def test_every_verb_stands_in_the_guide():
