@@ -22,7 +22,7 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     out = io.StringIO()
     csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([[*header], *rows])
     lines = "\n".join(f"   {line}" for line in out.getvalue().splitlines())
-    return f".. csv-table::\n   :class: figures\n   :header-rows: 1\n\n{lines}"
+    return f".. csv-table::\n   :class: figures\n   :header-rows: 1\n   :widths: auto\n\n{lines}"
 
 
 def figures(frame: pd.DataFrame, digits: int, corner: str = "") -> str:

@@ -154,7 +154,7 @@ def probe_table(lines: pd.DataFrame) -> str:
     """Return methods x mean scores by labels and missing cells."""
     wide = lines.pivot_table(index="method", columns=["missing", "labels"], values="score")
     order = [(m, n) for m in encode.MISSING for n in ("100", "500", "all")]
-    names = [f"{n} labels, {m:.0%} missing" for m, n in order]
+    names = [f"{n}, {m:.0%}" for m, n in order]
     wide = wide[order].set_axis(names, axis=1).loc[[m for m in ENCODERS if m in wide.index]]
     return figures(wide.rename(index=ENCODERS), 3)
 
@@ -179,9 +179,9 @@ def features() -> str:
         "Features",
         f"A linear probe on frozen features: {small['data_set'].nunique()} tables of at most "
         f"{small['rows'].max():,} rows ({many} of them have more than 500 labels to learn from), "
-        f"{small['seed'].nunique()} splits. Mean score (accuracy or R²) by the number of labels "
-        "and by the share of cells missing in the test rows. How the components are split between "
-        f"tokens and similarities was chosen on these tables. {origin(small)}",
+        f"{small['seed'].nunique()} splits. Mean score (accuracy or R²); each column names the "
+        "number of labels and the share of cells missing in the test rows. How the components are "
+        f"split between tokens and similarities was chosen on these tables. {origin(small)}",
         probe_table(small),
         '"Piecewise linear" steps through quantiles; "raw" is medians, standardised, and '
         'indicators, from which "random Fourier" and "PCA" start. The fine-tuned network and '

@@ -44,7 +44,7 @@ html_theme = "alabaster"
 html_theme_options = {
     "description": "Masked autoencoders for tables",
     "fixed_sidebar": True,
-    "page_width": "1080px",
+    "page_width": "1120px",
     "sidebar_width": "230px",
     "show_powered_by": False,
 }

@@ -25,7 +25,7 @@ def test_there_is_no_result_page_without_a_writer():
 def test_a_table_quotes_its_cells_and_shows_dashes_for_what_is_missing():
     frame = pd.DataFrame({"a": [1.25, float("nan")]}, index=["x, y", "z"])
     lines = markup.figures(frame, 1, "name").splitlines()
-    assert lines[4:] == ['   "name","a"', '   "x, y","1.2"', '   "z","–"']
+    assert lines[5:] == ['   "name","a"', '   "x, y","1.2"', '   "z","–"']
 
 
 def test_results_name_their_version_machine_and_days():
