@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, fields
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,42 +14,30 @@ from sklearn.utils.validation import check_is_fitted
 from maetab.base import BaseMAE, Table
 from maetab.data.containers import as_table, read_frame
 from maetab.data.schema import Schema
+from maetab.data.windows import cut
 from maetab.engine.embedding import remembered
-from maetab.engine.robust import (
-    one_hot,
-    robust_distances,
-    robust_gaussian,
-    unknown_distances,
-)
+from maetab.engine.inference import windows_of
+from maetab.engine.reference import Reference, make_reference
+from maetab.engine.robust import kept_rows
 from maetab.engine.runtime import pick_device
-from maetab.engine.score import (
-    CELL_SHARES,
-    ROW_SHARES,
-    column_means,
-    conformal,
-    distances,
-    hidden_sets,
-    mean_of_largest,
-    middle,
-    rarities,
-    remembered_places,
-    rows_in_time,
-    surprises,
+from maetab.engine.score_calibration import (
+    calibrated,
+    conformal_p_values,
+    start_calibration,
     unseen_cost,
-    unseen_levels,
 )
+from maetab.engine.scoring import Calibration, Levels, Scorer
+from maetab.engine.surprises import affordable_rows
 from maetab.explanation import explained
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
-from maetab.trimming import CROWD, kept_rows, with_levels_of
+from maetab.trimming import with_levels_of
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
 AUTO_ALARMS = 0.05  # what contamination="auto" is
 LAST_STEP = 0.7  # share of the time after which the robust distance is refined no more
-N_QUANTILES = 201  # quantiles of each column's surprises that are kept
-FLOOR_OF_PARTS = 0.01  # of the usual size of a part of the score, added before its logarithm
-SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
-WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `_parts`
-FLOOR = 1e-3  # smallest usual error of a column
+
+
+Fitted = TypeVar("Fitted", Reference, Calibration)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -86,6 +74,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     trusted_ : (n_memory,) True for remembered rows that count as normal
     robust_location_, robust_precision_ : of the densest half of the rows; None if `trim` is 0
     cell_quantiles_ : (F, 201) quantiles of the surprises of each column
+    completed_rows_, completed_std_ : (n_memory, C), (n_memory, 1) the remembered rows as numbers
+        and indicators of levels, what they miss as it is expected, and how uncertain that is
+    memory_keys_, memory_places_ : hashes of the remembered rows, ascending, and where each is
     {ATTRIBUTES}
 
     Notes
@@ -136,7 +127,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
                 f"MAEAnomalyDetector.from_fitted cannot change trim={other.trim!r} or "
                 f"n_masks={other.n_masks_!r} of a detector that trimmed rows; fit again."
             )
-        values, observed = (cells[:, 0] for cells in remembered_rows(new.model_))
+        cells = remembered(new.model_).take(slice(None))
+        values, observed = (x[:, 0].numpy() for x in cells)
         kept = kept_rows(values, observed, new.model_.config.n_levels, new.trim)
         new.level_counts_ = [list(column.counts) for column in new.schema_.columns]
         new._calibrate(values, observed, kept, trusted=kept)
@@ -144,8 +136,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return (n,) float64, higher where a row is more normal; training rows have mean 0."""
-        table = self._read(X)
-        return self._scores(table.values, table.observed)
+        return self._scorer().scores(self._windows(self._read(X)))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return (n,) `score_samples` less the threshold: negative for outliers."""
@@ -164,7 +155,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         200 rows p-values come out too small, because the model has seen the rows that it is
         calibrated on.
         """
-        return conformal(self.score_samples(X), self.scores_)
+        return conformal_p_values(self.score_samples(X), self.scores_)
 
     def set_threshold(self, contamination: str | float = "auto") -> Self:
         """Move `offset_` as if fitted with another `contamination`; nothing is fitted again."""
@@ -184,8 +175,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         shares are those of an exponential tail, and no longer counted.
         """
         table = self._read(X)
-        strange = self._cell_surprises(table.values, table.observed)
-        return pd.DataFrame(strange, table.frame.index, table.frame.columns)
+        surprisal = self._scorer().cell_surprisals(self._windows(table))
+        return pd.DataFrame(surprisal, table.frame.index, table.frame.columns)
 
     def explain(self, X: Any, top: int = 5, n_columns: int = 3) -> pd.DataFrame:
         """Return what makes the strangest rows strange, the strangest first.
@@ -210,104 +201,50 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """
         check_count("top", top)
         check_count("n_columns", n_columns)
-        table = self._read(X)
-        scores = self._scores(table.values, table.observed)
+        table, scorer = self._read(X), self._scorer()
+        scores = scorer.scores(self._windows(table))
         rows = np.argsort(scores, kind="stable")[:top]
-        frame = table.frame.iloc[rows]
-        picked = Table(frame, table.back, table.values[rows], table.observed[rows])
-        strange = self._cell_surprises(picked.values, picked.observed)
-        trimmed = self.robust_location_ is not None
-        known = (self.schema_, self._level_counts(), trimmed)
-        reasons = explained(self.model_, *known, picked, strange, n_columns, self.device)
+        frame, values, observed = table.frame.iloc[rows], table.values[rows], table.observed[rows]
+        picked = Table(frame, table.back, values, observed)
+        reasons = explained(scorer, self.schema_, picked, n_columns)
         place = reasons.pop("place").to_numpy()
         reasons.insert(0, "row", list(frame.index[place]))
         reasons.insert(1, "position", rows[place])
         reasons.insert(2, "score", scores[rows[place]].round(3))
         return reasons
 
-    # ---- scores
+    # ---- what is fitted, in the words of the engine
 
-    def _scores(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        return self._scored(self._parts(values, observed), values, observed)
-
-    def _scored(self, parts: np.ndarray, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        cost = getattr(self, "unseen_cost_", None)
-        unseen = self._unseen(values, observed)
-        if cost is None:  # in models of maetab 0.1.0
+    def _scorer(self) -> Scorer:
+        """Return what scores rows, made of the fitted attributes."""
+        check_is_fitted(self, "scores_")
+        if not hasattr(self, "completed_rows_"):  # models of maetab 0.1.0
+            self._keep(make_reference(self.model_))
+        reference, levels = self._fitted(Reference), self._levels()
+        if not hasattr(self, "unseen_cost_"):  # early models of maetab 0.1.0
             n_observed = np.array([column.n_observed for column in self.schema_.columns])
-            number = self.schema_.is_number()
-            cost = unseen_cost(self.scores_, np.zeros(len(number)), n_observed, ~number)
-        return self._joined(parts) - unseen @ cost
+            none = np.zeros(len(n_observed))
+            self.unseen_cost_ = unseen_cost(self.scores_, none, n_observed, levels.is_category)
+        known = self._fitted(Calibration)
+        return Scorer(self.model_, reference, levels, known, pick_device(self.device))
 
-    def _level_counts(self) -> list[list[int]]:
-        """Return how many training rows have each level, () for numbers."""
+    def _keep(self, found: Reference | Calibration) -> None:
+        """Make each field a fitted attribute."""
+        for name, value in vars(found).items():
+            setattr(self, f"{name}_", value)
+
+    def _fitted(self, kind: type[Fitted]) -> Fitted:
+        """Return the fitted attributes as `_keep` got them."""
+        return kind(**{field.name: getattr(self, f"{field.name}_") for field in fields(kind)})
+
+    def _levels(self) -> Levels:
+        columns, n_levels = self.schema_.columns, self.schema_.n_modelled()
         counts = getattr(self, "level_counts_", None)
         if counts is None:  # maetab 0.1.0 scored training rows as if each level were known
-            return [[2 * (count > 0) for count in column.counts] for column in self.schema_.columns]
-        return counts
-
-    def _unseen(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        return unseen_levels(values, observed, self._level_counts(), ~self.schema_.is_number())
-
-    def _joined(self, parts: np.ndarray) -> np.ndarray:
-        """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""
-        weights = np.array(WEIGHTS[: parts.shape[1]])
-        usual = (np.log(parts + self.part_floor_) - self.part_center_) / self.part_scale_
-        return -(np.nan_to_num(usual) * weights).sum(1) / weights.sum()
-
-    def _parts(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        """Return (n, 2 or 3) what makes rows strange.
-
-        The cells that surprise most given others, the distance to remembered rows, and, if rows
-        are trimmed, a robust distance.
-        """
-        model, places = self.model_, remembered_places(self.model_, values, observed)
-        cells = self._surprises(values, observed, places, alone=False)
-        near = (self._n_nearest(), self.trusted_, pick_device(self.device), self.usual_gap_)
-        parts = [
-            mean_of_largest(cells, SHARE_OF_CELLS),
-            distances(model, values, observed, places, *near),
-        ]
-        if self.robust_location_ is not None and self.robust_precision_ is not None:
-            spread = one_hot(values, observed, model.config.n_levels)
-            far = robust_distances(spread, self.robust_location_, self.robust_precision_)
-            far += self._unknown_distances(values, observed, self.robust_precision_)
-            parts.append(np.where(observed.any(1), far, np.nan))
-        return np.column_stack(parts)
-
-    def _unknown_distances(
-        self, values: np.ndarray, observed: np.ndarray, precision: np.ndarray
-    ) -> np.ndarray:
-        columns, n_levels = self.schema_.columns, np.array(self.schema_.n_modelled())
-        told = [sum(column.counts[:n]) for column, n in zip(columns, n_levels, strict=True)]
-        share = 1 - np.array(told) / [max(1, column.n_observed) for column in columns]
-        unknown = observed & (n_levels > 0) & (values >= n_levels)
-        return unknown_distances(unknown, share, precision)
-
-    def _surprises(
-        self,
-        values: np.ndarray,
-        observed: np.ndarray,
-        places: np.ndarray,
-        alone: bool,
-    ) -> np.ndarray:
-        """Return (n, F) surprises of cells given changing others; `alone` to find single ones."""
-        shares = CELL_SHARES if alone else ROW_SHARES
-        sets = hidden_sets(values.shape[1], self.n_masks_, shares)
-        device = pick_device(self.device)
-        cells = (self.model_, values, observed, places, sets, device, self.usual_errors_)
-        return surprises(*cells, bounded=alone)
-
-    def _n_nearest(self) -> int:
-        if self.robust_location_ is None:
-            return 1
-        return max(10, round(CROWD * int(self.trusted_.sum())))
-
-    def _cell_surprises(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        """Return (n, F) -log10 of the shares of cells, by column, that surprise as much."""
-        places = remembered_places(self.model_, values, observed)
-        cells = self._surprises(values, observed, places, alone=True)
-        return rarities(cells, self.cell_quantiles_)
+            counts = [[2 * (count > 0) for count in column.counts] for column in columns]
+        n_known = [sum(column.counts[:n]) for column, n in zip(columns, n_levels, strict=True)]
+        unknown = 1 - np.array(n_known) / [max(1, column.n_observed) for column in columns]
+        return Levels(~self.schema_.is_number(), counts, unknown)
 
     # ---- fitting
 
@@ -323,10 +260,12 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             self.schema_, self.level_counts_ = with_levels_of(self.schema_, whole)
             table = self._read(X)
         self._tell("calibration of the scores")
-        given = (table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION], self.n_masks)
-        n = rows_in_time(self.model_, *given, pick_device(self.device), self._deadline)
-        some = slice(None, None, -(-len(kept) // n))
-        self._calibrate(table.values[some], table.observed[some], kept[some])
+        values, observed = table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION]
+        rows = windows_of(values, observed, cut(len(values)))
+        device = pick_device(self.device)
+        n = affordable_rows(self.model_, rows, self.n_masks, device, self._deadline)
+        part = slice(None, None, -(-len(kept) // n))
+        self._calibrate(table.values[part], table.observed[part], kept[part])
         return table
 
     def _first_look(self, X: Any) -> tuple[np.ndarray, Schema]:
@@ -352,42 +291,13 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         trusted : bool, of each row that is remembered, True where it is normal; None for all
         """
         self._check_cells(observed[kept])
-        seen: np.ndarray = self.model_.prior.memory.visible.cpu().numpy() > 0
-        self.trusted_ = np.logical_or.reduce(seen, axis=1)
-        if trusted is not None and self.trusted_.any():
-            self.trusted_[self.trusted_] = trusted
-        self.robust_location_ = self.robust_precision_ = None
-        if self.trim:
-            spread = one_hot(values[kept], observed[kept], self.model_.config.n_levels)
-            robust = robust_gaussian(spread, lambda: self._deadline.used() > LAST_STEP)
-            self.robust_location_, self.robust_precision_ = robust
-        places = remembered_places(self.model_, values, observed)
-        device = pick_device(self.device)
-        cells = (values[kept], observed[kept], places[kept])
-        self.n_masks_ = self.n_masks
-        sets = hidden_sets(values.shape[1], self.n_masks_)
-        errors = surprises(self.model_, *cells, sets, device)
-        self.usual_errors_ = np.maximum(column_means(errors), FLOOR)
-        k = self._n_nearest()
-        near = distances(self.model_, *cells, k, self.trusted_, device)
-        self.usual_gap_ = middle(near) / self.model_.prior.memory.values.shape[1]
-        parts = self._parts(values, observed)
-        self.part_floor_ = FLOOR_OF_PARTS * np.array([middle(part) for part in parts[kept].T])
-        logs = np.log(parts[kept] + self.part_floor_)
-        self.part_center_ = np.nanmean(logs, 0)
-        self.part_scale_ = np.maximum(np.nanstd(logs, 0), FLOOR)
-        n_unseen = self._unseen(values, observed).sum(0)
-        shown = (n_unseen, observed.sum(0), ~self.schema_.is_number())
-        self.unseen_cost_ = unseen_cost(self._joined(parts), *shown)
-        scores = self._scored(parts, values, observed)
-        self.scores_ = np.sort(scores)
-        shares = np.linspace(0, 1, N_QUANTILES)
-        found = self._surprises(*cells, alone=True)
-        self.cell_quantiles_ = np.zeros((found.shape[1], N_QUANTILES))
-        for j, column in enumerate(found.T):
-            seen = column[~np.isnan(column)]
-            if len(seen):
-                self.cell_quantiles_[j] = np.quantile(seen, shares)
+        learned = (values[kept], observed[kept]) if self.trim else None
+        enough = lambda: self._deadline.used() > LAST_STEP  # noqa: E731
+        known = start_calibration(self.model_, self.n_masks, trusted, learned, enough)
+        reference = make_reference(self.model_)
+        scorer = Scorer(self.model_, reference, self._levels(), known, pick_device(self.device))
+        self._keep(reference)
+        self._keep(calibrated(scorer, windows_of(values, observed, cut(len(values))), kept))
         self.n_iter_ = 1 + self._n_epochs()
         self.set_threshold(self.contamination)
 

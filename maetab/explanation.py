@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,47 +12,40 @@ import pandas as pd
 from maetab.base import Table
 from maetab.data.codec import decode, to_natural
 from maetab.data.schema import Column, Schema
-from maetab.engine.inference import predict, predict_quantiles
-from maetab.engine.runtime import pick_device
-from maetab.engine.score import remembered_places
-from maetab.nn.ensemble import Ensemble
+from maetab.data.windows import cut
+from maetab.engine.inference import predict, predict_quantiles, windows_of
+from maetab.engine.reference import equal_memory_index
+from maetab.engine.scoring import Scorer
 
 ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
 LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much
 DIGITS = 2  # of a number, beyond the first digit of its column's spread
 USUAL, WEAK = "unexpected given the others", "nothing stands out"
+NAMES = ["place", "column", "value", "expected", "low", "high", "surprise", "reason"]
+KINDS = {"value": object, "expected": object, "surprise": float, "place": int}
 # By how many training rows have the level.
 SELDOM = {0: "never seen level", 1: "level seen once"}
 
 
-def explained(
-    model: Ensemble,
-    schema: Schema,
-    level_counts: list[list[int]],
-    trimmed: bool,
-    table: Table,
-    strange: np.ndarray,
-    n_columns: int,
-    device: str,
-) -> pd.DataFrame:
+def explained(scorer: Scorer, schema: Schema, table: Table, n_columns: int) -> pd.DataFrame:
     """Return place (of the row in the table, from 0) and the columns of
     `MAEAnomalyDetector.explain` from "column" on.
 
     Parameters
     ----------
     schema : of the rows that were learned from
-    level_counts : for each column, how many training rows have each of its levels
-    trimmed : whether there are training rows that were not learned from
-    strange : (n, F) surprises of the cells, NaN where not observed
+    table : the rows to explain
     n_columns : most reasons of a row
     """
+    strange = scorer.cell_surprisals(windows_of(*table[2:4], cut(len(table.values))))
     order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
-    told = np.zeros(strange.shape, bool)
-    np.put_along_axis(told, order[:, :n_columns], True, axis=1)
-    told &= table.observed
-    expected, low, high, usual = _expected(model, schema, table, told, order, device)
+    selected = np.zeros(strange.shape, bool)
+    np.put_along_axis(selected, order[:, :n_columns], True, axis=1)
+    selected &= table.observed
+    expected, low, high, usual = _expected(scorer, schema, table, selected, order)
+    trimmed, counts = scorer.calibration.robust_location is not None, scorer.levels.counts
     lines = []
-    for i in range(len(told)):
+    for i in range(len(selected)):
         cells = [
             {
                 "place": i,
@@ -61,24 +55,20 @@ def explained(
                 "low": _rounded(low[i, j], column),
                 "high": _rounded(high[i, j], column),
                 "surprise": round(float(strange[i, j]), 3),
-                "reason": _reason(column, level_counts[j], trimmed, table.values[i, j]),
+                "reason": _reason(column, counts[j], trimmed, table.values[i, j]),
                 "usual": usual[i, j],
             }
-            for j, column in ((j, schema.columns[j]) for j in order[i] if told[i, j])
+            for j, column in ((j, schema.columns[j]) for j in order[i] if selected[i, j])
         ]
         differ = [cell for cell in cells if not cell.pop("usual")]
-        telling = [cell for cell in differ if cell["surprise"] >= LEAST_SURPRISE]
+        strong = [cell for cell in differ if cell["surprise"] >= LEAST_SURPRISE]
         weak = [cell | {"reason": WEAK} for cell in (differ or cells)[:1]]
-        lines += telling or weak
-    names = ["place", "column", "value", "expected", "low", "high", "surprise", "reason"]
-    found = pd.DataFrame(lines, columns=names)
-    kept = {"value": object, "expected": object, "surprise": float, "place": int}
-    return found.astype(kept).assign(
-        low=found["low"].infer_objects(), high=found["high"].infer_objects()
-    )
+        lines += strong or weak
+    found = pd.DataFrame(lines, columns=NAMES).astype(KINDS)
+    return found.assign(low=found["low"].infer_objects(), high=found["high"].infer_objects())
 
 
-def _reason(column: Column, counts: list[int], trimmed: bool, value: float) -> str:
+def _reason(column: Column, counts: Sequence[int], trimmed: bool, value: float) -> str:
     """Return in what way a cell, as encoded, is no usual one of its column."""
     if column.kind == "category":
         code = int(value)
@@ -107,33 +97,36 @@ def _rounded(cell: Any, column: Column) -> Any:
 
 
 def _expected(
-    model: Ensemble, schema: Schema, table: Table, told: np.ndarray, order: np.ndarray, device: str
+    scorer: Scorer, schema: Schema, table: Table, selected: np.ndarray, order: np.ndarray
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
-    """Return what the cells `told` were expected to be, both ends of an interval, and (n, F) True
+    """Return what the selected cells were expected to be, both ends of an interval, and (n, F) True
     where the cell is the level that was expected or a number in the interval.
 
     Each is guessed from all cells but itself and those before it in `order` (n, F).
     """
-    visible, said = table.observed.copy(), np.zeros((3, *told.shape), np.float32)
-    everyone, where = np.arange(len(told)), pick_device(device)
-    own = remembered_places(model, table.values, table.observed)
-    for j in order[:, : told.sum(1).max(initial=0)].T:
+    model, device, rows = scorer.model, scorer.device, cut(len(selected))
+    index = equal_memory_index(model, scorer.reference, windows_of(*table[2:4], rows))
+    visible, everyone = table.observed.copy(), np.arange(len(selected))
+    point, low, high = np.zeros((3, *selected.shape), np.float32)
+    for j in order[:, : selected.sum(1).max(initial=0)].T:
         visible[everyone, j] = False
-        cells = (model, table.values[:, None], visible[:, None], where)
-        said[0, everyone, j] = predict(*cells, own)[everyone, 0, j]
-        ends = predict_quantiles(*cells, list(ENDS), own)
-        said[1:, everyone, j] = ends[:, everyone, 0, j]
-    inside = (said[1] <= table.values) & (table.values <= said[2])
-    usual = np.where(schema.is_number(), inside, table.values == said[0])
-    said[0] = np.where(schema.is_number(), said[0].clip(said[1], said[2]), said[0])
-    low, high = (_written(end, told, schema, table.frame) for end in said[1:])
-    return decode(said[0], told, schema, like=table.frame), low, high, usual
+        windows = windows_of(table.values, visible, rows)
+        point[everyone, j] = predict(model, windows, device, index)[everyone, j]
+        ends = predict_quantiles(model, windows, device, list(ENDS), index)
+        low[everyone, j], high[everyone, j] = ends[:, everyone, j]
+    is_number, inside = schema.is_number(), (low <= table.values) & (table.values <= high)
+    usual = np.where(is_number, inside, table.values == point)
+    point = np.where(is_number, point.clip(low, high), point)
+    ends = [_written(end, selected, schema, table.frame) for end in (low, high)]
+    return decode(point, selected, schema, like=table.frame), *ends, usual
 
 
-def _written(ends: np.ndarray, told: np.ndarray, schema: Schema, frame: pd.DataFrame) -> np.ndarray:
+def _written(
+    ends: np.ndarray, selected: np.ndarray, schema: Schema, frame: pd.DataFrame
+) -> np.ndarray:
     """Return (n, F) of object: ends of intervals in their own unit, NaN for categories."""
     written = to_natural(ends, schema).astype(object)
-    moments = decode(ends, told, schema, like=frame)
+    moments = decode(ends, selected, schema, like=frame)
     for j, column in enumerate(schema.columns):
         if column.temporal:
             written[:, j] = moments.iloc[:, j].astype(object)

@@ -1,74 +1,113 @@
-"""What scores need of a model, whatever the rows, made once and kept while the model lives."""
+"""The remembered windows as scores need them: completed, and found again by their cells."""
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.nn.guess import Prior
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.stack import StackedGuess
+from maetab.nn.windows import Windows
 
-N_CONSULTED = 1024  # remembered rows that guesses at hidden cells are made from
+# Remembered windows, drawn at random, that guesses at hidden cells are made from: comparing with
+# them is most of what a score costs.
+N_REMEMBERED = 1024
+COMPLETED_TOGETHER = 256  # remembered windows that are completed together
+CHUNK = 4096  # windows that are looked up together
 
 
+@dataclass(frozen=True)
 class Reference:
-    """What scores need of a model, whatever the rows; made once, when the first rows come."""
+    """What does not depend on the windows that are scored; made once, when fit ends.
 
-    def __init__(self, model: Ensemble) -> None:
-        memory = model.prior.memory
-        self.small = _consulted(model)
-        known = (memory.values.cpu().numpy(), memory.visible.cpu().numpy())
-        self.keys, self.places = np.unique(keys_of(*known), return_index=True)
-        self.held = memory.values.clone()
-        self.vague = memory.values.new_zeros(len(memory.values))
-        seen = memory.visible > 0
-        with torch.inference_mode():
-            for rows in (~seen.all(1)).nonzero()[:, 0].split(256):
-                said = completed(model.prior, memory.values[rows], seen[rows], rows)
-                self.held[rows], self.vague[rows] = said
-
-
-# Not kept in the estimator: its state is what fit has learned, and models are shared.
-_references: weakref.WeakKeyDictionary[Ensemble, Reference] = weakref.WeakKeyDictionary()
-
-
-def reference_of(model: Ensemble) -> Reference:
-    """Return what does not depend on the rows; a fitted model never changes."""
-    if model not in _references:
-        _references[model] = Reference(model)
-    return _references[model]
-
-
-def keys_of(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return (n,) one text of bytes for each row, equal where values and what is seen are."""
-    rows = np.hstack([values, seen.astype(np.float32)]) + np.float32(0)  # no negative zeros
-    return np.ascontiguousarray(rows).view(f"V{rows.shape[1] * rows.itemsize}")[:, 0]
-
-
-def completed(prior: Prior, values: Tensor, seen: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (B, C) rows, completed, and (B,) the standard deviations of what was missing, summed.
-
-    A row whose place in the memory is not -1 does not see itself.
+    Parameters
+    ----------
+    completed_rows : (n_memory, T * C) float32, coordinates of the remembered windows, what they
+        miss as the first guess expects it
+    completed_std : (n_memory, T) float32, standard deviations of what was missing, summed
+    memory_keys : (n_distinct,) uint64, ascending: hashes of the cells of the remembered windows
+    memory_places : (n_distinct,) the first place in the memory that has each of them
     """
-    if bool(seen.all()):
-        return values, values.new_zeros(len(values))
-    said = prior.guess(values, seen, places, N_CONSULTED)
-    return torch.where(seen, values, said.mean), said.variance.sqrt().sum(1)
+
+    completed_rows: np.ndarray
+    completed_std: np.ndarray
+    memory_keys: np.ndarray
+    memory_places: np.ndarray
 
 
-def _consulted(model: Ensemble) -> Ensemble:
-    """Return the model with a memory of at most `N_CONSULTED` rows; they were drawn at random."""
-    n_rows = min(N_CONSULTED, model.config.n_memory)
-    held = tuple(f"memory.{name}" for name in ("values", "visible", "residuals"))
-    state = {
-        key: tensor[:n_rows] if key.endswith(held) else tensor
-        for key, tensor in model.state_dict().items()
-    }
-    with torch.random.fork_rng(devices=[]):
-        small = Ensemble(replace(model.config, n_memory=n_rows))
-    small.load_state_dict(state)
-    return small.eval()
+@torch.inference_mode()
+def make_reference(model: Ensemble) -> Reference:
+    """Return the reference of a fitted model, which never changes."""
+    memory, guess = model.guess.memory, model.guess
+    visible = memory.visible > 0
+    completed_rows = memory.values.clone()
+    completed_std = memory.values.new_zeros(len(visible), guess.n_steps)
+    for places in (~visible.all(1)).nonzero()[:, 0].split(COMPLETED_TOGETHER):
+        rows = memory.values[places], visible[places], memory.overlapping(places)
+        completed_rows[places], completed_std[places] = completed(guess, *rows)
+    cells = memory.values.cpu().numpy(), visible.cpu().numpy()
+    keys, places = np.unique(_keys(*cells), return_index=True)
+    return Reference(completed_rows.cpu().numpy(), completed_std.cpu().numpy(), keys, places)
+
+
+def completed(
+    guess: StackedGuess, values: Tensor, visible: Tensor, memory_index: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return (B, T * C) coordinates, completed, and (B, T) standard deviations, summed by step."""
+    if bool(visible.all()):
+        return values, values.new_zeros(len(values), guess.n_steps)
+    found = guess.guess(values, visible, memory_index, N_REMEMBERED)
+    deviations = found.variance.sqrt().unflatten(1, (guess.n_steps, -1)).sum(2)
+    return torch.where(visible, values, found.mean), deviations
+
+
+def remembered_places(model: Ensemble, reference: Reference, windows: Windows) -> np.ndarray:
+    """Return (W,) the place in the memory of a window with the same cells as each, -1 for none."""
+    wanted = np.concatenate([*_window_keys(model, windows), np.zeros(0, np.uint64)])
+    near = np.searchsorted(reference.memory_keys, wanted).clip(max=len(reference.memory_keys) - 1)
+    same = reference.memory_keys[near] == wanted
+    return np.where(same, reference.memory_places[near], -1)
+
+
+def equal_memory_index(model: Ensemble, reference: Reference, windows: Windows) -> np.ndarray:
+    """Return (W, P) remembered windows that share a physical row with each, -1 for none.
+
+    Of windows whose physical rows are not known to be training rows: one whose cells equal those of
+    a remembered window is taken for it.
+    """
+    places = torch.as_tensor(remembered_places(model, reference, windows))
+    return model.guess.memory.overlapping(places).numpy()
+
+
+def training_memory_index(model: Ensemble, reference: Reference, windows: Windows) -> np.ndarray:
+    """Return (W, P) remembered windows that share a physical row with each, -1 for none.
+
+    Of training windows, among them those that are remembered: also one that is not remembered
+    itself does not see those that hold one of its rows.
+    """
+    places = remembered_places(model, reference, windows)
+    known = np.flatnonzero(places >= 0)
+    index = windows.remember(torch.as_tensor(known)).memory_index(slice(None)).numpy()
+    return np.append(places[known], -1)[index]
+
+
+def _window_keys(model: Ensemble, windows: Windows) -> Iterator[np.ndarray]:
+    for start in range(0, len(windows), CHUNK):
+        values, observed = windows.take(slice(start, start + CHUNK))
+        cells, visible = model.guess.coordinates.expand(values, observed)
+        yield _keys(torch.where(visible, cells, 0.0).numpy(), visible.numpy())
+
+
+def _keys(values: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Return (n,) uint64, equal where values and what is visible are.
+
+    Two of a million windows that differ have the same key with a chance of 3e-8.
+    """
+    rows = np.hstack([values, visible.astype(np.float32)]) + np.float32(0)  # no negative zeros
+    digests = (blake2b(row, digest_size=8).digest() for row in np.ascontiguousarray(rows))
+    return np.frombuffer(b"".join(digests), "<u8")

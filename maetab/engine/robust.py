@@ -1,4 +1,4 @@
-"""How far rows lie from most rows, seen without a model: what `trim` looks at."""
+"""How far rows lie from most rows, seen without a model, and which are kept for learning."""
 
 from __future__ import annotations
 
@@ -6,10 +6,57 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
+from sklearn.ensemble import IsolationForest
+
+from maetab.engine.runtime import Deadline
 
 N_ROUNDS, SHRINK = 20, 1e-2  # concentration steps; least weight of a round covariance
 CHUNK = 4096  # rows that are looked at together
-CROWD_ROWS = 1024  # rows that are compared with others together
+COMPARED_ROWS = 1024  # rows that are compared with others together
+NEAREST, MIN_NEAREST = 0.05, 10  # other rows that a distance is the mean over: share, and least
+MAX_OTHERS, MIN_OTHERS = 4096, 64  # rows that each row is compared with
+FOREST_SEED = 0
+# Shares of the time after which the Gaussian, and the comparison with other rows, are to end.
+TIMES = (0.15, 0.25)
+
+
+def kept_rows(
+    values: np.ndarray,
+    observed: np.ndarray,
+    n_levels: Sequence[int],
+    trim: float,
+    deadline: Deadline | None = None,
+) -> np.ndarray:
+    """Return (n,) bool: False for the share `trim` of rows that three detectors rank last.
+
+    Parameters
+    ----------
+    values, observed : (n, F) as encoded
+    n_levels : per column; 0 for a number, else how many levels are told apart
+    deadline : of the whole fit, of which this takes a quarter at most, beside one step of the
+        Gaussian, a forest, and a comparison with 64 rows
+    """
+    if not trim:
+        return np.ones(len(values), bool)
+    deadline = deadline or Deadline()
+    n_kept, known = max(2, round((1 - trim) * len(values))), np.array(n_levels)
+    rare = observed & (known > 0) & (values >= known)
+    spread = np.hstack([one_hot(values, observed, n_levels), rare[:, rare.any(0)]])
+    far = robust_distances(spread, *robust_gaussian(spread, lambda: deadline.used() > TIMES[0]))
+    forest = IsolationForest(random_state=FOREST_SEED).fit(spread)
+    cells = np.nan_to_num(spread)
+    most = deadline.part(TIMES[1]).affordable(
+        lambda count: knn_distances(cells[:COMPARED_ROWS], NEAREST, count),
+        MAX_OTHERS,
+        passes=len(cells) / COMPARED_ROWS,
+        start=MIN_OTHERS,
+    )
+    alone = knn_distances(cells, NEAREST, most)
+    ranks = sum(map(rankdata, (far, -forest.score_samples(spread), alone)))
+    kept = np.zeros(len(values), bool)
+    kept[np.argsort(ranks, kind="stable")[:n_kept]] = True
+    return kept
 
 
 def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -> np.ndarray:
@@ -26,14 +73,14 @@ def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -
 
 
 def robust_gaussian(
-    spread: np.ndarray, late: Callable[[], bool] = lambda: False
+    spread: np.ndarray, should_stop: Callable[[], bool] = lambda: False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return location (C,) and precision (C, C) of the half of the rows that lies densest.
 
     Concentration steps (Rousseeuw and Van Driessen 1999) from the rows nearest to the medians.
     Differs from FastMCD: one start, no reweighting, and a shrunken covariance, so that columns
     that are constant or depend on each other do no harm. NaN counts as the location. No step
-    begins when it is `late`, but the first.
+    begins once `should_stop()` is True, but the first.
     """
     n, c = spread.shape
     location = np.nan_to_num(np.nanmedian(np.vstack([spread, np.zeros(c)]), axis=0))
@@ -41,7 +88,7 @@ def robust_gaussian(
     far = np.square(np.nan_to_num((spread - location) / np.maximum(reach, 0.1))).sum(1)
     precision, chosen = np.eye(c), np.zeros(0, int)
     for i in range(N_ROUNDS):
-        if i and late():
+        if i and should_stop():
             break
         before, chosen = chosen, np.sort(np.argsort(far, kind="stable")[: max(2, (n + c + 1) // 2)])
         if np.array_equal(before, chosen):
@@ -83,15 +130,15 @@ def unknown_distances(unknown: np.ndarray, share: np.ndarray, precision: np.ndar
     return unknown @ (np.square(1 - share) / (share * (1 - share) + least)) / len(precision)
 
 
-def crowd_distances(spread: np.ndarray, share: float, most: int = 4096) -> np.ndarray:
+def knn_distances(spread: np.ndarray, share: float, most: int = MAX_OTHERS) -> np.ndarray:
     """Return (n,) mean squared distance to the nearest `share` of at most `most` other rows."""
     rows = torch.tensor(spread)
     every = -(-len(rows) // most)
     others = rows[::every]
-    k = min(max(10, round(share * len(others))), len(others) - 1)
+    k = min(max(MIN_NEAREST, round(share * len(others))), len(others) - 1)
     out = []
-    for some in rows.split(CROWD_ROWS):
-        square = torch.cdist(some, others).square()
+    for part in rows.split(COMPARED_ROWS):
+        square = torch.cdist(part, others).square()
         # The nearest is the row itself, or as good as that.
         out.append(square.topk(k + 1, largest=False).values[:, 1:].mean(1))
     return torch.cat(out).numpy()

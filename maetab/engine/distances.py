@@ -1,0 +1,121 @@
+"""How far windows lie from the remembered ones that are nearest to them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maetab.engine.inference import FARTHEST, batches, on_device, padded
+from maetab.engine.reference import Reference, completed
+from maetab.engine.surprises import batch_size
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.windows import Windows
+
+FAR = 1e30
+EXPECTED = 0.5  # weight of a difference from what is expected of a missing cell
+UNSURE = 2.0  # usual differences that a cell counts of which nothing is known
+NEAR_ROWS = 32  # windows whose distances to remembered ones stay in the cache together
+
+
+@torch.inference_mode()
+def distances(
+    model: Ensemble,
+    reference: Reference,
+    windows: Windows,
+    memory_index: np.ndarray,
+    n_nearest: int,
+    trusted: np.ndarray,
+    device: torch.device,
+    usual_gap: float = 0.0,
+) -> np.ndarray:
+    """Return (W,) the mean distance of each window to the nearest remembered ones, per step.
+
+    Sums of absolute differences of standardised numbers and indicators of levels. What a window
+    misses is what the first guess expects from its other cells, so that no window is near because
+    it has few cells; what it expects counts less than what is observed, and its standard deviation
+    counts too. Steps without a row count nowhere.
+
+    Parameters
+    ----------
+    memory_index : (W, P) remembered windows that share a physical row with each, -1 for none;
+        they are no neighbours of it
+    trusted : (n_memory,) bool, remembered windows that may be neighbours
+    usual_gap : usual difference of a coordinate; a missing one of which nothing is known counts
+        `UNSURE` times as much
+    """
+    guess, out = model.guess, np.zeros(len(windows))
+    n_nearest = max(1, min(n_nearest, int(trusted.sum()) - (2 * guess.n_steps - 1)))
+    with on_device(model, device):
+        remembered = _Remembered(reference, trusted, UNSURE * usual_gap, n_nearest, device)
+        n_levels = torch.tensor(guess.coordinates.n_levels, device=device)
+        size = batch_size(model, windows)
+        for found, values, observed in batches(windows, device, size):
+            cells, visible = guess.coordinates.expand(values, observed)
+            # An unknown level differs from all others; it is not missing.
+            flat = values.flatten(1)
+            unknown = observed.flatten(1) & (n_levels > 0) & (flat >= n_levels)
+            visible = visible | unknown[:, guess.memory.cells]
+            own = padded(memory_index, found, size).to(device)
+            full, deviation = completed(guess, cells * visible, visible, own)
+            full = full.clamp(-FARTHEST, FARTHEST)
+            inside = (windows.rows[found] >= 0).to(device)
+            n_unknown = unknown.unflatten(1, (guess.n_steps, -1)).sum(2)
+            far = torch.zeros(len(inside), device=device)
+            for steps in inside.unique(dim=0):
+                rows = (inside == steps).all(1).nonzero()[:, 0]
+                # Its own indicator is no coordinate: two known levels differ by two of them.
+                extra = n_unknown[rows][:, steps].sum(1)
+                unsure = deviation[rows][:, steps].sum(1)
+                near = remembered.mean_distance(full[rows], visible[rows], own[rows], steps)
+                far[rows] = (near + extra + UNSURE * usual_gap * unsure) / steps.sum()
+            out[found] = far.cpu().numpy()
+    return out
+
+
+class _Remembered:
+    """Remembered windows, to which distances are taken.
+
+    Parameters
+    ----------
+    unsure : what the standard deviation of a missing coordinate counts
+    n_nearest : windows that a distance is the mean over
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        trusted: np.ndarray,
+        unsure: float,
+        n_nearest: int,
+        device: torch.device,
+    ) -> None:
+        self.rows = torch.tensor(reference.completed_rows, device=device)
+        self.unsure = torch.tensor(reference.completed_std, device=device) * unsure
+        self.barred = ~torch.tensor(trusted, device=device)
+        self.n_nearest = n_nearest
+
+    def mean_distance(self, full: Tensor, visible: Tensor, own: Tensor, steps: Tensor) -> Tensor:
+        """Return (B,) the mean distance of windows (B, T * C) to the nearest at some steps (T,)."""
+        rows, unsure = self.rows, self.unsure.sum(1)
+        if not bool(steps.all()):
+            inside = steps.repeat_interleave(full.shape[1] // len(steps))
+            rows, full, visible = rows[:, inside], full[:, inside], visible[:, inside]
+            unsure = self.unsure[:, steps].sum(1)
+        added = unsure.masked_fill(self.barred, FAR)
+        parts = zip(full.split(NEAR_ROWS), own.split(NEAR_ROWS), strict=True)
+        near = torch.cat([_nearest(*part, rows, added, self.n_nearest) for part in parts])
+        weight = torch.where(visible, 1.0, EXPECTED)[:, None]
+        far = ((full[:, None] - rows[near]).abs() * weight).sum(-1) + unsure[near]
+        return far.mean(1)
+
+
+def _nearest(full: Tensor, own: Tensor, rows: Tensor, added: Tensor, n_nearest: int) -> Tensor:
+    """Return (B, n_nearest) which remembered windows are nearest to windows (B, C).
+
+    added : (n_memory,) what is added to the distance of each
+    """
+    gap = torch.cdist(full, rows, p=1).add_(added)
+    window, which = (own >= 0).nonzero(as_tuple=True)
+    gap[window, own[window, which]] = FAR
+    return gap.topk(n_nearest, largest=False).indices

@@ -1,0 +1,133 @@
+"""What scores are usual: learned from training rows, none of which sees itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from maetab.engine.reference import training_memory_index
+from maetab.engine.robust import one_hot, robust_gaussian
+from maetab.engine.scoring import Calibration, Scorer
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.windows import Windows
+
+N_QUANTILES = 201  # quantiles of each column's surprises that are kept
+MIN_SPREAD = 1e-3  # smallest usual error of a column and standard deviation of a part of the score
+PART_FLOOR = 0.01  # of the usual size of a part of the score, added before its logarithm
+NO_PART = 1e-6  # usual size of a part that is 0 for every row
+
+
+def start_calibration(
+    model: Ensemble,
+    n_masks: int,
+    trusted: np.ndarray | None = None,
+    rows: tuple[np.ndarray, np.ndarray] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Calibration:
+    """Return what is known before any training row is scored.
+
+    Parameters
+    ----------
+    trusted : bool, of each window that is remembered, True where it is normal; None for all
+    rows : values and observed (n, F) of the rows that were learned from where others were trimmed,
+        for a robust distance; None without
+    should_stop : returns True once the robust distance is to be refined no more
+    """
+    remembered: np.ndarray = (model.guess.memory.visible > 0).any(1).cpu().numpy()
+    if trusted is not None and remembered.any():
+        remembered[remembered] = trusted
+    robust: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    if rows is not None:
+        robust = robust_gaussian(one_hot(*rows, model.config.n_levels), should_stop)
+    return Calibration(
+        n_masks=n_masks,
+        trusted=remembered,
+        robust_location=robust[0],
+        robust_precision=robust[1],
+    )
+
+
+def calibrated(scorer: Scorer, windows: Windows, kept: np.ndarray) -> Calibration:
+    """Return the calibration of a scorer, completed on training rows, each in some window.
+
+    Parameters
+    ----------
+    windows : all that were cut from these rows
+    kept : (n,) bool, True where a row was learned from
+    """
+    rows = windows.rows.numpy()
+    inside = ((rows >= 0) & kept[rows]).any(1)
+    memory_index = training_memory_index(scorer.model, scorer.reference, windows)
+    learned, index = replace(windows, rows=windows.rows[inside]), memory_index[inside]
+
+    def learn(**found: object) -> Scorer:
+        return replace(scorer, calibration=replace(scorer.calibration, **found))
+
+    errors = scorer.surprises(learned, index)[kept]
+    gap = positive_median(scorer.distances(learned, index)[kept])
+    n_coordinates = scorer.model.guess.coordinates.step_size
+    scorer = learn(usual_errors=np.maximum(column_means(errors), MIN_SPREAD))
+    scorer = learn(usual_gap=gap / n_coordinates)
+    parts = scorer.parts(windows, memory_index)
+    floor = PART_FLOOR * np.array([positive_median(part) for part in parts[kept].T])
+    logs = np.log(parts[kept] + floor)
+    scale = np.maximum(np.nanstd(logs, 0), MIN_SPREAD)
+    scorer = learn(part_floor=floor, part_center=np.nanmean(logs, 0), part_scale=scale)
+    scorer = learn(unseen_cost=_costs(scorer, scorer.normality(parts), windows))
+    scores = np.sort(scorer.joined(parts, windows))
+    cells = scorer.surprises(learned, index, alone=True)[kept]
+    return learn(scores=scores, cell_quantiles=column_quantiles(cells)).calibration
+
+
+def _costs(scorer: Scorer, normality: np.ndarray, windows: Windows) -> np.ndarray:
+    observed = windows.observed.numpy()
+    n_unseen = scorer.levels.unseen(windows.values.numpy(), observed).sum(0)
+    return unseen_cost(normality, n_unseen, observed.sum(0), scorer.levels.is_category)
+
+
+def unseen_cost(
+    normality: np.ndarray, n_unseen: np.ndarray, n_observed: np.ndarray, is_category: np.ndarray
+) -> np.ndarray:
+    """Return (F,) what an unseen level takes off the score of a row; 0 for numbers.
+
+    With one, a usual row comes to where as large a share of the training rows lies below as show
+    an unseen level in such a column, this row included, times the number of categories.
+
+    Parameters
+    ----------
+    normality : (n,) scores of the training rows without that
+    n_unseen, n_observed : (F,) training rows with an unseen level, and with any
+    is_category : (F,) bool
+    """
+    share = (1 + n_unseen) / (1 + n_observed) * is_category.sum()
+    low = np.quantile(normality, np.minimum(share, 0.5))
+    return np.where(is_category, np.median(normality) - low, 0.0)
+
+
+def conformal_p_values(scores: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Return (n,) p-values: shares of the normal scores, ascending, that are no larger."""
+    return (1 + np.searchsorted(normal, scores, side="right")) / (1 + len(normal))
+
+
+def column_means(cells: np.ndarray) -> np.ndarray:
+    """Return (F,) means of the cells that are no NaN; 0 where there are none."""
+    seen = ~np.isnan(cells)
+    return np.where(seen, cells, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
+
+
+def column_quantiles(cells: np.ndarray) -> np.ndarray:
+    """Return (F, 201) quantiles of the cells that are no NaN; 0 where there are none."""
+    quantiles, shares = np.zeros((cells.shape[1], N_QUANTILES)), np.linspace(0, 1, N_QUANTILES)
+    for j, column in enumerate(cells.T):
+        seen = column[~np.isnan(column)]
+        if len(seen):
+            quantiles[j] = np.quantile(seen, shares)
+    return quantiles
+
+
+def positive_median(part: np.ndarray) -> float:
+    """Return the median of what is positive, a tiny number if nothing is."""
+    positive = part[part > 0]
+    return float(np.median(positive)) if len(positive) else NO_PART

@@ -1,0 +1,182 @@
+"""How surprising cells are: each is hidden many times over and guessed from changing others.
+
+Every window is seen with the same sets of hidden cells, in batches of one shape, so a surprise
+depends on nothing but the window and the model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maetab.engine.inference import (
+    FARTHEST,
+    batch_rows,
+    batches,
+    least_rows,
+    on_device,
+    padded,
+)
+from maetab.engine.reference import N_REMEMBERED
+from maetab.engine.runtime import Deadline
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.memory import max_batch_rows
+from maetab.nn.support import Support
+from maetab.nn.windows import Windows
+
+ROW_SHARES = (0.3, 0.5)  # of the cells of a window that are hidden together, in turns
+CELL_SHARES = (0.15, 0.3)  # to score cells: more of the others are left to find one that is wrong
+CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
+
+
+def hidden_sets(n_cells: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARES) -> np.ndarray:
+    """Return (n_sets, n_cells) bool: cells to hide together, each hidden about equally often.
+
+    More sets where fewer would leave a cell that is never hidden.
+
+    Examples
+    --------
+    >>> hidden_sets(10, 20).sum(1).tolist()[:4]
+    [3, 5, 3, 5]
+    >>> bool(np.ptp(hidden_sets(10, 20).sum(0)) <= 1)
+    True
+    """
+    random = np.random.default_rng(n_cells)
+    sets: list[np.ndarray] = []
+    times = np.zeros(n_cells)
+    while len(sets) < n_sets or not times.all():
+        chosen, turn = np.zeros(n_cells, bool), len(sets) % len(shares)
+        n_hidden = max(1 + turn, round(shares[turn] * n_cells))
+        n_hidden = min(n_hidden, max(1, n_cells - 1))
+        chosen[np.lexsort((random.random(n_cells), times))[:n_hidden]] = True
+        times += chosen
+        sets.append(chosen)
+    return np.stack(sets)
+
+
+@torch.inference_mode()
+def surprises(
+    model: Ensemble,
+    windows: Windows,
+    memory_index: np.ndarray,
+    sets: np.ndarray,
+    device: torch.device,
+    scale: np.ndarray | None = None,
+    clipped: bool = False,
+) -> np.ndarray:
+    """Return (W, T, F) how wrong the guesses at each cell are, hidden with changing other cells.
+
+    The error of a number is |truth - guess|, of a category -log of its probability; the surprise
+    is log(1 + error / scale). NaN where nothing was observed.
+
+    Parameters
+    ----------
+    memory_index : (W, P) remembered windows that share a physical row with each, -1 for none;
+        they take no part in its guesses
+    sets : (n_sets, T * F) bool, cells that are hidden together, one set after the other
+    scale : (F,) usual error of each column; None returns the errors themselves
+    clipped : the guesses are made from numbers clipped to the range seen in fit, so that one wild
+        cell does not spoil those at all others
+    """
+    shape = (*windows.rows.shape, windows.values.shape[1])
+    out = np.full(shape, np.nan)
+    with on_device(model, device):
+        hide = torch.tensor(sets, device=device)
+        low, high = _ends(model.support) if clipped else (None, None)
+        usual = None if scale is None else torch.tensor(scale, device=device)
+        errors = _errors if model.uses_networks else _first_errors
+        size = batch_size(model, windows)
+        for found, values, observed in batches(windows, device, size):
+            own = padded(memory_index, found, size).to(device)
+            truth = values.clamp(-FARTHEST, FARTHEST)
+            given = truth.clamp(low, high) if clipped else truth
+            wrong = errors(model, truth, given, observed, own, hide)
+            if usual is not None:
+                wrong = torch.log1p(wrong / usual)
+            out[found] = wrong.nanmean(0)[: found.stop - found.start].cpu().numpy()
+    return out
+
+
+def affordable_rows(
+    model: Ensemble, windows: Windows, n_masks: int, device: torch.device, deadline: Deadline
+) -> int:
+    """Return how many of the windows there is time to calibrate with: all without a limit."""
+    n_cells = windows.rows.shape[1] * windows.values.shape[1]
+    sets = hidden_sets(n_cells, n_masks)
+
+    def look(n: int) -> None:
+        some = Windows(windows.values, windows.observed, windows.rows[:n])
+        surprises(model, some, np.full((n, 1), -1), sets, device)
+
+    start = batch_rows(n_cells, least_rows(model))
+    return deadline.affordable(look, len(windows), CALIBRATED, start)
+
+
+def batch_size(model: Ensemble, windows: Windows) -> int:
+    """Return how many windows make a batch.
+
+    Few windows get a small one where results do not depend on it: what the first guess does with
+    whole batches is done window by window, unless it says otherwise.
+    """
+    n = len(windows)
+    size = batch_rows(windows.rows.shape[1] * windows.values.shape[1], least_rows(model))
+    if model.uses_networks or model.guess.whole_batches:
+        return size
+    step = min(size, max_batch_rows(min(N_REMEMBERED, model.config.n_memory)))
+    return step if n <= step else size // step * step
+
+
+def _ends(support: Support) -> tuple[Tensor, Tensor]:
+    """Return (F,) smallest and largest number of each column; without end for categories."""
+    last = ((support.share > 0).sum(1, keepdim=True) - 1).clamp_min(0)
+    low, high = support.lower[:, 0], support.upper.gather(1, last)[:, 0]
+    return (
+        torch.where(support.is_number, low, -torch.inf),
+        torch.where(support.is_number, high, torch.inf),
+    )
+
+
+def _errors(
+    model: Ensemble, truth: Tensor, given: Tensor, observed: Tensor, own: Tensor, hide: Tensor
+) -> Tensor:
+    """Return (n_sets, B, T, F) float64: errors of guesses at hidden cells, made from `given`.
+
+    NaN where a cell is not hidden by the set, or not observed.
+    """
+    support, errors = model.support, []
+    place = support.index(truth.flatten(0, 1)).view_as(truth)
+    for hidden in hide.view(len(hide), *truth.shape[1:]):
+        probabilities, point = model(given, observed & ~hidden, own, N_REMEMBERED)
+        found = probabilities.gather(-1, place.clamp_min(0)[..., None])[..., 0]
+        found = _at_least(model, found, place)
+        wrong = torch.where(support.is_number, (truth - point).abs(), -found.log())
+        errors.append(torch.where(observed & hidden, wrong.double(), torch.nan))
+    return torch.stack(errors)
+
+
+def _first_errors(
+    model: Ensemble, truth: Tensor, given: Tensor, observed: Tensor, own: Tensor, hide: Tensor
+) -> Tensor:
+    """Return what `_errors` does where no network has weight; only what is read is computed."""
+    guess, flat, shown, errors = model.guess, truth.flatten(1), observed.flatten(1), []
+    n_columns, coordinates = truth.shape[2], guess.coordinates
+    cells, visible = coordinates.expand(torch.where(observed, given, 0.0), observed)
+    for hidden in hide:
+        known = visible & ~hidden[guess.memory.cells]
+        means = guess.means(cells, known, hidden, own, N_REMEMBERED)
+        wrong = (flat - means[:, coordinates.first]).abs()
+        for j, n_levels in enumerate(coordinates.n_levels):
+            if n_levels and hidden[j]:
+                logits = model.support.level_logits(j % n_columns, means[:, coordinates.slices[j]])
+                place = torch.where(flat[:, j] < n_levels, flat[:, j], -1.0).long()
+                found = logits.softmax(-1).gather(-1, place.clamp_min(0)[:, None])[:, 0]
+                wrong[:, j] = -_at_least(model, found, place).log()
+        errors.append(torch.where(shown & hidden, wrong.double(), torch.nan))
+    return torch.stack(errors).view(len(hide), *truth.shape)
+
+
+def _at_least(model: Ensemble, probability: Tensor, place: Tensor) -> Tensor:
+    """Return probabilities of levels, no less than that of one never or hardly ever seen."""
+    least = 0.5 / (min(N_REMEMBERED, model.config.n_memory) + 1)
+    return torch.where(place >= 0, probability, least).clamp_min(least)
