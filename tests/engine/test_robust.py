@@ -1,0 +1,41 @@
+"""How far rows lie from most rows, seen without a model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.covariance import MinCovDet
+
+from maetab.engine.robust import knn_distances, robust_distances, robust_gaussian
+
+
+def test_robust_distances_rank_rows_as_the_minimum_covariance_determinant_does():
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(300, 4)) @ random.normal(size=(4, 4))
+    rows[:60] = 8 + 0.1 * random.normal(size=(60, 4))
+    far = robust_distances(rows, *robust_gaussian(rows))
+    theirs = MinCovDet(random_state=0).fit(rows).mahalanobis(rows)
+    assert np.corrcoef(np.argsort(np.argsort(far)), np.argsort(np.argsort(theirs)))[0, 1] > 0.9
+    assert far[:60].min() > far[60:].max()
+
+
+def test_robust_distances_bear_missing_cells_and_constant_columns():
+    rows = np.random.default_rng(0).normal(size=(40, 5))
+    rows[::3, 1], rows[:, 2] = np.nan, 4.0
+    far = robust_distances(rows, *robust_gaussian(rows))
+    assert np.isfinite(far).all() and (far >= 0).all()
+
+
+def test_knn_distances_see_through_a_small_group_of_outliers():
+    random = np.random.default_rng(0)
+    rows = np.vstack([random.normal(size=(190, 2)), 6 + 0.01 * random.normal(size=(10, 2))])
+    far = knn_distances(rows, 0.1)
+    assert far[190:].min() > np.quantile(far[:190], 0.95)
+
+
+def test_knn_distances_are_means_over_the_nearest_other_rows():
+    rows = np.random.default_rng(1).normal(size=(60, 3))
+    far = knn_distances(rows, 0.25)
+    for i, row in enumerate(rows):
+        others = np.square(np.delete(rows, i, 0) - row).sum(1)
+        assert far[i] == pytest.approx(np.sort(others)[:15].mean())

@@ -1,0 +1,192 @@
+"""Scores of rows that windows of several steps hold, and shares of cells above a cell."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scoring_models import CPU, fitted_model
+
+from maetab.engine.distances import distances
+from maetab.engine.inference import windows_of
+from maetab.engine.reference import (
+    equal_memory_index,
+    make_reference,
+    remembered_places,
+    training_memory_index,
+)
+from maetab.engine.score_calibration import calibrated, start_calibration
+from maetab.engine.scoring import Levels, Scorer, row_means, tail_surprisal
+from maetab.engine.surprises import hidden_sets, surprises
+
+NUMBERS = (0, 0)
+
+
+def overlapping(values, n_steps=3, observed=None):
+    """All windows of `n_steps` rows that follow each other."""
+    observed = np.ones(values.shape, bool) if observed is None else observed
+    first = np.arange(len(values) - n_steps + 1)
+    return windows_of(values, observed, first[:, None] + np.arange(n_steps))
+
+
+def noise(n, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, 2)).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=[4096, 40], ids=["all remembered", "some remembered"])
+def series(request):
+    """A first guess at windows of three steps of independent noise; its reference; the windows."""
+    windows = overlapping(noise(90))
+    model = fitted_model(windows, NUMBERS, request.param)
+    return model, make_reference(model), windows
+
+
+def scorer_of(model, reference, windows, trim=False):
+    n, f = windows.values.shape
+    rows = (windows.values.numpy(), windows.observed.numpy()) if trim else None
+    known = start_calibration(model, 6, rows=rows)
+    levels = Levels(np.zeros(f, bool), [()] * f, np.zeros(f))
+    scorer = Scorer(model, reference, levels, known, CPU)
+    return replace(scorer, calibration=calibrated(scorer, windows, np.ones(n, bool)))
+
+
+def sharing(windows, places):
+    """For each window, which remembered ones hold one of its rows, by comparing row numbers."""
+    rows, remembered = windows.rows.numpy(), {}
+    for window, place in enumerate(places):
+        if place >= 0:
+            remembered[int(place)] = set(rows[window]) - {-1}
+    return [{p for p, held in remembered.items() if held & (set(own) - {-1})} for own in rows]
+
+
+def test_a_training_window_bars_all_remembered_ones_that_hold_one_of_its_rows(series):
+    model, reference, windows = series
+    places = remembered_places(model, reference, windows)
+    index = training_memory_index(model, reference, windows)
+    barred = [set(row) - {-1} for row in index]
+    assert barred == sharing(windows, places)
+    assert sum(places >= 0) == min(88, model.config.n_memory)
+    # Seen as new, a remembered window bars the same, and one that is not remembered nothing.
+    as_new = [set(row) - {-1} for row in equal_memory_index(model, reference, windows)]
+    expected = [own if p >= 0 else set() for own, p in zip(barred, places, strict=True)]
+    assert as_new == expected
+
+
+def test_overlapping_windows_that_are_remembered_make_noise_no_less_surprising(series):
+    model, reference, windows = series
+    fresh = overlapping(noise(400, seed=1))
+
+    def mean_surprise(some, index):
+        return surprises(model, some, index, hidden_sets(6, 6), CPU).mean()
+
+    usual = mean_surprise(fresh, equal_memory_index(model, reference, fresh))
+    index = training_memory_index(model, reference, windows)
+    assert mean_surprise(windows, index) > 0.9 * usual
+    distance = scorer_of(model, reference, windows).distances
+    assert distance(windows, index).mean() > 0.9 * distance(fresh, None).mean()
+
+
+def test_no_remembered_window_that_holds_one_of_its_rows_changes_what_a_window_gets(series):
+    model, reference, windows = series
+    index = training_memory_index(model, reference, windows)
+    everyone = np.ones(len(reference.completed_rows), bool)
+    for w in (5, 41, 87):
+        one = replace(windows, rows=windows.rows[w : w + 1]), index[w : w + 1]
+        barred = index[w][index[w] >= 0]
+        assert len(barred)
+        changed = copy.deepcopy(model)
+        changed.guess.memory.values[barred] += 3
+        changed.guess.memory.residuals[barred] -= 5
+        rows = reference.completed_rows.copy()
+        rows[barred] = one[0].take(slice(None))[0].flatten(1).numpy()
+        sets = hidden_sets(6, 6)
+        before, after = (surprises(m, *one, sets, CPU) for m in (model, changed))
+        np.testing.assert_array_equal(before, after)
+        near = [
+            distances(model, known, *one, 1, everyone, CPU)
+            for known in (reference, replace(reference, completed_rows=rows))
+        ]
+        np.testing.assert_array_equal(*near)
+
+
+def test_a_row_gets_the_mean_of_the_windows_that_hold_it(series):
+    model, reference, windows = series
+    index, sets = training_memory_index(model, reference, windows), hidden_sets(6, 6)
+    parts = surprises(model, windows, index, sets, CPU)
+    assert parts.shape == (88, 3, 2)
+    merged = row_means(parts, windows)
+    for row in (0, 1, 40, 89):
+        held = [parts[w, t] for w, t in zip(*np.nonzero(windows.rows.numpy() == row), strict=True)]
+        np.testing.assert_allclose(merged[row], np.mean(held, axis=0))
+    far = scorer_of(model, reference, windows).distances(windows, index)
+    alone = [
+        scorer_of(model, reference, windows).distances(
+            replace(windows, rows=windows.rows[w : w + 1]), index[w : w + 1]
+        )[40]
+        for w in (38, 39, 40)
+    ]
+    np.testing.assert_allclose(far[40], np.mean(alone))
+
+
+def test_cells_that_are_not_observed_have_no_surprise_and_change_none():
+    values, observed = noise(60), np.random.default_rng(2).random((60, 2)) < 0.8
+    windows = overlapping(values, observed=observed)
+    model = fitted_model(windows, NUMBERS)
+    scorer = scorer_of(model, make_reference(model), windows)
+    found = scorer.cell_surprisals(windows)
+    np.testing.assert_array_equal(np.isnan(found), ~observed)
+    wild = overlapping(np.where(observed, values, np.float32(77)), observed=observed)
+    np.testing.assert_array_equal(scorer.scores(wild), scorer.scores(windows))
+
+
+@pytest.mark.parametrize("trim", [False, True])
+def test_steps_that_pad_a_window_change_no_score(series, trim):
+    model, reference, windows = series
+    scorer = scorer_of(model, reference, windows, trim)
+    values, observed = noise(8, seed=3), np.ones((8, 2), bool)
+    short = windows_of(values, observed, np.array([[0, 1, 2], [3, 4, -1], [5, -1, -1], [6, 7, -1]]))
+    scores, cells = scorer.scores(short), scorer.cell_surprisals(short)
+    assert np.isfinite(scores).all() and np.isfinite(cells).all()
+    # What stands where the array ends, or begins, is in no window that is padded.
+    values[[0, 7]] = 1e6
+    moved = windows_of(values, observed, short.rows.numpy())
+    untouched = [3, 4, 5]
+    np.testing.assert_array_equal(scorer.scores(moved)[untouched], scores[untouched])
+    np.testing.assert_array_equal(scorer.cell_surprisals(moved)[untouched], cells[untouched])
+
+
+def test_the_distance_of_a_padded_window_is_that_of_its_rows_alone(series):
+    model, reference, windows = series
+    values = noise(3, seed=4)
+    short = windows_of(values, np.ones((3, 2), bool), np.array([[0, -1, -1], [1, 2, -1]]))
+    far = scorer_of(model, reference, windows).distances(short, None)
+    whole = (reference.completed_std == 0).all(1) & (reference.completed_rows != 0).any(1)
+    held = reference.completed_rows[whole]
+    apart = np.abs(values[0] - held[:, :2]).sum(1)
+    assert far[0] == pytest.approx(apart.min(), rel=1e-5)
+    apart = np.abs(np.concatenate([values[1], values[2]]) - held[:, :4]).sum(1)
+    np.testing.assert_allclose(far[1:], apart.min() / 2, rtol=1e-5)
+
+
+def test_windows_that_are_padded_enter_no_mean():
+    windows = windows_of(noise(4), np.ones((4, 2), bool), np.array([[0, 1], [1, -1], [3, -1]]))
+    parts = np.array([[1.0, 2.0], [4.0, 9.0], [5.0, 9.0]])
+    np.testing.assert_array_equal(row_means(parts, windows), [1, 3, np.nan, 5])
+
+
+def test_cells_that_surprise_as_much_as_the_usual_ones_are_usual():
+    constant = np.full((1, 201), 0.5)
+    found = tail_surprisal(np.array([[0.5], [0.5 - 1e-9], [9.0], [np.nan]]), constant)[:, 0]
+    np.testing.assert_allclose(found[:2], 0)
+    assert found[2] > 3
+    assert np.isnan(found[3])
+
+
+def test_shares_above_are_those_of_a_sample_with_ties():
+    sample = np.sort(np.random.default_rng(0).choice([0.1, 0.4, 1.0], 4000, p=[0.5, 0.3, 0.2]))
+    quantiles = np.quantile(sample, np.linspace(0, 1, 201))[None]
+    for value in (0.1, 0.4, 1.0):
+        share = 10 ** -tail_surprisal(np.array([[value]]), quantiles)[0, 0]
+        assert share == pytest.approx((sample >= value).mean(), abs=0.01)
