@@ -237,7 +237,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         """Return those windows of a table that miss something."""
         windows = self._windows(table)
         missing = ~(table.observed | self.schema_.is_free_text()).all(1)
-        return replace(windows, rows=windows.rows[missing[windows.rows].any(1)])
+        return replace(windows, rows=windows.rows[missing[windows.rows.numpy()].any(1)])
 
     def _points(self, table: Table) -> np.ndarray:
         """Return (n, F) points of the cells of rows that miss something, 0 elsewhere."""
