@@ -4,7 +4,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench report docs clean
 
 demo: $(READY)
 	@mkdir -p out
@@ -26,8 +26,17 @@ bench: $(READY)
 	@test -n "$$MAETAB_DATA" || { echo "bench: set MAETAB_DATA to the folder of the data sets" >&2; exit 2; }
 	$(PY) -m benchmarks.impute
 
+# The results pages of the documentation, from the records in benchmarks/results.
+report: $(READY)
+	$(PY) -m benchmarks.pages
+
+docs: $(READY)
+	$(PY) -m pip install -q -c constraints.txt --group docs
+	$(PY) -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 clean:
-	rm -rf $(VENV) dist build out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build out docs/_build docs/api .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # pip before 25.1 does not know --group.
 $(READY): pyproject.toml constraints.txt

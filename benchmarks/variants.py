@@ -50,7 +50,7 @@ def run(name: str, frame: pd.DataFrame) -> list[dict[str, object]]:
         imputer = MAEImputer(random_state=0, **(BUDGET | parameters)).fit(holes)
         seconds = time.perf_counter() - start
         blended = errors(imputer, holes, frame, hidden)
-        imputer.model_.trust.fill_(1.0)
+        imputer.model_.network_weight.fill_(1.0)
         alone = errors(imputer, holes, frame, hidden)
         rows.append(
             {

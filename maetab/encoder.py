@@ -73,7 +73,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     Attributes
     ----------
     n_components_ : columns of the output that stand before the encoded input
-    components_ : (n_components_, D) rows of the projection, None without one
+    components_ : (`n_components_`, D) rows of the projection, None without one
     mean_ : (D,) what is subtracted before it, None without one
     {ATTRIBUTES}
 

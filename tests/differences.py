@@ -1,4 +1,4 @@
-"""Where maetab differs from scikit-learn's tests: the tables of docs/scikit_learn_contract.md."""
+"""Where maetab differs from scikit-learn's tests: the tables of docs/scikit_learn_contract.rst."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "scikit_learn_contract.md"
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "scikit_learn_contract.rst"
 
 
 class Difference(NamedTuple):
@@ -17,13 +17,14 @@ class Difference(NamedTuple):
 def read_differences(section: str) -> dict[str, Difference]:
     """Return what the table under a heading says of each test, named with or without parameters."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    (body,) = [part for part in text.split("\n## ") if section in part.partition("\n")[0]]
+    sections = re.split(r"\n\n(?=.+\n-+\n)", text)
+    (body,) = [part for part in sections if section in part.partition("\n")[0]]
     found: dict[str, Difference] = {}
-    for row in re.findall(r"^\| (`.+) \|$", body, re.MULTILINE):
-        tests, here, difference, reason = row.split(" | ")
+    for row in body.split("\n   * - ")[2:]:  # behind the header
+        tests, here, difference, reason = row.strip().split("\n     - ")
         if not here.startswith(("fails", "not run")):
             raise ValueError(f"{tests} must fail or not be run, got {here!r}")
-        for name in re.findall(r"`([^`]+)`", tests):
+        for name in re.findall(r"``([^`]+)``", tests):
             assert name not in found, name
             found[name] = Difference(here.startswith("fails"), f"{difference} {reason}")
     return found

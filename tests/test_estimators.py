@@ -1,7 +1,7 @@
 """Every estimator under the checks of scikit-learn.
 
 One check may fail, and only where a transformer is told to train no network: see
-docs/scikit_learn_contract.md.
+docs/scikit_learn_contract.rst.
 """
 
 from __future__ import annotations

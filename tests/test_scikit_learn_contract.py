@@ -1,7 +1,7 @@
 """scikit-learn's own tests of its imputers and outlier detectors, run with ours in their place.
 
 The modules are those of the installed scikit-learn, loaded afresh. Each of their tests stands here
-as `<name>__<module>`. Those that docs/scikit_learn_contract.md names fail or are not run.
+as `<name>__<module>`. Those that docs/scikit_learn_contract.rst names fail or are not run.
 """
 
 from __future__ import annotations
