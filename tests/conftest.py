@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from command_line import MedianOrMode
 
-from maetab import cli
 from maetab.nn import guess
 
 torch.set_num_threads(1)
@@ -18,16 +16,3 @@ def quick_tuning():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(guess, "N_TUNING", 2)
         yield
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    """The models that the command line fits, each in place of a real one."""
-    made = []
-
-    def make(args, name, **parameters):
-        made.append(MedianOrMode())
-        return made[-1]
-
-    monkeypatch.setattr(cli, "_estimator", make)
-    return made

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from maetab import MAEImputer
 from maetab.data.schema import infer_schema
 
 TALL = 26  # rows, enough to tell free text from categories
@@ -193,3 +194,73 @@ def with_holes(cells, dtype=None, n: int = 60, seed: int = 0) -> pd.DataFrame:
     drawn = pd.Series([cells[i] for i in rng.integers(0, len(cells), n)], dtype=dtype)
     frame = pd.DataFrame({"x": drawn.mask(rng.random(n) < 0.25)})
     return frame.assign(y=rng.normal(size=n), z=rng.normal(size=n))
+
+
+def as_numbers(series: pd.Series) -> np.ndarray:
+    """Read a column cell by cell: dates and durations in seconds, NaN where missing."""
+
+    def number(cell):
+        if pd.isna(cell):
+            return np.nan
+        if hasattr(cell, "total_seconds"):
+            return cell.total_seconds()
+        if hasattr(cell, "start_time"):
+            return cell.start_time.timestamp()
+        if hasattr(cell, "year"):
+            return pd.Timestamp(cell).timestamp()
+        return float(cell)
+
+    return np.array([number(cell) for cell in series.astype(object)])
+
+
+def assert_same_to_float32(back: pd.DataFrame, frame: pd.DataFrame, schema) -> None:
+    """Assert that a decoded frame is the one that was encoded, to single precision."""
+    assert back.index.equals(frame.index) and back.columns.equals(frame.columns)
+    assert back.attrs == frame.attrs
+    assert (back.isna().to_numpy() == frame.isna().to_numpy()).all()
+    for place, column in enumerate(schema.columns):
+        new, old = back.iloc[:, place], frame.iloc[:, place]
+        assert new.dtype == old.dtype
+        if column.kind == "category":
+            given = old.notna()
+            assert [*map(str, new[given])] == [*map(str, old[given])]
+            continue
+        old_numbers = as_numbers(old)
+        error = np.abs(as_numbers(new) - old_numbers)
+        center = column.center + column.origin
+        reach = np.abs(old_numbers - center) + 1e-6 * np.abs(old_numbers)
+        rounding = 86400.0 * 0.5 if "date32" in column.dtype else 0.0
+        resolution = np.finfo(np.float16).eps if column.dtype == "float16" else 2e-7
+        allowed = resolution * (reach + np.abs(old_numbers) * 1e-3 + 1e-9) + rounding + 1e-6
+        if column.temporal:
+            allowed = allowed + (1.0 if "[s]" in column.dtype else 1e-3)
+        if column.dtype in ("float16", "float32", "Float32", "float[pyarrow]"):
+            allowed = allowed + resolution * np.abs(old_numbers)
+        assert (np.isnan(error) | (error <= allowed)).all(), (column, error.max())
+
+
+def passengers(n: int = 80, seed: int = 0) -> pd.DataFrame:
+    """Names that are all different, tickets of text and numbers, a category and two numbers."""
+    rng = np.random.default_rng(seed)
+    age = rng.normal(40, 9, n)
+    frame = pd.DataFrame(
+        {
+            "Name": [f"Mr {i}" for i in range(n)],
+            "Age": age,
+            "Ticket": pd.Series([i if i % 3 else f"PC {i}" for i in range(n)], dtype=object),
+            "Sex": rng.choice(["m", "f"], n),
+            "Fare": age + rng.normal(size=n),
+        }
+    )
+    return frame.mask(rng.random(frame.shape) < 0.15)
+
+
+def closed_form(**changes) -> MAEImputer:
+    """An imputer without networks."""
+    return MAEImputer(**({"max_iter": 0, "random_state": 0} | changes))
+
+
+def all_filled(model: MAEImputer, frame: pd.DataFrame) -> list[pd.Series]:
+    """Column x as a point, as draws, and both ends of an interval."""
+    filled = [model.transform(frame), *model.sample(frame, 2), *model.predict_interval(frame)]
+    return [one["x"] for one in filled]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from frames import passengers
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load, save
 from maetab.data.codec import decode, encode
@@ -15,22 +16,6 @@ from maetab.data.schema import Schema, infer_schema
 from maetab.evaluation import cross_val_impute
 
 pytestmark = pytest.mark.usefixtures("quick_tuning")
-
-
-def passengers(n: int = 80, seed: int = 0) -> pd.DataFrame:
-    """Names that are all different, tickets of text and numbers, a category and two numbers."""
-    rng = np.random.default_rng(seed)
-    age = rng.normal(40, 9, n)
-    frame = pd.DataFrame(
-        {
-            "Name": [f"Mr {i}" for i in range(n)],
-            "Age": age,
-            "Ticket": pd.Series([i if i % 3 else f"PC {i}" for i in range(n)], dtype=object),
-            "Sex": rng.choice(["m", "f"], n),
-            "Fare": age + rng.normal(size=n),
-        }
-    )
-    return frame.mask(rng.random(frame.shape) < 0.15)
 
 
 def fitted(kind=MAEImputer, frame: pd.DataFrame | None = None, **changes):

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from maetab import load
-from maetab.persist import read_info
+from maetab.files.models import read_info
 
 DATA = Path(__file__).parent / "data"
 WRITTEN = json.loads((DATA / "predictions.json").read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from maetab.layout import WAYS_OUT, Found, Layout
+from maetab.files.layout import WAYS_OUT, Found, Layout
 
 DIGITS = 7  # a float32 knows no more
 WHOLE = np.iinfo(np.int64)

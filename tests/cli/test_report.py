@@ -3,7 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from maetab.report import aligned, beside, count_of_anomalies, listed, reasons_of
+from maetab.cli.report.anomalies import beside, count_of_anomalies, reason_rows, reasons_of
+from maetab.cli.report.output import aligned
 
 SCORES = pd.DataFrame({"row": [1, 2, 3], "score": [0.5, -2.0, -1.0]})
 
@@ -72,7 +73,7 @@ def test_reasons_stand_to_the_right_of_their_row_and_are_listed_below_each_other
     assert wide["row"].tolist() == [1, 2, 3]
     assert wide.iloc[0, 2:].isna().all()
     assert wide.iloc[1, 2:].tolist() == ["size", "1", "7", "odd", "word", "1", "8", "new"]
-    assert listed(SCORES, reasons) == [
+    assert reason_rows(SCORES, reasons) == [
         ["2", "-2.00", "size", "1", "7", "odd"],
         ["", "", "word", "1", "8", "new"],
         ["3", "-1.00", "word", "1", "9", "odd"],

@@ -14,7 +14,6 @@ import math
 import os
 import platform
 import re
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,9 @@ from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.data.schema import Schema
-from maetab.packing import Arrays, masking_of, masking_text, pack, unpack_all
+from maetab.engine.old_names import present_attributes, present_config, present_tensors
+from maetab.files.packing import Arrays, masking_of, masking_text, pack, unpack_all
+from maetab.files.writing import replace_file
 
 if TYPE_CHECKING:  # `read_info` does without torch
     from torch import Tensor, nn
@@ -32,10 +33,11 @@ if TYPE_CHECKING:  # `read_info` does without torch
 
 __all__ = ["load", "read_info", "save"]
 
-FORMAT = 1
+FORMAT = 2  # 1, of maetab 0.1.0, differs in names only: see engine/old_names.py
+READABLE = (1, 2)
 ESTIMATORS = ("MAEImputer", "MAEEncoder", "MAEAnomalyDetector")
 KEYS = {"format", "class", "versions", "parameters", "schema", "config", "attributes", "sha256"}
-FITTED = re.compile(r"[a-z][a-z0-9_]*_|_sklearn_output_config")
+ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]*_|_sklearn_output_config")
 PACKAGES = ("maetab", "torch", "numpy", "pandas", "sklearn")
 # What reading may raise where the values are not those that were written.
 BROKEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -95,7 +97,7 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
         "attributes": attributes,
     }
     content["sha256"] = _digest(content, tensors)
-    _replace(Path(path), to_bytes(tensors, metadata={"maetab": _dump(content)}))
+    replace_file(Path(path), to_bytes(tensors, metadata={"maetab": _dump(content)}))
 
 
 def load(path: str | os.PathLike) -> Any:
@@ -170,30 +172,13 @@ def _dump(content: dict[str, Any]) -> str:
 
 def _digest(content: dict[str, Any], tensors: Arrays) -> str:
     """Return the SHA-256 of everything but the digest itself."""
-    said = {key: value for key, value in content.items() if key != "sha256"}
-    digest = hashlib.sha256(_dump(said).encode())
+    digested = {key: value for key, value in content.items() if key != "sha256"}
+    digest = hashlib.sha256(_dump(digested).encode())
     for key in sorted(tensors):
         array = tensors[key]
         digest.update(f"{key} {array.dtype.name} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside `path`, then give it that name; an OSError names `path` or its folder."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(path.parent))
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(beside, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _open(path: Path) -> Any:
@@ -214,8 +199,8 @@ def _read_content(file: Any, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise _refusal(path, "its metadata are not JSON") from error
     found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        what = f"it has format {found!r}, and this version of maetab reads format {FORMAT}"
+    if found not in READABLE:
+        what = f"it has format {found!r}, and this version of maetab reads format 1 to {FORMAT}"
         raise _refusal(path, what)
     if set(content) != KEYS:
         raise _refusal(path, f"it lacks or has unknown entries: {sorted(set(content) ^ KEYS)}")
@@ -237,7 +222,7 @@ def _estimator_class(name: Any) -> Any:
 
 
 def _check_attribute(name: str, cls: type, error: type[Exception]) -> None:
-    if not FITTED.fullmatch(name) or hasattr(cls, name) or name in ("model_", "schema_"):
+    if not ATTRIBUTE_NAME.fullmatch(name) or hasattr(cls, name) or name in ("model_", "schema_"):
         raise error(f"{name!r} is not an attribute that fitting gives to a {cls.__name__}")
 
 
@@ -251,10 +236,11 @@ def _build(content: dict[str, Any], tensors: Arrays) -> Any:
     est = cls(**parameters)
     est.schema_ = Schema.from_dict(content["schema"])
     weights = {k.removeprefix("model/"): v for k, v in tensors.items() if k not in arrays}
-    est.model_ = _build_model(content["config"], weights)
+    est.model_ = _build_model(present_config(content["config"]), present_tensors(weights))
     if len(est.schema_.columns) != len(est.model_.config.n_levels):
         raise ValueError("its schema and its model differ in the number of columns")
-    for key, value in unpack_all(content["attributes"], arrays, masking_of).items():
+    attributes = present_attributes(content["attributes"])
+    for key, value in unpack_all(attributes, arrays, masking_of).items():
         _check_attribute(key, cls, ValueError)
         setattr(est, key, value)
     return est

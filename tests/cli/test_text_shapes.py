@@ -10,8 +10,8 @@ import pytest
 from command_line import fill, refused
 
 from maetab import cli
+from maetab.cli.report.table import range_of
 from maetab.data.schema import infer_schema
-from maetab.report import range_of
 
 
 def test_names_that_stand_twice_are_told_apart_and_stay_in_the_file(tmp_path, stub, capsys):
@@ -34,8 +34,8 @@ def test_two_bytes_a_character_are_told_by_their_mark(tmp_path, stub, codec):
 
 
 def test_results_from_two_bytes_a_character_have_the_mark(tmp_path):
-    from maetab.files import read_table, write_frame
-    from maetab.layout import Layout
+    from maetab.files.layout import Layout
+    from maetab.files.tables import read_table, write_frame
 
     path = tmp_path / "in.csv"
     path.write_bytes("a,b\n1,ü\n".encode("utf-16"))

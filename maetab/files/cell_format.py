@@ -9,9 +9,10 @@ import pandas as pd
 
 from maetab.data.schema import Column
 from maetab.data.text import ALMOST, FEW_TEXTS
-from maetab.layout import WAYS_OUT, CellFormat, Found, Layout, option
-from maetab.number_cells import DIGITS, Number, find_numbers
-from maetab.time_cells import Date, Duration, ambiguity, find_dates, find_durations
+from maetab.files.layout import WAYS_OUT, CellFormat, Found, Layout, option
+from maetab.files.number_format import DIGITS, Number, find_numbers
+from maetab.files.time_format import Date, Duration
+from maetab.files.time_search import ambiguity, find_dates, find_durations
 
 MOST_FORMS, MOST_UNITS = 4, 2  # of the dates and of the numbers in one column that are told
 CERTAINLY = 0.9  # dates are also whole numbers; from this share of valid dates on, they are dates

@@ -13,7 +13,9 @@ import pytest
 from command_line import MedianOrMode, fill, refused
 
 from maetab import cli
-from maetab.files import Layout, TextTable
+from maetab.cli import estimators
+from maetab.files.layout import Layout
+from maetab.files.text_table import TextTable
 
 
 def test_help_imports_neither_torch_nor_sklearn():
@@ -88,7 +90,8 @@ def test_quotes_of_a_column_are_kept_for_its_filled_cells(tmp_path, stub):
 
 
 def test_cells_are_cut_as_the_csv_module_cuts_them(tmp_path):
-    from maetab.files import Layout, TextTable
+    from maetab.files.layout import Layout
+    from maetab.files.text_table import TextTable
 
     rng = np.random.default_rng(0)
     alphabet = ["a", '"', ",", "\n", " ", "", "7", "é"]
@@ -228,7 +231,7 @@ def test_a_saved_model_decides_the_columns_and_their_types(tmp_path, monkeypatch
     fitted = pd.DataFrame(
         {"x": [1.5, 2.5], "y": [True, True], "d": pd.to_datetime(["2024-01-02"] * 2)}
     )
-    monkeypatch.setattr(cli, "_load", lambda *_: MedianOrMode().fit(fitted))
+    monkeypatch.setattr(estimators, "load_estimator", lambda *_: MedianOrMode().fit(fitted))
     text = "new,d,x,y\n007,2024-01-01,1,False\n9,,,\n008,2024-01-03,3,True\n"
     filled = fill(tmp_path, text, "--model", "m.safetensors")
     assert filled == text.replace("9,,,", "9,2024-01-02,2,True")

@@ -17,9 +17,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 
 from maetab import MAEImputer
+from maetab.files.models import _digest, load, read_info, save
+from maetab.files.packing import masking_of, pack, unpack
 from maetab.nn.masking import Block
-from maetab.packing import masking_of, pack, unpack
-from maetab.persist import _digest, load, read_info, save
 
 
 def table(n: int = 60) -> pd.DataFrame:
@@ -309,7 +309,10 @@ def test_every_changed_byte_that_changes_a_value_is_noticed(path: Path) -> None:
 
 
 FORGERIES: dict[str, tuple[Any, str]] = {
-    "later format": (lambda c, t: c.update(format=2), "format 2, and this version .* format 1"),
+    "later format": (
+        lambda c, t: c.update(format=3),
+        "format 3, and .* reads format 1 to 2",
+    ),
     "unknown entry": (lambda c, t: c.update(code="print(1)"), "unknown entries: .'code'"),
     "missing entry": (lambda c, t: c.pop("schema"), "'schema'"),
     "class": (lambda c, t: c.update({"class": "Pipeline"}), "'Pipeline' is not an estimator"),
@@ -357,7 +360,7 @@ def test_forged_files_with_a_right_digest_are_refused(path: Path, kind: str) -> 
 def test_info_tells_what_the_model_is(fitted: MAEImputer, path: Path) -> None:
     info = read_info(path)
     assert info["class"] == "MAEImputer"
-    assert info["format"] == 1
+    assert info["format"] == 2
     assert info["versions"]["torch"] == torch.__version__
     assert info["parameters"]["width"] == 16
     assert info["columns"] == {column.name: column.kind for column in fitted.schema_.columns}
@@ -373,7 +376,7 @@ def test_info_writes_maskings_as_text(tmp_path: Path) -> None:
 
 
 def test_loading_works_in_a_process_that_knows_nothing_yet(path: Path) -> None:
-    code = "import sys; from maetab.persist import load; print(load(sys.argv[1]).n_iter_)"
+    code = "import sys; from maetab.files.models import load; print(load(sys.argv[1]).n_iter_)"
     root = Path(__file__).resolve().parent.parent
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=root

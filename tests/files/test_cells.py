@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas._libs.parsers import STR_NA_VALUES
 
-from maetab.cells import Text, infer_format, known_format
 from maetab.data.schema import infer_schema
 from maetab.data.text import NA_VALUES
-from maetab.layout import Layout
-from maetab.number_cells import Number
-from maetab.time_cells import Date, Duration
+from maetab.files.cell_format import Text, infer_format, known_format
+from maetab.files.layout import Layout
+from maetab.files.number_format import Number
+from maetab.files.time_format import Date, Duration
 
 ANY = Layout(decimal="")
 

@@ -11,8 +11,9 @@ import pytest
 from command_line import MedianOrMode, fill, refused
 
 from maetab import cli
+from maetab.cli import estimators
+from maetab.cli.report.model import everything
 from maetab.data.schema import infer_schema
-from maetab.wording import everything
 
 AIR = """Date;Time;CO(GT);PT08;Word;;
 10/03/2004;18.00.00;2,6;1360;a;;
@@ -53,7 +54,8 @@ def test_semicolons_decimal_commas_and_empty_columns_and_lines_pass_through(tmp_
 
 
 def test_nameless_empty_columns_are_no_results(tmp_path, capsys):
-    from maetab.files import Layout, TextTable
+    from maetab.files.layout import Layout
+    from maetab.files.text_table import TextTable
 
     table = TextTable(AIR, Layout(delimiter="", decimal=""))
     assert table.nameless == ["Unnamed: 5", "Unnamed: 6"]
@@ -265,7 +267,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, stub):
 
 def test_a_missing_column_of_a_model_is_the_models(tmp_path, monkeypatch, capsys):
     fitted = pd.DataFrame({"x": [1.5, 2.5], "y": ["a", "b"]})
-    monkeypatch.setattr(cli, "_load", lambda *_: MedianOrMode().fit(fitted))
+    monkeypatch.setattr(estimators, "load_estimator", lambda *_: MedianOrMode().fit(fitted))
     error = refused(tmp_path, "x,z\n1,2\n,3\n", capsys, "--model", "m.safetensors")
     assert "the model m.safetensors needs the column 'y'" in error and "'x', 'z'" in error
 
@@ -278,7 +280,7 @@ def test_a_model_fills_a_file_of_another_form(tmp_path, monkeypatch):
             "took": pd.to_timedelta(["1h", "2h"]),
         }
     )
-    monkeypatch.setattr(cli, "_load", lambda *_: MedianOrMode().fit(fitted))
+    monkeypatch.setattr(estimators, "load_estimator", lambda *_: MedianOrMode().fit(fitted))
     text = "price;took;day\n1.250,5 €;01:30;20.01.2024\n-;-;.\n0,5 €;02:15;20.02.2024\n"
     filled = fill(tmp_path, text, "--model", "m.safetensors")
     assert filled == text.replace("-;-;.", "625,5 €;01:53;05.02.2024")

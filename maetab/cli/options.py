@@ -7,8 +7,8 @@ import csv
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-# Of `detect` unless told otherwise: the file may hold anomalies, and some rows are to be named.
 METHODS = ("mean", "median", "knn", "iterative")  # that can be compared with
+# Of `detect` where the command names none: the file may hold anomalies, and rows are to be named.
 DETECTION = {"trim": 0.2, "contamination": 0.05}
 
 
@@ -48,6 +48,9 @@ _seed = _number(int, lambda seed: 0 <= seed < 2**32, "in 0 ... 4294967295")
 _lines = _number(int, lambda count: count >= 0, "at least 0")
 _folds = _number(int, lambda count: count >= 2, "at least 2")
 _seconds = _number(float, lambda seconds: seconds > 0, "above 0")
+
+
+COUNT: dict[str, Any] = {"metavar": "N", "type": _count}
 
 
 def _contamination(text: str) -> float | str:
@@ -197,20 +200,8 @@ def add_detect(parser: argparse.ArgumentParser) -> None:
     add_input(parser)
     add_output(parser)
     add = parser.add_argument
-    add(
-        "--top",
-        metavar="N",
-        type=_count,
-        default=10,
-        help="explain the N strangest rows (default: 10)",
-    )
-    add(
-        "--reasons",
-        metavar="N",
-        type=_count,
-        default=3,
-        help="columns that explain a row (default: 3)",
-    )
+    add("--top", **COUNT, default=10, help="explain the N strangest rows (default: 10)")
+    add("--reasons", **COUNT, default=3, help="columns that explain a row (default: 3)")
     add(
         "--contamination",
         metavar="SHARE",

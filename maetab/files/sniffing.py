@@ -1,4 +1,4 @@
-"""What a text file tells of its own layout: delimiter, decimal mark, names, codes for missing."""
+"""The layout of a text file, found from its text: delimiter, decimal mark, titles, names."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from maetab.cells import Text, infer_format
 from maetab.data.text import ALMOST
-from maetab.layout import Layout
-from maetab.number_cells import plain_numbers
+from maetab.files.cell_format import Text, infer_format
+from maetab.files.layout import Layout
+from maetab.files.number_format import plain_numbers
+from maetab.files.text_rows import cut_rows, unquote
 
 CANDIDATES = ",;\t|"
-SAMPLE = 1000  # rows that are looked at
-MOST_TITLES = 30  # lines before the names of the columns
+MAX_CHARACTERS = 200_000  # of a text, from which its delimiter is found out
+MAX_CELLS = 1000  # of a column, from which its decimal mark and kind are
+MAX_TITLES = 30  # lines before the names of the columns
 NUMBER = r"[+-]?[\d.,]+"
-DISTINCT = 10  # a column of fewer numbers has no far ones
+MIN_DISTINCT = 10  # a column of fewer different numbers has no far ones
 
 
 def find_delimiter(cut: Callable[[str], Sequence[Sequence[str]]], usual: str) -> str:
@@ -47,7 +49,7 @@ def find_delimiter(cut: Callable[[str], Sequence[Sequence[str]]], usual: str) ->
 
 
 def title_rows(rows: Sequence[Sequence[str]]) -> int:
-    """Return how many rows stand before the names of the columns; 0 if that cannot be told.
+    """Return how many rows stand before the names of the columns; 0 if that cannot be found.
 
     These rows have fewer cells than all that follow: one of names, of which none is empty or a
     number, and at least one more.
@@ -57,7 +59,7 @@ def title_rows(rows: Sequence[Sequence[str]]) -> int:
     if not 0 < n_titles < len(rows) - 1 or max(widths[:n_titles]) >= widths[-1]:
         return 0
     is_name = [cell.strip() and not re.fullmatch(NUMBER, cell.strip()) for cell in rows[n_titles]]
-    return n_titles if n_titles <= MOST_TITLES and all(is_name) else 0
+    return n_titles if n_titles <= MAX_TITLES and all(is_name) else 0
 
 
 def find_decimal(columns: Sequence[pd.Series], delimiter: str) -> str:
@@ -74,7 +76,7 @@ def find_decimal(columns: Sequence[pd.Series], delimiter: str) -> str:
     """
     found = set()
     for texts in columns:
-        plain = texts.iloc[:SAMPLE].astype(object).str.strip()
+        plain = texts.iloc[:MAX_CELLS].astype(object).str.strip()
         shares = {mark: plain_numbers(plain, mark, None).notna().mean() for mark in ".,"}
         if len(plain) and shares["."] != shares[","] and max(shares.values()) >= ALMOST:
             found.add(max(shares, key=lambda mark: shares[mark]))
@@ -101,7 +103,7 @@ def looks_like_data(names: Sequence[str], columns: Sequence[pd.Series], layout: 
     if set(np.diff(numbers)) == {1} and (len(numbers) > 2 or numbers[0] == 0):
         return False
     for name, texts in zip(names, columns):
-        texts = texts.iloc[:SAMPLE]
+        texts = texts.iloc[:MAX_CELLS]
         if not name.strip() or name in layout.na_values or texts.empty:
             continue
         chosen, doubt = infer_format(texts, layout)
@@ -136,10 +138,47 @@ def far_number(numbers: pd.Series) -> tuple[float, int] | None:
         rest = observed[observed != value]
         n_equal = len(observed) - len(rest)
         often = n_equal >= max(3, len(observed) / 200)
-        if not often or not value or value % 1 or rest.nunique() < DISTINCT:
+        if not often or not value or value % 1 or rest.nunique() < MIN_DISTINCT:
             continue
         lower, upper = rest.quantile([0.25, 0.75])
         enough = 0.5 if value < 0 <= rest.min() else 2
         if (rest - value).abs().min() > enough * (upper - lower):
             return float(value), n_equal
     return None
+
+
+def choose_delimiter(body: str, layout: Layout, usual: str) -> str:
+    """Return the delimiter of the layout, or the one that is found out."""
+
+    def rows(mark: str) -> list[list[str]]:
+        whole = len(body) <= MAX_CHARACTERS
+        return cut_rows(body[:MAX_CHARACTERS], mark, layout.comment)[1][: None if whole else -1]
+
+    if not layout.delimiter:
+        return find_delimiter(rows, usual)
+    found = find_delimiter(rows, usual) if len(rows(layout.delimiter)[0]) == 1 else None
+    if found is not None and len(rows(found)[0]) > 1:
+        raise ValueError(
+            f"with {layout.delimiter!r} as the delimiter there is one column; {found!r} seems to "
+            "stand between cells: pass that"
+        )
+    return layout.delimiter
+
+
+def refuse_titles(body: str, layout: Layout, delimiter: str) -> None:
+    """Raise a ValueError where the lines have the shape of titles before a table."""
+    for mark in dict.fromkeys([delimiter, *("" if layout.delimiter else CANDIDATES)]):
+        start, rows, ends, _ = cut_rows(body[:MAX_CHARACTERS], mark, layout.comment)
+        rows = rows[: None if len(body) <= MAX_CHARACTERS else -1]
+        n_titles = title_rows([[unquote(cell) for cell in row] for row in rows])
+        if mark == delimiter and len(set(map(len, rows))) == 1 < len(rows[0]):
+            return
+        if n_titles:
+            before = [start, *(mark.join(row) + end for row, end in zip(rows[:n_titles], ends))]
+            n_lines = layout.skip_rows + len(re.findall(r"\r\n|\r|\n", "".join(before)))
+            raise ValueError(
+                f"line {n_lines + 1} has {len(rows[n_titles])} cells between {mark!r}, and line "
+                f"{layout.skip_rows + 1} has {len(rows[0])}; pass --skip-rows={n_lines} if the "
+                "lines before the names of the columns are titles, --delimiter if other marks "
+                "stand between cells"
+            )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from test_free_text import passengers
+from frames import passengers
 
 from maetab import MAEImputer, cli
+from maetab.cli import estimators
 from maetab.nn import guess as guess_module
 
 
@@ -15,7 +16,7 @@ from maetab.nn import guess as guess_module
 def quick(monkeypatch):
     monkeypatch.setattr(guess_module, "N_TUNING", 2)
     made = lambda *_, **__: MAEImputer(max_iter=0, random_state=0)  # noqa: E731
-    monkeypatch.setattr(cli, "_estimator", made)
+    monkeypatch.setattr(estimators, "new_estimator", made)
 
 
 def mixed() -> pd.DataFrame:

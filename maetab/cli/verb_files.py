@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from maetab.data.schema import Column
-    from maetab.files import Table
-    from maetab.layout import Layout
+    from maetab.files.layout import Layout
+    from maetab.files.tables import TableFile
 
 
 def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
@@ -28,7 +28,7 @@ def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
 
 def format_in(args: argparse.Namespace) -> str:
     """Return "csv", "tsv" or "parquet": what the input is."""
-    from maetab.files import format_of
+    from maetab.files.tables import format_of
 
     return format_of(args.input, args.format)
 
@@ -41,7 +41,7 @@ def format_out(args: argparse.Namespace) -> str:
     ValueError
         The suffix is of no format that can be written.
     """
-    from maetab.files import format_of
+    from maetab.files.tables import format_of
 
     named = args.output != "-" and bool(Path(args.output).suffix)
     return format_of(args.output, args.format or (None if named else format_in(args)))
@@ -50,8 +50,8 @@ def format_out(args: argparse.Namespace) -> str:
 def layout_in(args: argparse.Namespace) -> Layout:
     """Return what the options say about how the input is written."""
     from maetab.data.text import NA_VALUES
-    from maetab.layout import Layout
-    from maetab.time_cells import check_form
+    from maetab.files.layout import Layout
+    from maetab.files.time_format import check_form
 
     for option in ("delimiter", "decimal", "thousands", "comment"):
         mark = getattr(args, option)
@@ -90,10 +90,10 @@ def layout_in(args: argparse.Namespace) -> Layout:
     )
 
 
-def layout_out(args: argparse.Namespace, table: Table) -> Layout:
+def layout_out(args: argparse.Namespace, table: TableFile) -> Layout:
     """Return how the output is to be written: as the input is, where both have one format."""
-    from maetab.files import TextTable
-    from maetab.layout import DELIMITERS, Layout
+    from maetab.files.layout import DELIMITERS, Layout
+    from maetab.files.text_table import TextTable
 
     form = format_out(args)
     if isinstance(table, TextTable):
@@ -111,9 +111,10 @@ def wanted_columns(args: argparse.Namespace) -> list[str]:
     return [*args.categorical, *(getattr(args, "columns", None) or ())]
 
 
-def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> Table:
+def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableFile:
     """The input file with its types read; names in the options are checked against it."""
-    from maetab.files import TextTable, read_table
+    from maetab.files.tables import read_table
+    from maetab.files.text_table import TextTable
 
     table = read_table(args.input, format_in(args), layout_in(args))
     if isinstance(table, TextTable):
@@ -143,7 +144,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def write_result(
     args: argparse.Namespace,
-    table: Table,
+    table: TableFile,
     columns: list[str],
     result: pd.DataFrame,
     first: str | None = None,
@@ -156,7 +157,7 @@ def write_result(
     ----------
     first : column of the result that counts the rows, and comes first
     """
-    from maetab.files import write_frame
+    from maetab.files.tables import write_frame
 
     form = format_out(args)
     rest = table.rest(columns, typed=form == "parquet")

@@ -12,6 +12,7 @@ import pytest
 from command_line import MedianOrMode, fill
 
 from maetab import cli
+from maetab.cli import estimators
 
 
 def stopped(capsys, *words):
@@ -61,7 +62,7 @@ def test_help_of_detect_and_encode_says_what_they_do(capsys):
 def test_cells_unlike_those_of_the_fit_are_counted(tmp_path, monkeypatch, capsys):
     days = pd.date_range("2024-01-01", periods=11)
     fitted = pd.DataFrame({"x": np.arange(11.0), "c": list("abbbbbbbbbb"), "d": days})
-    monkeypatch.setattr(cli, "_load", lambda *_: MedianOrMode().fit(fitted))
+    monkeypatch.setattr(estimators, "load_estimator", lambda *_: MedianOrMode().fit(fitted))
     near = "x,c,d\n20,a,2024-01-05\n-10,b,2023-12-25\n,a,2024-01-05\n"
     fill(tmp_path, near, "--model", "m")
     assert "unlike" not in capsys.readouterr().err

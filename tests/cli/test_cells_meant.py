@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from command_line import fill, refused
 
-from maetab.cells import Text, infer_format
-from maetab.layout import Layout
-from maetab.number_cells import Number
+from maetab.files.cell_format import Text, infer_format
+from maetab.files.layout import Layout
+from maetab.files.number_format import Number
 
 ANY = Layout(decimal="")
 

@@ -1,53 +1,26 @@
-"""Sentences of the command line: counts, lists, what was found in a file, what a model is."""
+"""What a file holds that is to be reported: what was found out, doubts, ranges, unlike cells."""
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
-    from maetab.data.schema import Schema
-    from maetab.files import Table
-    from maetab.text_table import TextTable
+from maetab.cli.report.output import MAX_NAMES, counted, listed, on_one_line
+from maetab.data.codec import encode
+from maetab.data.schema import Column, Schema, infer_schema
+from maetab.files.layout import option
+from maetab.files.sniffing import far_number
+from maetab.files.tables import TableFile
+from maetab.files.text_table import TextTable
 
 FAR = "numbers far outside the range of"
-SHOWN = 5  # names of a list that are written out
+UNSEEN = "levels not seen in"
 
 
-def counted(count: int, thing: str) -> str:
-    """Return "1 cell", "2 cells".
-
-    Examples
-    --------
-    >>> counted(1, "cell"), counted(0, "cell")
-    ('1 cell', '0 cells')
-    """
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
-def listed(names: Sequence[Any], most: int = SHOWN) -> str:
-    """Return the first names in quotes, and how many more there are."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def on_one_line(cell: Any) -> str:
-    r"""Return a cell as text in which line ends and other control characters are escaped.
-
-    Examples
-    --------
-    >>> print(on_one_line("two\nlines"))
-    two\nlines
-    """
-    text = str(cell)
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def found_in(table: Table, names: Collection[str], verb: str = "") -> list[str]:
+def found_in(table: TableFile, names: Collection[str], verb: str = "") -> list[str]:
     """Return a line for each thing that was read otherwise than it may have been meant.
 
     Parameters
@@ -55,8 +28,6 @@ def found_in(table: Table, names: Collection[str], verb: str = "") -> list[str]:
     names : columns that matter; nothing is said about the others
     verb : what is done with the rows, such as "impute"
     """
-    from maetab.text_table import TextTable
-
     if not isinstance(table, TextTable):
         return []
     lines = [
@@ -72,9 +43,9 @@ def found_in(table: Table, names: Collection[str], verb: str = "") -> list[str]:
 def _layout_line(table: TextTable) -> str:
     delimiter, decimal = table.layout.delimiter, table.layout.decimal
     said = []
-    if delimiter != table.asked.delimiter and delimiter != table.usual:
+    if delimiter != table.requested.delimiter and delimiter != table.usual:
         said.append(f"cells are separated by {delimiter!r}")
-    if decimal != table.asked.decimal and decimal == ",":
+    if decimal != table.requested.decimal and decimal == ",":
         said.append("the decimal mark is ','")
     return f"found: {', '.join(said)}" if said else ""
 
@@ -84,8 +55,8 @@ def _names_line(table: TextTable) -> str:
     changed = [(old, new) for old, new in zip(table.given, table.names) if old != new]
     if not changed:
         return ""
-    shown = ", ".join(f"{new!r} for a further {old!r}" for old, new in changed[:SHOWN])
-    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    shown = ", ".join(f"{new!r} for a further {old!r}" for old, new in changed[:MAX_NAMES])
+    more = f" and {len(changed) - MAX_NAMES} more" if len(changed) > MAX_NAMES else ""
     return f"columns have the same name; here they are called {shown}{more}"
 
 
@@ -125,9 +96,6 @@ def _format_lines(table: TextTable, names: Collection[str]) -> list[str]:
 
 def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
     """Numbers that may be codes for missing."""
-    from maetab.layout import option
-    from maetab.sniffing import far_number
-
     found: dict[float, Counter[str]] = {}
     for name in names:
         numbers = table.frame[name]
@@ -142,7 +110,7 @@ def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
     ]
 
 
-def described(table: Table, names: Collection[str], wanted: Collection[str]) -> list[list[Any]]:
+def described(table: TableFile, names: Collection[str], wanted: Collection[str]) -> list[list[Any]]:
     """Return name, kind, dtype, missing cells, their share, values and remark of each column.
 
     Parameters
@@ -150,9 +118,6 @@ def described(table: Table, names: Collection[str], wanted: Collection[str]) -> 
     names : columns that are described
     wanted : columns that the user has named, and which are therefore no free text
     """
-    from maetab.data.schema import infer_schema
-    from maetab.report import note_on, range_of
-
     rows = []
     for column in infer_schema(table.frame[list(names)]).columns:
         n_missing = len(table.frame) - column.n_observed
@@ -164,7 +129,7 @@ def described(table: Table, names: Collection[str], wanted: Collection[str]) -> 
     return rows
 
 
-def doubted(table: Table, name: str, excluded: Collection[str]) -> str:
+def doubted(table: TableFile, name: str, excluded: Collection[str]) -> str:
     """Return what is wrong with a column, and which others have something wrong with them."""
     others = [other for other in table.doubts if other not in (name, *excluded)]
     more = f"; see maetab describe for {listed(others)}, too" if others else ""
@@ -181,8 +146,6 @@ def unlike(frame: pd.DataFrame, schema: Schema) -> str:
     ----------
     frame : (n, F) with the columns of `schema`
     """
-    from maetab.data.codec import encode
-
     values, observed = encode(frame, schema)
     found: dict[str, Counter[Any]] = {"levels not seen in": Counter(), FAR: Counter()}
     for column, cells, seen in zip(schema.columns, values.T, observed.T):
@@ -197,37 +160,50 @@ def unlike(frame: pd.DataFrame, schema: Schema) -> str:
         if n_odd := int((odd & seen).sum()):
             found[what][column.name] = n_odd
     said = [
-        f"{what} {', '.join(f'{name!r} ({n})' for name, n in cells.most_common(SHOWN))}"
-        + (f" and {len(cells) - SHOWN} more columns" if len(cells) > SHOWN else "")
+        f"{what} {', '.join(f'{name!r} ({n})' for name, n in cells.most_common(MAX_NAMES))}"
+        + (f" and {len(cells) - MAX_NAMES} more columns" if len(cells) > MAX_NAMES else "")
         for what, cells in found.items()
         if cells
     ]
     return f"cells unlike those of the fit: {'; '.join(said)}" if said else ""
 
 
-def summary(info: Mapping[str, Any]) -> list[str]:
-    """Return what a saved model is, as lines that fit on a screen; `info` is from `read_info`."""
-    kinds = Counter(info["columns"].values())
-    of_kinds = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
-    parameters = ", ".join(f"{name}={value}" for name, value in info["parameters"].items())
-    versions = info["versions"]
-    said = [
-        f"class: {info['class']}",
-        f"written by: maetab {versions['maetab']}, Python {versions['python']}",
-        f"columns: {len(info['columns'])} ({of_kinds}): {listed(list(info['columns']), 12)}",
-        f"parameters: {parameters}",
-        f"weights: {info['n_weights']} ({info['n_bytes'] / 1e6:.1f} MB)",
-        "everything, line by line: --all",
-    ]
-    return [line for text in said for line in textwrap.wrap(text, 100, subsequent_indent="  ")]
+def note_on(table: TableFile, name: str, wanted: Collection[str]) -> str | None:
+    """Return why the model does not use a column, or what looks wrong with it.
+
+    Parameters
+    ----------
+    wanted : columns that the user has named, and which are used whatever they hold
+    """
+    observed = table.frame[name].dropna()
+    if observed.empty:
+        return "no observed cell; left as it is"
+    if name in table.doubts:
+        return table.doubts[name]
+    seen = infer_schema(table.frame[[name]], [name] if name in wanted else "auto").columns[0]
+    if seen.free_text:
+        return f"free text, {seen.free_text} different ones; left as it is unless in --categorical"
+    return None
 
 
-def everything(info: Mapping[str, Any]) -> list[str]:
-    """Return all that is known of a saved model; `info` is from `read_info`."""
-    lines = []
-    for key, value in info.items():
-        entries = value.items() if isinstance(value, dict) else ()
-        lines += [f"{key}:" if entries else f"{key}: {value}"]
-        # the history is long, and of use in Python only
-        lines += [f"  {name}: {entry}" for name, entry in entries if name != "history_"]
-    return lines
+def range_of(column: Column) -> str:
+    """Return the levels or the range of a column, short."""
+    if not column.n_observed:
+        return ""
+    if column.kind == "category":
+        pairs = zip(column.levels[:3], column.counts)
+        more = f", ... ({len(column.levels)} levels)" if len(column.levels) > 3 else ""
+        return ", ".join(f"{str(level)[:20]} {count}" for level, count in pairs) + more
+    if column.temporal is None:
+        return " to ".join(_number(end, column.origin) for end in (column.lower, column.upper))
+    if column.temporal == "timedelta":
+        return " to ".join(str(pd.Timedelta(end, unit="s")) for end in (column.lower, column.upper))
+    ends = [pd.Timestamp(end, unit="s") for end in (column.lower, column.upper)]
+    days = all(end == end.normalize() for end in ends)
+    return " to ".join(str(end.date() if days else end) for end in ends)
+
+
+def _number(value: float, origin: int) -> str:
+    """A number with six digits, or with all that it has if it is whole."""
+    is_whole = float(value).is_integer() and abs(value) < 2**53
+    return str(int(value) + origin) if is_whole else f"{value + origin:.6g}"

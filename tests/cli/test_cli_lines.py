@@ -11,8 +11,8 @@ from command_line import fill
 
 import maetab
 from maetab import cli
-from maetab.layout import Layout
-from maetab.text_table import TextTable
+from maetab.files.layout import Layout
+from maetab.files.text_table import TextTable
 
 rng = np.random.default_rng(0)
 SIZE = rng.normal(size=40)
