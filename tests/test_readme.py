@@ -30,7 +30,7 @@ def test_python_block_runs(number, tmp_path, monkeypatch):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_parses(command):
     words = shlex.split(re.split(r"[|<>]", command)[0])[1:]
-    args = cli._parser().parse_args(words)
+    args = cli.make_parser().parse_args(words)
     assert args.verb == words[0]
 
 

@@ -5,6 +5,6 @@ torch, scikit-learn and pandas are imported only by verbs that need them.
 
 from __future__ import annotations
 
-from maetab.cli.command import VERBS, main
+from maetab.cli.command import VERBS, main, make_parser
 
-__all__ = ["VERBS", "main"]
+__all__ = ["VERBS", "main", "make_parser"]

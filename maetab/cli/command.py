@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if sys.stderr is None:  # closed by the shell; messages are lost, the work is not
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    args = _parser().parse_args(argv)
+    args = make_parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
@@ -79,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs; what it reads has the functions `run` and `fail`."""
     parser = options.Parser(
         prog="maetab",
         description="Masked autoencoders for tables: fill missing cells, find anomalies, "

@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _names(text: str) -> list[str]:
-    """Names between commas; one that holds a comma stands in double quotes."""
+    """Return names between commas; one that holds a comma stands in double quotes."""
     return next(csv.reader([text]), [])
 
 
@@ -70,7 +70,7 @@ def _components(text: str) -> int | str:
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
-    """The file that a verb reads, and how."""
+    """Add the file that a verb reads, and how."""
     parser.add_argument("input", metavar="IN", help="CSV, TSV or Parquet file; - for stdin")
     group = parser.add_argument_group("how the file is read")
     add = group.add_argument
@@ -152,7 +152,7 @@ def _add_missing(group: argparse._ArgumentGroup) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """What a verb writes, and the models it reads or keeps."""
+    """Add what a verb writes, and the models it reads or keeps."""
     add = parser.add_argument
     add("-o", "--output", metavar="OUT", required=True, help="file; - for stdout")
     add("--model", metavar="FILE", help="use this saved model, of any verb; fit nothing")
@@ -161,7 +161,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """What a fit needs."""
+    """Add what a fit needs."""
     group = parser.add_argument_group("the model")
     group.add_argument("--seed", type=_seed, help="of the random numbers (default: 0)")
     group.add_argument("--max-time", type=_seconds, metavar="SECONDS", help="limit for one fit")
@@ -175,7 +175,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_demo(parser: argparse.ArgumentParser) -> None:
-    """What `maetab demo` takes."""
+    """Add what `maetab demo` takes."""
     name = "maetab_demo_filled.csv"
     parser.add_argument("-o", "--output", default=name, help=f"file to write (default: {name})")
     parser.add_argument("--force", action="store_true", help="overwrite the file")
@@ -184,7 +184,7 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def add_impute(parser: argparse.ArgumentParser) -> None:
-    """What `maetab impute` takes."""
+    """Add what `maetab impute` takes."""
     add_input(parser)
     add_output(parser)
     parser.add_argument(
@@ -196,7 +196,7 @@ def add_impute(parser: argparse.ArgumentParser) -> None:
 
 
 def add_detect(parser: argparse.ArgumentParser) -> None:
-    """What `maetab detect` takes."""
+    """Add what `maetab detect` takes."""
     add_input(parser)
     add_output(parser)
     add = parser.add_argument
@@ -222,7 +222,7 @@ def add_detect(parser: argparse.ArgumentParser) -> None:
 
 
 def add_encode(parser: argparse.ArgumentParser) -> None:
-    """What `maetab encode` takes."""
+    """Add what `maetab encode` takes."""
     add_input(parser)
     add_output(parser)
     add = parser.add_argument
@@ -247,7 +247,7 @@ def add_encode(parser: argparse.ArgumentParser) -> None:
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
-    """What `maetab evaluate` takes."""
+    """Add what `maetab evaluate` takes."""
     add_input(parser)
     parser.add_argument(
         "--mechanism",
@@ -269,6 +269,6 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def add_info(parser: argparse.ArgumentParser) -> None:
-    """What `maetab info` takes."""
+    """Add what `maetab info` takes."""
     parser.add_argument("model", metavar="MODEL", help="a saved model")
     parser.add_argument("--all", action="store_true", help="list every parameter and column")

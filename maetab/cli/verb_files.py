@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from maetab.cli.report.output import listed
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
-    """Refuse files that exist, unless told to overwrite them, and folders that do not."""
+    """Refuse files that exist, unless they may be overwritten, and folders that do not."""
     for path in paths:
         if not path or path == "-":
             continue
@@ -34,7 +36,7 @@ def format_in(args: argparse.Namespace) -> str:
 
 
 def format_out(args: argparse.Namespace) -> str:
-    """Return what the output is to be; that of the input where its name does not tell.
+    """Return what the output is to be; that of the input where its name has no suffix.
 
     Raises
     ------
@@ -107,12 +109,12 @@ def layout_out(args: argparse.Namespace, table: TableFile) -> Layout:
 
 
 def wanted_columns(args: argparse.Namespace) -> list[str]:
-    """Columns that the user has named, and which are therefore no free text."""
+    """Return columns that the user has named, and which are therefore no free text."""
     return [*args.categorical, *(getattr(args, "columns", None) or ())]
 
 
 def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableFile:
-    """The input file with its types read; names in the options are checked against it."""
+    """Return the input file with its types read; names in the options are checked against it."""
     from maetab.files.tables import read_table
     from maetab.files.text_table import TextTable
 
@@ -121,12 +123,12 @@ def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableF
         table.check_header()
     for name in [*args.exclude, *wanted_columns(args)]:
         if name not in table.names:
-            raise ValueError(f"there is no column {name!r}; there are {_listed(table.names)}")
+            raise ValueError(f"there is no column {name!r}; there are {listed(table.names, 20)}")
     for column in known:
         if column.name not in table.names:
             raise ValueError(
                 f"the model {args.model} needs the column {column.name!r}, and there is none in "
-                f"{args.input}; there are {_listed(table.names)}"
+                f"{args.input}; there are {listed(table.names, 20)}"
             )
     if not len(table):
         raise ValueError("the file has columns but no rows")
@@ -135,11 +137,6 @@ def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableF
         if not known and table.frame[name].dtype == object:  # no free text, for it was named
             table.frame[name] = table.frame[name].astype("category")
     return table
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, names[:20]))
-    return shown if len(names) <= 20 else f"{shown} and {len(names) - 20} more"
 
 
 def write_result(

@@ -14,7 +14,7 @@ from maetab.files.number_format import DIGITS, Number, find_numbers
 from maetab.files.time_format import Date, Duration
 from maetab.files.time_search import ambiguity, find_dates, find_durations
 
-MOST_FORMS, MOST_UNITS = 4, 2  # of the dates and of the numbers in one column that are told
+MOST_FORMS, MOST_UNITS = 4, 2  # of the dates and of the numbers in one column
 CERTAINLY = 0.9  # dates are also whole numbers; from this share of valid dates on, they are dates
 FINDERS: dict[str, Callable[[pd.Series, Layout], Found]] = {
     "dates": find_dates,
@@ -47,7 +47,7 @@ class Text:
 def infer_format(
     texts: pd.Series, layout: Layout, kinds: Collection[str] = tuple(FINDERS)
 ) -> tuple[CellFormat, str | None]:
-    """The format of a column, and what looks wrong with it.
+    """Return the format of a column, and what looks wrong with it.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def infer_format(
 
 
 def _all_dates(counts: pd.Series, layout: Layout) -> bool:
-    """True where every text is a date, in one of a few forms."""
+    """Return True where every text is a date, in one of a few forms."""
     for _ in range(MOST_FORMS):
         if not len(counts):
             return True
@@ -103,7 +103,7 @@ def _all_dates(counts: pd.Series, layout: Layout) -> bool:
 
 
 def _meant(counts: pd.Series, layout: Layout) -> tuple[Text, str | None]:
-    """Text that may be meant for numbers with a unit, and a doubt where it is many texts.
+    """Return text that may be meant for numbers with a unit, and a doubt where it is many texts.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _almost(odd: pd.Series, kind: str, share: float) -> str:
 
 
 def known_format(column: Column, texts: pd.Series, layout: Layout) -> CellFormat:
-    """The format of a column whose type a fitted model has decided.
+    """Return the format of a column whose type a fitted model has decided.
 
     Raises
     ------

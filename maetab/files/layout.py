@@ -69,10 +69,10 @@ class CellFormat(Protocol):
         """What the cells were taken for, where not every program would; else empty."""
 
     def parse(self, texts: pd.Series) -> pd.Series:
-        """Values of observed cells."""
+        """Return values of observed cells."""
 
     def write(self, values: pd.Series) -> list[str]:
-        """Text of values, as the column's other cells are written."""
+        """Return text of values, as the column's other cells are written."""
 
 
 @dataclass(frozen=True)

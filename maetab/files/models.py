@@ -22,7 +22,6 @@ from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.data.schema import Schema
-from maetab.engine.old_names import present_attributes, present_config, present_tensors
 from maetab.files.packing import Arrays, masking_of, masking_text, pack, unpack_all
 from maetab.files.writing import replace_file
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:  # `read_info` does without torch
 
 __all__ = ["load", "read_info", "save"]
 
-FORMAT = 2  # 1, of maetab 0.1.0, differs in names only: see engine/old_names.py
+FORMAT = 2  # 1, of maetab 0.1.0, differs in names only: see engine/packed.py
 READABLE = (1, 2)
 ESTIMATORS = ("MAEImputer", "MAEEncoder", "MAEAnomalyDetector")
 KEYS = {"format", "class", "versions", "parameters", "schema", "config", "attributes", "sha256"}
@@ -236,11 +235,10 @@ def _build(content: dict[str, Any], tensors: Arrays) -> Any:
     est = cls(**parameters)
     est.schema_ = Schema.from_dict(content["schema"])
     weights = {k.removeprefix("model/"): v for k, v in tensors.items() if k not in arrays}
-    est.model_ = _build_model(present_config(content["config"]), present_tensors(weights))
+    est.model_ = _build_model(content["config"], weights)
     if len(est.schema_.columns) != len(est.model_.config.n_levels):
         raise ValueError("its schema and its model differ in the number of columns")
-    attributes = present_attributes(content["attributes"])
-    for key, value in unpack_all(attributes, arrays, masking_of).items():
+    for key, value in unpack_all(content["attributes"], arrays, masking_of).items():
         _check_attribute(key, cls, ValueError)
         setattr(est, key, value)
     return est

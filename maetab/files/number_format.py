@@ -88,7 +88,7 @@ class Number:
         return before + self.prefix + behind + number + self.suffix
 
     def _digits(self, value: float) -> str:
-        """The number alone, with a point and a minus sign where it needs one."""
+        """Return the number alone, with a point and a minus sign where it needs one."""
         if self.whole:
             return f"{round(value)}" + ("." + "0" * self.decimals if self.decimals else "")
         if self.exponent == "mixed":
@@ -109,7 +109,7 @@ class Number:
 
 
 def _with_minus(text: str) -> tuple[str, str]:
-    """A text with a minus sign before what is marked as negative, and how it was marked.
+    """Return a text with a minus sign before what is marked as negative, and how it was marked.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def _with_minus(text: str) -> tuple[str, str]:
 
 @lru_cache
 def pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
-    """Written numbers; 007 and the like are left out, for they are names.
+    """Return written numbers; 007 and the like are left out, for they are names.
 
     Parameters
     ----------
@@ -147,13 +147,13 @@ def pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
 
 
 def plain_numbers(texts: pd.Series, decimal: str, thousands: str | None) -> pd.Series:
-    """The numbers as Python writes them; None for a text that is no number."""
+    """Return the numbers as Python writes them; None for a text that is no number."""
     found = pattern(decimal, thousands)
 
     def plain(text: str) -> str | None:
         text = text.strip()
         if text.isascii() and text.isdecimal() and (text[0] != "0" or text == "0"):
-            return text  # as most numbers are, and soon told
+            return text  # as most numbers are, and soon found
         match = found.fullmatch(_with_minus(text)[0])
         if match is None or (match["before"] and match["behind"]):
             return None
@@ -166,7 +166,7 @@ def plain_numbers(texts: pd.Series, decimal: str, thousands: str | None) -> pd.S
 
 
 def find_numbers(counts: pd.Series, layout: Layout) -> Found:
-    """Which texts are numbers, and how they are written.
+    """Return which texts are numbers, and how they are written.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def _either_mark(text: str) -> str:
 def _number_format(
     texts: pd.Series, decimal: str, thousands: str | None
 ) -> tuple[Number | None, str | None]:
-    """The format of texts that are all numbers, or why they have none."""
+    """Return the format of texts that are all numbers, or why they have none."""
     found = pattern(decimal, thousands)
     signed = [_with_minus(text) for text in texts]
     marks = Counter(mark for _, mark in signed if mark != "-1")
@@ -249,7 +249,7 @@ def _number_format(
 
 
 def _with_digits(plain: pd.Series, shared: Number) -> Number | None:
-    """The format with the digits that the numbers have; None where they have too many."""
+    """Return the format with the digits that the numbers have; None where they have too many."""
     parts = plain.str.extract(r"[+-]?(\d*)(?:\.(\d*))?([eE].*)?").fillna("")
     longest, lengths = parts[0].str.len().max(), parts[1].str.len()
     powers = parts[2][parts[2] != ""]

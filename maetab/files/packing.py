@@ -73,6 +73,7 @@ def _pack_array(value: np.ndarray, owner: str, arrays: Arrays) -> dict[str, Any]
 def unpack_all(
     packed: dict[str, Any], arrays: Arrays, masking: Callable[[str, dict], Any]
 ) -> dict[str, Any]:
+    """Return the values that `pack` wrote; see `unpack`."""
     return {key: unpack(value, arrays, masking) for key, value in packed.items()}
 
 
@@ -106,10 +107,12 @@ def _maskings() -> dict[str, type]:
 
 
 def masking_of(name: str, fields: dict[str, Any]) -> Any:
+    """Return the masking of a class and its fields; ValueError for other classes."""
     if name not in _maskings():
         raise ValueError(f"{name!r} is not a masking of maetab")
     return _maskings()[name](**fields)
 
 
 def masking_text(name: str, fields: dict[str, Any]) -> str:
+    """Return a masking as text, without torch."""
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in fields.items())})"

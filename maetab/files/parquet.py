@@ -41,7 +41,7 @@ class ParquetTable:
         return self.arrow.num_rows
 
     def missing(self, name: str) -> np.ndarray:
-        """(n,) bool: True where the cell is null or NaN."""
+        """Return (n,) bool: True where the cell is null or NaN."""
         return self.frame[name].isna().to_numpy()
 
     def read_types(self, categorical: Collection[str] = (), known: Sequence[Column] = ()) -> None:
@@ -72,19 +72,19 @@ class ParquetTable:
         return n_filled
 
     def rest(self, used: Collection[str], typed: bool) -> pd.DataFrame:
-        """The columns that are not in `used`, those of a pandas index among them, as they are."""
+        """Return the columns not in `used`, and those of a pandas index, as they are."""
         others = self.arrow.drop_columns([name for name in self.names if name in used])
         frame = others.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
         return frame.set_axis(self.index)
 
     def spell(self, name: str, row: int, value: Any) -> tuple[str, str]:
-        """The text of a cell, and of another value of its column."""
+        """Return the text of a cell, and of another value of its column."""
         cells = (self.frame[name].iloc[row], value)
         seen, other = (f"{c:.{DIGITS}g}" if isinstance(c, float) else str(c) for c in cells)
         return seen, other if pd.notna(value) else ""
 
     def to_text(self, layout: Layout) -> str:
-        """The table as delimited text."""
+        """Return the table as delimited text."""
         frame = self.arrow.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
         return frame.to_csv(index=False, sep=layout.delimiter, lineterminator="\n")
 
@@ -102,7 +102,7 @@ def parquet_bytes(arrow: Any) -> bytes:
 
 
 def _to_array(series: pd.Series, arrow_type: Any) -> Any:
-    """An Arrow array of the given type; a dictionary keeps its order and its unused levels."""
+    """Return an Arrow array of a type; a dictionary keeps its order and its unused levels."""
     pyarrow = _pyarrow()
     if isinstance(series.dtype, pd.CategoricalDtype):
         if pyarrow.types.is_dictionary(arrow_type):

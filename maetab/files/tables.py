@@ -27,7 +27,7 @@ TableFile = TextTable | ParquetTable
 
 
 def format_of(path: str, chosen: str | None = None) -> str:
-    """csv, tsv or parquet: from the name's suffix, or `chosen` where the name has none.
+    """Return csv, tsv or parquet: from the name's suffix, or `chosen` where the name has none.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def format_of(path: str, chosen: str | None = None) -> str:
 
 
 def read_table(path: str, form: str, layout: Layout) -> TableFile:
-    """The table in a file, or in standard input for `-`; call its `read_types` next."""
+    """Return the table in a file, or in standard input for `-`; call its `read_types` next."""
     content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     if path.endswith(".gz"):
         content = gzip.decompress(content)

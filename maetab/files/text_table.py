@@ -21,12 +21,7 @@ import pandas as pd
 from maetab.data.schema import Column
 from maetab.files.cell_format import CellFormat, Text, infer_format, known_format
 from maetab.files.layout import Layout
-from maetab.files.sniffing import (
-    choose_delimiter,
-    find_decimal,
-    looks_like_data,
-    refuse_titles,
-)
+from maetab.files.sniffing import choose_delimiter, find_decimal, looks_like_data, refuse_titles
 from maetab.files.text_rows import (
     column_names,
     cut_rows,
@@ -44,7 +39,7 @@ class TextTable:
     ----------
     text : content of the file, decoded
     layout : how it is written
-    usual : delimiter where the layout names none and the text does not tell
+    usual : delimiter where the layout names none and the text has none
 
     Attributes
     ----------
@@ -77,7 +72,7 @@ class TextTable:
         if not layout.decimal:
             observed = [self.observed(name) for name in self.names]
             self.layout = replace(self.layout, decimal=find_decimal(observed, delimiter))
-            self._missing.clear()  # the mark tells which numbers are spelled with zeros
+            self._missing.clear()  # which numbers are spelled with zeros depends on the mark
         self.formats: dict[str, CellFormat] = {}
         self.doubts: dict[str, str] = {}
         self.frame = pd.DataFrame()
@@ -100,7 +95,7 @@ class TextTable:
         return len(self.raw)
 
     def texts(self, name: str) -> pd.Series:
-        """The cells of a column without their quotes."""
+        """Return the cells of a column without their quotes."""
         if name not in self._texts:
             raw = self.raw[:, self.names.index(name)]
             texts = pd.Series([unquote(cell) for cell in raw], self.index, object, name)
@@ -108,7 +103,7 @@ class TextTable:
         return self._texts[name]
 
     def missing(self, name: str) -> np.ndarray:
-        """(n,) bool: True where the cell is empty or one of the layout's `na_values`.
+        """Return (n,) bool: True where the cell is empty or one of the layout's `na_values`.
 
         A number among these stands for all its spellings with zeros behind the decimal mark.
         Where there are cells of +, those of - and -- are signs, too.
@@ -129,7 +124,7 @@ class TextTable:
         return self._missing.setdefault(name, found)
 
     def observed(self, name: str) -> pd.Series:
-        """The cells of a column that are not missing."""
+        """Return the cells of a column that are not missing."""
         return self.texts(name)[~self.missing(name)]
 
     def check_header(self) -> None:
@@ -177,7 +172,7 @@ class TextTable:
                 raise ValueError(f"no column is written in the format {form}; see --date-format")
 
     def _layout_of(self, name: str) -> Layout:
-        """The layout with the formats of dates that are for this column, its own ones first."""
+        """Return the layout with the formats of dates for this column, its own ones first."""
         forms = [form.rpartition("=") for form in self.layout.date_formats]
         chosen = [form for owner, _, form in forms if owner == name]
         return replace(
@@ -190,7 +185,7 @@ class TextTable:
         return self.frame.reindex(range(int(self.index[-1]) + 1))
 
     def na_marks(self, names: Collection[str]) -> dict[str, Counter[str]]:
-        """How often each mark stands for missing in columns, by mark and column."""
+        """Return how often each mark stands for missing in columns, by mark and column."""
         marks: dict[str, Counter[str]] = {}
         for name in names:
             cells = self.texts(name)[self.missing(name)].str.strip()
@@ -222,7 +217,7 @@ class TextTable:
         return len(where)
 
     def rest(self, used: Collection[str], typed: bool) -> pd.DataFrame:
-        """The columns that are not in `used`, as texts, or as the types that were read.
+        """Return the columns that are not in `used`, as texts, or as the types that were read.
 
         Those without name and content are left out.
         """
@@ -233,12 +228,12 @@ class TextTable:
         return pd.DataFrame({name: self.texts(name) for name in names}, self.index, dtype=object)
 
     def spell(self, name: str, row: int, value: Any) -> tuple[str, str]:
-        """The text of the cell at a place, and of another value as it would be written there."""
+        """Return the text of the cell at a place, and that of another value of its column."""
         written = self.formats[name].write(pd.Series([value]))[0] if pd.notna(value) else ""
         return self.texts(name)[row], written
 
     def to_text(self, layout: Layout) -> str:
-        """The whole file, as it was read wherever nothing was put."""
+        """Return the whole file, as it was read wherever nothing was put."""
         if layout.delimiter == self.layout.delimiter:
             rows = [*([] if self.header is None else [self.header]), *self.raw]
             lines = [layout.delimiter.join(row) for row in rows]

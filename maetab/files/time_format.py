@@ -126,16 +126,18 @@ def check_form(form: str) -> None:
 
 
 def letters_of(form: str) -> list[str]:
+    """Return the letters of the fields of a format."""
     return re.findall("%-?([A-Za-z])", form)
 
 
 def padded(form: str) -> str:
+    """Return the format with leading zeros, as `strptime` knows it."""
     return form.replace("%-", "%")
 
 
 @cache
 def pattern(form: str, lasts: bool = False) -> re.Pattern[str]:
-    """What is written in a format, a group for each of its fields.
+    """Return what is written in a format, a group for each of its fields.
 
     Parameters
     ----------
@@ -153,7 +155,7 @@ def pattern(form: str, lasts: bool = False) -> re.Pattern[str]:
 
 
 def _step(form: str, fraction: int) -> int:
-    """Nanoseconds between two moments that are written differently."""
+    """Return nanoseconds between two moments that are written differently."""
     letters = letters_of(form)
     if "f" in letters and fraction:
         return 10 ** (9 - fraction)
@@ -171,7 +173,7 @@ def _nanoseconds(fields: dict[str, str]) -> int:
 
 
 def _spelled(form: str, field: Callable[[str], str], case: str) -> str:
-    """The format with its fields filled in."""
+    """Return the format with its fields filled in."""
 
     def fill(match: re.Match[str]) -> str:
         text = field(match[2])

@@ -30,7 +30,7 @@ _DURATIONS = [*_CLOCKS, "%-d days %H:%M:%S", "%-d days %H:%M:%S.%f"]
 
 
 def find_dates(counts: pd.Series, layout: Layout) -> Found:
-    """Which texts are dates, and how they are written.
+    """Return which texts are dates, and how they are written.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def find_dates(counts: pd.Series, layout: Layout) -> Found:
     """
     texts = counts.index.to_series()
     probe = _usual(counts)
-    forced, others = _asked(layout, probe)
+    forced, others = _requested(layout, probe)
     if others and not forced:
         return Found(np.zeros(len(texts), dtype=bool))
     iso = texts.map(lambda text: _ISO.fullmatch(text) is not None).to_numpy(bool)
@@ -56,10 +56,10 @@ def find_dates(counts: pd.Series, layout: Layout) -> Found:
 
 
 def find_durations(counts: pd.Series, layout: Layout) -> Found:
-    """Which texts are times of day or durations; see `find_dates`."""
+    """Return which texts are times of day or durations; see `find_dates`."""
     texts = counts.index.to_series()
     probe = _usual(counts)
-    others, forced = _asked(layout, probe)
+    others, forced = _requested(layout, probe)
     if others and not forced:
         return Found(np.zeros(len(texts), dtype=bool))
     likely = [form for form in _DURATIONS if pattern(form, True).fullmatch(probe)]
@@ -78,15 +78,15 @@ def find_durations(counts: pd.Series, layout: Layout) -> Found:
 
 
 def _usual(counts: pd.Series) -> str:
-    """A text of the shape that most of the texts have."""
+    """Return a text of the shape that most of the texts have."""
     texts = counts.index.to_series()
     shapes = texts.str.replace(r"\d+", "9", regex=True).str.replace("[A-Za-z]+", "a", regex=True)
     shape = Counter(dict(counts.groupby(shapes.to_numpy()).sum())).most_common(1)[0][0]
     return str(texts[(shapes == shape).to_numpy()].iloc[0])
 
 
-def _asked(layout: Layout, text: str) -> tuple[list[str], list[str]]:
-    """The formats of dates and those of durations that the user has named and that fit a text."""
+def _requested(layout: Layout, text: str) -> tuple[list[str], list[str]]:
+    """Return the user's formats of dates, and those of durations, that fit a text."""
     dates = [form for form in layout.date_formats if set("Yy") & set(letters_of(form))]
     others = [form for form in layout.date_formats if form not in dates]
     return (
@@ -96,7 +96,7 @@ def _asked(layout: Layout, text: str) -> tuple[list[str], list[str]]:
 
 
 def _forms_like(text: str) -> list[str]:
-    """Usual formats of dates in which a text can be read."""
+    """Return usual formats of dates in which a text can be read."""
     found = []
     for day in _DAYS:
         match = pattern(day).match(text)
@@ -111,7 +111,7 @@ def _forms_like(text: str) -> list[str]:
 
 
 def _dates_of(form: str, texts: pd.Series) -> np.ndarray:
-    """(n,) bool: True where a text is a date that exists, in this format."""
+    """Return (n,) bool: True where a text is a date that exists, in this format."""
     read = pattern(form)
     written = texts.map(lambda text: read.fullmatch(text) is not None).astype(bool)
     parsed = pd.to_datetime(texts.where(written), format=padded(form), errors="coerce")
@@ -121,7 +121,7 @@ def _dates_of(form: str, texts: pd.Series) -> np.ndarray:
 def _best(
     fits_of: dict[str, np.ndarray], counts: pd.Series, forced: Sequence[str]
 ) -> tuple[str, str | None]:
-    """The format in which most cells can be read, and a doubt where several are as good.
+    """Return the format in which most cells can be read, and a doubt where several are as good.
 
     The format is empty where no cell can be read.
     """
@@ -149,7 +149,7 @@ def ambiguity(forms: Sequence[str]) -> str:
 
 
 def _details(form: str, texts: pd.Series, lasts: bool = False) -> tuple[str, int, str, str]:
-    """The format with its missing zeros marked, digits of the fraction, no zone, and the case."""
+    """Return the format with missing zeros marked, digits of the fraction, no zone, and case."""
     read = pattern(form, lasts)
     groups = [match.groupdict() for match in map(read.fullmatch, texts) if match]
     for letters in ("dm", "HI"):

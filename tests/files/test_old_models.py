@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maetab import load
-from maetab.files.models import read_info
+from maetab import load, save
+from maetab.files.models import FORMAT, read_info
 
 DATA = Path(__file__).parent / "data"
 WRITTEN = json.loads((DATA / "predictions.json").read_text(encoding="utf-8"))
@@ -77,3 +77,11 @@ def test_the_files_are_those_of_the_first_version(name):
     """Files written anew would prove nothing."""
     info = read_info(DATA / f"{name}.safetensors")
     assert (info["format"], info["versions"]["maetab"]) == (1, "0.1.0")
+
+
+@pytest.mark.parametrize("name", ["MAEImputer", "MAEEncoder", "MAEAnomalyDetector"])
+def test_an_old_model_that_is_saved_again_has_the_present_format(name, tmp_path):
+    save(saved(name), tmp_path / "again.safetensors")
+    assert read_info(tmp_path / "again.safetensors")["format"] == FORMAT
+    again = load(tmp_path / "again.safetensors")
+    assert again.schema_ == pickled(name).schema_

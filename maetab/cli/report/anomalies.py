@@ -44,7 +44,7 @@ def reasons_of(
     Parameters
     ----------
     detector : fitted MAEAnomalyDetector
-    frame : some rows of the table, labelled by their places in it
+    frame : rows of the table, labelled by their places in it
     table : spells the cells
 
     Returns

@@ -25,7 +25,7 @@ def found_in(table: TableFile, names: Collection[str], verb: str = "") -> list[s
 
     Parameters
     ----------
-    names : columns that matter; nothing is said about the others
+    names : columns that matter; the others are not reported
     verb : what is done with the rows, such as "impute"
     """
     if not isinstance(table, TextTable):
@@ -42,16 +42,16 @@ def found_in(table: TableFile, names: Collection[str], verb: str = "") -> list[s
 
 def _layout_line(table: TextTable) -> str:
     delimiter, decimal = table.layout.delimiter, table.layout.decimal
-    said = []
-    if delimiter != table.requested.delimiter and delimiter != table.usual:
-        said.append(f"cells are separated by {delimiter!r}")
+    found = []
+    if delimiter not in (table.requested.delimiter, table.usual):
+        found.append(f"cells are separated by {delimiter!r}")
     if decimal != table.requested.decimal and decimal == ",":
-        said.append("the decimal mark is ','")
-    return f"found: {', '.join(said)}" if said else ""
+        found.append("the decimal mark is ','")
+    return f"found: {', '.join(found)}" if found else ""
 
 
 def _names_line(table: TextTable) -> str:
-    """How columns are called that have the same name."""
+    """Return how columns are called that have the same name."""
     changed = [(old, new) for old, new in zip(table.given, table.names) if old != new]
     if not changed:
         return ""
@@ -71,21 +71,21 @@ def _empty_line(table: TextTable, verb: str) -> str:
         "encode": ("written without results", "no rows"),
     }.get(verb, ("no rows", "no rows"))
     parts = ((n_between, "between the rows"), (table.n_last, "at the end of the file"))
-    said = [f"{n} {where}, {what}" for (n, where), what in zip(parts, became) if n]
-    return f"{counted(n_empty, 'line')} of empty cells only: {'; '.join(said)}"
+    shown = [f"{n} {where}, {what}" for (n, where), what in zip(parts, became) if n]
+    return f"{counted(n_empty, 'line')} of empty cells only: {'; '.join(shown)}"
 
 
 def _marks_line(marks: Mapping[str, Counter[str]]) -> str:
-    """How often each text was read as missing, and where."""
-    said = [
+    """Return how often each text was read as missing, and where."""
+    shown = [
         f"{mark!r} {counted(counts.total(), 'time')} in {listed(list(counts), 3)}"
         for mark, counts in sorted(marks.items(), key=lambda item: -item[1].total())
     ]
-    return f"read as missing: {'; '.join(said)} (--only-na-values if not)" if said else ""
+    return f"read as missing: {'; '.join(shown)} (--only-na-values if not)" if shown else ""
 
 
 def _format_lines(table: TextTable, names: Collection[str]) -> list[str]:
-    """What was read as dates, times or numbers that does not look so to every program."""
+    """Return what was read as dates, times or numbers that does not look so to every program."""
     read: dict[str, list[str]] = {}
     for name in names:
         kind = table.formats[name].unusual if name not in table.doubts else ""
@@ -95,7 +95,7 @@ def _format_lines(table: TextTable, names: Collection[str]) -> list[str]:
 
 
 def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
-    """Numbers that may be codes for missing."""
+    """Return numbers that may be codes for missing."""
     found: dict[float, Counter[str]] = {}
     for name in names:
         numbers = table.frame[name]
@@ -147,25 +147,24 @@ def unlike(frame: pd.DataFrame, schema: Schema) -> str:
     frame : (n, F) with the columns of `schema`
     """
     values, observed = encode(frame, schema)
-    found: dict[str, Counter[Any]] = {"levels not seen in": Counter(), FAR: Counter()}
+    found: dict[str, Counter[Any]] = {UNSEEN: Counter(), FAR: Counter()}
     for column, cells, seen in zip(schema.columns, values.T, observed.T):
         if column.kind == "category":
-            odd, what = cells >= len(column.levels), "levels not seen in"
+            odd, what = cells >= len(column.levels), UNSEEN
         else:
-            lower, upper = (
-                (e - column.center) / column.scale for e in (column.lower, column.upper)
-            )
+            ends = (column.lower, column.upper)
+            lower, upper = ((end - column.center) / column.scale for end in ends)
             room = upper - lower + 1e-5 * (1 + abs(lower))  # of single precision
             odd, what = (cells < lower - room) | (cells > upper + room), FAR
         if n_odd := int((odd & seen).sum()):
             found[what][column.name] = n_odd
-    said = [
+    shown = [
         f"{what} {', '.join(f'{name!r} ({n})' for name, n in cells.most_common(MAX_NAMES))}"
         + (f" and {len(cells) - MAX_NAMES} more columns" if len(cells) > MAX_NAMES else "")
         for what, cells in found.items()
         if cells
     ]
-    return f"cells unlike those of the fit: {'; '.join(said)}" if said else ""
+    return f"cells unlike those of the fit: {'; '.join(shown)}" if shown else ""
 
 
 def note_on(table: TableFile, name: str, wanted: Collection[str]) -> str | None:
@@ -204,6 +203,6 @@ def range_of(column: Column) -> str:
 
 
 def _number(value: float, origin: int) -> str:
-    """A number with six digits, or with all that it has if it is whole."""
+    """Return a number with six digits, or with all that it has if it is whole."""
     is_whole = float(value).is_integer() and abs(value) < 2**53
     return str(int(value) + origin) if is_whole else f"{value + origin:.6g}"
