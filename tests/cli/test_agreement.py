@@ -9,12 +9,10 @@ from frames import passengers
 
 from maetab import MAEImputer, cli
 from maetab.cli import estimators
-from maetab.nn import guess as guess_module
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(guess_module, "N_TUNING", 2)
     made = lambda *_, **__: MAEImputer(max_iter=0, random_state=0)  # noqa: E731
     monkeypatch.setattr(estimators, "new_estimator", made)
 
