@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from maetab.files.layout import Layout
     from maetab.files.tables import TableFile
 
+TEXT_OPTIONS = (
+    *("thousands", "date_format", "header", "skip_rows", "comment", "na_values"),
+    "only_na_values",
+)
+
 
 def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
     """Refuse files that exist, unless they may be overwritten, and folders that do not."""
@@ -53,31 +58,13 @@ def layout_in(args: argparse.Namespace) -> Layout:
     """Return what the options say about how the input is written."""
     from maetab.data.text import NA_VALUES
     from maetab.files.layout import Layout
-    from maetab.files.time_format import check_form
 
-    for option in ("delimiter", "decimal", "thousands", "comment"):
-        mark = getattr(args, option)
-        if mark is not None and (len(mark) != 1 or mark in '"\r\n'):
-            args.fail(f"--{option} must be one character, got {mark!r}")
+    _check_marks(args)
     if format_in(args) == "parquet":
-        for option, value in (
-            ("--thousands", args.thousands),
-            ("--date-format", args.date_format),
-            ("--no-header" if args.header is False else "--header", args.header is not None),
-            ("--skip-rows", args.skip_rows),
-            ("--comment", args.comment),
-            ("--na-values", args.na_values),
-            ("--only-na-values", args.only_na_values),
-        ):
-            if value:
-                args.fail(f"{option} is for text files, and {args.input} is Parquet")
+        _refuse_text_options(args)
     if args.decimal is not None and args.decimal == args.thousands:
         args.fail(f"--decimal and --thousands are both {args.decimal!r}")
-    for form in args.date_format:
-        try:
-            check_form(form.rpartition("=")[2])
-        except ValueError as error:
-            args.fail(f"--date-format: {error}")
+    _check_date_formats(args)
     na_values = NA_VALUES if args.only_na_values is None else args.only_na_values
     return Layout(
         args.delimiter or "",
@@ -90,6 +77,31 @@ def layout_in(args: argparse.Namespace) -> Layout:
         args.skip_rows,
         args.comment,
     )
+
+
+def _check_marks(args: argparse.Namespace) -> None:
+    for option in ("delimiter", "decimal", "thousands", "comment"):
+        mark = getattr(args, option)
+        if mark is not None and (len(mark) != 1 or mark in '"\r\n'):
+            args.fail(f"--{option} must be one character, got {mark!r}")
+
+
+def _refuse_text_options(args: argparse.Namespace) -> None:
+    for name in TEXT_OPTIONS:
+        value = getattr(args, name)
+        if value or (name == "header" and value is False):
+            option = f"--{'no-' * (value is False)}{name.replace('_', '-')}"
+            args.fail(f"{option} is for text files, and {args.input} is Parquet")
+
+
+def _check_date_formats(args: argparse.Namespace) -> None:
+    from maetab.files.time_format import check_form
+
+    for form in args.date_format:
+        try:
+            check_form(form.rpartition("=")[2])
+        except ValueError as error:
+            args.fail(f"--date-format: {error}")
 
 
 def layout_out(args: argparse.Namespace, table: TableFile) -> Layout:
