@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from command_line import MedianOrMode
+from model_files import table, tiny
 
+from maetab import MAEImputer, save
+from maetab.cli import estimators
 from maetab.nn import guess
 
 torch.set_num_threads(1)
@@ -16,3 +22,27 @@ def quick_tuning():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(guess, "N_TUNING", 2)
         yield
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """The models that the command line fits, each in place of a real one."""
+    made = []
+
+    def make(args, name, **parameters):
+        made.append(MedianOrMode())
+        return made[-1]
+
+    monkeypatch.setattr(estimators, "new_estimator", make)
+    return made
+
+
+@pytest.fixture(scope="session")
+def fitted() -> MAEImputer:
+    return tiny().fit(table())
+
+
+@pytest.fixture
+def path(tmp_path: Path, fitted: MAEImputer) -> Path:
+    save(fitted, tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
