@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from maetab.detector import MAEAnomalyDetector
     from maetab.encoder import MAEEncoder
+    from maetab.files.models import load, save
     from maetab.imputer import MAEImputer
-    from maetab.persist import load, save
 
 __all__ = ["MAEAnomalyDetector", "MAEEncoder", "MAEImputer", "load", "save"]
 __version__ = "0.1.0"
@@ -18,8 +18,8 @@ _HOMES = {
     "MAEAnomalyDetector": "detector",
     "MAEEncoder": "encoder",
     "MAEImputer": "imputer",
-    "load": "persist",
-    "save": "persist",
+    "load": "files.models",
+    "save": "files.models",
 }
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from command_line import MedianOrMode
+from model_files import table, tiny
 
-from maetab import cli
+from maetab import MAEImputer, save
+from maetab.cli import estimators
 
 torch.set_num_threads(1)
 
@@ -20,5 +24,16 @@ def stub(monkeypatch):
         made.append(MedianOrMode())
         return made[-1]
 
-    monkeypatch.setattr(cli, "_estimator", make)
+    monkeypatch.setattr(estimators, "new_estimator", make)
     return made
+
+
+@pytest.fixture(scope="session")
+def fitted() -> MAEImputer:
+    return tiny().fit(table())
+
+
+@pytest.fixture
+def path(tmp_path: Path, fitted: MAEImputer) -> Path:
+    save(fitted, tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"

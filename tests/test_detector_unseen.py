@@ -8,7 +8,7 @@ import pytest
 
 from maetab.detector import MAEAnomalyDetector
 from maetab.engine import reference
-from maetab.persist import load, save
+from maetab.files.models import load, save
 
 
 def detector(**parameters):

@@ -324,11 +324,13 @@ def test_law_7_a_pickle_predicts_the_same(frame, parameters):
     assert_same(again.sample(frame, 2), imputer.sample(frame, 2))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("maetab.persist") is None, reason="no persist yet")
+@pytest.mark.skipif(
+    importlib.util.find_spec("maetab.files.models") is None, reason="no persist yet"
+)
 @given(frame=frames, parameters=settings_of_an_imputer())
 @few
 def test_law_7_a_saved_model_predicts_the_same(frame, parameters, tmp_path_factory):
-    from maetab.persist import load, save
+    from maetab.files.models import load, save
 
     imputer, path = fitted(frame, parameters), tmp_path_factory.mktemp("saved") / "m.safetensors"
     save(imputer, path)

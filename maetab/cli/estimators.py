@@ -1,0 +1,113 @@
+"""The model of a verb: fitted to its file or read from another one, and the columns it sees."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import maetab
+from maetab.cli.options import DETECTION
+from maetab.cli.report.output import on_one_line, say
+from maetab.cli.verb_files import check_outputs, format_out, open_table, wanted_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from maetab.data.schema import Column
+    from maetab.files.tables import TableFile
+
+
+def prepare(
+    args: argparse.Namespace, name: str, **parameters: Any
+) -> tuple[Any, TableFile, list[str]]:
+    """Return the saved model or None, the input, and the columns of it that the model sees.
+
+    Parameters
+    ----------
+    name : class of the model; one of another class hands over what it has learned
+    parameters : of that class, where they differ from those of the saved model
+    """
+    check_outputs(args, args.output, args.save)
+    format_out(args)  # an output of no known format is refused before anything is read
+    if args.model and (args.save or args.exclude or args.categorical):
+        args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
+    if args.model and (args.seed is not None or args.max_time is not None):
+        args.fail("--model fits nothing: no --seed or --max-time with it")
+    model = load_estimator(args, name, **parameters) if args.model else None
+    known = model.schema_.columns if model is not None else ()
+    table = open_reported(args, known)
+    return model, table, [column.name for column in known] or usable_columns(table, args)
+
+
+def open_reported(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableFile:
+    """Return the input, after the user is told what was found in it."""
+    from maetab.cli.report.table import found_in
+
+    table = open_table(args, known)
+    names = [str(column.name) for column in known]
+    names = names or [name for name in table.names if name not in args.exclude]
+    for line in found_in(table, names, args.verb):
+        say(line)
+    return table
+
+
+def usable_columns(table: TableFile, args: argparse.Namespace) -> list[str]:
+    """Return the columns that the model sees, and say why it cannot use the others."""
+    from maetab.cli.report.table import doubted, note_on
+
+    columns = []
+    for name in table.names:
+        if name in args.exclude:
+            continue
+        note = note_on(table, name, wanted_columns(args))
+        if note is not None and note == table.doubts.get(name):
+            raise ValueError(doubted(table, name, args.exclude))
+        if note is None:
+            columns.append(name)
+        else:
+            say(f"column {name!r}: {note}")
+    if not columns:
+        raise ValueError("there is no column that the model can use")
+    return columns
+
+
+def target_columns(wanted: list[str] | None, columns: list[str]) -> list[str]:
+    """Return the columns that are to be filled; all that the model sees where none is named."""
+    for name in wanted or ():
+        if name not in columns:
+            raise ValueError(f"column {name!r} cannot be filled: the model does not see it")
+    return columns if wanted is None else wanted
+
+
+def warn_of_unlike(frame: pd.DataFrame, model: Any) -> None:
+    """Say which cells are unlike those that a saved model has learned from."""
+    from maetab.cli.report.table import unlike
+
+    if cells := unlike(frame, model.schema_):
+        say(on_one_line(cells))
+
+
+def new_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
+    """Return a new estimator of the class `name`."""
+    given = {"max_time": args.max_time, "device": args.device}
+    parameters |= {key: value for key, value in given.items() if value is not None}
+    return getattr(maetab, name)(random_state=args.seed or 0, verbose=1, **parameters)
+
+
+def load_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
+    """Return the saved model as an estimator of the class `name`."""
+    model = maetab.load(args.model)
+    same = type(model).__name__ == name
+    if same and list(parameters) == ["contamination"]:  # only moves a threshold
+        model.set_params(**parameters).set_threshold(**parameters)
+    elif not same or parameters:
+        usual = DETECTION if name == "MAEAnomalyDetector" and not same else {}
+        model = getattr(maetab, name).from_fitted(model, **(usual | parameters))
+    return model if args.device is None else model.set_params(device=args.device)
+
+
+def save_estimator(model: Any, path: str) -> None:
+    """Save a model, without the reports that the command line asked it for."""
+    maetab.save(model.set_params(verbose=0), path)
+    say(f"model saved to {path}")

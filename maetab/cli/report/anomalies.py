@@ -1,0 +1,105 @@
+"""What `maetab detect` reports: scores of rows, and the cells that make them strange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from maetab.files.tables import TableFile
+
+CELL = ("column", "value", "expected", "reason")  # of a cell that makes a row strange
+
+
+def score_rows(detector: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return row (1 is the first), score, label and p_value of each row.
+
+    Parameters
+    ----------
+    detector : fitted MAEAnomalyDetector
+    frame : (n, F) whose labels are the places of its rows in the file, 0 the first
+    """
+    from maetab.engine.score import conformal  # not at import: it brings torch
+
+    scores = detector.score_samples(frame)
+    return pd.DataFrame(
+        {
+            "row": frame.index + 1,
+            "score": scores.round(6),
+            "label": np.where(scores < detector.offset_, "anomaly", "normal"),
+            "p_value": conformal(scores, detector.scores_).round(6),
+        },
+        frame.index,
+    )
+
+
+def reasons_of(
+    detector: Any, frame: pd.DataFrame, table: TableFile, n_columns: int
+) -> pd.DataFrame:
+    """Return what makes the rows of `frame` strange, the strangest row and column first.
+
+    Parameters
+    ----------
+    detector : fitted MAEAnomalyDetector
+    frame : rows of the table, labelled by their places in it
+    table : spells the cells
+
+    Returns
+    -------
+    reasons : frame with the columns row (1 is the table's first), place (1 is the strangest column
+        of the row), column, value and expected, the last two as they are written in the table.
+        Behind the first, columns whose two texts are the same are left out.
+    """
+    found = detector.explain(frame, top=len(frame), n_columns=n_columns)
+    words = [
+        table.spell(str(name), int(row), expected)
+        for name, row, expected in zip(found["column"], found["row"], found["expected"])
+    ]
+    reasons = pd.DataFrame(
+        {
+            "row": found["row"].astype(int) + 1,
+            "column": found["column"],
+            "value": [seen for seen, _ in words],
+            "expected": [expected for _, expected in words],
+            "reason": found["reason"],
+        }
+    )
+    differs = reasons["value"] != reasons["expected"]
+    reasons = reasons[differs | ~reasons["row"].duplicated()]
+    reasons.insert(1, "place", reasons.groupby("row").cumcount() + 1)
+    return reasons
+
+
+def count_of_anomalies(labels: Iterable[str]) -> str:
+    """Return how many rows are anomalies, in words."""
+    labels = list(labels)
+    n, n_strange = len(labels), labels.count("anomaly")
+    rows = "row" if n == 1 else "rows"
+    return f"{n_strange} of {n} {rows} {'is an anomaly' if n_strange == 1 else 'are anomalies'}"
+
+
+def beside(scores: pd.DataFrame, reasons: pd.DataFrame, n_columns: int) -> pd.DataFrame:
+    """Return `scores` with column_1, value_1, expected_1, reason_1, column_2, ... on the right.
+
+    They are missing for rows without reasons.
+    """
+    joined = scores
+    for place in range(1, n_columns + 1):
+        part = reasons.loc[reasons["place"] == place, ["row", *CELL]]
+        renamed = {name: f"{name}_{place}" for name in CELL}
+        joined = joined.merge(part.rename(columns=renamed), on="row", how="left")
+    return joined.set_index(scores.index)
+
+
+def reason_rows(scores: pd.DataFrame, reasons: pd.DataFrame) -> list[list[str]]:
+    """Return row, score and `CELL` of each reason; the first two only once."""
+    score_of = scores.set_index("row")["score"]
+    lines = []
+    for reason in reasons.to_dict("records"):
+        row = reason["row"]
+        shown = [f"{row}", f"{score_of[row]:.2f}"] if reason["place"] == 1 else ["", ""]
+        lines.append([*shown, *(str(reason[key]) for key in CELL)])
+    return lines

@@ -1,0 +1,208 @@
+"""What a file holds that is to be reported: what was found out, doubts, ranges, unlike cells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pandas as pd
+
+from maetab.cli.report.output import MAX_NAMES, counted, listed, on_one_line
+from maetab.data.codec import encode
+from maetab.data.schema import Column, Schema, infer_schema
+from maetab.files.layout import option
+from maetab.files.sniffing import far_number
+from maetab.files.tables import TableFile
+from maetab.files.text_table import TextTable
+
+FAR = "numbers far outside the range of"
+UNSEEN = "levels not seen in"
+
+
+def found_in(table: TableFile, names: Collection[str], verb: str = "") -> list[str]:
+    """Return a line for each thing that was read otherwise than it may have been meant.
+
+    Parameters
+    ----------
+    names : columns that matter; the others are not reported
+    verb : what is done with the rows, such as "impute"
+    """
+    if not isinstance(table, TextTable):
+        return []
+    lines = [
+        _layout_line(table),
+        _names_line(table),
+        _empty_line(table, verb),
+        _marks_line(table.na_marks(names)),
+    ]
+    lines += [*_format_lines(table, names), *_far_lines(table, names)]
+    return [on_one_line(line) for line in lines if line]
+
+
+def _layout_line(table: TextTable) -> str:
+    delimiter, decimal = table.layout.delimiter, table.layout.decimal
+    found = []
+    if delimiter not in (table.requested.delimiter, table.usual):
+        found.append(f"cells are separated by {delimiter!r}")
+    if decimal != table.requested.decimal and decimal == ",":
+        found.append("the decimal mark is ','")
+    return f"found: {', '.join(found)}" if found else ""
+
+
+def _names_line(table: TextTable) -> str:
+    """Return how columns are called that have the same name."""
+    changed = [(old, new) for old, new in zip(table.given, table.names) if old != new]
+    if not changed:
+        return ""
+    shown = ", ".join(f"{new!r} for a further {old!r}" for old, new in changed[:MAX_NAMES])
+    more = f" and {len(changed) - MAX_NAMES} more" if len(changed) > MAX_NAMES else ""
+    return f"columns have the same name; here they are called {shown}{more}"
+
+
+def _empty_line(table: TextTable, verb: str) -> str:
+    n_between = int(table.index[-1]) + 1 - len(table)
+    n_empty = n_between + table.n_last
+    if not n_empty:
+        return ""
+    became = {
+        "impute": ("left unfilled", "passed through"),
+        "detect": ("written without results", "no rows"),
+        "encode": ("written without results", "no rows"),
+    }.get(verb, ("no rows", "no rows"))
+    parts = ((n_between, "between the rows"), (table.n_last, "at the end of the file"))
+    shown = [f"{n} {where}, {what}" for (n, where), what in zip(parts, became) if n]
+    return f"{counted(n_empty, 'line')} of empty cells only: {'; '.join(shown)}"
+
+
+def _marks_line(marks: Mapping[str, Counter[str]]) -> str:
+    """Return how often each text was read as missing, and where."""
+    shown = [
+        f"{mark!r} {counted(counts.total(), 'time')} in {listed(list(counts), 3)}"
+        for mark, counts in sorted(marks.items(), key=lambda item: -item[1].total())
+    ]
+    return f"read as missing: {'; '.join(shown)} (--only-na-values if not)" if shown else ""
+
+
+def _format_lines(table: TextTable, names: Collection[str]) -> list[str]:
+    """Return what was read as dates, times or numbers that does not look so to every program."""
+    read: dict[str, list[str]] = {}
+    for name in names:
+        kind = table.formats[name].unusual if name not in table.doubts else ""
+        if kind:
+            read.setdefault(kind, []).append(name)
+    return [f"read as {kind}: {listed(columns)}" for kind, columns in read.items()]
+
+
+def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
+    """Return numbers that may be codes for missing."""
+    found: dict[float, Counter[str]] = {}
+    for name in names:
+        numbers = table.frame[name]
+        far = far_number(numbers) if numbers.dtype.kind in "if" else None
+        if far is not None:
+            found.setdefault(far[0], Counter())[name] = far[1]
+    return [
+        f"hint: {value:.0f} stands far from all other numbers in {listed(list(counts))}, "
+        f"in {counted(counts.total(), 'cell')}; "
+        f"pass {option('--na-values', [f'{value:.0f}'])} if it means missing"
+        for value, counts in found.items()
+    ]
+
+
+def described(table: TableFile, names: Collection[str], wanted: Collection[str]) -> list[list[Any]]:
+    """Return name, kind, dtype, missing cells, their share, values and remark of each column.
+
+    Parameters
+    ----------
+    names : columns that are described
+    wanted : columns that the user has named, and which are therefore no free text
+    """
+    rows = []
+    for column in infer_schema(table.frame[list(names)]).columns:
+        n_missing = len(table.frame) - column.n_observed
+        share = n_missing / max(len(table.frame), 1)
+        note = note_on(table, str(column.name), wanted)
+        kind = column.temporal or ("whole number" if column.integer else column.kind)
+        shown = [column.name, kind, column.dtype, n_missing, f"{share:.1%}", range_of(column)]
+        rows.append([*shown, f"({note})" if note else ""])
+    return rows
+
+
+def doubted(table: TableFile, name: str, excluded: Collection[str]) -> str:
+    """Return what is wrong with a column, and which others have something wrong with them."""
+    others = [other for other in table.doubts if other not in (name, *excluded)]
+    more = f"; see maetab describe for {listed(others)}, too" if others else ""
+    return f"column {name!r}: {table.doubts[name]}{more}"
+
+
+def unlike(frame: pd.DataFrame, schema: Schema) -> str:
+    """Return which cells are unlike those that a model has learned from; empty if none is.
+
+    These are levels that it has not seen, and numbers further from the range it has seen than
+    that is wide.
+
+    Parameters
+    ----------
+    frame : (n, F) with the columns of `schema`
+    """
+    values, observed = encode(frame, schema)
+    found: dict[str, Counter[Any]] = {UNSEEN: Counter(), FAR: Counter()}
+    for column, cells, seen in zip(schema.columns, values.T, observed.T):
+        if column.kind == "category":
+            odd, what = cells >= len(column.levels), UNSEEN
+        else:
+            ends = (column.lower, column.upper)
+            lower, upper = ((end - column.center) / column.scale for end in ends)
+            room = upper - lower + 1e-5 * (1 + abs(lower))  # of single precision
+            odd, what = (cells < lower - room) | (cells > upper + room), FAR
+        if n_odd := int((odd & seen).sum()):
+            found[what][column.name] = n_odd
+    shown = [
+        f"{what} {', '.join(f'{name!r} ({n})' for name, n in cells.most_common(MAX_NAMES))}"
+        + (f" and {len(cells) - MAX_NAMES} more columns" if len(cells) > MAX_NAMES else "")
+        for what, cells in found.items()
+        if cells
+    ]
+    return f"cells unlike those of the fit: {'; '.join(shown)}" if shown else ""
+
+
+def note_on(table: TableFile, name: str, wanted: Collection[str]) -> str | None:
+    """Return why the model does not use a column, or what looks wrong with it.
+
+    Parameters
+    ----------
+    wanted : columns that the user has named, and which are used whatever they hold
+    """
+    observed = table.frame[name].dropna()
+    if observed.empty:
+        return "no observed cell; left as it is"
+    if name in table.doubts:
+        return table.doubts[name]
+    seen = infer_schema(table.frame[[name]], [name] if name in wanted else "auto").columns[0]
+    if seen.free_text:
+        return f"free text, {seen.free_text} different ones; left as it is unless in --categorical"
+    return None
+
+
+def range_of(column: Column) -> str:
+    """Return the levels or the range of a column, short."""
+    if not column.n_observed:
+        return ""
+    if column.kind == "category":
+        pairs = zip(column.levels[:3], column.counts)
+        more = f", ... ({len(column.levels)} levels)" if len(column.levels) > 3 else ""
+        return ", ".join(f"{str(level)[:20]} {count}" for level, count in pairs) + more
+    if column.temporal is None:
+        return " to ".join(_number(end, column.origin) for end in (column.lower, column.upper))
+    if column.temporal == "timedelta":
+        return " to ".join(str(pd.Timedelta(end, unit="s")) for end in (column.lower, column.upper))
+    ends = [pd.Timestamp(end, unit="s") for end in (column.lower, column.upper)]
+    days = all(end == end.normalize() for end in ends)
+    return " to ".join(str(end.date() if days else end) for end in ends)
+
+
+def _number(value: float, origin: int) -> str:
+    """Return a number with six digits, or with all that it has if it is whole."""
+    is_whole = float(value).is_integer() and abs(value) < 2**53
+    return str(int(value) + origin) if is_whole else f"{value + origin:.6g}"

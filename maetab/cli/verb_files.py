@@ -1,0 +1,180 @@
+"""The files of a verb: from its options to the table that is read and the one that is written."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maetab.cli.report.output import listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from maetab.data.schema import Column
+    from maetab.files.layout import Layout
+    from maetab.files.tables import TableFile
+
+TEXT_OPTIONS = (
+    *("thousands", "date_format", "header", "skip_rows", "comment", "na_values"),
+    "only_na_values",
+)
+
+
+def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
+    """Refuse files that exist, unless they may be overwritten, and folders that do not."""
+    for path in paths:
+        if not path or path == "-":
+            continue
+        if not args.force and Path(path).exists():
+            args.fail(f"{path} exists; pass --force to overwrite it")
+        if not Path(path).resolve().parent.is_dir():
+            args.fail(f"{path}: there is no folder {str(Path(path).parent)!r}")
+
+
+def format_in(args: argparse.Namespace) -> str:
+    """Return "csv", "tsv" or "parquet": what the input is."""
+    from maetab.files.tables import format_of
+
+    return format_of(args.input, args.format)
+
+
+def format_out(args: argparse.Namespace) -> str:
+    """Return what the output is to be; that of the input where its name has no suffix.
+
+    Raises
+    ------
+    ValueError
+        The suffix is of no format that can be written.
+    """
+    from maetab.files.tables import format_of
+
+    named = args.output != "-" and bool(Path(args.output).suffix)
+    return format_of(args.output, args.format or (None if named else format_in(args)))
+
+
+def layout_in(args: argparse.Namespace) -> Layout:
+    """Return what the options say about how the input is written."""
+    from maetab.data.text import NA_VALUES
+    from maetab.files.layout import Layout
+
+    _check_marks(args)
+    if format_in(args) == "parquet":
+        _refuse_text_options(args)
+    if args.decimal is not None and args.decimal == args.thousands:
+        args.fail(f"--decimal and --thousands are both {args.decimal!r}")
+    _check_date_formats(args)
+    na_values = NA_VALUES if args.only_na_values is None else args.only_na_values
+    return Layout(
+        args.delimiter or "",
+        args.decimal or "",
+        args.thousands,
+        args.date_format,
+        args.encoding,
+        (*na_values, *args.na_values),
+        args.header,
+        args.skip_rows,
+        args.comment,
+    )
+
+
+def _check_marks(args: argparse.Namespace) -> None:
+    for option in ("delimiter", "decimal", "thousands", "comment"):
+        mark = getattr(args, option)
+        if mark is not None and (len(mark) != 1 or mark in '"\r\n'):
+            args.fail(f"--{option} must be one character, got {mark!r}")
+
+
+def _refuse_text_options(args: argparse.Namespace) -> None:
+    for name in TEXT_OPTIONS:
+        value = getattr(args, name)
+        if value or (name == "header" and value is False):
+            option = f"--{'no-' * (value is False)}{name.replace('_', '-')}"
+            args.fail(f"{option} is for text files, and {args.input} is Parquet")
+
+
+def _check_date_formats(args: argparse.Namespace) -> None:
+    from maetab.files.time_format import check_form
+
+    for form in args.date_format:
+        try:
+            check_form(form.rpartition("=")[2])
+        except ValueError as error:
+            args.fail(f"--date-format: {error}")
+
+
+def layout_out(args: argparse.Namespace, table: TableFile) -> Layout:
+    """Return how the output is to be written: as the input is, where both have one format."""
+    from maetab.files.layout import DELIMITERS, Layout
+    from maetab.files.text_table import TextTable
+
+    form = format_out(args)
+    if isinstance(table, TextTable):
+        if form == format_in(args):
+            return table.layout
+        delimiter, decimal = DELIMITERS.get(form, ","), table.layout.decimal or "."
+        decimal = "." if decimal == delimiter else decimal
+        return Layout(delimiter, decimal, encoding=args.encoding)
+    delimiter = args.delimiter or DELIMITERS.get(form, ",")
+    return Layout(delimiter, args.decimal or ".", encoding=args.encoding)
+
+
+def wanted_columns(args: argparse.Namespace) -> list[str]:
+    """Return columns that the user has named, and which are therefore no free text."""
+    return [*args.categorical, *(getattr(args, "columns", None) or ())]
+
+
+def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableFile:
+    """Return the input file with its types read; names in the options are checked against it."""
+    from maetab.files.tables import read_table
+    from maetab.files.text_table import TextTable
+
+    table = read_table(args.input, format_in(args), layout_in(args))
+    if isinstance(table, TextTable):
+        table.check_header()
+    for name in [*args.exclude, *wanted_columns(args)]:
+        if name not in table.names:
+            raise ValueError(f"there is no column {name!r}; there are {listed(table.names, 20)}")
+    for column in known:
+        if column.name not in table.names:
+            raise ValueError(
+                f"the model {args.model} needs the column {column.name!r}, and there is none in "
+                f"{args.input}; there are {listed(table.names, 20)}"
+            )
+    if not len(table):
+        raise ValueError("the file has columns but no rows")
+    table.read_types(args.categorical, known)
+    for name in wanted_columns(args):
+        if not known and table.frame[name].dtype == object:  # no free text, for it was named
+            table.frame[name] = table.frame[name].astype("category")
+    return table
+
+
+def write_result(
+    args: argparse.Namespace,
+    table: TableFile,
+    columns: list[str],
+    result: pd.DataFrame,
+    first: str | None = None,
+) -> None:
+    """Write a result, and to its left the columns of the input that the model did not see.
+
+    Lines of empty cells between the rows of the input have a row without results.
+
+    Parameters
+    ----------
+    first : column of the result that counts the rows, and comes first
+    """
+    from maetab.files.tables import write_frame
+
+    form = format_out(args)
+    rest = table.rest(columns, typed=form == "parquet")
+    for name in rest:
+        if name in result:
+            raise ValueError(f"column {name!r} has the name of a result; rename it")
+    joined = rest.join(result).reindex(range(table.index[-1] + 1))
+    if first is not None:
+        joined = joined.drop(columns=first)
+        joined.insert(0, first, joined.index + 1)
+    write_frame(joined, args.output, form, layout_out(args, table))

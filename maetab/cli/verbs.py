@@ -1,0 +1,140 @@
+"""What the verbs do. Each takes the words of its command and imports what it needs."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from maetab.cli import estimators
+from maetab.cli.options import DETECTION
+from maetab.cli.report.output import counted, report_step, say, show_lines, show_table
+from maetab.cli.verb_files import format_out, layout_out, wanted_columns, write_result
+
+METRICS = {
+    "rmse": "Numbers: root mean squared error in standard deviations (less is better)",
+    "accuracy": "Categories: share of hidden cells that were found (more is better; median: the "
+    "mode)",
+}
+
+
+def impute(args: argparse.Namespace) -> None:
+    """Fill the missing cells of a file."""
+    from maetab.files.tables import write_table
+
+    began = time.perf_counter()
+    imputer, table, columns = estimators.prepare(args, "MAEImputer")
+    out_format = format_out(args)
+    frame = table.frame[columns]
+    targets = estimators.target_columns(args.columns, columns)
+    if imputer is None and (args.save or frame[targets].isna().any(axis=None)):
+        imputer = estimators.new_estimator(args, "MAEImputer").fit(frame)
+    n_filled = 0
+    if imputer is not None:
+        if args.model:
+            estimators.warn_of_unlike(frame, imputer)
+        report_step("filling the cells")
+        filled = imputer.transform(frame)
+        n_filled = sum(table.put(name, filled[name]) for name in targets)
+    if args.save:
+        estimators.save_estimator(imputer, args.save)
+    write_table(table, args.output, out_format, layout_out(args, table))
+    seconds = time.perf_counter() - began
+    done = f"{counted(n_filled, 'cell')} filled in {seconds:.1f} s"
+    say(done if n_filled else "nothing to fill; copied")
+
+
+def detect(args: argparse.Namespace) -> None:
+    """Score the rows of a file and explain the strangest."""
+    from maetab.cli.report import anomalies
+
+    began, name = time.perf_counter(), "MAEAnomalyDetector"
+    given = {"trim": args.trim, "contamination": args.contamination}
+    given = {key: value for key, value in given.items() if value is not None}
+    detector, table, columns = estimators.prepare(args, name, **given)
+    frame = table.frame[columns]
+    if detector is None:
+        detector = estimators.new_estimator(args, name, **(DETECTION | given)).fit(frame)
+    report_step("scoring the rows")
+    scores = anomalies.score_rows(detector, frame)
+    strangest = frame.loc[scores["score"].sort_values(kind="stable").index[: args.top]]
+    n_reasons = min(args.reasons, len(columns))
+    reasons = anomalies.reasons_of(detector, strangest, table, n_reasons)
+    if args.save:
+        estimators.save_estimator(detector, args.save)
+    write_result(args, table, columns, anomalies.beside(scores, reasons, n_reasons), first="row")
+    if args.output != "-":
+        head = ["row", "score", *anomalies.CELL]
+        show_table(
+            "The strangest rows, and the cells that make them so",
+            head,
+            anomalies.reason_rows(scores, reasons),
+        )
+    seconds = time.perf_counter() - began
+    say(f"{anomalies.count_of_anomalies(scores['label'])}; found in {seconds:.1f} s")
+
+
+def encode(args: argparse.Namespace) -> None:
+    """Write features of the rows of a file."""
+    began = time.perf_counter()
+    given = {"n_components": args.components, "readout": args.readout, "add_raw": args.add_raw}
+    parameters = {key: value for key, value in given.items() if value is not None}
+    if args.components == "all":
+        parameters["n_components"] = None
+    encoder, table, columns = estimators.prepare(args, "MAEEncoder", **parameters)
+    frame = table.frame[columns]
+    if encoder is None:
+        encoder = estimators.new_estimator(args, "MAEEncoder", **parameters).fit(frame)
+    report_step("encoding the rows")
+    features = encoder.transform(frame)
+    if args.save:
+        estimators.save_estimator(encoder, args.save)
+    write_result(args, table, columns, features)
+    n, seconds = encoder.n_components_, time.perf_counter() - began
+    raw = f" and {features.shape[1] - n} columns of the encoded input" if encoder.add_raw else ""
+    say(f"{n} components{raw} of {len(features)} rows in {seconds:.1f} s")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Show how well hidden cells of a file are filled."""
+    from maetab.evaluation import cross_val_impute
+
+    table = estimators.open_reported(args)
+    scores = cross_val_impute(
+        {"maetab": estimators.new_estimator(args, "MAEImputer")},
+        table.frame[estimators.usable_columns(table, args)],
+        mechanism=args.mechanism,
+        frac=args.frac,
+        cv=args.cv,
+        metrics=tuple(METRICS),
+        baselines=args.compare,
+        random_state=args.seed,
+    )
+    methods = ["maetab", *args.compare]
+    means = scores.groupby(["column", "metric", "method"], sort=False)["value"].mean()
+    wide = means.unstack("method")[methods].reset_index()
+    for metric, title in METRICS.items():
+        part = wide[wide["metric"] == metric].set_index("column")[methods]
+        if len(part):
+            part.loc["mean of the columns"] = part.mean()
+            rows = part.map("{:.3f}".format).reset_index().to_numpy().tolist()
+            show_table(title, ["column", *methods], rows)
+
+
+def describe(args: argparse.Namespace) -> None:
+    """Show the columns of a file."""
+    from maetab.cli.report.table import described
+
+    table = estimators.open_reported(args)
+    usable = [name for name in table.names if name not in args.exclude]
+    size = f"{counted(len(table.frame), 'row')}, {counted(len(table.names), 'column')}"
+    head = ["column", "kind", "dtype", "missing", "share", "values", ""]
+    show_table(size, head, described(table, usable, wanted_columns(args)))
+
+
+def info(args: argparse.Namespace) -> None:
+    """Show what a saved model is."""
+    from maetab.cli.report.model import everything, summary
+    from maetab.files.models import read_info
+
+    found = read_info(args.model)
+    show_lines(everything(found) if args.all else summary(found))

@@ -1,0 +1,289 @@
+"""Fitted estimators in files: one safetensors file each, with JSON in its metadata.
+
+Loading never runs code from the file: the class and its parts are looked up by name among those
+of maetab, everything else is plain values and arrays, and what does not fit is refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib
+import json
+import math
+import os
+import platform
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+from sklearn.utils.validation import check_is_fitted
+
+from maetab.data.schema import Schema
+from maetab.files.packing import Arrays, masking_of, masking_text, pack, unpack_all
+from maetab.files.writing import replace_file
+
+if TYPE_CHECKING:  # `read_info` does without torch
+    from torch import Tensor, nn
+
+    from maetab.base import BaseMAE
+
+__all__ = ["load", "read_info", "save"]
+
+FORMAT = 2  # 1, of maetab 0.1.0, differs in names only: see engine/packed.py
+READABLE = (1, 2)
+ESTIMATORS = ("MAEImputer", "MAEEncoder", "MAEAnomalyDetector")
+KEYS = {"format", "class", "versions", "parameters", "schema", "config", "attributes", "sha256"}
+ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]*_|_sklearn_output_config")
+PACKAGES = ("maetab", "torch", "numpy", "pandas", "sklearn")
+# What reading may raise where the values are not those that were written.
+BROKEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+def save(est: BaseMAE, path: str | os.PathLike) -> None:
+    """Write a fitted estimator to one file, which `load` reads.
+
+    A file that exists is replaced, all at once or not at all.
+
+    Parameters
+    ----------
+    est : fitted estimator of maetab
+    path : file, by custom with the suffix .safetensors
+
+    Raises
+    ------
+    TypeError
+        For parameters that are more than plain values, such as a RandomState.
+    sklearn.exceptions.NotFittedError
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from maetab import MAEImputer
+    >>> X = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, np.nan]])
+    >>> imputer = MAEImputer(max_iter=2, random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     save(imputer, path)
+    ...     same = load(path)
+    >>> bool((same.transform(X) == imputer.transform(X)).all())
+    True
+    """
+    name = type(est).__name__
+    if name not in ESTIMATORS or type(est) is not _estimator_class(name):
+        raise TypeError(f"Only {', '.join(ESTIMATORS)} can be saved, got {type(est)}.")
+    check_is_fitted(est, "model_")
+    weights = _weights(est.model_).items()
+    tensors = {f"model/{key}": weight.detach().cpu().numpy() for key, weight in weights}
+    parameters, attributes = {}, {}
+    for key, value in est.get_params(deep=False).items():
+        parameters[key] = pack(value, f"The {key!r} parameter of {name}", tensors)
+    for key, value in vars(est).items():
+        if key in parameters or key in ("model_", "schema_"):
+            continue
+        _check_attribute(key, type(est), TypeError)
+        attributes[key] = pack(value, f"The attribute {key!r} of {name}", tensors)
+    content = {
+        "format": FORMAT,
+        "class": name,
+        "versions": _versions(),
+        "parameters": parameters,
+        "schema": est.schema_.to_dict(),
+        "config": est.model_.config.to_dict(),
+        "attributes": attributes,
+    }
+    content["sha256"] = _digest(content, tensors)
+    replace_file(Path(path), to_bytes(tensors, metadata={"maetab": _dump(content)}))
+
+
+def load(path: str | os.PathLike) -> Any:
+    """Return the estimator that `save` wrote; it predicts the same, bit for bit.
+
+    No code from the file is run, so files of strangers can be opened.
+
+    Parameters
+    ----------
+    path : file written by `save`
+
+    Raises
+    ------
+    ValueError
+        For files that are cut, changed, of another kind or from a later format. The message
+        names the file and what is wrong with it.
+    FileNotFoundError
+    """
+    path = Path(path)
+    with _open(path) as file:
+        content = _read_content(file, path)
+        try:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            if content["sha256"] != _digest(content, tensors):
+                raise ValueError("its content is not what was saved (SHA-256 differs)")
+            return _build(content, tensors)
+        except (*BROKEN, SafetensorError) as error:
+            raise _refusal(path, error) from error
+
+
+def read_info(path: str | os.PathLike) -> dict[str, Any]:
+    """Return what a saved model is, without its weights and without torch.
+
+    Parameters
+    ----------
+    path : file written by `save`
+
+    Returns
+    -------
+    info : dict
+        class, format, versions, parameters, columns (name -> kind), attributes, and the number
+        of weights and bytes. Whether the file is whole is checked by `load` only.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        content = _read_content(file, path)
+        try:
+            keys = list(file.keys())
+            arrays = {key: file.get_tensor(key) for key in keys if key.startswith("array/")}
+            shapes = [file.get_slice(key).get_shape() for key in keys if key not in arrays]
+            columns = Schema.from_dict(content["schema"]).columns
+            return {key: content[key] for key in ("class", "format", "versions")} | {
+                "parameters": unpack_all(content["parameters"], arrays, masking_text),
+                "columns": {column.name: column.kind for column in columns},
+                "attributes": unpack_all(content["attributes"], arrays, masking_text),
+                "n_weights": sum(math.prod(shape) for shape in shapes),
+                "n_bytes": path.stat().st_size,
+            }
+        except (*BROKEN, SafetensorError) as error:
+            raise _refusal(path, error) from error
+
+
+def _refusal(path: Path, reason: str | Exception) -> ValueError:
+    if isinstance(reason, LookupError):
+        reason = f"it lacks {reason}"
+    return ValueError(f"The model file '{path}' cannot be loaded: {reason}.")
+
+
+def _dump(content: dict[str, Any]) -> str:
+    return json.dumps(content, allow_nan=False, separators=(",", ":"))
+
+
+def _digest(content: dict[str, Any], tensors: Arrays) -> str:
+    """Return the SHA-256 of everything but the digest itself."""
+    digested = {key: value for key, value in content.items() if key != "sha256"}
+    digest = hashlib.sha256(_dump(digested).encode())
+    for key in sorted(tensors):
+        array = tensors[key]
+        digest.update(f"{key} {array.dtype.name} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _open(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "There is no such model file", str(path))
+    try:
+        return safe_open(str(path), framework="numpy")
+    except SafetensorError as error:
+        raise _refusal(path, f"it is cut or no safetensors file ({error})") from error
+
+
+def _read_content(file: Any, path: Path) -> dict[str, Any]:
+    text = (file.metadata() or {}).get("maetab")
+    if text is None:
+        raise _refusal(path, "it holds no model of maetab")
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(path, "its metadata are not JSON") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found not in READABLE:
+        what = f"it has format {found!r}, and this version of maetab reads format 1 to {FORMAT}"
+        raise _refusal(path, what)
+    if set(content) != KEYS:
+        raise _refusal(path, f"it lacks or has unknown entries: {sorted(set(content) ^ KEYS)}")
+    return content
+
+
+def _versions() -> dict[str, str]:
+    found = {name: str(importlib.import_module(name).__version__) for name in PACKAGES}
+    return {"python": platform.python_version()} | found
+
+
+def _estimator_class(name: Any) -> Any:
+    if name not in ESTIMATORS:
+        raise ValueError(f"{name!r} is not an estimator of maetab")
+    found = getattr(importlib.import_module("maetab"), name, None)
+    if found is None:
+        raise ValueError(f"this version of maetab has no {name}")
+    return found
+
+
+def _check_attribute(name: str, cls: type, error: type[Exception]) -> None:
+    if not ATTRIBUTE_NAME.fullmatch(name) or hasattr(cls, name) or name in ("model_", "schema_"):
+        raise error(f"{name!r} is not an attribute that fitting gives to a {cls.__name__}")
+
+
+def _build(content: dict[str, Any], tensors: Arrays) -> Any:
+    cls = _estimator_class(content["class"])
+    arrays = {key: value for key, value in tensors.items() if key.startswith("array/")}
+    parameters = unpack_all(content["parameters"], arrays, masking_of)
+    unknown = set(parameters) - set(cls._get_param_names())
+    if unknown:
+        raise ValueError(f"{cls.__name__} has no parameter {', '.join(sorted(unknown))}")
+    est = cls(**parameters)
+    est.schema_ = Schema.from_dict(content["schema"])
+    weights = {k.removeprefix("model/"): v for k, v in tensors.items() if k not in arrays}
+    est.model_ = _build_model(content["config"], weights)
+    if len(est.schema_.columns) != len(est.model_.config.n_levels):
+        raise ValueError("its schema and its model differ in the number of columns")
+    for key, value in unpack_all(content["attributes"], arrays, masking_of).items():
+        _check_attribute(key, cls, ValueError)
+        setattr(est, key, value)
+    return est
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """Return the state of a model, what its parts share only once."""
+    seen: set[int] = set()
+    weights = {}
+    for key, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            weights[key] = tensor
+        seen.add(id(tensor))
+    return weights
+
+
+def _build_model(fields: dict[str, Any], arrays: Arrays) -> nn.Module:
+    """Return the model of a config with these weights; nothing is allocated before they fit."""
+    import torch
+
+    from maetab.engine.packed import as_written_now
+    from maetab.nn.config import ModelConfig
+    from maetab.nn.ensemble import Ensemble
+
+    fields, arrays = as_written_now(fields, arrays)
+    config = ModelConfig.from_dict(fields)
+    for key in ("n_estimators", "n_encoder_layers", "n_decoder_layers"):
+        if not 0 <= getattr(config, key) <= len(arrays):
+            raise ValueError(f"{key}={getattr(config, key)!r} does not fit its weights")
+    with torch.device("meta"):
+        outline = _weights(Ensemble(config))
+    _check_shapes(outline, arrays)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        model = Ensemble(config)
+        for key, weight in _weights(model).items():
+            weight.copy_(torch.tensor(arrays[key]))
+    return model.eval()
+
+
+def _check_shapes(outline: dict[str, Tensor], arrays: Arrays) -> None:
+    for key in [*outline, *arrays]:
+        if key not in outline or key not in arrays:
+            problem = "lacks the weights" if key in outline else "has unknown weights"
+            raise ValueError(f"it {problem} {key!r}")
+        wanted = (tuple(outline[key].shape), str(outline[key].dtype).removeprefix("torch."))
+        found = (arrays[key].shape, arrays[key].dtype.name)
+        if wanted != found:
+            raise ValueError(f"the weights {key!r} should be {wanted}, not {found}")

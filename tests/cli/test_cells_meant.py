@@ -1,0 +1,112 @@
+"""Columns of text that are meant for numbers or dates: read as such, or refused with a reason."""
+
+from __future__ import annotations
+
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import fill, refused
+
+from maetab.files.cell_format import Text, infer_format
+from maetab.files.layout import Layout
+from maetab.files.number_format import Number
+
+ANY = Layout(decimal="")
+
+
+def found(*texts):
+    return infer_format(pd.Series(texts, dtype=object), ANY)
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers", "written"),
+    [
+        (["299.19", "(1,299.19)"], [299.19, -1299.19], "(1,234.50)"),
+        (["51", "(45)"], [51, -45], "(1234)"),
+        (["$5.25", "($12.50)"], [5.25, -12.5], "($1234.50)"),
+        (["$5.25", "$(12.50)"], [5.25, -12.5], "$(1234.50)"),
+        (["\u2212$5", "$12"], [-5, 12], "\u2212$1234"),
+        (["$\u22125", "$12"], [-5, 12], "$\u22121234"),
+        (["51,257.30-", "12.00"], [-51257.3, 12], "1,234.50-"),
+        (["\u221212.5", "7.5"], [-12.5, 7.5], "\u22121234.5"),
+        (["12,50- €", "7,50 €"], None, None),
+    ],
+)
+def test_negative_numbers_are_read_and_written_as_accounts_do(texts, numbers, written):
+    chosen, doubt = found(*texts)
+    if numbers is None:
+        assert isinstance(chosen, Text)
+        return
+    assert doubt is None and isinstance(chosen, Number)
+    assert chosen.parse(pd.Series(texts, dtype=object)).tolist() == numbers
+    value = -1234 if chosen.whole else -1234.5
+    assert chosen.write(pd.Series([value, *numbers])) == [written, *texts]
+    assert "for -1234" in chosen.unusual
+
+
+def test_numbers_that_all_stand_in_brackets_are_not_guessed():
+    assert "brackets" in found("(1)", "(2)")[1]
+
+
+def test_many_numbers_with_a_unit_are_an_error_and_few_a_note(tmp_path, stub, capsys):
+    rng = np.random.default_rng(0)
+    many = [f"{value:.1f} kg" for value in rng.normal(70, 9, 60)]
+    error = refused(tmp_path, "w,x\n" + "".join(f"{c},1\n" for c in many), capsys)
+    assert "'w'" in error and "'kg'" in error
+    assert "--categorical" in error and "--exclude" in error
+    mixed = [cell.replace("kg", "lb") if i % 3 else cell for i, cell in enumerate(many)]
+    assert "'lb' or 'kg'" in found(*mixed)[1]
+    fill(tmp_path, "w,x\n36 months,1\n60 months,2\n36 months,3\n,4\n")
+    said = capsys.readouterr().err
+    assert "read as categories, for 'months' stands behind the numbers" in said and "'w'" in said
+
+
+@pytest.mark.parametrize(
+    "texts", [["C85", "C123", "B28"], ["1st", "2nd", "3rd"], ["12a", "3", "x"], ["007a", "7-8b"]]
+)
+def test_codes_are_no_numbers_with_units(texts):
+    assert found(*texts) == (Text(), None)
+
+
+def test_formats_of_dates_that_are_advised_can_be_pasted_into_a_shell():
+    doubt = found("01/02/2024 10:00", "03/04/2024 11:00")[1]
+    advised = doubt[doubt.index("pass ") + 5 : doubt.index(", or the column")]
+    words = shlex.split(advised)
+    assert len(words) == 3 and set(words) == {
+        "--date-format=%d/%m/%Y %H:%M",
+        "or",
+        "--date-format=%m/%d/%Y %H:%M",
+    }
+
+
+def test_dates_in_two_forms_are_refused(tmp_path, capsys):
+    days = pd.date_range("2024-01-01", periods=40)
+    cells = [f"{day:%Y-%m-%d}" if i % 2 else f"{day:%d.%m.%Y}" for i, day in enumerate(days)]
+    error = refused(tmp_path, "when,x\n" + "".join(f"{c},1\n" for c in cells), capsys)
+    for words in ("'when'", "several forms", "'2024-01-02'", "'01.01.2024'", "--exclude"):
+        assert words in error
+    assert "several forms" in found("2024-01-31", "2024-02-01", "1 Feb 2024")[1]
+
+
+def test_whole_numbers_up_to_those_of_64_bits_are_exact():
+    texts = [str(2**60 + 1), str(2**63 - 1), str(-(2**63))]
+    chosen, doubt = found(*texts)
+    assert doubt is None
+    values = chosen.parse(pd.Series(texts, dtype=object))
+    assert values.dtype == "Int64" and [str(value) for value in values] == texts
+    assert chosen.write(values) == texts
+    assert found(str(2**63))[0] == Text()
+
+
+@pytest.mark.parametrize("mark", ["<5", "####", "no idea", "it's", "a,b", '5"'])
+def test_advised_options_can_be_pasted_into_a_shell(tmp_path, stub, capsys, mark):
+    quoted = '"' + mark.replace('"', '""') + '"'
+    text = "a,b\n" + "".join(f"{i},1\n" for i in range(20)) + f"{quoted},1\n"
+    error = refused(tmp_path, text, capsys)
+    advised = error[error.index("pass --na") + 5 : error.index(" if it means")]
+    assert "--exclude" in error
+    words = shlex.split(advised)
+    assert len(words) == 1
+    assert fill(tmp_path, text, *words).splitlines()[-1].split(",")[0] != mark

@@ -1,0 +1,99 @@
+"""What the command line says: errors on one line, help, notes, and streams that are closed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import MedianOrMode, fill
+
+from maetab import cli
+from maetab.cli import estimators
+
+
+def stopped(capsys, *words):
+    """What a command that cannot be says before it stops."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(list(words))
+    assert end.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["detect", "in.csv", "-o", "out.csv", "--max-time", "0"], "--max-time: must be above 0"),
+        (["impute", "in.csv", "-o", os.devnull], f"{os.devnull} exists; pass --force"),
+        (["impute"], "required"),
+        (["evaluate", "in.csv", "--compare", "foo"], "--compare: must be among mean, median, knn"),
+        (["impute", "-", "-o", "-", "--model", "m", "--seed", "4"], "no --seed or --max-time"),
+        (["encode", "-", "-o", "-", "--model", "m", "--max-time", "4"], "no --seed or --max-time"),
+    ],
+)
+def test_wrong_commands_are_told_in_one_line(capsys, words, said):
+    line = stopped(capsys, *words)
+    assert line.count("\n") == 1 and said in line
+    assert line.startswith(f"maetab {words[0]}: ")
+    assert line.endswith(f"(see maetab {words[0]} --help)\n")
+
+
+def test_a_file_that_is_not_there_is_named_in_words(tmp_path, capsys):
+    path = str(tmp_path / "nofile.csv")
+    assert cli.main(["describe", path]) == 1
+    assert capsys.readouterr().err == f"maetab describe: {path}: No such file or directory\n"
+
+
+def test_help_of_detect_and_encode_says_what_they_do(capsys):
+    texts = {}
+    for verb in ("detect", "encode"):
+        with pytest.raises(SystemExit):
+            cli.main([verb, "--help"])
+        texts[verb] = " ".join(capsys.readouterr().out.split())
+    assert "at most half" not in texts["detect"]
+    assert "trimmed ones too, to call anomalies" in texts["detect"]
+    assert "95 % of those that were not trimmed" in texts["detect"]
+    assert "beside the encoded input (see --no-add-raw)" in texts["encode"]
+
+
+def test_cells_unlike_those_of_the_fit_are_counted(tmp_path, monkeypatch, capsys):
+    days = pd.date_range("2024-01-01", periods=11)
+    fitted = pd.DataFrame({"x": np.arange(11.0), "c": list("abbbbbbbbbb"), "d": days})
+    monkeypatch.setattr(estimators, "load_estimator", lambda *_: MedianOrMode().fit(fitted))
+    near = "x,c,d\n20,a,2024-01-05\n-10,b,2023-12-25\n,a,2024-01-05\n"
+    fill(tmp_path, near, "--model", "m")
+    assert "unlike" not in capsys.readouterr().err
+    far = near + "21,z,2024-05-05\n-1000,y,\n,z,\n"
+    fill(tmp_path, far, "--model", "m", "--force")
+    said = [line for line in capsys.readouterr().err.splitlines() if "unlike" in line]
+    assert said == [
+        "cells unlike those of the fit: levels not seen in 'c' (3); "
+        "numbers far outside the range of 'x' (2), 'd' (1)"
+    ]
+
+
+@pytest.mark.parametrize("stderr", ["broken", "closed"])
+def test_the_work_is_done_though_nobody_reads_the_messages(tmp_path, stderr):
+    (tmp_path / "in.csv").write_text("a;b\n1;x\n2;y\n")
+    command = [sys.executable, "-m", "maetab", "impute", "in.csv", "-o", "out.csv"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    if stderr == "closed":
+        command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+    done = subprocess.run(command, cwd=tmp_path, stderr=writer, stdout=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert (tmp_path / "out.csv").read_text() == "a;b\n1;x\n2;y\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    (tmp_path / "in.csv").write_text("a;b\n" + "1;x\n" * 9)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "maetab", "describe", str(tmp_path / "in.csv")]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert done.returncode == 0 and done.stderr == "found: cells are separated by ';'\n"
