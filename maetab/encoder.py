@@ -261,7 +261,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
             passes=2.5,  # one with cells hidden, one without, and the components
             start=batch_rows(windows.rows.shape[1] * windows.values.shape[1]),
         )
-        few = (replace(some, rows=some.rows[:n]) for some in (windows, disturbed))
+        few = (replace(x, rows=x.rows[:n]) for x in (windows, disturbed))
         latent, holed = map(self._embed, few)
         share = [self.n_components]
         if len(sizes) > 1:
@@ -331,6 +331,6 @@ def _principal(block: np.ndarray, n_components: int) -> np.ndarray:
     if (block == block[0]).all():
         return np.eye(1, block.shape[1])
     found = PCA(most, random_state=0).fit(block)
-    spread = found.explained_variance_
-    n_kept = max(1, int((spread > LEAST_VARIANCE * spread[0]).sum()))
+    variance = found.explained_variance_
+    n_kept = max(1, int((variance > LEAST_VARIANCE * variance[0]).sum()))
     return found.components_[:n_kept]

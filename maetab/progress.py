@@ -38,7 +38,7 @@ class Progress:
     ) -> None:
         self.left, self.clock, self.write = left, clock, write or _log
         self.what, self.measured, self.share = "", "", 0.0
-        self.began = self.said = self.logged = clock()
+        self.began = self.reported = self.logged = clock()
 
     def __call__(self, what: str, share: float = 0.0) -> None:
         """Tell what is being done; `share` of it, and of what is like it, is done already."""
@@ -49,7 +49,7 @@ class Progress:
             if what != self.what:
                 self.what, self.measured = what, ""
             self.say(logging.INFO, share)
-        elif now - self.said >= OFTEN:
+        elif now - self.reported >= OFTEN:
             self.say(logging.DEBUG, share)
 
     def record(self, record: Record) -> None:
@@ -61,7 +61,7 @@ class Progress:
     def say(self, level: int, share: float) -> None:
         """Log a message with the time left, as far as that can be told."""
         now, self.share = self.clock(), share
-        self.said, self.logged = now, now if level == logging.INFO else self.logged
+        self.reported, self.logged = now, now if level == logging.INFO else self.logged
         rest = (now - self.began) * (1 - share) / share if share else float("inf")
         rest = min(rest, max(0.0, self.left()))
         about = f", about {rest:.0f} s left" if rest < float("inf") else ""
@@ -83,7 +83,7 @@ class Line(logging.Handler):
 
     def __init__(self, every: float, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.every, self.clock, self.said = every, clock, clock()
+        self.every, self.clock, self.reported = every, clock, clock()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one message of a logger."""
@@ -94,8 +94,8 @@ class Line(logging.Handler):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be None
             if sys.stderr.isatty():
                 sys.stderr.write(CLEAR + message[: shutil.get_terminal_size().columns - 1])
-            elif level >= logging.INFO and self.clock() - self.said >= self.every:
-                self.said = self.clock()
+            elif level >= logging.INFO and self.clock() - self.reported >= self.every:
+                self.reported = self.clock()
                 sys.stderr.write(message + "\n")
             sys.stderr.flush()
 

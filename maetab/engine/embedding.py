@@ -1,8 +1,8 @@
 """Features of rows, read out of a fitted model, and the way back to cells.
 
 Cells that are not visible are completed with what the model says of them, and the completed row is
-encoded, every cell visible. Batches have one shape, as in `engine.inference`, so a row's features do
-not depend on the rows beside it.
+encoded, every cell visible. Batches have one shape, as in `engine.inference`, so a row's features
+do not depend on the rows beside it.
 """
 
 from __future__ import annotations
@@ -195,8 +195,8 @@ def remembered(model: Ensemble) -> Windows:
     Those without an observed cell are left out, unless there are no others.
     """
     windows = _memory_windows(model)
-    some = windows.take(slice(None))[1].flatten(1).any(1)
-    return replace(windows, rows=windows.rows[some | ~some.any()])
+    filled = windows.take(slice(None))[1].flatten(1).any(1)
+    return replace(windows, rows=windows.rows[filled | ~filled.any()])
 
 
 def _memory_windows(model: Ensemble) -> Windows:

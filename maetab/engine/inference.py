@@ -22,9 +22,11 @@ N_ROUNDS = 4  # rounds in which the missing cells of a window are drawn, each gi
 
 
 def windows_of(values: np.ndarray, visible: np.ndarray, rows: np.ndarray) -> Windows:
-    """Return windows over cells (n, F), on the CPU; `rows` (W, T) are the rows of each, -1 none."""
-    clean = np.where(visible, values, np.float32(0))
-    return Windows(torch.as_tensor(clean), torch.as_tensor(visible), torch.as_tensor(rows))
+    """Return windows over cells (n, F), which are shared with the arrays, on the CPU.
+
+    rows : (W, T) the physical row at each step of each window, -1 where there is none
+    """
+    return Windows(*map(torch.as_tensor, (values, visible, rows)))
 
 
 def batch_rows(n_cells: int, least: int = 8) -> int:
@@ -134,8 +136,8 @@ def predict(
         for found, values, visible in batches(windows, device, size):
             index = padded(memory_index, found, size)
             points = model.points(values, visible, None if index is None else index.to(device))
-            rows = windows.rows[found][:, 0]
-            out[rows.numpy()] = points[: len(rows), 0].cpu().numpy()
+            own = windows.rows[found][:, 0].numpy()
+            out[own] = points[: len(own), 0].cpu().numpy()
     return out
 
 
@@ -188,16 +190,16 @@ def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> 
     with on_device(model, device):
         for found, values, visible in batches(windows, device, size):
             rows = every[found]
-            share = torch.as_tensor(_uniform(seed, rows, 1 + N_ROUNDS, values.shape[2]))
+            drawn = torch.as_tensor(_uniform(seed, rows, 1 + N_ROUNDS, values.shape[2]))
             padding = (0, 0, 0, 0, 0, 0, 0, size - len(rows))
-            share = torch.nn.functional.pad(share, padding).to(device).unbind(2)
-            group = (share[0] * N_ROUNDS).long()
-            for i in range(N_ROUNDS):
+            rank, *levels = torch.nn.functional.pad(drawn, padding).to(device).unbind(2)
+            group = (rank * N_ROUNDS).long()
+            for i, level in enumerate(levels):
                 now = ~visible & (group == i)
                 probabilities = model(values, visible)[0].flatten(0, 1)
-                level = _calibrated(model, share[1 + i].flatten(0, 1))
-                found_ = model.support.quantile(probabilities, level).view_as(values)
-                values, visible = torch.where(now, found_, values), visible | now
+                level = _calibrated(model, level.flatten(0, 1))
+                cells = model.support.quantile(probabilities, level).view_as(values)
+                values, visible = torch.where(now, cells, values), visible | now
             result = values[: len(rows)].cpu().numpy()
             out[rows[first[found]]] = result[first[found]]
     return out

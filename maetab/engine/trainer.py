@@ -32,7 +32,7 @@ N_EPOCHS, LEAST_STEPS, MOST_STEPS = 20, 20, 100
 
 
 class Batch(NamedTuple):
-    """What one step reads: windows (B,), their visible and hidden cells (B, T, F), and the guess."""
+    """What a step reads: windows (B,), their visible and hidden cells (B, T, F), and the guess."""
 
     rows: Tensor
     visible: Tensor
@@ -76,7 +76,8 @@ class Trainer:
         several = self.steps > N_MASKS * self.per_epoch
         self.keeps = several and kept_bytes <= options.kept_bytes
         self.checked = self._checked(n_checked)
-        self.waited, self.best, self.best_state = 0, math.inf, {}
+        self.waited, self.best = 0, math.inf
+        self.best_state: dict[str, Tensor] = {}
         self.losses: list[Tensor] = []
 
     def _row_bytes(self) -> int:
@@ -90,7 +91,7 @@ class Trainer:
         rows = held.flatten(1).any(1).nonzero()[:, 0]
         rows = rows[:: max(1, len(rows) // self.table.max_batch_rows(min(1000, n_checked)))]
         batches = rows.split(self.table.max_batch_rows(2000, PASSED_PAIRS)) if len(rows) else ()
-        return [(some, self._guess(some, self.table.cells(some)[1])) for some in batches]
+        return [(part, self._guess(part, self.table.cells(part)[1])) for part in batches]
 
     def _guess(self, rows: Tensor, visible: Tensor) -> CellGuess:
         values, _ = self.table.windows.take(rows)
@@ -110,11 +111,11 @@ class Trainer:
             self.losses.append(self.step(batch, generator))
             self.progress(step / self.steps)
             before, left = left, self.until.left()
-            late = left < before - left  # another step would end too late
-            if step % every and step < self.steps and not late:
+            timed_out = left < before - left  # another step would end too late
+            if step % every and step < self.steps and not timed_out:
                 continue
             records.append(self._record(step, time.monotonic() - begun))
-            if self._should_stop(records[-1]) or late:
+            if self._should_stop(records[-1]) or timed_out:
                 break
         self.network.load_state_dict(self.best_state)
         return records

@@ -29,6 +29,8 @@ class Ensemble(nn.Module):
     distributions, for intervals that cover what they say.
     """
 
+    support: Support
+    guess: StackedGuess
     network_weight: Tensor
     residual_std: Tensor
     ranks: Tensor

@@ -1,4 +1,4 @@
-"""What a cell may be: the bins of a number or the levels of a category, and distributions over them."""
+"""What a cell may be: bins of a number, levels of a category; and distributions over them."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Windows:
         return len(self.rows)
 
     def take(self, windows: Tensor | slice, of: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return values and observed (B, T, F) of windows; nothing is observed at steps without row.
+        """Return values and observed (B, T, F) of windows; steps without row have nothing observed.
 
         Parameters
         ----------

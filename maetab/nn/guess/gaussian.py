@@ -157,8 +157,8 @@ class Gaussian(nn.Module):
         ----------
         values : (n, C) float
         visible : (n, C) bool
-        should_stop : True ends it; of factors a round that has begun is given up, which leaves them as
-            the round before, or the principal components that they start from
+        should_stop : True ends it; of factors a round that has begun is given up, which leaves them
+            as the round before, or the principal components that they start from
         """
         values = torch.where(visible, values.double(), 0.0)
         count = visible.sum(0).clamp_min(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,8 @@ class StackedGuess(nn.Module):
     options : GuessOptions
     """
 
+    base: Any
+    memory: RowMemory
     stack_weights: Tensor
     variance_weights: Tensor
 
