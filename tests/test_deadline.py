@@ -9,21 +9,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 import torch
+from maetab.engine.apply import predict
+from maetab.nn.memory import RowMemory
+from maetab.nn.model import MaskedAutoencoder, ModelConfig
+from maetab.nn.prior import GaussianPrior
 
 import maetab
 import maetab.base
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
-from maetab.engine.apply import predict
 from maetab.engine.calibration import Cells
 from maetab.engine.fit import FitOptions, fit_model
-from maetab.engine.robust import robust_gaussian
+from maetab.engine.robust import kept_rows, robust_gaussian
 from maetab.engine.runtime import Deadline
 from maetab.nn.guess import Prior
 from maetab.nn.masking import Bernoulli
-from maetab.nn.memory import RowMemory
-from maetab.nn.model import MaskedAutoencoder, ModelConfig
-from maetab.nn.prior import GaussianPrior
-from maetab.trimming import kept_rows
 
 CPU = torch.device("cpu")
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from maetab.nn.model import MaskedAutoencoder
+from maetab.nn.prior import GaussianPrior
 from sklearn.exceptions import NotFittedError
 
 import maetab.base
 import maetab.detector
 import maetab.encoder
+import maetab.engine.score_calibration
+import maetab.engine.scoring
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
 from maetab.nn import guess as guess_module
 from maetab.nn.guess import Prior
-from maetab.nn.model import MaskedAutoencoder
-from maetab.nn.prior import GaussianPrior
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -57,17 +59,17 @@ STAGES = {
     "detector": [
         *SHARED,
         (MAEAnomalyDetector, "_calibrate"),
-        (maetab.detector, "surprises"),
-        (maetab.detector, "distances"),
+        (maetab.engine.scoring, "surprises"),
+        (maetab.engine.scoring, "distances"),
         (MAEAnomalyDetector, "set_threshold"),
     ],
     "trimming detector": [
         *SHARED,
         *NETWORKS,
         (maetab.detector, "kept_rows"),
-        (maetab.detector, "robust_gaussian"),
+        (maetab.engine.score_calibration, "robust_gaussian"),
         (MAEAnomalyDetector, "_calibrate"),
-        (maetab.detector, "distances"),
+        (maetab.engine.scoring, "distances"),
     ],
 }
 CASES = [

@@ -69,7 +69,7 @@ def test_nn_knows_only_torch(path):
 
 @pytest.mark.parametrize("path", room("engine"), ids=name_of)
 def test_engine_knows_nn_and_arrays_but_not_data(path):
-    assert packages_of(path) <= {"torch", "numpy"}
+    assert packages_of(path) <= {"torch", "numpy", "scipy", "sklearn"}
     assert rooms_of(path) <= {"nn", "engine"}
 
 
