@@ -26,11 +26,11 @@ from maetab.engine.score_calibration import (
     start_calibration,
     unseen_cost,
 )
-from maetab.engine.scoring import Calibration, Levels, Scorer
+from maetab.engine.scoring import Calibration, Scorer
 from maetab.engine.surprises import affordable_rows
 from maetab.explanation import explained
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
-from maetab.trimming import with_levels_of
+from maetab.trimming import levels_of, with_levels_of
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
 AUTO_ALARMS = 0.05  # what contamination="auto" is
@@ -201,17 +201,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """
         check_count("top", top)
         check_count("n_columns", n_columns)
-        table, scorer = self._read(X), self._scorer()
-        scores = scorer.scores(self._windows(table))
-        rows = np.argsort(scores, kind="stable")[:top]
-        frame, values, observed = table.frame.iloc[rows], table.values[rows], table.observed[rows]
-        picked = Table(frame, table.back, values, observed)
-        reasons = explained(scorer, self.schema_, picked, n_columns)
-        place = reasons.pop("place").to_numpy()
-        reasons.insert(0, "row", list(frame.index[place]))
-        reasons.insert(1, "position", rows[place])
-        reasons.insert(2, "score", scores[rows[place]].round(3))
-        return reasons
+        return explained(self._scorer(), self.schema_, self._read(X), top, n_columns)
 
     # ---- what is fitted, in the words of the engine
 
@@ -220,13 +210,13 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         check_is_fitted(self, "scores_")
         if not hasattr(self, "completed_rows_"):  # models of maetab 0.1.0
             self._keep(make_reference(self.model_))
-        reference, levels = self._fitted(Reference), self._levels()
+        levels = levels_of(self.schema_, getattr(self, "level_counts_", None))
         if not hasattr(self, "unseen_cost_"):  # early models of maetab 0.1.0
             n_observed = np.array([column.n_observed for column in self.schema_.columns])
             none = np.zeros(len(n_observed))
             self.unseen_cost_ = unseen_cost(self.scores_, none, n_observed, levels.is_category)
-        known = self._fitted(Calibration)
-        return Scorer(self.model_, reference, levels, known, pick_device(self.device))
+        known = self._fitted(Reference), levels, self._fitted(Calibration)
+        return Scorer(self.model_, *known, pick_device(self.device))
 
     def _keep(self, found: Reference | Calibration) -> None:
         """Make each field a fitted attribute."""
@@ -236,15 +226,6 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     def _fitted(self, kind: type[Fitted]) -> Fitted:
         """Return the fitted attributes as `_keep` got them."""
         return kind(**{field.name: getattr(self, f"{field.name}_") for field in fields(kind)})
-
-    def _levels(self) -> Levels:
-        columns, n_levels = self.schema_.columns, self.schema_.n_modelled()
-        counts = getattr(self, "level_counts_", None)
-        if counts is None:  # maetab 0.1.0 scored training rows as if each level were known
-            counts = [[2 * (count > 0) for count in column.counts] for column in columns]
-        n_known = [sum(column.counts[:n]) for column, n in zip(columns, n_levels, strict=True)]
-        unknown = 1 - np.array(n_known) / [max(1, column.n_observed) for column in columns]
-        return Levels(~self.schema_.is_number(), counts, unknown)
 
     # ---- fitting
 
@@ -292,11 +273,16 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """
         self._check_cells(observed[kept])
         learned = (values[kept], observed[kept]) if self.trim else None
-        enough = lambda: self._deadline.used() > LAST_STEP  # noqa: E731
-        known = start_calibration(self.model_, self.n_masks, trusted, learned, enough)
-        reference = make_reference(self.model_)
-        scorer = Scorer(self.model_, reference, self._levels(), known, pick_device(self.device))
-        self._keep(reference)
+        start = start_calibration(
+            self.model_,
+            self.n_masks,
+            trusted,
+            learned,
+            should_stop=lambda: self._deadline.used() > LAST_STEP,
+        )
+        known = make_reference(self.model_), levels_of(self.schema_, self.level_counts_), start
+        scorer = Scorer(self.model_, *known, pick_device(self.device))
+        self._keep(scorer.reference)
         self._keep(calibrated(scorer, windows_of(values, observed, cut(len(values))), kept))
         self.n_iter_ = 1 + self._n_epochs()
         self.set_threshold(self.contamination)

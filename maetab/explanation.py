@@ -16,6 +16,7 @@ from maetab.data.windows import cut
 from maetab.engine.inference import predict, predict_quantiles, windows_of
 from maetab.engine.reference import equal_memory_index
 from maetab.engine.scoring import Scorer
+from maetab.nn.windows import Windows
 
 ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
 LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much
@@ -27,17 +28,34 @@ KINDS = {"value": object, "expected": object, "surprise": float, "place": int}
 SELDOM = {0: "never seen level", 1: "level seen once"}
 
 
-def explained(scorer: Scorer, schema: Schema, table: Table, n_columns: int) -> pd.DataFrame:
-    """Return place (of the row in the table, from 0) and the columns of
-    `MAEAnomalyDetector.explain` from "column" on.
+def explained(
+    scorer: Scorer, schema: Schema, table: Table, top: int, n_columns: int
+) -> pd.DataFrame:
+    """Return what `MAEAnomalyDetector.explain` does: reasons of the strangest rows of a table.
 
     Parameters
     ----------
     schema : of the rows that were learned from
-    table : the rows to explain
-    n_columns : most reasons of a row
+    top, n_columns : most rows, and most reasons of each
     """
-    strange = scorer.cell_surprisals(windows_of(*table[2:4], cut(len(table.values))))
+    scores = scorer.scores(_windows(table))
+    rows = np.argsort(scores, kind="stable")[:top]
+    frame, values, observed = table.frame.iloc[rows], table.values[rows], table.observed[rows]
+    reasons = _reasons(scorer, schema, Table(frame, table.back, values, observed), n_columns)
+    place = reasons.pop("place").to_numpy()
+    reasons.insert(0, "row", list(frame.index[place]))
+    reasons.insert(1, "position", rows[place])
+    reasons.insert(2, "score", scores[rows[place]].round(3))
+    return reasons
+
+
+def _windows(table: Table) -> Windows:
+    return windows_of(table.values, table.observed, cut(len(table.values)))
+
+
+def _reasons(scorer: Scorer, schema: Schema, table: Table, n_columns: int) -> pd.DataFrame:
+    """Return place (of the row in the table, from 0) and the other columns, from "column" on."""
+    strange = scorer.cell_surprisals(_windows(table))
     order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
     selected = np.zeros(strange.shape, bool)
     np.put_along_axis(selected, order[:, :n_columns], True, axis=1)
@@ -105,7 +123,7 @@ def _expected(
     Each is guessed from all cells but itself and those before it in `order` (n, F).
     """
     model, device, rows = scorer.model, scorer.device, cut(len(selected))
-    index = equal_memory_index(model, scorer.reference, windows_of(*table[2:4], rows))
+    index = equal_memory_index(model, scorer.reference, _windows(table))
     visible, everyone = table.observed.copy(), np.arange(len(selected))
     point, low, high = np.zeros((3, *selected.shape), np.float32)
     for j in order[:, : selected.sum(1).max(initial=0)].T:
@@ -117,8 +135,8 @@ def _expected(
     is_number, inside = schema.is_number(), (low <= table.values) & (table.values <= high)
     usual = np.where(is_number, inside, table.values == point)
     point = np.where(is_number, point.clip(low, high), point)
-    ends = [_written(end, selected, schema, table.frame) for end in (low, high)]
-    return decode(point, selected, schema, like=table.frame), *ends, usual
+    written = (_written(end, selected, schema, table.frame) for end in (low, high))
+    return decode(point, selected, schema, like=table.frame), *written, usual
 
 
 def _written(

@@ -1,11 +1,30 @@
-"""What is known of the rows that a detector does not learn from."""
+"""What a detector knows of levels, those of rows that it does not learn from as well."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from maetab.data.kinds import level_key
 from maetab.data.schema import Schema
+from maetab.engine.scoring import Levels
+
+
+def levels_of(schema: Schema, counts: list[list[int]] | None) -> Levels:
+    """Return what is known of the levels of each column.
+
+    Parameters
+    ----------
+    counts : for each column, how many training rows have each level; None in early models of maetab
+        0.1.0, which scored training rows as if each level were known
+    """
+    columns, n_levels = schema.columns, schema.n_modelled()
+    if counts is None:
+        counts = [[2 * (count > 0) for count in column.counts] for column in columns]
+    n_known = [sum(column.counts[:n]) for column, n in zip(columns, n_levels, strict=True)]
+    unknown = 1 - np.array(n_known) / [max(1, column.n_observed) for column in columns]
+    return Levels(~schema.is_number(), counts, unknown)
 
 
 def with_levels_of(schema: Schema, whole: Schema) -> tuple[Schema, list[list[int]]]:

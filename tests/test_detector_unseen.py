@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from maetab.detector import MAEAnomalyDetector
-from maetab.engine import reference
 from maetab.files.models import load, save
 
 
@@ -53,7 +54,7 @@ def test_a_level_never_seen_is_stranger_than_the_rarest_known_in_every_part(fitt
     rarest = fitted.schema_.columns[list(fresh).index(column)].levels[-1]
     for level in (rarest, "never seen"):
         table = fitted._read(fresh.assign(**{column: level}))
-        parts.append(fitted._parts(table.values, table.observed))
+        parts.append(fitted._scorer().parts(fitted._windows(table)))
     known, unknown = parts
     assert (unknown.mean(0) >= known.mean(0)).all()
     scores = [fitted.score_samples(fresh.assign(**{column: x})) for x in (rarest, "never seen")]
@@ -122,19 +123,33 @@ def test_files_of_detectors_without_the_cost_of_unseen_levels_still_score(tmp_pa
     assert MAEAnomalyDetector.from_fitted(old).p_values(strange).max() < 0.05
 
 
-def test_what_does_not_depend_on_the_rows_is_made_once(monkeypatch):
-    made = []
-    real = reference._consulted
-    monkeypatch.setattr(reference, "_consulted", lambda model: made.append(model) or real(model))
-    X = people()
+REFERENCE = ("completed_rows_", "completed_std_", "memory_keys_", "memory_places_")
+
+
+def test_what_does_not_depend_on_the_rows_is_made_in_fit_and_saved(tmp_path):
+    X = people().mask(np.random.default_rng(0).random((300, 5)) < 0.1)
     trained = detector(trim=0.2).fit(X)
-    for _ in range(2):
-        trained.score_samples(X.iloc[:1])
-        trained.score_cells(X.iloc[:1])
-    assert len(made) == 1
-    other = detector().fit(X.iloc[:100])
-    assert len(made) == 2
-    assert (other.score_samples(X.iloc[:5]) != trained.score_samples(X.iloc[:5])).all()
+    made = {name: getattr(trained, name) for name in REFERENCE}
+    assert made["completed_std_"].any()
+    save(trained, tmp_path / "model.safetensors")
+    for again in (load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(trained))):
+        for name, array in made.items():
+            np.testing.assert_array_equal(getattr(again, name), array)
+    trained.score_samples(X)
+    assert all(getattr(trained, name) is array for name, array in made.items())
+
+
+def test_models_without_it_make_it_once_and_score_the_same():
+    X = people().mask(np.random.default_rng(0).random((300, 5)) < 0.1)
+    trained = detector().fit(X)
+    scores = trained.score_samples(X)
+    for name in REFERENCE:
+        delattr(trained, name)
+    old = pickle.loads(pickle.dumps(trained))
+    np.testing.assert_array_equal(old.score_samples(X), scores)
+    made = old.completed_rows_
+    np.testing.assert_array_equal(old.score_samples(X.iloc[:1]), scores[:1])
+    assert old.completed_rows_ is made
 
 
 def test_reasons_say_in_what_way_a_cell_is_strange():
@@ -208,13 +223,14 @@ def test_whole_numbers_in_reasons_are_whole_and_others_rounded_by_their_spread()
 
 def test_the_distance_to_other_rows_counts_three_times_what_each_other_part_counts(fitted):
     table = fitted._read(people(20, seed=10))
-    parts = fitted._parts(table.values, table.observed)
-    usual = fitted._joined(parts)
+    scorer = fitted._scorer()
+    parts = scorer.parts(fitted._windows(table))
+    usual = scorer.normality(parts)
     moved = []
     for i in range(parts.shape[1]):
         strange = np.log(parts[:, i] + fitted.part_floor_[i]) + fitted.part_scale_[i]
         more = parts.copy()
         more[:, i] = np.exp(strange) - fitted.part_floor_[i]  # stranger by a standard deviation
-        moved.append(usual - fitted._joined(more))
+        moved.append(usual - scorer.normality(more))
     counts = np.array([1, 3, 1][: len(moved)])
     np.testing.assert_allclose(np.array(moved).T, np.tile(counts / counts.sum(), (20, 1)))

@@ -11,6 +11,8 @@ from sklearn.exceptions import NotFittedError
 import maetab.base
 import maetab.detector
 import maetab.encoder
+import maetab.engine.score_calibration
+import maetab.engine.scoring
 import maetab.nn.guess.stack
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
@@ -50,18 +52,17 @@ STAGES = {
     "detector": [
         *SHARED,
         (MAEAnomalyDetector, "_calibrate"),
-        (maetab.detector, "start_calibration"),
-        (maetab.detector, "make_reference"),
-        (maetab.detector, "calibrated"),
+        (maetab.engine.scoring, "surprises"),
+        (maetab.engine.scoring, "distances"),
         (MAEAnomalyDetector, "set_threshold"),
     ],
     "trimming detector": [
         *SHARED,
         *NETWORKS,
         (maetab.detector, "kept_rows"),
-        (maetab.detector, "start_calibration"),
+        (maetab.engine.score_calibration, "robust_gaussian"),
         (MAEAnomalyDetector, "_calibrate"),
-        (maetab.detector, "calibrated"),
+        (maetab.engine.scoring, "distances"),
     ],
 }
 CASES = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -56,7 +58,7 @@ def distances(
             flat = values.flatten(1)
             unknown = observed.flatten(1) & (n_levels > 0) & (flat >= n_levels)
             visible = visible | unknown[:, guess.memory.cells]
-            own = padded(memory_index, found, size).to(device)
+            own = cast(Tensor, padded(memory_index, found, size)).to(device)
             full, deviation = completed(guess, cells * visible, visible, own)
             full = full.clamp(-FARTHEST, FARTHEST)
             inside = (windows.rows[found] >= 0).to(device)

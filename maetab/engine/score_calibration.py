@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def calibrated(scorer: Scorer, windows: Windows, kept: np.ndarray) -> Calibratio
     memory_index = training_memory_index(scorer.model, scorer.reference, windows)
     learned, index = replace(windows, rows=windows.rows[inside]), memory_index[inside]
 
-    def learn(**found: object) -> Scorer:
+    def learn(**found: Any) -> Scorer:
         return replace(scorer, calibration=replace(scorer.calibration, **found))
 
     errors = scorer.surprises(learned, index)[kept]

@@ -179,7 +179,7 @@ class Scorer:
     ) -> np.ndarray:
         values, observed = windows.values.numpy(), windows.observed.numpy()
         n_levels = np.array(self.model.config.n_levels)
-        far = robust_distances(one_hot(values, observed, n_levels), location, precision)
+        far = robust_distances(one_hot(values, observed, n_levels.tolist()), location, precision)
         unknown = observed & (n_levels > 0) & (values >= n_levels)
         far += unknown_distances(unknown, self.levels.unknown_share, precision)
         return np.where(observed.any(1), far, np.nan)

@@ -6,6 +6,8 @@ depends on nothing but the window and the model.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -88,7 +90,7 @@ def surprises(
         errors = _errors if model.uses_networks else _first_errors
         size = batch_size(model, windows)
         for found, values, observed in batches(windows, device, size):
-            own = padded(memory_index, found, size).to(device)
+            own = cast(Tensor, padded(memory_index, found, size)).to(device)
             truth = values.clamp(-FARTHEST, FARTHEST)
             given = truth.clamp(low, high) if clipped else truth
             wrong = errors(model, truth, given, observed, own, hide)

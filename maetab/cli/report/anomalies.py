@@ -22,7 +22,7 @@ def score_rows(detector: Any, frame: pd.DataFrame) -> pd.DataFrame:
     detector : fitted MAEAnomalyDetector
     frame : (n, F) whose labels are the places of its rows in the file, 0 the first
     """
-    from maetab.engine.score import conformal  # not at import: it brings torch
+    from maetab.engine.score_calibration import conformal_p_values  # not at import: it brings torch
 
     scores = detector.score_samples(frame)
     return pd.DataFrame(
@@ -30,7 +30,7 @@ def score_rows(detector: Any, frame: pd.DataFrame) -> pd.DataFrame:
             "row": frame.index + 1,
             "score": scores.round(6),
             "label": np.where(scores < detector.offset_, "anomaly", "normal"),
-            "p_value": conformal(scores, detector.scores_).round(6),
+            "p_value": conformal_p_values(scores, detector.scores_).round(6),
         },
         frame.index,
     )
