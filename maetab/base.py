@@ -26,8 +26,8 @@ from maetab.nn.backbones import BACKBONES
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.model import Ensemble, ModelConfig
 from maetab.nn.objectives import LOSSES
-from maetab.parameters import CheckedParameters, refuse_to_change, seed_of
-from maetab.progress import Progress, reported, warn_of_networks
+from maetab.parameters import CheckedParameters, refuse_to_change, seed_of, warn_of_networks
+from maetab.progress import Progress, reported
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
 AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameters that act there too

@@ -12,7 +12,7 @@ import pytest
 from maetab import MAEImputer
 from maetab.data.schema import infer_schema
 from maetab.data.text import MOST_TEXTS, almost_of
-from maetab.progress import warn_of_networks
+from maetab.parameters import warn_of_networks
 
 pytestmark = pytest.mark.usefixtures("quick_tuning")
 
