@@ -36,8 +36,9 @@ from maetab.parameters import (
     CheckedParameters,
     refuse_to_change,
     seed_of,
+    warn_of_networks,
 )
-from maetab.progress import Progress, reported, warn_of_networks
+from maetab.progress import Progress, reported
 
 FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
 AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameters that act there too

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from maetab.data.advice import warn
+
 # For the docstrings of the estimators.
 PARAMETERS = """mask_ratio : in [0, 1)
         Expected share of the observed cells that is hidden in a training step.
@@ -194,4 +196,27 @@ def seed_of(random_state: Any, estimator_name: str) -> int:
     raise ValueError(
         f"The 'random_state' parameter of {estimator_name} must be None, an int in [0, 2**32) "
         f"or a numpy.random.RandomState, got {random_state!r}."
+    )
+
+
+def warn_of_networks(
+    name: str, asked: int, history: list[dict[str, float]], max_time: float | None, n_columns: int
+) -> None:
+    """Warn if `max_time` was too short for the networks that were asked for.
+
+    Parameters
+    ----------
+    name : of the estimator
+    asked : number of networks
+    history : of those that were begun
+    """
+    begun = len({record["network"] for record in history})
+    if begun == asked:
+        return
+    trained = f"{begun} of {asked} networks were" if begun else "no network was"
+    used = "these" if begun else "the first guess alone"
+    warn(
+        f"{name}: within max_time={max_time:g} s {trained} trained ({n_columns} columns); {used} "
+        f"will be used. A larger max_time lets more networks train; max_iter=0 leaves them out "
+        f"without this warning."
     )

@@ -1,4 +1,4 @@
-"""What fit reports while it runs: messages through the logger "maetab", and a warning."""
+"""What fit reports while it runs: messages through the logger "maetab"."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-
-from maetab.data.advice import warn
 
 logger = logging.getLogger("maetab")
 Record = dict[str, float]
@@ -137,26 +135,3 @@ def reported(verbose: int, left: Callable[[], float]) -> Iterator[Progress | Non
         yield Progress(left, write=line.write)
     finally:
         line.clear()
-
-
-def warn_of_networks(
-    name: str, asked: int, history: list[Record], max_time: float | None, n_columns: int
-) -> None:
-    """Warn if `max_time` was too short for the networks that were asked for.
-
-    Parameters
-    ----------
-    name : of the estimator
-    asked : number of networks
-    history : of those that were begun
-    """
-    begun = len({record["network"] for record in history})
-    if begun == asked:
-        return
-    trained = f"{begun} of {asked} networks were" if begun else "no network was"
-    used = "these" if begun else "the first guess alone"
-    warn(
-        f"{name}: within max_time={max_time:g} s {trained} trained ({n_columns} columns); {used} "
-        f"will be used. A larger max_time lets more networks train; max_iter=0 leaves them out "
-        f"without this warning."
-    )

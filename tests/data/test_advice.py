@@ -13,7 +13,7 @@ from models import QUICK
 from maetab import MAEImputer
 from maetab.data.schema import infer_schema
 from maetab.data.text import MOST_TEXTS, almost_of
-from maetab.progress import warn_of_networks
+from maetab.parameters import warn_of_networks
 
 
 def test_code_without_a_name_is_warned_as_any_other():
