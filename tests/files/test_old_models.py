@@ -55,12 +55,6 @@ def test_an_old_imputer_fills_and_bounds_as_it_did(opened):
 
 
 @pytest.mark.parametrize("opened", [saved, pickled])
-def test_an_old_imputer_draws_what_it_drew(opened):
-    drawn = opened("MAEImputer").sample(ROWS, 1, random_state=3)[0]
-    assert_same(drawn, WRITTEN["predictions"]["MAEImputer"]["sample"])
-
-
-@pytest.mark.parametrize("opened", [saved, pickled])
 def test_an_old_encoder_makes_the_features_it_did(opened):
     encoder, written = opened("MAEEncoder"), WRITTEN["predictions"]["MAEEncoder"]
     assert_same(encoder.transform(ROWS), written["transform"])
