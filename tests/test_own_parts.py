@@ -37,9 +37,9 @@ class Huber(PointLoss):
 class Averages(nn.Module):
     """Adds to each token the mean of the visible ones of its step."""
 
-    def __init__(self, *, n_tokens, n_steps, width, n_heads, n_layers, dropout):
+    def __init__(self, shape):
         super().__init__()
-        self.mix = nn.Linear(width, width)
+        self.mix = nn.Linear(shape.width, shape.width)
 
     def forward(self, tokens, visible):
         shown = tokens if visible is None else tokens * visible[..., None]

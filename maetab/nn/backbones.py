@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,24 @@ from maetab.nn.attention import Block, pack, unpack
 RANK = 64  # of the linear backbone
 
 
+class Shape(NamedTuple):
+    """What a backbone is made for: L tokens of a step, T steps, D numbers of a token.
+
+    Simpler kinds leave `n_heads` and `n_layers` unread.
+    """
+
+    n_tokens: int
+    n_steps: int
+    width: int
+    n_heads: int
+    n_layers: int
+    dropout: float
+
+
 class Backbone(Protocol):
     """A torch.nn.Module class; the network makes one for the encoder and one for the decoder.
 
-    Made with the keywords n_tokens (L), n_steps (T), width (D), n_heads, n_layers and dropout.
+    Made with a `Shape`.
     """
 
     def __call__(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
@@ -34,22 +48,15 @@ class Transformer(nn.Module):
     Where there is one step, that along the columns is all there is.
     """
 
-    def __init__(
-        self,
-        *,
-        n_tokens: int,
-        n_steps: int,
-        width: int,
-        n_heads: int,
-        n_layers: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(width, n_heads, dropout) for _ in range(n_layers))
-        self.time_blocks: Any = [None] * n_layers
-        if n_steps > 1:
-            steps = (Block(width, n_heads, dropout) for _ in range(n_layers))
-            self.time_blocks = nn.ModuleList(steps)
+        self.blocks, self.time_blocks = self._blocks(shape), [None] * shape.n_layers
+        if shape.n_steps > 1:
+            self.time_blocks = self._blocks(shape)
+
+    def _blocks(self, shape: Shape) -> Any:
+        each = (shape.width, shape.n_heads, shape.dropout)
+        return nn.ModuleList(Block(*each) for _ in range(shape.n_layers))
 
     def forward(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
         """Return tokens as `Backbone` says.
@@ -88,10 +95,10 @@ class _Dense(nn.Module):
     What is not visible enters as zero.
     """
 
-    def __init__(self, n_tokens: int, n_steps: int, width: int) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.n_steps, self.n_outputs = n_steps, n_tokens * width
-        self.n_inputs = self.n_outputs * (2 if n_steps > 1 else 1)
+        self.n_steps, self.n_outputs = shape.n_steps, shape.n_tokens * shape.width
+        self.n_inputs = self.n_outputs * (2 if shape.n_steps > 1 else 1)
 
     def change(self, x: Tensor) -> Tensor:
         """Return (B, L * D), what is added to the tokens, from (B, inputs)."""
@@ -110,28 +117,19 @@ class _Dense(nn.Module):
 class MLP(_Dense):
     """A residual perceptron of `n_layers` blocks, four times as wide as a token."""
 
-    def __init__(
-        self,
-        *,
-        n_tokens: int,
-        n_steps: int,
-        width: int,
-        n_heads: int,
-        n_layers: int,
-        dropout: float,
-    ) -> None:
-        super().__init__(n_tokens, n_steps, width)
-        inner = 4 * width
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        inner = 4 * shape.width
         self.first = nn.Linear(self.n_inputs, inner)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(inner),
                 nn.Linear(inner, inner),
                 nn.ReLU(),
-                nn.Dropout(dropout),
+                nn.Dropout(shape.dropout),
                 nn.Linear(inner, inner),
             )
-            for _ in range(n_layers)
+            for _ in range(shape.n_layers)
         )
         self.last = nn.Linear(inner, self.n_outputs)
 
@@ -145,17 +143,8 @@ class MLP(_Dense):
 class Linear(_Dense):
     """One linear map of low rank, whatever `n_layers` is."""
 
-    def __init__(
-        self,
-        *,
-        n_tokens: int,
-        n_steps: int,
-        width: int,
-        n_heads: int,
-        n_layers: int,
-        dropout: float,
-    ) -> None:
-        super().__init__(n_tokens, n_steps, width)
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
         self.down = nn.Linear(self.n_inputs, RANK)
         self.up = nn.Linear(RANK, self.n_outputs)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from maetab.nn.backbones import BACKBONES
+from maetab.nn.backbones import BACKBONES, Shape
 from maetab.nn.config import ModelConfig
 from maetab.nn.guess.stack import Guess
 from maetab.nn.tokens import Tokens, per_column, time_identity
@@ -51,14 +51,8 @@ class Network(nn.Module):
     def _backbone(self, n_layers: int) -> nn.Module:
         c = self.config
         kind = BACKBONES[c.backbone] if isinstance(c.backbone, str) else c.backbone
-        return kind(
-            n_tokens=1 + len(c.n_levels),
-            n_steps=c.n_steps,
-            width=c.width,
-            n_heads=c.n_heads,
-            n_layers=n_layers,
-            dropout=c.dropout,
-        )
+        tokens = 1 + len(c.n_levels)
+        return kind(Shape(tokens, c.n_steps, c.width, c.n_heads, n_layers, c.dropout))
 
     def forward(self, values: Tensor, visible: Tensor, guess: Guess) -> Output:
         """Predict every cell from the visible ones; nothing but the arguments is read.

@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from maetab.nn.backbones import BACKBONES, Transformer
+from maetab.nn.backbones import BACKBONES, Shape, Transformer
 
 SHAPE = {"width": 8, "n_heads": 2, "n_layers": 2, "dropout": 0.0}
 
 
 def a_backbone(name: str, length: int = 7, n_steps: int = 1, **changes) -> torch.nn.Module:
     torch.manual_seed(0)
-    return BACKBONES[name](n_tokens=length, n_steps=n_steps, **(SHAPE | changes))
+    return BACKBONES[name](Shape(n_tokens=length, n_steps=n_steps, **(SHAPE | changes)))
 
 
 def some_tokens(n: int = 6, length: int = 7, n_steps: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -107,7 +107,7 @@ def test_a_transformer_of_several_steps_works_for_windows_of_any_length():
 
 
 def test_dropout_drops_only_while_training():
-    transformer = Transformer(n_tokens=7, n_steps=1, **(SHAPE | {"dropout": 0.5}))
+    transformer = Transformer(Shape(n_tokens=7, n_steps=1, **(SHAPE | {"dropout": 0.5})))
     tokens, visible = some_tokens()
     first, second = transformer.train()(tokens, visible), transformer(tokens, visible)
     assert not torch.equal(first, second)
