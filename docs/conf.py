@@ -35,7 +35,7 @@ numpydoc_class_members_toctree = False
 nitpicky = True
 # Annotations name types of other packages, and our own that have no page here.
 pages = (
-    r"(MAE|evaluation|plot|nn\.masking|nn\.losses\.(Point)?Loss$|nn\.backbones\.Backbone$"
+    r"(MAE|evaluation|plot|nn\.masking|nn\.losses\.(Point)?Loss$|nn\.backbones\.(Backbone|Shape)$"
     r"|nn\.guess\.(gaussian\.BaseGuess|options\.GuessOptions)$)"
 )
 nitpick_ignore_regex = [(r"py:class", rf"(?!maetab\.{pages}).*")]

@@ -177,6 +177,14 @@ def test_law_3_a_cell_is_held_out_in_every_window_that_holds_it_and_never_the_la
 # 4
 
 
+poisoned = given(
+    frame=frames,
+    parameters=settings_of_an_imputer(),
+    poison=st.sampled_from([1e6, np.nan]),
+    t=st.sampled_from([1, 3]),
+)
+
+
 def with_steps(imputer: MAEImputer, frame: pd.DataFrame, t: int):
     """Return cells of a frame, and a model of windows of t steps over its rows."""
     values, observed = encode(frame, imputer.schema_)
@@ -187,12 +195,7 @@ def with_steps(imputer: MAEImputer, frame: pd.DataFrame, t: int):
     return values, observed, fit_model(config, windows, imputer._options())[0]
 
 
-@given(
-    frame=frames,
-    parameters=settings_of_an_imputer(),
-    poison=st.sampled_from([1e6, np.nan]),
-    t=st.sampled_from([1, 3]),
-)
+@poisoned
 @few
 def test_law_4_what_is_not_visible_changes_no_bit(frame, parameters, poison, t):
     imputer = fitted(frame, parameters)
@@ -218,12 +221,7 @@ def test_law_4_what_is_not_visible_changes_no_bit(frame, parameters, poison, t):
         assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
 
 
-@given(
-    frame=frames,
-    parameters=settings_of_an_imputer(),
-    poison=st.sampled_from([1e6, np.nan]),
-    t=st.sampled_from([1, 3]),
-)
+@poisoned
 @few
 def test_law_4_what_is_not_observed_changes_no_bit_of_the_model(frame, parameters, poison, t):
     imputer = fitted(frame, parameters)

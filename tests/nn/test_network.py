@@ -23,8 +23,8 @@ def predictions(model, values, visible) -> list[torch.Tensor]:
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("poison", [1e6, float("nan")])
 def test_no_output_changes_by_a_bit_when_a_hidden_cell_does(backbone, training, t, poison):
-    model = random_model(t, backbone=backbone, tells_swaps=True)
     values, visible = random_rows(n_steps=t, seed=1)
+    model = random_model(t, backbone=backbone, tells_swaps=True)
     spoiled = torch.where(visible, values, poison)
     guess, network = model.guess(values, visible), model.members[0].train(training)
     assert torch.equal(network.encode(values, visible), network.encode(spoiled, visible))
