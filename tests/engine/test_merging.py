@@ -29,11 +29,6 @@ from maetab.nn.ensemble import Ensemble
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Ensemble:
-    return a_model()
-
-
-@pytest.fixture(scope="module")
 def series() -> Ensemble:
     """A model of windows of three steps."""
     return a_model(3)
