@@ -112,8 +112,8 @@ def test_a_draw_is_that_of_the_first_window_which_holds_the_row(series):
 
 
 @pytest.mark.parametrize("t", [1, 3])
-def test_draws_belong_to_the_physical_row(fitted, series, t):
-    model, windows = (fitted if t == 1 else series), table(600, t, seed=10)
+def test_draws_belong_to_the_physical_row(series, t):
+    model, windows = (a_model() if t == 1 else series), table(600, t, seed=10)
     whole = draw(model, windows, CPU, seed=3)
     order = np.random.default_rng(0).permutation(600)
     doubled = np.concatenate([order, order[:100]])
