@@ -21,10 +21,10 @@ import pandas as pd
 import torch
 
 from benchmarks import records
+from benchmarks.coding import is_number
 from benchmarks.datasets import load
 from benchmarks.encodings import ENCODINGS, OURS
 from benchmarks.impute import version_label
-from benchmarks.peers import is_number
 from benchmarks.probe import PREDICTORS, Metrics, Predict, judge, linear_probe
 
 DATA_SETS = [

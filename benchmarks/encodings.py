@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from benchmarks.peers import is_number
+from benchmarks.coding import is_number
 from maetab import MAEEncoder
 
 Encode = Callable[[pd.DataFrame], np.ndarray]

@@ -26,8 +26,9 @@ from scipy.stats import wasserstein_distance
 from sklearn.metrics import f1_score
 
 from benchmarks import records
+from benchmarks.coding import is_number
 from benchmarks.datasets import load
-from benchmarks.peers import METHODS, OURS, is_number, version_of
+from benchmarks.peers import METHODS, OURS, version_of
 from maetab.evaluation import amputate
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import datasets, impute, peers, records, report
+from benchmarks import coding, datasets, impute, peers, records, report
 from maetab.evaluation import amputate
 
 TOY = ["--data-sets", "sklearn-iris", "--mechanisms", "mcar", "--setting", "both"]
@@ -136,7 +136,7 @@ def test_a_peer_fills_every_empty_cell_and_no_other(method: str, mixed: pd.DataF
 
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_a_coder_gives_back_what_it_was_given(one_hot: bool, mixed: pd.DataFrame) -> None:
-    coder = peers.Coder(one_hot).fit(mixed)
+    coder = coding.Coder(one_hot).fit(mixed)
     matrix = coder.encode(mixed)
     assert matrix[:, 0].mean() == pytest.approx(0) and matrix[:, 0].std() == pytest.approx(1)
     emptied = mixed.mask(np.ones(mixed.shape, dtype=bool))

@@ -1,0 +1,24 @@
+"""How often rows are called outliers, and what p-values are worth."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.datasets import load_wine
+from test_detector import detector, mixed
+
+
+def test_auto_calls_a_twentieth_of_new_rows_outliers_whatever_is_trimmed():
+    fresh = mixed(1000, seed=200)
+    for trim in (0.0, 0.2):
+        trained = detector(trim=trim).fit(mixed(400))
+        assert 0.02 < (trained.predict(fresh) == -1).mean() < 0.1
+        assert trained.offset_ == trained.set_threshold(0.05).offset_
+
+
+def test_p_values_after_few_training_rows_are_too_small():
+    wine, shares = load_wine(as_frame=True).data, []
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(len(wine))
+        trained = detector().fit(wine.iloc[order[:80]])
+        shares.append((trained.p_values(wine.iloc[order[80:]]) <= 0.1).mean())
+    assert 0.11 < np.mean(shares) < 0.25
