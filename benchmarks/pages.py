@@ -121,6 +121,13 @@ def speed() -> str:
          f"{part['use_seconds'].max():.1f}", f"{part['peak_mib'].max():,.0f}"]
         for (estimator, limit), part in limits.groupby(["estimator", "limit"])
     ]  # fmt: skip
+    alone = pd.DataFrame(records.read(RESULTS / "one_row.jsonl"))
+    alone = records.newest(alone, ["table", "missing", "estimator"])
+    single = [
+        [f"{r.estimator}, {r.table} ({r.rows}), {r.missing:.0%} missing",
+         f"{r.first_ms:.1f}", f"{r.then_ms:.1f}"]
+        for r in alone.itertuples()
+    ]  # fmt: skip
     return page(
         "Time and memory",
         f"Seconds of fit and transform beside the chained ExtraTrees. {origin(runs)}",
@@ -131,6 +138,9 @@ def speed() -> str:
         "With a limit: the largest table, the longest fit, the longest use of what was fitted "
         f"(seconds), and the highest peak of memory. {origin(limits)}",
         table(["", "tables", "rows", "columns", "fit", "use", "MiB"], kept),
+        "One row, by a model that was saved and loaded: milliseconds of the first call, and the "
+        f"median of twenty further ones. {origin(alone)}",
+        table(["", "first", "then"], single),
     )
 
 

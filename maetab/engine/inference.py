@@ -16,7 +16,9 @@ from torch import Tensor
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
-CELLS_IN_BATCH = 8192
+# One row is filled within 20 ms, and many rows take no longer than in larger batches
+# (benchmarks/one_row.py; 8,192 cells took one row 25 to 48 ms).
+CELLS_IN_BATCH = 1536
 FARTHEST = 1e12  # standard deviations beyond which numbers are not told apart: squares are finite
 N_ROUNDS = 4  # rounds in which the missing cells of a window are drawn, each given those before
 
