@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.inference import FARTHEST, batches, on_device, padded
-from maetab.engine.reference import Reference, completed
-from maetab.engine.surprises import batch_size
+from maetab.engine.inference import FARTHEST, batch_size, batches, on_device, padded
+from maetab.engine.reference import N_REMEMBERED, Reference, completed
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
@@ -51,7 +50,7 @@ def distances(
     with on_device(model, device):
         remembered = _Remembered(reference, trusted, UNSURE * usual_gap, n_nearest, device)
         n_levels = torch.tensor(guess.coordinates.n_levels, device=device)
-        size = batch_size(model, windows)
+        size = batch_size(model, windows, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
             cells, visible = guess.coordinates.expand(values, observed)
             # An unknown level differs from all others; it is not missing.

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.memory import max_batch_rows
 from maetab.nn.windows import Windows
 
-# One row is filled within 20 ms, and many rows take no longer than in larger batches
-# (benchmarks/one_row.py; 8,192 cells took one row 25 to 48 ms).
-CELLS_IN_BATCH = 1536
+CELLS_IN_BATCH = 8192
+# Where networks are used: one row, padded to a batch, is filled within 20 ms, where batches of
+# 8,192 cells took it 25 to 48 ms, and many rows take little longer (benchmarks/one_row.py).
+CELLS_WITH_NETWORKS, ROWS_WITH_NETWORKS = 2304, 160
 FARTHEST = 1e12  # standard deviations beyond which numbers are not told apart: squares are finite
 N_ROUNDS = 4  # rounds in which the missing cells of a window are drawn, each given those before
 
@@ -74,8 +76,22 @@ def padded(index: np.ndarray | None, windows: slice, size: int) -> Tensor | None
     return torch.nn.functional.pad(own, (0, 0, 0, size - len(own)), value=-1)
 
 
-def _size(model: Ensemble, windows: Windows) -> int:
-    return batch_rows(windows.rows.shape[1] * windows.values.shape[1], least_rows(model))
+def batch_size(model: Ensemble, windows: Windows, n_remembered: int | None = None) -> int:
+    """Return how many of the windows make a batch; `n_remembered` as in `Ensemble.forward`.
+
+    Always the same where results may depend on it, as those of networks do. What the first guess
+    does with whole batches is done window by window, unless it says otherwise: few windows get a
+    small batch.
+    """
+    n_cells = windows.rows.shape[1] * windows.values.shape[1]
+    if model.uses_networks:
+        return max(8, min(ROWS_WITH_NETWORKS, CELLS_WITH_NETWORKS // n_cells // 8 * 8))
+    size = batch_rows(n_cells, least_rows(model))
+    if model.guess.whole_batches:
+        return size
+    n_memory = model.config.n_memory
+    step = min(size, max_batch_rows(min(n_remembered or n_memory, n_memory)))
+    return step if len(windows) <= step else size // step * step
 
 
 @torch.inference_mode()
@@ -90,7 +106,7 @@ def _distributions(
     rows = windows.rows.numpy()
     last = np.full(len(windows.values), -1)  # the window after which a row is complete
     np.maximum.at(last, rows[rows >= 0], np.nonzero(rows >= 0)[0])
-    size, number = _size(model, windows), model.support.is_number
+    size, number = batch_size(model, windows), model.support.is_number
     f, k = model.support.share.shape
     held = [torch.zeros(0, dtype=torch.long), torch.zeros(0, f, k), torch.zeros(0, f)]
     held = [x.to(device) for x in held]
@@ -134,7 +150,7 @@ def predict(
                 out[rows] = points.cpu().numpy()
             return out
         # One window for each row: nothing is to be merged, so no probabilities are made.
-        size = _size(model, windows)
+        size = batch_size(model, windows)
         for found, values, visible in batches(windows, device, size):
             index = padded(memory_index, found, size)
             points = model.points(values, visible, None if index is None else index.to(device))
@@ -188,7 +204,7 @@ def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> 
     first = np.zeros(every.size, bool)
     first[np.unique(every, return_index=True)[1]] = True
     first = first.reshape(every.shape) & (every >= 0)
-    size = _size(model, windows)
+    size = batch_size(model, windows)
     with on_device(model, device):
         for found, values, visible in batches(windows, device, size):
             rows = every[found]

@@ -15,6 +15,7 @@ from torch import Tensor
 from maetab.engine.inference import (
     FARTHEST,
     batch_rows,
+    batch_size,
     batches,
     least_rows,
     on_device,
@@ -23,7 +24,6 @@ from maetab.engine.inference import (
 from maetab.engine.reference import N_REMEMBERED
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import Ensemble
-from maetab.nn.guess.memory import max_batch_rows
 from maetab.nn.support import Support
 from maetab.nn.windows import Windows
 
@@ -88,7 +88,7 @@ def surprises(
         low, high = _ends(model.support) if clipped else (None, None)
         usual = None if scale is None else torch.tensor(scale, device=device)
         errors = _errors if model.uses_networks else _first_errors
-        size = batch_size(model, windows)
+        size = batch_size(model, windows, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
             own = cast(Tensor, padded(memory_index, found, size)).to(device)
             truth = values.clamp(-FARTHEST, FARTHEST)
@@ -113,20 +113,6 @@ def affordable_rows(
 
     start = batch_rows(n_cells, least_rows(model))
     return deadline.affordable(look, len(windows), CALIBRATED, start)
-
-
-def batch_size(model: Ensemble, windows: Windows) -> int:
-    """Return how many windows make a batch.
-
-    Few windows get a small one where results do not depend on it: what the first guess does with
-    whole batches is done window by window, unless it says otherwise.
-    """
-    n = len(windows)
-    size = batch_rows(windows.rows.shape[1] * windows.values.shape[1], least_rows(model))
-    if model.uses_networks or model.guess.whole_batches:
-        return size
-    step = min(size, max_batch_rows(min(N_REMEMBERED, model.config.n_memory)))
-    return step if n <= step else size // step * step
 
 
 def _ends(support: Support) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,10 @@ from maetab.nn.masking import swap
 if TYPE_CHECKING:
     from maetab.engine.fit import FitOptions
 
+# The first optimizer of a process makes torch import its compiler, which takes seconds: better here
+# than within the time of a fit.
+torch.optim.SGD([torch.zeros(1)], lr=1.0)
+
 Record = dict[str, float]
 N_MASKS = 4  # masks that a row is seen with where the first guesses are kept
 CHECKS = 12  # times the held-out cells are looked at in a full run
