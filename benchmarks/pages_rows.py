@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmarks import detect, encode, records
+from benchmarks import detect, detectors, encode, records
 from benchmarks.markup import figures, origin, page, said, table, title
 from benchmarks.records import RESULTS
 
@@ -120,7 +120,7 @@ def anomalies() -> str:
         "IsolationForest, LOF and OCSVM are scikit-learn's, ECOD, MCD, PCA and DeepSVDD PyOD's, at "
         "their defaults. They get medians for missing cells and standardised columns. AP is the "
         "average precision. Where rows of both kinds are learned from, maetab gets "
-        f"``trim={detect.TRIM}``.",
+        f"``trim={detectors.TRIM}``.",
         "The weights and shares of maetab's score were chosen on these sets, so its lead is "
         "somewhat flattered. Networks are off by default (``max_iter=0``); these figures are "
         "without.",
