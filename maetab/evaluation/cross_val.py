@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,31 +125,34 @@ def _folds_in_time(cv: TimeSeriesSplit, series: np.ndarray) -> list[Fold]:
 
 
 def _methods(estimators: Any, baselines: Any, seed: int) -> dict[str, BaseEstimator]:
-    """Return name -> unfitted imputer, first the estimators, then the baselines."""
-    if isinstance(estimators, Mapping):
-        pairs = list(estimators.items())
-    else:
-        several = isinstance(estimators, list | tuple)
-        pairs = [(type(e).__name__, e) for e in (estimators if several else [estimators])]
-    for entry in [baselines] if isinstance(baselines, str) else baselines:
-        is_name = isinstance(entry, str)
-        pairs.append((entry, _baseline(entry, seed)) if is_name else (type(entry).__name__, entry))
+    """Return name -> unfitted imputer, first the estimators, then the baselines.
+
+    The second of a name ends in "-2" and so on.
+    """
+    pairs = list(estimators.items()) if isinstance(estimators, Mapping) else _named(estimators)
+    pairs += [
+        (name, _baseline(name, seed) if isinstance(method, str) else method)
+        for name, method in _named(baselines)
+    ]
     if not pairs:
         raise ValueError("There is no method to compare: 'estimators' and 'baselines' are empty.")
-    return _by_unique_name(pairs)
-
-
-def _by_unique_name(pairs: Sequence[tuple[str, Any]]) -> dict[str, BaseEstimator]:
-    """Return name -> imputer, the second of a name with "-2" and so on; a TypeError for others."""
     methods: dict[str, BaseEstimator] = {}
     for name, method in pairs:
-        if isinstance(method, type) or not (
-            hasattr(method, "fit") and hasattr(method, "transform")
-        ):
+        is_imputer = hasattr(method, "fit") and hasattr(method, "transform")
+        if isinstance(method, type) or not is_imputer:
             raise TypeError(f"method {name!r} must be an imputer instance, got {method!r}.")
         repeats = sum(key == name or key.startswith(f"{name}-") for key in methods)
         methods[f"{name}-{repeats + 1}" if name in methods else name] = method
     return methods
+
+
+def _named(methods: Any) -> list[tuple[str, Any]]:
+    """Return pairs of name and method: text is its own name, an imputer has that of its class."""
+    is_one = (
+        isinstance(methods, str) or hasattr(methods, "fit") or not isinstance(methods, Iterable)
+    )
+    listed = [methods] if is_one else methods
+    return [(one if isinstance(one, str) else type(one).__name__, one) for one in listed]
 
 
 def _baseline(name: str, seed: int) -> BaseEstimator:
