@@ -245,7 +245,7 @@ def _keep_some_visible(
 def _hide(frame: pd.DataFrame, hidden: np.ndarray) -> pd.DataFrame:
     """Return a copy of the frame whose `hidden` (n, F) cells are missing, in dtypes that can be."""
     result = frame.copy()
-    for place in np.flatnonzero(hidden.any(axis=0)):
+    for place in np.flatnonzero(hidden.any(axis=0)).tolist():
         column: Any = frame.iloc[:, place]
         if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
             column = column.astype(nullable(column.dtype))

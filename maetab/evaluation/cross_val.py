@@ -16,7 +16,7 @@ from maetab.data.containers import read_frame
 from maetab.data.schema import Schema, infer_schema
 from maetab.evaluation.amputation import amputate, as_generator
 from maetab.evaluation.gaps import rows_by_series, series_of_rows
-from maetab.evaluation.metrics import cell_scores, check_metrics
+from maetab.evaluation.metrics import METRICS, cell_scores
 
 Fold = tuple[np.ndarray, np.ndarray]  # positions of the training rows and of the test rows
 
@@ -84,7 +84,9 @@ def cross_val_impute(
     >>> scores.groupby("method")["value"].mean().idxmin()
     'knn'
     """
-    chosen = check_metrics(metrics)
+    chosen = [metrics] if isinstance(metrics, str) else list(metrics)
+    if unknown := [name for name in chosen if name not in METRICS]:
+        raise ValueError(f"The 'metrics' must be among {METRICS}, got {unknown[0]!r}.")
     generator = as_generator(random_state)
     methods = _methods(estimators, baselines, int(generator.integers(2**31)))
     frame, _ = read_frame(X)
@@ -130,10 +132,8 @@ def _methods(estimators: Any, baselines: Any, seed: int) -> dict[str, BaseEstima
     The second of a name ends in "-2" and so on.
     """
     pairs = list(estimators.items()) if isinstance(estimators, Mapping) else _named(estimators)
-    pairs += [
-        (name, _baseline(name, seed) if isinstance(method, str) else method)
-        for name, method in _named(baselines)
-    ]
+    for name, method in _named(baselines):
+        pairs.append((name, _baseline(name, seed) if isinstance(method, str) else method))
     if not pairs:
         raise ValueError("There is no method to compare: 'estimators' and 'baselines' are empty.")
     methods: dict[str, BaseEstimator] = {}
@@ -148,11 +148,9 @@ def _methods(estimators: Any, baselines: Any, seed: int) -> dict[str, BaseEstima
 
 def _named(methods: Any) -> list[tuple[str, Any]]:
     """Return pairs of name and method: text is its own name, an imputer has that of its class."""
-    is_one = (
-        isinstance(methods, str) or hasattr(methods, "fit") or not isinstance(methods, Iterable)
-    )
-    listed = [methods] if is_one else methods
-    return [(one if isinstance(one, str) else type(one).__name__, one) for one in listed]
+    if isinstance(methods, str) or hasattr(methods, "fit") or not isinstance(methods, Iterable):
+        methods = [methods]
+    return [(one if isinstance(one, str) else type(one).__name__, one) for one in methods]
 
 
 def _baseline(name: str, seed: int) -> BaseEstimator:
@@ -188,8 +186,8 @@ def _impute_as_numbers(
 ) -> pd.DataFrame:
     """Return `test` filled by an imputer that is shown numbers only.
 
-    Units and codes come from the visible cells of `train`; `kinds` only says which columns
-    are categories.
+    Units and codes come from the visible cells of `train`; `kinds` says which columns are
+    categories. Their codes are rounded to levels; an average is the most frequent, of code 0.
     """
     categories = [column.name for column in kinds.columns if column.kind == "category"]
     schema = infer_schema(train, categories, estimator_name="cross_val_impute")
@@ -199,15 +197,9 @@ def _impute_as_numbers(
     values = np.asarray(imputer.transform(_numbers(test, schema)), dtype=np.float64)
     values = values[:, : len(schema.columns)]  # indicators, if any, come after
     is_average = getattr(imputer, "strategy", None) in ("mean", "median")
-    return fill(test, _round_codes(values, schema, is_average), test.isna().to_numpy(), schema)
-
-
-def _round_codes(values: np.ndarray, schema: Schema, is_average: bool) -> np.ndarray:
-    """Return (n, F) values, categories as codes; 0, the most frequent level, if `is_average`."""
-    n_levels = np.array([len(column.levels) for column in schema.columns])
-    last = np.zeros_like(n_levels) if is_average else np.maximum(n_levels - 1, 0)
-    is_category = np.array([column.kind == "category" for column in schema.columns])
-    return np.where(is_category, np.clip(np.rint(values), 0, last), values)
+    last = [0 if is_average else max(0, len(column.levels) - 1) for column in schema.columns]
+    values = np.where(schema.is_number(), values, np.clip(np.rint(values), 0, last))
+    return fill(test, values, test.isna().to_numpy(), schema)
 
 
 def _numbers(frame: pd.DataFrame, schema: Schema) -> np.ndarray:

@@ -30,29 +30,17 @@ def write_names(axes: Any, names: Sequence, axis: str = "x", most: int = 24) -> 
     step = int(-(-LINE // space)) if space < LINE else 1
     places, texts = range(0, len(names), step), shortened(names[::step], most)
     if space > (0.4 if axis == "x" else 0.3):
-        texts = [_wrapped(*pair, most) for pair in zip(shortened(names, 2 * most), texts)]
-    size: Any = "small" if space > 0.17 else SMALL
-    if axis == "y":
-        axes.set_yticks(places, texts, fontsize=size)
-        return step
-    axes.set_xticks(places, texts, fontsize=size, **_rotation(texts, space))
+        wraps = [wrap(text, most, break_long_words=False) for text in shortened(names, 2 * most)]
+        for place, lines in enumerate(wraps):
+            if 0 < len(lines) <= 2 and max(map(len, lines)) <= most:
+                texts[place] = "\n".join(lines)
+    look: dict[str, Any] = {"fontsize": "small" if space > 0.17 else SMALL}
+    longest = max((len(line) for text in texts for line in text.split("\n")), default=0)
+    if axis == "x" and longest * LETTER > space:
+        look |= {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        look |= {} if space > 0.2 else {"rotation": 90, "va": "center"}
+    getattr(axes, f"set_{axis}ticks")(places, texts, **look)
     return step
-
-
-def _rotation(texts: Sequence[str], space: float) -> dict[str, Any]:
-    """Return how texts stand below an axis where each has `space` inches in width."""
-    longest = max(len(line) for text in texts for line in text.split("\n"))
-    if longest * LETTER <= space:
-        return {}
-    aslant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    return aslant if space > 0.2 else aslant | {"rotation": 90, "va": "center"}
-
-
-def _wrapped(text: str, cut: str, most: int) -> str:
-    """Return the text in one or two lines of at most `most` letters, or else as it is cut."""
-    lines = wrap(text, most, break_long_words=False)
-    fits = len(lines) <= 2 and max(map(len, lines), default=0) <= most
-    return "\n".join(lines) if fits else cut
 
 
 def write_percent(axis: Any) -> None:
@@ -73,31 +61,28 @@ def count_in_whole_steps(axis: Any) -> None:
 
 
 def write_times(axis: Any, temporal: str | None, offset: bool = True) -> str:
-    """Write days along an axis as dates (since 1970) or durations; return the unit, or "".
+    """Write days along an axis as dates (since 1970) or durations; return their unit, or "".
+
+    Durations are in the longest unit of which the axis shows two.
 
     Parameters
     ----------
     temporal : "datetime", "timedelta", or None for an axis that stays as it is
     offset : whether the year of dates may stand at the end of the axis
     """
+    from matplotlib import dates, ticker
+
     if temporal == "datetime":
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-        locator = AutoDateLocator(minticks=3, maxticks=5)
+        locator = dates.AutoDateLocator(minticks=3, maxticks=5)
         axis.set_major_locator(locator)
-        axis.set_major_formatter(ConciseDateFormatter(locator, show_offset=offset))
-    return _write_durations(axis) if temporal == "timedelta" else ""
-
-
-def _write_durations(axis: Any) -> str:
-    """Write days along an axis in the longest unit of which it shows two; return the unit."""
-    from matplotlib.ticker import MaxNLocator
-
+        axis.set_major_formatter(dates.ConciseDateFormatter(locator, show_offset=offset))
+    if temporal != "timedelta":
+        return ""
     low, high = axis.get_view_interval()
     longest = max(abs(low), abs(high))
     unit = next((unit for unit, n in PER_DAY.items() if longest * n >= 2), "seconds")
     parts = PER_DAY[unit]
-    ticks = MaxNLocator(5).tick_values(low * parts, high * parts)
+    ticks = ticker.MaxNLocator(5).tick_values(low * parts, high * parts)
     ticks = [tick for tick in ticks if low <= tick / parts <= high]
     axis.set_ticks([tick / parts for tick in ticks], [f"{round(tick, 6):g}" for tick in ticks])
     return unit
