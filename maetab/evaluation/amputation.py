@@ -14,12 +14,12 @@ from maetab.data.codec import encode
 from maetab.data.containers import read_frame
 from maetab.data.kinds import nullable
 from maetab.data.schema import infer_schema
-from maetab.evaluation.gaps import draw_gaps, series_of_rows
 
 __all__ = ["amputate"]
 
 MECHANISMS = ("mcar", "mar", "mnar", "block", "observed")
 Roles = tuple[np.ndarray, np.ndarray]  # positions of the columns that lose cells, of the drivers
+MEAN_BLOCK = 10  # rows of a gap: more than its neighbours can bridge; a choice, not tuned
 DRIVER_SHARE = 0.3  # of the columns, under MAR: most columns lose cells; a choice, not tuned
 
 
@@ -131,9 +131,8 @@ def as_generator(random_state: Any) -> np.random.Generator:
 def _positions(frame: pd.DataFrame, names: Sequence, parameter: str) -> np.ndarray:
     """Return the sorted positions of `names` among the columns of `frame`."""
     if isinstance(names, str) or not isinstance(names, Sequence | np.ndarray | pd.Index):
-        raise TypeError(
-            f"'{parameter}' must be a list of column names or positions, got {names!r}."
-        )
+        words = "must be a list of column names or positions"
+        raise TypeError(f"'{parameter}' {words}, got {names!r}.")
     places: dict[Any, int] = {place: place for place in range(frame.shape[1])}
     places |= {name: place for place, name in enumerate(frame.columns)}
     unknown = [f"{name!r} is not a column" for name in names if name not in places]
@@ -177,7 +176,7 @@ def _choose(
     losing, drivers = (frame.iloc[:, places] for places in roles)
     observed, chance = losing.notna().to_numpy(), np.array(frac)
     if mechanism == "block":
-        return draw_gaps(observed, frac, series, rng)
+        return _draw_gaps(observed, frac, series, rng)
     if mechanism == "observed":
         return _borrowed(observed, frac, rng)
     if mechanism == "mar":
@@ -251,3 +250,59 @@ def _hide(frame: pd.DataFrame, hidden: np.ndarray) -> pd.DataFrame:
             column = column.astype(nullable(column.dtype))
         result.isetitem(place, column.mask(hidden[:, place]))
     return result
+
+
+def series_of_rows(groups: Any, n_rows: int) -> np.ndarray:
+    """Return (n_rows,) int: the number of the series of each row, all 0 without `groups`."""
+    if groups is None:
+        return np.zeros(n_rows, dtype=np.intp)
+    labels = np.asarray(groups)
+    if labels.shape != (n_rows,):
+        raise ValueError(f"'groups' must hold {n_rows} labels, got shape {labels.shape}.")
+    series, _ = pd.factorize(labels)
+    if (series < 0).any():
+        raise ValueError("'groups' must name the series of every row; some labels are missing.")
+    return series
+
+
+def rows_by_series(series: np.ndarray) -> list[np.ndarray]:
+    """Return the row numbers of each series, ascending; `series` (n,) as of `series_of_rows`."""
+    return np.split(np.argsort(series, kind="stable"), np.cumsum(np.bincount(series))[:-1])
+
+
+def _draw_gaps(
+    observed: np.ndarray, frac: float, series: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Return gaps laid over each column's observed cells, exactly `frac` of them (rounded).
+
+    `series` (n,) numbers the series of each row; each gap lies in one.
+    """
+    chosen = np.zeros(observed.shape, dtype=bool)
+    rows_of = rows_by_series(series)
+    for place in range(observed.shape[1]):
+        # In random order, so that rounding favours no series.
+        parts = [rows_of[label] for label in generator.permutation(len(rows_of))]
+        parts = [rows[observed[rows, place]] for rows in parts]
+        ends = np.cumsum([len(rows) for rows in parts])
+        for rows, n_hidden in zip(parts, np.diff(np.rint(frac * ends), prepend=0).astype(int)):
+            chosen[rows, place] = _gaps(len(rows), n_hidden, generator)
+    return chosen
+
+
+def _gaps(n_rows: int, n_hidden: int, generator: np.random.Generator) -> np.ndarray:
+    """Return (n_rows,) bool, True in random gaps of MEAN_BLOCK rows on average."""
+    if not n_hidden:
+        return np.zeros(n_rows, dtype=bool)
+    n_visible = n_rows - n_hidden
+    n_blocks = min(round(n_hidden / MEAN_BLOCK) or 1, n_visible + 1)
+    lengths = 1 + _split(n_hidden - n_blocks, n_blocks, generator)
+    between = _split(n_visible - n_blocks + 1, n_blocks + 1, generator)
+    between[1:-1] += 1  # two blocks never touch
+    runs = np.append(np.stack([between[:-1], lengths], axis=1).ravel(), between[-1])
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+
+
+def _split(total: int, parts: int, generator: np.random.Generator) -> np.ndarray:
+    """Return `parts` whole numbers from 0 up that add to `total`, all ways equally likely."""
+    bars = np.sort(generator.choice(total + parts - 1, parts - 1, replace=False))
+    return np.diff(np.concatenate([[-1], bars, [total + parts - 1]])) - 1

@@ -14,11 +14,8 @@ from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, check_cv
 from maetab.data.codec import encode, fill
 from maetab.data.containers import read_frame
 from maetab.data.schema import Schema, infer_schema
-from maetab.evaluation.amputation import amputate, as_generator
-from maetab.evaluation.gaps import rows_by_series, series_of_rows
+from maetab.evaluation.amputation import amputate, as_generator, rows_by_series, series_of_rows
 from maetab.evaluation.metrics import METRICS, cell_scores
-
-Fold = tuple[np.ndarray, np.ndarray]  # positions of the training rows and of the test rows
 
 
 def cross_val_impute(
@@ -58,8 +55,7 @@ def cross_val_impute(
         The first three are for numbers, in standard deviations of the training rows; the
         others for categories ("f1_macro" averages over the levels among the hidden cells).
     baselines : sequence of {"median", "mean", "knn", "iterative"} or imputers
-        More methods to compare with. "median" and "mean" give categories their most
-        frequent level.
+        More methods to compare with. "median" and "mean" give categories their most frequent level.
     categorical_features : "auto" or list of column names
         Which columns are categories when scores are taken and codes made. A maetab imputer
         follows its own parameter of this name.
@@ -107,23 +103,18 @@ def cross_val_impute(
 
 def _folds(
     cv: Any, frame: pd.DataFrame, mechanism: str, groups: Any, generator: np.random.Generator
-) -> list[Fold]:
-    """Return the folds; `groups` (n,) are the series of the rows, None for a single one."""
+) -> list[Sequence[np.ndarray]]:
+    """Return positions of training and of test rows; `groups` (n,) are the series of the rows."""
     series = series_of_rows(groups, len(frame))
     if groups is not None and isinstance(cv, TimeSeriesSplit):
-        return _folds_in_time(cv, series)
+        # Taken in each series and joined; rows come in order of time.
+        each = rows_by_series(series)
+        folds = [[(rows[train], rows[test]) for train, test in cv.split(rows)] for rows in each]
+        return [[np.sort(np.concatenate(part)) for part in zip(*fold)] for fold in zip(*folds)]
     if isinstance(cv, int | np.integer) and (groups is not None or mechanism != "block"):
         splitter = KFold if groups is None else GroupKFold
         cv = splitter(int(cv), shuffle=True, random_state=int(generator.integers(2**31)))
     return list(check_cv(cv).split(frame, groups=groups))
-
-
-def _folds_in_time(cv: TimeSeriesSplit, series: np.ndarray) -> list[Fold]:
-    """Return folds of `cv` taken in each series (n,) and joined; rows come in order of time."""
-    each = rows_by_series(series)
-    folds = [[(rows[train], rows[test]) for train, test in cv.split(rows)] for rows in each]
-    joined = [[np.sort(np.concatenate(part)) for part in zip(*fold)] for fold in zip(*folds)]
-    return [(train, test) for train, test in joined]
 
 
 def _methods(estimators: Any, baselines: Any, seed: int) -> dict[str, BaseEstimator]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.containers import read_frame
-from maetab.plot import names, panels, ticks
+from maetab.plot import panels, ticks
 from maetab.plot.panels import BLUE, COLOURS, GREY
 
 
@@ -107,7 +107,7 @@ class EmbeddingDisplay:
 
 
 def _title(values: pd.Series, most: int = 24) -> str:
-    return "" if values.name is None else names.short(values.name, most)
+    return "" if values.name is None else ticks.short(values.name, most)
 
 
 def project(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +145,7 @@ def _groups_of(values: pd.Series) -> list[tuple[pd.Series, dict[str, Any], str]]
     levels, missing = list(values.value_counts().index[: len(COLOURS)]), values.isna()
     if getattr(values.dtype, "ordered", False) or pd.api.types.is_bool_dtype(values):
         levels = [level for level in values.dropna().sort_values().unique() if level in levels]
-    named = zip(levels, names.shortened(levels), COLOURS)
+    named = zip(levels, ticks.shortened(levels), COLOURS)
     filled, ring = {"color": GREY}, {"facecolors": "none", "edgecolors": GREY}
     return [
         *((values == level, {"color": colour}, name) for level, name, colour in named),

@@ -77,16 +77,12 @@ class ImputationDisplay:
         return self
 
 
-def draw_numbers(axes: Any, column: Column, values: list[np.ndarray], **kwargs: Any) -> list:
+def draw_numbers(axes: Any, column: Column, values: tables.Pair, **kwargs: Any) -> list:
     """Draw histograms of observed and filled on the same bins, each of sum 1; their patches."""
     options, drawn = {"bins": _edges(*values)} | kwargs, []
     filling: dict[str, Any] = {"color": SKY, "alpha": 0.6, "label": "observed"}
-    outline: dict[str, Any] = {
-        "histtype": "step",
-        "color": ORANGE,
-        "linewidth": 1.8,
-        "label": "filled",
-    }
+    outline: dict[str, Any] = {"histtype": "step", "color": ORANGE, "linewidth": 1.8}
+    outline["label"] = "filled"
     for cells, look in zip(values, (filling, outline)):
         look |= {"weights": np.full(len(cells), 1 / max(1, len(cells)))} | options
         drawn.append(axes.hist(cells, **look)[2])
@@ -107,7 +103,7 @@ def _edges(observed: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     return np.linspace(center - width / 2, center + width / 2, n_bins + 1)
 
 
-def draw_levels(axes: Any, column: Column, values: list[np.ndarray], **kwargs: Any) -> list:
+def draw_levels(axes: Any, column: Column, values: tables.Pair, **kwargs: Any) -> list:
     """Draw the share of each level, its number on top, observed beside filled; return the bars."""
     levels, places = tables.place_of_levels(column, *values)
     looks, bars = ((-0.2, SKY, "observed"), (0.2, ORANGE, "filled")), []

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from maetab.data.containers import read_frame
-from maetab.plot import names, panels, ticks
+from maetab.plot import panels, ticks
 from maetab.plot.panels import BLACK, ORANGE, PALE
 
 MAX_COLUMNS = 150  # drawn: a figure of 25 inches
@@ -61,13 +61,9 @@ class MissingnessDisplay:
         return cls(frame.isna().to_numpy(), list(frame.columns))
 
     def plot(self, ax: Sequence | None = None, *, sort: bool = True, **kwargs: Any) -> Self:
-        """Draw on two axes, or a new figure.
+        """Draw on two axes, or a new figure; `kwargs` go to `imshow`.
 
-        Parameters
-        ----------
-        ax : two axes, or None for a new figure
-        sort : the columns with most missing cells first; False keeps the order of the table
-        **kwargs : go to `imshow`
+        The columns with most missing cells come first; without `sort` in the order of the table.
         """
         counts = np.asarray(self.missing).sum(0)
         order = np.argsort(-counts, kind="stable")[:MAX_COLUMNS]
@@ -139,7 +135,7 @@ def _write_shares(axes: Any, bars: Any, counts: np.ndarray, n_rows: int, step: i
     upright = ticks.inches_each(axes, len(counts)) < 0.5
     texts, between = [""] * len(counts), " " if upright else "\n"
     for place, n in list(enumerate(counts))[::step]:
-        share = names.share_text(n, n_rows) if n else "0"
+        share = ticks.share_text(n, n_rows) if n else "0"
         texts[place] = f"{share}{between}({n:,})" if n else share
     turn = {"rotation": 90} if upright else {}
     written = axes.bar_label(bars, texts, padding=2, fontsize=ticks.SMALL, **turn)

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from maetab.plot import names
-from maetab.plot.ticks import LETTER
+from maetab.plot import ticks
 
 # Colours of Okabe and Ito (2008), which stay apart for the colour-blind.
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
@@ -54,7 +53,7 @@ def panel_grid(ax: Any, n: int) -> list:
 
 def close_panel(axes: Any, name: Any, facts: str) -> None:
     """Write the name of a column and what is known of its cells above its panel."""
-    axes.set_title(f"{names.short(name, 30)}\n{facts}", fontsize="medium")
+    axes.set_title(f"{ticks.short(name, 30)}\n{facts}", fontsize="medium")
     open_frame(axes)
 
 
@@ -84,7 +83,7 @@ def write_legend(axes: Any, is_ours: bool, marks: list, side: str, title: str = 
     labels = [mark.get_label() for mark in marks]
     options: dict[str, Any] = {"fontsize": "small", "frameon": False}
     if is_ours and side == "top":
-        inches = 0.6 + LETTER * max(map(len, labels))
+        inches = 0.6 + ticks.LETTER * max(map(len, labels))
         ncols = int(max(1, min(len(labels), axes.figure.get_figwidth() / inches)))
         axes.figure.legend(marks, labels, loc="outside upper left", ncols=ncols, **options)
         return

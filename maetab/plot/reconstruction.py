@@ -12,6 +12,7 @@ from maetab.data.containers import read_frame
 from maetab.data.schema import Column
 from maetab.plot import panels, tables, ticks
 from maetab.plot.panels import BLUE, GREY, ORANGE
+from maetab.plot.tables import Pair
 
 
 @dataclass(eq=False, repr=False)
@@ -106,9 +107,7 @@ def _legend_of(kinds: set[str]) -> list:
     return [mark for kind in marks if kind in kinds for mark in marks[kind]]
 
 
-def draw_agreement(
-    axes: Any, column: Column, values: list[np.ndarray], **kwargs: Any
-) -> tuple[Any, str]:
+def draw_agreement(axes: Any, column: Column, values: Pair, **kwargs: Any) -> tuple[Any, str]:
     """Draw numbers against numbers and the line where they agree; return points, correlation."""
     ends = [np.min(values), np.max(values)]
     axes.plot(ends, ends, color=GREY, linewidth=1, zorder=0)
@@ -124,9 +123,7 @@ def draw_agreement(
     return points, f"r = {np.corrcoef(values[0], values[1])[0, 1]:.2f}" if moves else "r undefined"
 
 
-def draw_confusion(
-    axes: Any, column: Column, values: list[np.ndarray], **kwargs: Any
-) -> tuple[Any, str]:
+def draw_confusion(axes: Any, column: Column, values: Pair, **kwargs: Any) -> tuple[Any, str]:
     """Draw a point for each pair of levels, its area and number the cells; points, share right."""
     levels, places = tables.place_of_levels(column, *values)
     right, stacked = values[0] == values[1], np.stack(places, 1)

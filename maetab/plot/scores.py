@@ -44,16 +44,15 @@ class SurpriseDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `imshow`."""
-        from matplotlib.ticker import MultipleLocator
-
         n_rows, n_columns = self.surprises.shape
         size = (3.0 + panels.width_of(n_columns, 0.4), min(max(4.0, 1.8 + 0.24 * n_rows), 16.0))
         self.ax_ = panels.one_axes(ax, size)
         self.figure_ = self.ax_.figure
-        colours = panels.pyplot().get_cmap("Oranges").with_extremes(bad=GREY)
+        pyplot = panels.pyplot()
+        colours = pyplot.get_cmap("Oranges").with_extremes(bad=GREY)
         options = {"aspect": "auto", "cmap": colours, "vmin": 0, "vmax": 4} | kwargs
         self.image_ = self.ax_.imshow(self.surprises.to_numpy(float), **options)
-        look = {"extend": "max", "ticks": MultipleLocator(1), "format": _one_in}
+        look = {"extend": "max", "ticks": pyplot.MultipleLocator(1), "format": _one_in}
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, **look)
         self.colorbar_.set_label(UNIT, fontsize="small")
         ticks.write_names(self.ax_, list(self.surprises.columns))
@@ -119,7 +118,12 @@ class ScoreDisplay:
         _, _, self.bars_ = self.ax_.hist(parts, **options)
         label = f"threshold {self.threshold:.3g}"
         self.line_ = self.ax_.axvline(self.threshold, color=BLACK, ls="--", label=label)
-        _write_counts(self.ax_, self.bars_)
+        bars = [group for group in self.bars_ if hasattr(group, "patches")]  # no mere outlines
+        for group in bars:
+            texts = [f"{bar.get_height():,.0f}" if bar.get_height() else "" for bar in group]
+            self.ax_.bar_label(group, texts, padding=2, fontsize=6, rotation=90)
+        if bars:  # room for the counts
+            self.ax_.set_ylim(top=1.15 * self.ax_.get_ylim()[1])
         self.ax_.set(xlabel="score of a row, higher is more normal", ylabel="number of rows")
         marks, _ = self.ax_.get_legend_handles_labels()
         panels.write_legend(self.ax_, ax is None, marks, "top")
@@ -134,15 +138,3 @@ def bins_around(threshold: float, values: np.ndarray) -> np.ndarray:
     first = np.floor((low - threshold) / width - 1e-6)
     last = np.ceil((high - threshold) / width + 1e-6)
     return threshold + width * np.arange(first, last + 1)
-
-
-def _write_counts(axes: Any, groups: Any) -> None:
-    """Write on each bar how many rows it holds, and make room for that."""
-    from matplotlib.container import BarContainer
-
-    bars = [group for group in groups if isinstance(group, BarContainer)]
-    for group in bars:
-        texts = [f"{bar.get_height():,.0f}" if bar.get_height() else "" for bar in group]
-        axes.bar_label(group, texts, padding=2, fontsize=6, rotation=90)
-    if bars:
-        axes.set_ylim(top=1.15 * axes.get_ylim()[1])

@@ -1,4 +1,4 @@
-"""Names, shares, dates and durations along an axis, as many as fit."""
+"""Names, shares, dates and durations as texts, and as many of them along an axis as fit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,67 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-from maetab.plot.names import shortened
-
 SMALL = 7.0  # points
 LINE = 0.11  # inches that a line of SMALL letters takes
 LETTER = 0.075  # inches that a letter of the font size "small" takes, on average
 PER_DAY = {"days": 1.0, "hours": 24.0, "minutes": 1440.0, "seconds": 86400.0}
+
+
+def shortened(names: Sequence, most: int = 24) -> list[str]:
+    """Return names as texts of at most `most` letters that matplotlib draws as they are.
+
+    Long ones are cut in their centre. Different names that are then the same lose what they begin
+    with in common; if they are still the same, the second ends in "#2" and so on. Letters
+    that the font lacks are spelled as in Python (\\u65e5), and no dollar starts a formula.
+    """
+    wholes = [_spelled(name) for name in names]
+    cuts = [_cut(whole, most) for whole in wholes]
+    texts: list[str] = []
+    for whole, text in zip(wholes, cuts):
+        alike = {other for other, cut in zip(wholes, cuts) if cut == text}
+        if len(alike) > 1:
+            differ = [place for place, letters in enumerate(zip(*alike)) if len(set(letters)) > 1]
+            text = _cut("…" + whole[differ[0] :], most) if differ else text
+        first, number = text, 1
+        while text in texts:
+            number += 1
+            text = _cut(first, most - len(f" #{number}")) + f" #{number}"
+        texts.append(text)
+    return [text.replace("$", r"\$") for text in texts]
+
+
+def short(name: Any, most: int = 24) -> str:
+    """Return one name as `shortened` does."""
+    return shortened([name], most)[0]
+
+
+def _cut(text: str, most: int) -> str:
+    """Return the text, of a long one `most` letters with an ellipsis in their centre."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]}…{text[len(text) - (most - most // 2 - 1) :]}"
+
+
+def _spelled(name: Any) -> str:
+    """Return a name on one line, letters that the font lacks spelled as in Python."""
+    text = " ".join(str(name).split())
+    if text.isascii() and text.isprintable():
+        return text
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    fonts = [get_font(findfont(FontProperties(family=[name]))) for name in rcParams["font.family"]]
+    known = [any(font.get_char_index(ord(letter)) for font in fonts) for letter in text]
+    spelled = (letter.encode("unicode_escape").decode() for letter in text)
+    return "".join(a if has else b for a, b, has in zip(text, spelled, known))
+
+
+def share_text(count: int, total: int) -> str:
+    """Return a share in percent, with as many decimals as tell it from none and from all."""
+    percent, decimals = 100 * count / total, 0 if count in (0, total) else 1
+    while decimals and round(percent, decimals) in (0, 100):
+        decimals += 1
+    return f"{percent:.{decimals}f} %"
 
 
 def inches_each(axes: Any, n: int, axis: str = "x") -> float:
@@ -63,12 +118,9 @@ def count_in_whole_steps(axis: Any) -> None:
 def write_times(axis: Any, temporal: str | None, offset: bool = True) -> str:
     """Write days along an axis as dates (since 1970) or durations; return their unit, or "".
 
-    Durations are in the longest unit of which the axis shows two.
-
-    Parameters
-    ----------
-    temporal : "datetime", "timedelta", or None for an axis that stays as it is
-    offset : whether the year of dates may stand at the end of the axis
+    `temporal` is "datetime", "timedelta", or None for an axis that stays as it is; the year of
+    dates may stand at the end of the axis if `offset`. Durations are in the longest unit of which
+    the axis shows two.
     """
     from matplotlib import dates, ticker
 

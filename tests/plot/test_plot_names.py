@@ -10,7 +10,7 @@ from matplotlib import cbook
 from pictures import LONG, displays, texts_of
 
 from maetab.plot import MissingnessDisplay, SurpriseDisplay
-from maetab.plot.names import share_text, shortened
+from maetab.plot.ticks import share_text, shortened
 
 
 def test_one_long_name_among_short_ones_is_turned():
