@@ -64,8 +64,7 @@ class EmbeddingDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `scatter`."""
-        self.ax_ = panels.one_axes(ax, (6.5, 4.5))
-        self.figure_ = self.ax_.figure
+        self.ax_, self.figure_ = panels.one_axes(ax, (6.5, 4.5))
         kwargs = {"s": 18, "alpha": 0.8, "linewidths": 0} | kwargs
         if self.color is None:
             self.points_ = self.ax_.scatter(*self.points.T, **({"color": BLUE} | kwargs))

@@ -23,9 +23,10 @@ def pyplot() -> Any:
     return matplotlib.pyplot
 
 
-def one_axes(ax: Any, size: tuple[float, float]) -> Any:
-    """Return `ax`, or the axes of a new figure of `size` in inches."""
-    return pyplot().subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+def one_axes(ax: Any, size: tuple[float, float]) -> tuple[Any, Any]:
+    """Return `ax`, or the axes of a new figure of `size` in inches, and the figure."""
+    axes = pyplot().subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+    return axes, axes.figure
 
 
 def many_axes(

@@ -46,8 +46,7 @@ class SurpriseDisplay:
         """Draw on `ax` or a new figure; `kwargs` go to `imshow`."""
         n_rows, n_columns = self.surprises.shape
         size = (3.0 + panels.width_of(n_columns, 0.4), min(max(4.0, 1.8 + 0.24 * n_rows), 16.0))
-        self.ax_ = panels.one_axes(ax, size)
-        self.figure_ = self.ax_.figure
+        self.ax_, self.figure_ = panels.one_axes(ax, size)
         pyplot = panels.pyplot()
         colours = pyplot.get_cmap("Oranges").with_extremes(bad=GREY)
         options = {"aspect": "auto", "cmap": colours, "vmin": 0, "vmax": 4} | kwargs
@@ -108,8 +107,7 @@ class ScoreDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `hist`."""
-        self.ax_ = panels.one_axes(ax, (6.5, 3.8))
-        self.figure_ = self.ax_.figure
+        self.ax_, self.figure_ = panels.one_axes(ax, (6.5, 3.8))
         is_anomaly = self.scores < self.threshold
         parts = [self.scores[~is_anomaly], self.scores[is_anomaly]]
         labels = [f"{len(part):,} {word}" for part, word in zip(parts, ("normal", "anomalies"))]

@@ -60,8 +60,8 @@ class HistoryDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `Axes.plot`."""
-        self.ax_ = panels.one_axes(ax, (7.5, 4.0))
-        self.figure_, self.lines_ = self.ax_.figure, []
+        self.ax_, self.figure_ = panels.one_axes(ax, (7.5, 4.0))
+        self.lines_: list = []
         losses = self.history.reset_index(drop=True)
         networks = losses.groupby("network", sort=False)
         # 0 stands at every look of a network where no cell was held out.
