@@ -303,7 +303,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
             self._check_number(
                 "n_components", 1, np.inf, "None or an int of at least 1", whole=True
             )
-        self._check_number("swap_ratio", 0, 1, "in [0, 1)", below=True)
+        self._check_shares("swap_ratio")
         self._check_flags("add_raw")
 
     def __sklearn_tags__(self) -> Any:

@@ -87,28 +87,20 @@ class CheckedParameters:
     max_iter: int | None
     max_time: float | None
 
+    def _refuse_unless(self, fits: bool, name: str, words: str) -> None:
+        if not fits:
+            raise _wrong(name, type(self).__name__, words, getattr(self, name))
+
     def _check_number(
-        self,
-        name: str,
-        least: float,
-        most: float,
-        words: str,
-        *,
-        below: bool = False,
-        whole: bool = False,
+        self, name: str, least: float, most: float, words: str, *, whole: bool = False
     ) -> None:
         value = getattr(self, name)
-        kind = Integral if whole else Real
-        fits = isinstance(value, kind) and not isinstance(value, bool)
-        if not fits or not least <= value <= most or (below and value >= most):
-            raise ValueError(
-                f"The {name!r} parameter of {type(self).__name__} must be {words}, got {value!r}."
-            )
+        fits = _is_number(value, Integral if whole else Real) and least <= value <= most
+        self._refuse_unless(fits, name, words)
 
     def _check_shared_numbers(self) -> None:
         """Refuse what the numbers among the shared parameters cannot be."""
-        for name in ("mask_ratio", "dropout", "validation_fraction"):
-            self._check_number(name, 0, 1, "in [0, 1)", below=True)
+        self._check_shares("mask_ratio", "dropout", "validation_fraction")
         for name in ("visible_weight", "weight_decay"):
             self._check_number(name, 0, np.inf, "a number that is not negative")
         self._check_number("learning_rate_init", 1e-12, np.inf, "a positive number")
@@ -120,41 +112,39 @@ class CheckedParameters:
             self._check_number("max_iter", 0, np.inf, "None or an int of at least 0", whole=True)
         if self.max_time is not None:
             self._check_number("max_time", 1e-12, np.inf, "None or a positive number of seconds")
-        if self.width % self.n_heads:
-            raise ValueError(
-                f"The 'width' parameter of {type(self).__name__} must be a multiple of "
-                f"n_heads={self.n_heads}, got {self.width}."
-            )
+        is_multiple = self.width % self.n_heads == 0
+        self._refuse_unless(is_multiple, "width", f"a multiple of n_heads={self.n_heads}")
+
+    def _check_shares(self, *names: str) -> None:
+        for name in names:
+            self._check_number(name, 0, np.nextafter(1, 0), "in [0, 1)")
 
     def _check_flags(self, *names: str) -> None:
         for name in names:
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise ValueError(
-                    f"The {name!r} parameter of {type(self).__name__} must be True or False, "
-                    f"got {getattr(self, name)!r}."
-                )
+            fits = isinstance(getattr(self, name), bool | np.bool_)
+            self._refuse_unless(fits, name, "True or False")
 
     def _check_choice(self, name: str, choices: tuple[str, ...], more: str = "") -> None:
         value = getattr(self, name)
-        if not isinstance(value, str) or value not in choices:
-            listed = ", ".join(map(repr, choices))
-            raise ValueError(
-                f"The {name!r} parameter of {type(self).__name__} must be one of {listed}{more}, "
-                f"got {value!r}."
-            )
+        fits = isinstance(value, str) and value in choices
+        self._refuse_unless(fits, name, f"one of {', '.join(map(repr, choices))}{more}")
+
+
+def _wrong(name: str, owner: str, words: str, value: Any) -> ValueError:
+    """Return the error that a parameter of the class `owner` is not what it must be."""
+    return ValueError(f"The {name!r} parameter of {owner} must be {words}, got {value!r}.")
+
+
+def _is_number(value: Any, kind: type = Real) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def refuse_to_change(
     name: str, parameters: dict[str, Any], fitted: dict[str, Any], fixed: set[str]
 ) -> None:
-    """Raise a ValueError that names parameters which act in fit alone and differ.
+    """Raise a ValueError that names the `parameters` that are among `fixed` and not as `fitted`.
 
-    Parameters
-    ----------
-    name : of the class that is made from a fitted estimator
-    parameters : that the user gives
-    fitted : every parameter of the class, as it was in fit
-    fixed : names of those that act in fit alone
+    `name` is the class that is made from a fitted estimator; `fixed` act in fit alone.
     """
     wrong = [
         f"{key}={value!r} (fitted with {fitted[key]!r})"
@@ -162,27 +152,22 @@ def refuse_to_change(
         if key in fixed and not np.array_equal(value, fitted[key])
     ]
     if wrong:
-        free = ", ".join(sorted(set(fitted) - fixed))
         raise ValueError(
             f"{name}.from_fitted cannot change {', '.join(wrong)}: that acts in fit alone. "
-            f"Fit again, or change only {free}."
+            f"Fit again, or change only {', '.join(sorted(set(fitted) - fixed))}."
         )
 
 
 def check_count(name: str, value: Any) -> None:
     """Raise a ValueError that names the argument unless it is an int of at least 1."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+    if not _is_number(value, Integral) or value < 1:
         raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
 
 
 def check_contamination(value: Any) -> None:
     """Raise a ValueError unless the value is "auto" or a share of at most a half."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (isinstance(value, str) and value == "auto") and not (number and 0 < value <= 0.5):
-        raise ValueError(
-            f"The 'contamination' parameter of MAEAnomalyDetector must be 'auto' or in (0, 0.5], "
-            f"got {value!r}."
-        )
+    if not (value == "auto" if isinstance(value, str) else _is_number(value) and 0 < value <= 0.5):
+        raise _wrong("contamination", "MAEAnomalyDetector", "'auto' or in (0, 0.5]", value)
 
 
 def seed_of(random_state: Any, estimator_name: str) -> int:
@@ -193,23 +178,14 @@ def seed_of(random_state: Any, estimator_name: str) -> int:
         return int(np.random.default_rng().integers(2**31 - 1))
     if isinstance(random_state, Integral) and 0 <= int(random_state) < 2**32:
         return int(random_state)
-    raise ValueError(
-        f"The 'random_state' parameter of {estimator_name} must be None, an int in [0, 2**32) "
-        f"or a numpy.random.RandomState, got {random_state!r}."
-    )
+    words = "None, an int in [0, 2**32) or a numpy.random.RandomState"
+    raise _wrong("random_state", estimator_name, words, random_state)
 
 
 def warn_of_networks(
     name: str, asked: int, history: list[dict[str, float]], max_time: float | None, n_columns: int
 ) -> None:
-    """Warn if `max_time` was too short for the networks that were asked for.
-
-    Parameters
-    ----------
-    name : of the estimator
-    asked : number of networks
-    history : of those that were begun
-    """
+    """Warn if `max_time` was too short for `asked` networks; `history` is of those begun."""
     begun = len({record["network"] for record in history})
     if begun == asked:
         return

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 logger = logging.getLogger("maetab")
 Record = dict[str, float]
@@ -15,6 +16,7 @@ EVERY, OFTEN = 10.0, 0.3  # seconds between messages to logs, and between those 
 CLEAR = "\r\x1b[K"  # a terminal's line
 
 
+@dataclass(eq=False)
 class Progress:
     """Logs what is being done and how long it may take.
 
@@ -25,27 +27,26 @@ class Progress:
     ----------
     left : returns the seconds left of a limit, infinite without one
     clock : returns seconds since some moment
-    write : takes the level of a message and its text; None for the logger
+    write : takes the level of a message and its text
     """
 
-    def __init__(
-        self,
-        left: Callable[[], float],
-        clock: Callable[[], float] = time.monotonic,
-        write: Callable[[int, str], None] | None = None,
-    ) -> None:
-        self.left, self.clock, self.write = left, clock, write or _log
+    left: Callable[[], float]
+    clock: Callable[[], float] = time.monotonic
+    write: Callable[[int, str], None] = logger.log
+
+    def __post_init__(self) -> None:
         self.what, self.measured, self.share = "", "", 0.0
-        self.began = self.sent = self.logged = clock()
+        self.began = self.sent = self.logged = self.clock()
 
     def __call__(self, what: str, share: float = 0.0) -> None:
         """Report what is being done; `share` of it, and of what is like it, is done already."""
         now = self.clock()
         if not share:
             self.began = now
-        if what != self.what or now - self.logged >= EVERY:
-            if what != self.what:
-                self.what, self.measured = what, ""
+        is_new = what != self.what
+        if is_new:
+            self.what, self.measured = what, ""
+        if is_new or now - self.logged >= EVERY:
             self.log(logging.INFO, share)
         elif now - self.sent >= OFTEN:
             self.log(logging.DEBUG, share)
@@ -64,10 +65,6 @@ class Progress:
         rest = min(rest, max(0.0, self.left()))
         about = f", about {rest:.0f} s left" if rest < float("inf") else ""
         self.write(level, f"maetab: {self.what}{self.measured}{about}")
-
-
-def _log(level: int, message: str) -> None:
-    logger.log(level, "%s", message)
 
 
 class Line(logging.Handler):
@@ -99,16 +96,13 @@ class Line(logging.Handler):
 
     def clear(self) -> None:
         """Leave an empty line behind on a terminal."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            if sys.stderr.isatty():
-                sys.stderr.write(CLEAR)
-                sys.stderr.flush()
+        self.write(logging.DEBUG, "")
 
 
 @contextlib.contextmanager
 def lines(every: float = 0.0) -> Iterator[None]:
     """Write the messages of a block to stderr, see `Line`, and to nothing else."""
-    handler, before = Line(every), (logger.level, logger.propagate)
+    handler, level, propagate = Line(every), logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
@@ -116,22 +110,17 @@ def lines(every: float = 0.0) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
+        logger.setLevel(level)
+        logger.propagate = propagate
         handler.clear()
 
 
 @contextlib.contextmanager
 def reported(verbose: int, left: Callable[[], float]) -> Iterator[Progress | None]:
     """Give what reports a fit, None if not `verbose`; on stderr if no logger listens."""
-    if not verbose:
-        yield None
-        return
-    if logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
-        yield Progress(left)
-        return
-    line = Line(every=0.0)
+    line, is_heard = Line(every=0.0), logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
     try:
-        yield Progress(left, write=line.write)
+        yield Progress(left, write=logger.log if is_heard else line.write) if verbose else None
     finally:
-        line.clear()
+        if verbose and not is_heard:
+            line.clear()

@@ -1,8 +1,4 @@
-"""Scores of imputers: hide observed cells, have them filled, compare with the truth.
-
-`amputation` hides cells, `metrics` compares filled cells with the truth, `cross_val` does both in
-folds of rows.
-"""
+"""Scores of imputers: hide observed cells, have them filled, compare with the truth."""
 
 from __future__ import annotations
 

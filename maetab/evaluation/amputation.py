@@ -12,12 +12,14 @@ from scipy.special import expit
 
 from maetab.data.codec import encode
 from maetab.data.containers import read_frame
+from maetab.data.kinds import nullable
 from maetab.data.schema import infer_schema
-from maetab.evaluation.gaps import draw_gaps, series_of_rows
 
 __all__ = ["amputate"]
 
 MECHANISMS = ("mcar", "mar", "mnar", "block", "observed")
+Roles = tuple[np.ndarray, np.ndarray]  # positions of the columns that lose cells, of the drivers
+MEAN_BLOCK = 10  # rows of a gap: more than its neighbours can bridge; a choice, not tuned
 DRIVER_SHARE = 0.3  # of the columns, under MAR: most columns lose cells; a choice, not tuned
 
 
@@ -93,9 +95,9 @@ def amputate(
     generator = as_generator(random_state)
     frame, back = read_frame(X)
     series, observed = series_of_rows(groups, len(frame)), frame.notna().to_numpy()
-    losing, drivers = _roles(frame, mechanism, columns, driven_by, generator)
+    roles = _roles(frame, mechanism, columns, driven_by, generator)
     chosen = np.zeros(observed.shape, dtype=bool)
-    chosen[:, losing] = _choose(frame, mechanism, frac, losing, drivers, series, generator)
+    chosen[:, roles[0]] = _choose(frame, mechanism, frac, roles, series, generator)
     hidden = _keep_some_visible(chosen & observed, observed, generator)
     missing = _hide(frame, hidden)
     is_text = isinstance(X, np.ndarray) and X.dtype.kind in "US"  # text has no missing cell
@@ -129,25 +131,20 @@ def as_generator(random_state: Any) -> np.random.Generator:
 def _positions(frame: pd.DataFrame, names: Sequence, parameter: str) -> np.ndarray:
     """Return the sorted positions of `names` among the columns of `frame`."""
     if isinstance(names, str) or not isinstance(names, Sequence | np.ndarray | pd.Index):
-        raise TypeError(
-            f"'{parameter}' must be a list of column names or positions, got {names!r}."
-        )
+        words = "must be a list of column names or positions"
+        raise TypeError(f"'{parameter}' {words}, got {names!r}.")
     places: dict[Any, int] = {place: place for place in range(frame.shape[1])}
     places |= {name: place for place, name in enumerate(frame.columns)}
-    unknown = [name for name in names if name not in places]
+    unknown = [f"{name!r} is not a column" for name in names if name not in places]
     if unknown or len(names) == 0:
-        problem = f"{unknown[0]!r} is not a column" if unknown else "it names no column"
+        problem = [*unknown, "it names no column"][0]
         raise ValueError(f"'{parameter}': {problem}; the columns are {list(frame.columns)}.")
     return np.unique([places[name] for name in names])
 
 
 def _roles(
-    frame: pd.DataFrame,
-    mechanism: str,
-    columns: Sequence | None,
-    driven_by: Sequence | None,
-    generator: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
+    frame: pd.DataFrame, mechanism: str, columns: Any, driven_by: Any, rng: np.random.Generator
+) -> Roles:
     """Return the positions of the columns that lose cells and, under MAR, of their drivers."""
     everything = np.arange(frame.shape[1])
     losing = everything if columns is None else _positions(frame, columns, "columns")
@@ -156,7 +153,7 @@ def _roles(
     if driven_by is None:
         pool = everything if columns is None else np.setdiff1d(everything, losing)
         count = min(max(1, round(DRIVER_SHARE * len(everything))), len(pool))
-        drivers = np.sort(generator.choice(pool, count, replace=False)) if count else pool
+        drivers = np.sort(rng.choice(pool, count, replace=False)) if count else pool
     else:
         drivers = _positions(frame, driven_by, "driven_by")
         both = np.intersect1d(drivers, losing)
@@ -173,29 +170,22 @@ def _roles(
 
 
 def _choose(
-    frame: pd.DataFrame,
-    mechanism: str,
-    frac: float,
-    losing: np.ndarray,
-    drivers: np.ndarray,
-    series: np.ndarray,
-    generator: np.random.Generator,
+    frame: pd.DataFrame, mechanism: str, frac: float, roles: Roles, series: np.ndarray, rng: Any
 ) -> np.ndarray:
     """Return (n, number of losing columns) bool: the cells to hide, observed or not."""
-    observed = frame.iloc[:, losing].notna().to_numpy()
+    losing, drivers = (frame.iloc[:, places] for places in roles)
+    observed, chance = losing.notna().to_numpy(), np.array(frac)
     if mechanism == "block":
-        return draw_gaps(observed, frac, series, generator)
+        return _draw_gaps(observed, frac, series, rng)
     if mechanism == "observed":
-        return _borrowed(observed, frac, generator)
-    chance: np.ndarray | float = frac
+        return _borrowed(observed, frac, rng)
     if mechanism == "mar":
-        weights = generator.normal(size=(len(drivers), len(losing)))
-        score = _unit_variance(_standardised(frame.iloc[:, drivers]) @ weights)
-        chance = _logistic(score, observed, frac)
+        weights = rng.normal(size=(drivers.shape[1], losing.shape[1]))
+        chance = _logistic(_unit_variance(_standardised(drivers) @ weights), observed, frac)
     elif mechanism == "mnar":
-        signs = generator.choice([-1.0, 1.0], len(losing))
-        chance = _logistic(_standardised(frame.iloc[:, losing]) * signs, observed, frac)
-    return generator.random(observed.shape) < chance
+        signs = rng.choice([-1.0, 1.0], losing.shape[1])
+        chance = _logistic(_standardised(losing) * signs, observed, frac)
+    return rng.random(observed.shape) < chance
 
 
 def _standardised(frame: pd.DataFrame) -> np.ndarray:
@@ -252,18 +242,67 @@ def _keep_some_visible(
 
 
 def _hide(frame: pd.DataFrame, hidden: np.ndarray) -> pd.DataFrame:
-    """Return a copy of the frame whose `hidden` (n, F) cells are missing."""
+    """Return a copy of the frame whose `hidden` (n, F) cells are missing, in dtypes that can be."""
     result = frame.copy()
-    for place in range(hidden.shape[1]):
-        if hidden[:, place].any():
-            lost: Any = _nullable(frame.iloc[:, place]).mask(hidden[:, place])
-            result.isetitem(place, lost)
+    for place in np.flatnonzero(hidden.any(axis=0)).tolist():
+        column: Any = frame.iloc[:, place]
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
+            column = column.astype(nullable(column.dtype))
+        result.isetitem(place, column.mask(hidden[:, place]))
     return result
 
 
-def _nullable(column: pd.Series) -> pd.Series:
-    """Return the column in a dtype that can hold missing cells."""
-    if not isinstance(column.dtype, np.dtype) or column.dtype.kind not in "iub":
-        return column
-    dtype: Any = pd.array(column.to_numpy()[:0]).dtype
-    return column.astype(dtype)
+def series_of_rows(groups: Any, n_rows: int) -> np.ndarray:
+    """Return (n_rows,) int: the number of the series of each row, all 0 without `groups`."""
+    if groups is None:
+        return np.zeros(n_rows, dtype=np.intp)
+    labels = np.asarray(groups)
+    if labels.shape != (n_rows,):
+        raise ValueError(f"'groups' must hold {n_rows} labels, got shape {labels.shape}.")
+    series, _ = pd.factorize(labels)
+    if (series < 0).any():
+        raise ValueError("'groups' must name the series of every row; some labels are missing.")
+    return series
+
+
+def rows_by_series(series: np.ndarray) -> list[np.ndarray]:
+    """Return the row numbers of each series, ascending; `series` (n,) as of `series_of_rows`."""
+    return np.split(np.argsort(series, kind="stable"), np.cumsum(np.bincount(series))[:-1])
+
+
+def _draw_gaps(
+    observed: np.ndarray, frac: float, series: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Return gaps laid over each column's observed cells, exactly `frac` of them (rounded).
+
+    `series` (n,) numbers the series of each row; each gap lies in one.
+    """
+    chosen = np.zeros(observed.shape, dtype=bool)
+    rows_of = rows_by_series(series)
+    for place in range(observed.shape[1]):
+        # In random order, so that rounding favours no series.
+        parts = [rows_of[label] for label in generator.permutation(len(rows_of))]
+        parts = [rows[observed[rows, place]] for rows in parts]
+        ends = np.cumsum([len(rows) for rows in parts])
+        for rows, n_hidden in zip(parts, np.diff(np.rint(frac * ends), prepend=0).astype(int)):
+            chosen[rows, place] = _gaps(len(rows), n_hidden, generator)
+    return chosen
+
+
+def _gaps(n_rows: int, n_hidden: int, generator: np.random.Generator) -> np.ndarray:
+    """Return (n_rows,) bool, True in random gaps of MEAN_BLOCK rows on average."""
+    if not n_hidden:
+        return np.zeros(n_rows, dtype=bool)
+    n_visible = n_rows - n_hidden
+    n_blocks = min(round(n_hidden / MEAN_BLOCK) or 1, n_visible + 1)
+    lengths = 1 + _split(n_hidden - n_blocks, n_blocks, generator)
+    between = _split(n_visible - n_blocks + 1, n_blocks + 1, generator)
+    between[1:-1] += 1  # two blocks never touch
+    runs = np.append(np.stack([between[:-1], lengths], axis=1).ravel(), between[-1])
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+
+
+def _split(total: int, parts: int, generator: np.random.Generator) -> np.ndarray:
+    """Return `parts` whole numbers from 0 up that add to `total`, all ways equally likely."""
+    bars = np.sort(generator.choice(total + parts - 1, parts - 1, replace=False))
+    return np.diff(np.concatenate([[-1], bars, [total + parts - 1]])) - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,8 @@ from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, check_cv
 from maetab.data.codec import encode, fill
 from maetab.data.containers import read_frame
 from maetab.data.schema import Schema, infer_schema
-from maetab.evaluation.amputation import amputate, as_generator
-from maetab.evaluation.gaps import rows_by_series, series_of_rows
-from maetab.evaluation.metrics import cell_scores, check_metrics
-
-Fold = tuple[np.ndarray, np.ndarray]  # positions of the training rows and of the test rows
+from maetab.evaluation.amputation import amputate, as_generator, rows_by_series, series_of_rows
+from maetab.evaluation.metrics import METRICS, cell_scores
 
 
 def cross_val_impute(
@@ -58,8 +55,7 @@ def cross_val_impute(
         The first three are for numbers, in standard deviations of the training rows; the
         others for categories ("f1_macro" averages over the levels among the hidden cells).
     baselines : sequence of {"median", "mean", "knn", "iterative"} or imputers
-        More methods to compare with. "median" and "mean" give categories their most
-        frequent level.
+        More methods to compare with. "median" and "mean" give categories their most frequent level.
     categorical_features : "auto" or list of column names
         Which columns are categories when scores are taken and codes made. A maetab imputer
         follows its own parameter of this name.
@@ -84,7 +80,9 @@ def cross_val_impute(
     >>> scores.groupby("method")["value"].mean().idxmin()
     'knn'
     """
-    chosen = check_metrics(metrics)
+    chosen = [metrics] if isinstance(metrics, str) else list(metrics)
+    if unknown := [name for name in chosen if name not in METRICS]:
+        raise ValueError(f"The 'metrics' must be among {METRICS}, got {unknown[0]!r}.")
     generator = as_generator(random_state)
     methods = _methods(estimators, baselines, int(generator.integers(2**31)))
     frame, _ = read_frame(X)
@@ -105,51 +103,45 @@ def cross_val_impute(
 
 def _folds(
     cv: Any, frame: pd.DataFrame, mechanism: str, groups: Any, generator: np.random.Generator
-) -> list[Fold]:
-    """Return the folds; `groups` (n,) are the series of the rows, None for a single one."""
+) -> list[Sequence[np.ndarray]]:
+    """Return positions of training and of test rows; `groups` (n,) are the series of the rows."""
     series = series_of_rows(groups, len(frame))
     if groups is not None and isinstance(cv, TimeSeriesSplit):
-        return _folds_in_time(cv, series)
+        # Taken in each series and joined; rows come in order of time.
+        each = rows_by_series(series)
+        folds = [[(rows[train], rows[test]) for train, test in cv.split(rows)] for rows in each]
+        return [[np.sort(np.concatenate(part)) for part in zip(*fold)] for fold in zip(*folds)]
     if isinstance(cv, int | np.integer) and (groups is not None or mechanism != "block"):
         splitter = KFold if groups is None else GroupKFold
         cv = splitter(int(cv), shuffle=True, random_state=int(generator.integers(2**31)))
     return list(check_cv(cv).split(frame, groups=groups))
 
 
-def _folds_in_time(cv: TimeSeriesSplit, series: np.ndarray) -> list[Fold]:
-    """Return folds of `cv` taken in each series (n,) and joined; rows come in order of time."""
-    each = rows_by_series(series)
-    folds = [[(rows[train], rows[test]) for train, test in cv.split(rows)] for rows in each]
-    joined = [[np.sort(np.concatenate(part)) for part in zip(*fold)] for fold in zip(*folds)]
-    return [(train, test) for train, test in joined]
-
-
 def _methods(estimators: Any, baselines: Any, seed: int) -> dict[str, BaseEstimator]:
-    """Return name -> unfitted imputer, first the estimators, then the baselines."""
-    if isinstance(estimators, Mapping):
-        pairs = list(estimators.items())
-    else:
-        several = isinstance(estimators, list | tuple)
-        pairs = [(type(e).__name__, e) for e in (estimators if several else [estimators])]
-    for entry in [baselines] if isinstance(baselines, str) else baselines:
-        is_name = isinstance(entry, str)
-        pairs.append((entry, _baseline(entry, seed)) if is_name else (type(entry).__name__, entry))
+    """Return name -> unfitted imputer, first the estimators, then the baselines.
+
+    The second of a name ends in "-2" and so on.
+    """
+    pairs = list(estimators.items()) if isinstance(estimators, Mapping) else _named(estimators)
+    for name, method in _named(baselines):
+        pairs.append((name, _baseline(name, seed) if isinstance(method, str) else method))
     if not pairs:
         raise ValueError("There is no method to compare: 'estimators' and 'baselines' are empty.")
-    return _by_unique_name(pairs)
-
-
-def _by_unique_name(pairs: Sequence[tuple[str, Any]]) -> dict[str, BaseEstimator]:
-    """Return name -> imputer, the second of a name with "-2" and so on; a TypeError for others."""
     methods: dict[str, BaseEstimator] = {}
     for name, method in pairs:
-        if isinstance(method, type) or not (
-            hasattr(method, "fit") and hasattr(method, "transform")
-        ):
+        is_imputer = hasattr(method, "fit") and hasattr(method, "transform")
+        if isinstance(method, type) or not is_imputer:
             raise TypeError(f"method {name!r} must be an imputer instance, got {method!r}.")
         repeats = sum(key == name or key.startswith(f"{name}-") for key in methods)
         methods[f"{name}-{repeats + 1}" if name in methods else name] = method
     return methods
+
+
+def _named(methods: Any) -> list[tuple[str, Any]]:
+    """Return pairs of name and method: text is its own name, an imputer has that of its class."""
+    if isinstance(methods, str) or hasattr(methods, "fit") or not isinstance(methods, Iterable):
+        methods = [methods]
+    return [(one if isinstance(one, str) else type(one).__name__, one) for one in methods]
 
 
 def _baseline(name: str, seed: int) -> BaseEstimator:
@@ -185,8 +177,8 @@ def _impute_as_numbers(
 ) -> pd.DataFrame:
     """Return `test` filled by an imputer that is shown numbers only.
 
-    Units and codes come from the visible cells of `train`; `kinds` only says which columns
-    are categories.
+    Units and codes come from the visible cells of `train`; `kinds` says which columns are
+    categories. Their codes are rounded to levels; an average is the most frequent, of code 0.
     """
     categories = [column.name for column in kinds.columns if column.kind == "category"]
     schema = infer_schema(train, categories, estimator_name="cross_val_impute")
@@ -196,15 +188,9 @@ def _impute_as_numbers(
     values = np.asarray(imputer.transform(_numbers(test, schema)), dtype=np.float64)
     values = values[:, : len(schema.columns)]  # indicators, if any, come after
     is_average = getattr(imputer, "strategy", None) in ("mean", "median")
-    return fill(test, _round_codes(values, schema, is_average), test.isna().to_numpy(), schema)
-
-
-def _round_codes(values: np.ndarray, schema: Schema, is_average: bool) -> np.ndarray:
-    """Return (n, F) values, categories as codes; 0, the most frequent level, if `is_average`."""
-    n_levels = np.array([len(column.levels) for column in schema.columns])
-    last = np.zeros_like(n_levels) if is_average else np.maximum(n_levels - 1, 0)
-    is_category = np.array([column.kind == "category" for column in schema.columns])
-    return np.where(is_category, np.clip(np.rint(values), 0, last), values)
+    last = [0 if is_average else max(0, len(column.levels) - 1) for column in schema.columns]
+    values = np.where(schema.is_number(), values, np.clip(np.rint(values), 0, last))
+    return fill(test, values, test.isna().to_numpy(), schema)
 
 
 def _numbers(frame: pd.DataFrame, schema: Schema) -> np.ndarray:

@@ -79,12 +79,3 @@ def _scores(
         for name in metrics
         if name in available
     ]
-
-
-def check_metrics(metrics: Sequence[str]) -> list[str]:
-    """Return the names as a list; a ValueError names one that is not known."""
-    names = [metrics] if isinstance(metrics, str) else list(metrics)
-    for name in names:
-        if name not in METRICS:
-            raise ValueError(f"The 'metrics' must be among {METRICS}, got {name!r}.")
-    return names

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.containers import read_frame
-from maetab.plot import names, panels, ticks
+from maetab.plot import panels, ticks
 from maetab.plot.panels import BLUE, COLOURS, GREY
 
 
@@ -64,19 +64,49 @@ class EmbeddingDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `scatter`."""
-        self.ax_ = panels.one_axes(ax, (6.5, 4.5))
-        self.figure_ = self.ax_.figure
-        options = {"s": 18, "alpha": 0.8, "linewidths": 0} | kwargs
+        self.ax_, self.figure_ = panels.one_axes(ax, (6.5, 4.5))
+        kwargs = {"s": 18, "alpha": 0.8, "linewidths": 0} | kwargs
         if self.color is None:
-            self.points_ = self.ax_.scatter(*self.points.T, **({"color": BLUE} | options))
+            self.points_ = self.ax_.scatter(*self.points.T, **({"color": BLUE} | kwargs))
+        elif numbers := _as_numbers(self.color):
+            self.points_ = self._draw_shades(*numbers, _title(self.color, 40), ax is None, **kwargs)
         else:
-            shades = can_be_shaded(self.color)
-            draw_color = draw_shades if shades else draw_groups
-            self.points_ = draw_color(self.ax_, self.points, self.color, ax is None, **options)
+            self.points_ = self._draw_groups(self.color, ax is None, **kwargs)
         first, second = (f"component ({share:.0%} of the variance)" for share in self.shares)
         self.ax_.set(xlabel=f"first {first}", ylabel=f"second {second}")
         panels.open_frame(self.ax_)
         return self
+
+    def _draw_shades(
+        self, shades: np.ndarray, temporal: str | None, name: str, is_ours: bool, **kwargs: Any
+    ) -> Any:
+        """Draw points shaded by numbers or times, grey where missing; return the collection."""
+        colours = panels.pyplot().get_cmap("viridis").with_extremes(bad=GREY)
+        options = {"c": shades, "cmap": colours, "plotnonfinite": True} | kwargs
+        drawn = self.ax_.scatter(*self.points.T, **options)
+        bar = self.figure_.colorbar(drawn, ax=self.ax_)
+        unit = ticks.write_times(bar.ax.yaxis, temporal)
+        bar.set_label(", ".join(filter(None, (name, unit))))
+        if np.isnan(shades).any():
+            panels.write_legend(self.ax_, is_ours, [panels.patch(GREY, "missing")], "top")
+        return drawn
+
+    def _draw_groups(self, values: pd.Series, is_ours: bool, **kwargs: Any) -> list:
+        """Draw the most frequent levels in a colour each, others in greys; the collections."""
+        drawn = []
+        for rows, look, label in _groups_of(values):
+            chosen = self.points[rows.to_numpy(dtype=bool, na_value=False)]
+            # A label that starts with an underscore would be left out of the legend.
+            options = look | {"label": f" {label}" if label.startswith("_") else label} | kwargs
+            options |= {"linewidths": 0.8} if "edgecolors" in look else {}
+            if len(chosen):
+                drawn.append(self.ax_.scatter(*chosen.T, **options))
+        panels.write_legend(self.ax_, is_ours, drawn, "right", title=_title(values))
+        return drawn
+
+
+def _title(values: pd.Series, most: int = 24) -> str:
+    return "" if values.name is None else ticks.short(values.name, most)
 
 
 def project(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,73 +119,35 @@ def project(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return points, shares
 
 
-def can_be_shaded(values: pd.Series) -> bool:
-    """Return whether the values are numbers, dates or durations."""
-    types = pd.api.types
-    numbers = types.is_numeric_dtype(values) and not types.is_bool_dtype(values)
-    return numbers or _temporal(values) is not None
+def _as_numbers(values: pd.Series) -> tuple[np.ndarray, str | None] | None:
+    """Return (n,) numbers, days (since 1970) for times, NaN where missing, and the kind of times.
 
-
-def _temporal(values: pd.Series) -> str | None:
-    """Return "datetime" or "timedelta" for dates or durations, None for others."""
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return "datetime"
-    return "timedelta" if pd.api.types.is_timedelta64_dtype(values) else None
-
-
-def _as_numbers(values: pd.Series) -> np.ndarray:
-    """Return (n,) numbers, days (since 1970) for times, NaN where missing."""
-    temporal = _temporal(values)
-    if temporal == "datetime":
-        values = pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC")
+    That is "datetime", "timedelta", or None for numbers. The values of categories are no numbers.
+    """
+    types, temporal = pd.api.types, None
+    if types.is_datetime64_any_dtype(values):
+        values, temporal = pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC"), "datetime"
+    elif types.is_timedelta64_dtype(values):
+        temporal = "timedelta"
+    elif types.is_bool_dtype(values) or not types.is_numeric_dtype(values):
+        return None
     if temporal:
         values = pd.to_timedelta(values) / pd.Timedelta(days=1)
-    return values.to_numpy(dtype=float, na_value=np.nan)
+    return values.to_numpy(dtype=float, na_value=np.nan), temporal
 
 
-def draw_shades(
-    axes: Any, points: np.ndarray, values: pd.Series, is_ours: bool, **kwargs: Any
-) -> Any:
-    """Draw points (n, 2) shaded by numbers or times, grey where missing; the collection."""
-    colours = panels.pyplot().get_cmap("viridis").with_extremes(bad=GREY)
-    shades = _as_numbers(values)
-    options = {"c": shades, "cmap": colours, "plotnonfinite": True} | kwargs
-    drawn = axes.scatter(*points.T, **options)
-    bar = axes.figure.colorbar(drawn, ax=axes)
-    unit = ticks.write_times(bar.ax.yaxis, _temporal(values))
-    name = "" if values.name is None else names.short(values.name, 40)
-    bar.set_label(", ".join(filter(None, (name, unit))))
-    if np.isnan(shades).any():
-        panels.write_legend(axes, is_ours, [panels.patch(GREY, "missing")], "top")
-    return drawn
+def _groups_of(values: pd.Series) -> list[tuple[pd.Series, dict[str, Any], str]]:
+    """Return rows, look and label of the most frequent levels, of the others and of missing cells.
 
-
-def draw_groups(
-    axes: Any, points: np.ndarray, values: pd.Series, is_ours: bool, **kwargs: Any
-) -> list:
-    """Draw the most frequent levels in a colour each, others in greys; return the collections."""
-    levels, drawn = _frequent_levels(values), []
-    for level, name, colour in zip(levels, names.shortened(levels), COLOURS):
-        rows = (values == level).to_numpy(dtype=bool, na_value=False)
-        # A label that starts with an underscore would be left out of the legend.
-        label = f" {name}" if name.startswith("_") else name
-        drawn.append(axes.scatter(*points[rows].T, **({"color": colour, "label": label} | kwargs)))
-    missing = values.isna().to_numpy()
-    rare = ~values.isin(levels).to_numpy(dtype=bool) & ~missing
-    filled, ring = {"color": GREY}, {"facecolors": "none", "edgecolors": GREY}
-    for rows, look, label in ((rare, filled, "other"), (missing, ring, "missing")):
-        if rows.any():
-            options = look | {"label": label, "zorder": 0} | kwargs
-            options |= {"linewidths": 0.8} if look is ring else {}
-            drawn.append(axes.scatter(*points[rows].T, **options))
-    title = "" if values.name is None else names.short(values.name)
-    panels.write_legend(axes, is_ours, drawn, "right", title=title)
-    return drawn
-
-
-def _frequent_levels(values: pd.Series) -> list:
-    """Return as many levels as there are colours, in their order if they have one."""
-    levels = list(values.value_counts().index[: len(COLOURS)])
+    There are as many levels as colours, in their order if they have one.
+    """
+    levels, missing = list(values.value_counts().index[: len(COLOURS)]), values.isna()
     if getattr(values.dtype, "ordered", False) or pd.api.types.is_bool_dtype(values):
         levels = [level for level in values.dropna().sort_values().unique() if level in levels]
-    return levels
+    named = zip(levels, ticks.shortened(levels), COLOURS)
+    filled, ring = {"color": GREY}, {"facecolors": "none", "edgecolors": GREY}
+    return [
+        *((values == level, {"color": colour}, name) for level, name, colour in named),
+        (~values.isin(levels) & ~missing, filled | {"zorder": 0}, "other"),
+        (missing, ring | {"zorder": 0}, "missing"),
+    ]

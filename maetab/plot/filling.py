@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from maetab.data.schema import Column
-from maetab.plot import names, panels, tables, ticks
+from maetab.plot import panels, tables, ticks
 from maetab.plot.panels import ORANGE, SKY
 
 
@@ -63,38 +63,33 @@ class ImputationDisplay:
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on as many axes as columns, or a new figure; `kwargs` go to `hist` and `bar`."""
         self.axes_ = panels.panel_grid(ax, len(self.columns))
-        self.figure_, self.observed_, self.imputed_ = self.axes_[0].figure, [], []
+        self.figure_, drawn = self.axes_[0].figure, []
         for axes, column, *values in zip(self.axes_, self.columns, self.observed, self.imputed):
             draw = draw_numbers if column.kind == "number" else draw_levels
-            observed, imputed = draw(axes, column, *values, **kwargs)
-            self.observed_.append(observed)
-            self.imputed_.append(imputed)
+            drawn.append(draw(axes, column, values, **kwargs))
             counts = f"{len(values[0]):,} observed, {len(values[1]):,} filled"
-            axes.set_title(f"{names.short(column.name, 30)}\n{counts}", fontsize="medium")
             axes.tick_params(labelsize="small")
             ticks.write_percent(axes.yaxis)
-            panels.open_frame(axes)
+            panels.close_panel(axes, column.name, counts)
+        self.observed_, self.imputed_ = map(list, zip(*drawn))
         marks = self.axes_[0].get_legend_handles_labels()[0]
-        y = "share of observed or of filled cells"
-        panels.label_panels(self.axes_, ax is None, marks, "", y)
+        panels.label_panels(self.axes_, ax is None, marks, y="share of observed or of filled cells")
         return self
 
 
-def draw_numbers(
-    axes: Any, column: Column, observed: np.ndarray, imputed: np.ndarray, **kwargs: Any
-) -> tuple[Any, Any]:
-    """Draw two histograms of the same bins, each of sum 1; return their patches."""
-    options = {"bins": _edges(observed, imputed)} | kwargs
-    filling = {"color": SKY, "alpha": 0.6, "label": "observed"}
-    outline = {"histtype": "step", "color": ORANGE, "linewidth": 1.8, "label": "filled"}
-    drawn = []
-    for values, look in ((observed, filling), (imputed, outline)):
-        weights = np.full(len(values), 1 / max(1, len(values)))
-        drawn.append(axes.hist(values, **({"weights": weights} | look | options))[2])
+def draw_numbers(axes: Any, column: Column, values: tables.Pair, **kwargs: Any) -> list:
+    """Draw histograms of observed and filled on the same bins, each of sum 1; their patches."""
+    options, drawn = {"bins": _edges(*values)} | kwargs, []
+    filling: dict[str, Any] = {"color": SKY, "alpha": 0.6, "label": "observed"}
+    outline: dict[str, Any] = {"histtype": "step", "color": ORANGE, "linewidth": 1.8}
+    outline["label"] = "filled"
+    for cells, look in zip(values, (filling, outline)):
+        look |= {"weights": np.full(len(cells), 1 / max(1, len(cells)))} | options
+        drawn.append(axes.hist(cells, **look)[2])
     axes.locator_params(axis="x", nbins=5)
     if unit := ticks.write_times(axes.xaxis, column.temporal):
         axes.set_xlabel(unit)
-    return drawn[0], drawn[1]
+    return drawn
 
 
 def _edges(observed: np.ndarray, imputed: np.ndarray) -> np.ndarray:
@@ -108,20 +103,17 @@ def _edges(observed: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     return np.linspace(center - width / 2, center + width / 2, n_bins + 1)
 
 
-def draw_levels(
-    axes: Any, column: Column, observed: np.ndarray, imputed: np.ndarray, **kwargs: Any
-) -> tuple[Any, Any]:
+def draw_levels(axes: Any, column: Column, values: tables.Pair, **kwargs: Any) -> list:
     """Draw the share of each level, its number on top, observed beside filled; return the bars."""
-    levels, places = tables.place_of_levels(column, observed, imputed)
+    levels, places = tables.place_of_levels(column, *values)
     looks, bars = ((-0.2, SKY, "observed"), (0.2, ORANGE, "filled")), []
+    turn = {"rotation": 90} if ticks.inches_each(axes, 2 * len(levels)) < 0.35 else {}
     for cells, (shift, colour, label) in zip(places, looks):
         counts = np.bincount(cells, minlength=len(levels))
-        options = {"color": colour, "label": label} | kwargs
-        shares = counts / max(1, len(cells))
-        bars.append(axes.bar(np.arange(len(levels)) + shift, shares, 0.4, **options))
-        turn = {"rotation": 90} if ticks.inches_each(axes, 2 * len(levels)) < 0.35 else {}
+        x, shares = np.arange(len(levels)) + shift, counts / max(1, len(cells))
+        bars.append(axes.bar(x, shares, 0.4, **({"color": colour, "label": label} | kwargs)))
         texts = [f"{count:,}" for count in counts]
         axes.bar_label(bars[-1], texts, padding=1.5, fontsize=ticks.SMALL, **turn)
     axes.set_ylim(0, 1.25 * axes.dataLim.y1 or 1)
     ticks.write_names(axes, levels, most=16)
-    return bars[0], bars[1]
+    return bars

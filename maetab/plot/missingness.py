@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from maetab.data.containers import read_frame
-from maetab.plot import names, panels, ticks
+from maetab.plot import panels, ticks
 from maetab.plot.panels import BLACK, ORANGE, PALE
 
 MAX_COLUMNS = 150  # drawn: a figure of 25 inches
@@ -26,8 +26,7 @@ class MissingnessDisplay:
     Above, the share and the number of missing cells of each column; below, the rows of the table
     from top to bottom. In tables of more than 250 rows, a line of the picture stands for several.
     Where a column has up to three missing or up to three observed cells of more than 25, each of
-    them is marked.
-    Of more than 150 columns, those with most missing cells are drawn.
+    them is marked. Of more than 150 columns, those with most missing cells are drawn.
 
     Parameters
     ----------
@@ -62,23 +61,20 @@ class MissingnessDisplay:
         return cls(frame.isna().to_numpy(), list(frame.columns))
 
     def plot(self, ax: Sequence | None = None, *, sort: bool = True, **kwargs: Any) -> Self:
-        """Draw on two axes, or a new figure.
+        """Draw on two axes, or a new figure; `kwargs` go to `imshow`.
 
-        Parameters
-        ----------
-        ax : two axes, or None for a new figure
-        sort : the columns with most missing cells first; False keeps the order of the table
-        **kwargs : go to `imshow`
+        The columns with most missing cells come first; without `sort` in the order of the table.
         """
         counts = np.asarray(self.missing).sum(0)
         order = np.argsort(-counts, kind="stable")[:MAX_COLUMNS]
         self.order_ = order if sort else np.sort(order)
         drawn, (n_rows, n_columns) = self.missing[:, self.order_], self.missing.shape
         size = (max(4.5, 1.5 + panels.width_of(len(order), 0.6)), 6.5)
-        above, below = self.axes_ = panels.stacked_axes(ax, size)
+        look = {"sharex": True, "height_ratios": [2, 3]}
+        above, below = self.axes_ = panels.many_axes(ax, 2, (2, 1), size, **look)
         self.figure_ = below.figure
         self.image_ = draw_cells(below, drawn, **kwargs)
-        self.marks_ = [_mark(below, drawn, ORANGE), _mark(below, ~drawn, PALE)]
+        self.marks_ = [_mark(below, drawn, "missing"), _mark(below, ~drawn, "observed")]
         ticks.count_in_whole_steps(below.yaxis)
         below.set(ylabel=f"row ({n_rows:,} in all)")
         if len(order) < n_columns:
@@ -106,11 +102,11 @@ def draw_cells(axes: Any, missing: np.ndarray, **kwargs: Any) -> Any:
     starts = np.linspace(0, n_rows, min(n_rows, MAX_BLOCKS), endpoint=False).astype(int)
     sizes = np.diff(np.append(starts, n_rows))[:, None]
     shares = np.add.reduceat(missing.astype(float), starts, axis=0) / sizes
-    between = LinearSegmentedColormap.from_list("missing", [LIGHT, DARK])
-    colours, least = between.with_extremes(under=PALE, over=ORANGE), 0.5 / n_rows
+    between, least = LinearSegmentedColormap.from_list("missing", [LIGHT, DARK]), 0.5 / n_rows
+    colours = between.with_extremes(under=PALE, over=ORANGE)
     options = {"cmap": colours, "vmin": least, "vmax": 1 - least, "interpolation": "nearest"}
-    ends = (-0.5, n_columns - 0.5, n_rows - 0.5, -0.5)
-    image = axes.imshow(shares, **({"aspect": "auto", "extent": ends} | options | kwargs))
+    options |= {"aspect": "auto", "extent": (-0.5, n_columns - 0.5, n_rows - 0.5, -0.5)}
+    image = axes.imshow(shares, **(options | kwargs))
     for edge in range(1, n_columns):
         axes.axvline(edge - 0.5, color="white", linewidth=1)
     return image
@@ -124,24 +120,23 @@ def _legend_of(image: Any, n_rows: int) -> list:
     return [panels.patch(image.to_rgba(share), labels[share]) for share in sorted(labels)]
 
 
-def _mark(axes: Any, cells: np.ndarray, colour: str) -> Any:
+def _mark(axes: Any, cells: np.ndarray, kind: str) -> Any:
     """Draw a point at each of the `cells` (n, F) of columns that have few; the collection."""
     few = cells & (cells.sum(0) <= MAX_MARKED) & (len(cells) > MIN_ROWS)
     rows, places = np.nonzero(few)
-    kind = "missing" if colour == ORANGE else "observed"
-    label = f"{kind} (its column has at most {MAX_MARKED})"
     look = {"s": 22, "edgecolors": BLACK, "linewidths": 0.8, "zorder": 3}
-    return axes.scatter(places, rows, color=colour, label=label, **look)
+    look["color"] = ORANGE if kind == "missing" else PALE
+    label = f"{kind} (its column has at most {MAX_MARKED})"
+    return axes.scatter(places, rows, label=label, **look)
 
 
 def _write_shares(axes: Any, bars: Any, counts: np.ndarray, n_rows: int, step: int) -> list:
     """Write share and number above every `step`-th bar, and make room for it; the texts."""
-    shares = [names.share_text(count, n_rows) if count else "0" for count in counts]
-    texts = [f"{share}\n({n:,})" if n else share for share, n in zip(shares, counts)]
-    upright = ticks.inches_each(axes, len(texts)) < 0.5
-    if upright:
-        texts = [text.replace("\n", " ") for text in texts]
-    texts = [text if place % step == 0 else "" for place, text in enumerate(texts)]
+    upright = ticks.inches_each(axes, len(counts)) < 0.5
+    texts, between = [""] * len(counts), " " if upright else "\n"
+    for place, n in list(enumerate(counts))[::step]:
+        share = ticks.share_text(n, n_rows) if n else "0"
+        texts[place] = f"{share}{between}({n:,})" if n else share
     turn = {"rotation": 90} if upright else {}
     written = axes.bar_label(bars, texts, padding=2, fontsize=ticks.SMALL, **turn)
     inches = 0.1 + max(map(len, texts)) * 0.05 if upright else 0.35

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from maetab.plot.ticks import LETTER
+from maetab.plot import ticks
 
 # Colours of Okabe and Ito (2008), which stay apart for the colour-blind.
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
@@ -23,21 +23,22 @@ def pyplot() -> Any:
     return matplotlib.pyplot
 
 
-def one_axes(ax: Any, size: tuple[float, float]) -> Any:
-    """Return `ax`, or the axes of a new figure of `size` in inches."""
-    return pyplot().subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+def one_axes(ax: Any, size: tuple[float, float]) -> tuple[Any, Any]:
+    """Return `ax`, or the axes of a new figure of `size` in inches, and the figure."""
+    axes = pyplot().subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+    return axes, axes.figure
 
 
-def stacked_axes(ax: Any, size: tuple[float, float]) -> list:
-    """Return the user's two axes, or new ones, a low one above a high one that shares its x."""
-    if ax is not None:
-        return given_axes(ax, 2)
-    look = {"sharex": True, "height_ratios": [2, 3], "figsize": size, "layout": "constrained"}
-    return list(pyplot().subplots(2, **look)[1])
-
-
-def given_axes(ax: Any, n: int) -> list:
-    """Return the user's axes as a list of `n`."""
+def many_axes(
+    ax: Any, n: int, shape: tuple[int, int], size: tuple[float, float], **look: Any
+) -> list:
+    """Return the user's axes as a list of `n`, or the first `n` of a new grid of axes."""
+    if ax is None:
+        options = {"squeeze": False, "figsize": size, "layout": "constrained"} | look
+        figure, grid = pyplot().subplots(*shape, **options)
+        for spare in grid.flat[n:]:
+            figure.delaxes(spare)
+        return list(grid.flat[:n])
     found = list(np.ravel(ax))
     if len(found) != n:
         raise ValueError(f"ax must hold {n} axes, one for each panel, got {len(found)}.")
@@ -46,16 +47,15 @@ def given_axes(ax: Any, n: int) -> list:
 
 def panel_grid(ax: Any, n: int) -> list:
     """Return the user's axes, or those of a new figure with `n` panels in rows of up to four."""
-    if ax is not None:
-        return given_axes(ax, n)
     n_rows = -(-n // 4)
     n_columns = -(-n // n_rows)
-    size = (max(3.3 * n_columns, 4.5), 3.0 * n_rows + 0.3)
-    look = {"squeeze": False, "figsize": size, "layout": "constrained"}
-    figure, grid = pyplot().subplots(n_rows, n_columns, **look)
-    for spare in grid.flat[n:]:
-        figure.delaxes(spare)
-    return list(grid.flat[:n])
+    return many_axes(ax, n, (n_rows, n_columns), (max(3.3 * n_columns, 4.5), 3.0 * n_rows + 0.3))
+
+
+def close_panel(axes: Any, name: Any, facts: str) -> None:
+    """Write the name of a column and what is known of its cells above its panel."""
+    axes.set_title(f"{ticks.short(name, 30)}\n{facts}", fontsize="medium")
+    open_frame(axes)
 
 
 def width_of(n_columns: int, widest: float) -> float:
@@ -75,27 +75,27 @@ def patch(colour: Any, label: str) -> Any:
     return Patch(facecolor=colour, label=label)
 
 
-def write_legend(axes: Any, is_ours: bool, marks: list, side: str, **kwargs: Any) -> None:
+def write_legend(axes: Any, is_ours: bool, marks: list, side: str, title: str = "") -> None:
     """Write a legend of `marks`: at a `side` ("top", "right") of the figure where it is ours.
 
     On the user's axes it stands at their right where the figure makes room for it (constrained or
-    tight layout), else inside. `kwargs` go to `Axes.legend`.
+    tight layout), else inside.
     """
     labels = [mark.get_label() for mark in marks]
     options: dict[str, Any] = {"fontsize": "small", "frameon": False}
     if is_ours and side == "top":
-        inches = 0.6 + LETTER * max(map(len, labels))
+        inches = 0.6 + ticks.LETTER * max(map(len, labels))
         ncols = int(max(1, min(len(labels), axes.figure.get_figwidth() / inches)))
-        options |= {"loc": "outside upper left", "ncols": ncols, **kwargs}
-        axes.figure.legend(marks, labels, **options)
-    elif is_ours or axes.figure.get_layout_engine() is not None:
-        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1)}
-        axes.legend(marks, labels, **(options | place | kwargs))
+        axes.figure.legend(marks, labels, loc="outside upper left", ncols=ncols, **options)
+        return
+    if is_ours or axes.figure.get_layout_engine() is not None:
+        options |= {"loc": "upper left", "bbox_to_anchor": (1.02, 1)}
     else:
-        axes.legend(marks, labels, **(options | {"frameon": True, "framealpha": 0.8} | kwargs))
+        options |= {"frameon": True, "framealpha": 0.8}
+    axes.legend(marks, labels, title=title, **options)
 
 
-def label_panels(axes: list, is_ours: bool, marks: list, x: str, y: str) -> None:
+def label_panels(axes: list, is_ours: bool, marks: list, *, y: str, x: str = "") -> None:
     """Name axes and colours of all panels: once where the figure is ours, else each and first."""
     if is_ours:
         figure = axes[0].figure

@@ -10,8 +10,9 @@ import numpy as np
 
 from maetab.data.containers import read_frame
 from maetab.data.schema import Column
-from maetab.plot import names, panels, tables, ticks
+from maetab.plot import panels, tables, ticks
 from maetab.plot.panels import BLUE, GREY, ORANGE
+from maetab.plot.tables import Pair
 
 
 @dataclass(eq=False, repr=False)
@@ -77,17 +78,15 @@ class ReconstructionDisplay:
         """Draw on as many axes as columns, or a new figure; `kwargs` go to `scatter`."""
         self.axes_ = panels.panel_grid(ax, len(self.columns))
         self.figure_, self.points_ = self.axes_[0].figure, []
-        cells = zip(self.columns, self.original, self.reconstruction)
-        for axes, (column, *values) in zip(self.axes_, cells):
+        cells = zip(self.axes_, self.columns, self.original, self.reconstruction)
+        for axes, column, *values in cells:
             draw = draw_agreement if column.kind == "number" else draw_confusion
-            points, agreement = draw(axes, column, *values, **kwargs)
+            points, agreement = draw(axes, column, values, **kwargs)
             self.points_.append(points)
             n = f"{len(values[0]):,} cell{'s' * (len(values[0]) != 1)}"
-            title = f"{names.short(column.name, 30)}\n{agreement}, {n}"
-            axes.set_title(title, fontsize="medium")
-            panels.open_frame(axes)
+            panels.close_panel(axes, column.name, f"{agreement}, {n}")
         marks = _legend_of({column.kind for column in self.columns})
-        panels.label_panels(self.axes_, ax is None, marks, "original", "reconstruction")
+        panels.label_panels(self.axes_, ax is None, marks, x="original", y="reconstruction")
         return self
 
 
@@ -95,53 +94,49 @@ def _legend_of(kinds: set[str]) -> list:
     """Return the entries of the legend for panels of these kinds of columns."""
     from matplotlib.lines import Line2D
 
-    marks = []
-    if "number" in kinds:
-        marks.append(Line2D([], [], color=GREY, label="number: reconstruction = original"))
-        marks.append(Line2D([], [], color=BLUE, marker="o", ls="", ms=4))
-        marks[-1].set_label("a cell (darker: several)")
-    if "category" in kinds:
-        marks.append(panels.patch((BLUE, 0.3), "category: right (number of cells)"))
-        marks.append(panels.patch((ORANGE, 0.3), "wrong"))
-    return marks
+    marks = {
+        "number": [
+            Line2D([], [], color=GREY, label="number: reconstruction = original"),
+            Line2D([], [], color=BLUE, marker="o", ls="", ms=4, label="a cell (darker: several)"),
+        ],
+        "category": [
+            panels.patch((BLUE, 0.3), "category: right (number of cells)"),
+            panels.patch((ORANGE, 0.3), "wrong"),
+        ],
+    }
+    return [mark for kind in marks if kind in kinds for mark in marks[kind]]
 
 
-def draw_agreement(
-    axes: Any, column: Column, original: np.ndarray, guess: np.ndarray, **kwargs: Any
-) -> tuple[Any, str]:
+def draw_agreement(axes: Any, column: Column, values: Pair, **kwargs: Any) -> tuple[Any, str]:
     """Draw numbers against numbers and the line where they agree; return points, correlation."""
-    ends = [min(original.min(), guess.min()), max(original.max(), guess.max())]
+    ends = [np.min(values), np.max(values)]
     axes.plot(ends, ends, color=GREY, linewidth=1, zorder=0)
     options = {"s": 14, "alpha": 0.45, "color": BLUE, "linewidths": 0} | kwargs
-    points = axes.scatter(original, guess, **options)
+    points = axes.scatter(*values, **options)
     axes.locator_params(nbins=4)
     axes.tick_params(labelsize="small")
     unit = ticks.write_times(axes.xaxis, column.temporal)
     ticks.write_times(axes.yaxis, column.temporal, offset=False)  # it would stand in the title
     if unit:
         axes.set(xlabel=unit, ylabel=unit)
-    moves = len(original) > 1 and np.ptp(original) > 0 and np.ptp(guess) > 0
-    return points, f"r = {np.corrcoef(original, guess)[0, 1]:.2f}" if moves else "r undefined"
+    moves = len(values[0]) > 1 and np.ptp(values, axis=1).all()
+    return points, f"r = {np.corrcoef(values[0], values[1])[0, 1]:.2f}" if moves else "r undefined"
 
 
-def draw_confusion(
-    axes: Any, column: Column, original: np.ndarray, guess: np.ndarray, **kwargs: Any
-) -> tuple[Any, str]:
+def draw_confusion(axes: Any, column: Column, values: Pair, **kwargs: Any) -> tuple[Any, str]:
     """Draw a point for each pair of levels, its area and number the cells; points, share right."""
-    levels, places = tables.place_of_levels(column, original, guess)
-    right = original == guess
-    pairs, where, counts = np.unique(
-        np.stack(places, 1), axis=0, return_inverse=True, return_counts=True
-    )
+    levels, places = tables.place_of_levels(column, *values)
+    right, stacked = values[0] == values[1], np.stack(places, 1)
+    pairs, where, counts = np.unique(stacked, False, True, True, axis=0)
     wrong = np.bincount(where.ravel(), weights=~right) > 0
     most = min(500.0, (140.0 / len(levels)) ** 2)  # square points: neighbours do not touch
     colours = np.where(wrong, ORANGE, BLUE)
     options = {"s": most * counts / counts.max(), "c": colours, "alpha": 0.3, "linewidths": 0}
-    points = axes.scatter(pairs[:, 0], pairs[:, 1], **(options | kwargs))
-    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": ticks.SMALL}
+    points = axes.scatter(*pairs.T, **(options | kwargs))
+    look = {"ha": "center", "va": "center", "fontsize": ticks.SMALL, "fontweight": "bold"}
     for pair, count, colour in zip(pairs, counts, colours):
-        axes.text(*pair, f"{count:,}", color=colour, fontweight="bold", **look)
-    ticks.write_names(axes, levels, most=16)
-    ticks.write_names(axes, levels, axis="y", most=16)
+        axes.text(*pair, f"{count:,}", color=colour, **look)
+    for axis in ("x", "y"):
+        ticks.write_names(axes, levels, axis, most=16)
     axes.set(xlim=(-0.6, len(levels) - 0.4), ylim=(-0.6, len(levels) - 0.4))
     return points, f"{right.mean():.0%} right"

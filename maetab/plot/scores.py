@@ -12,6 +12,7 @@ from maetab.parameters import check_count
 from maetab.plot import panels, ticks
 from maetab.plot.panels import BLACK, GREY, ORANGE, SKY
 
+UNIT = "surprise: -log10 of the share\nof normal rows with as\nsurprising a cell in that column"
 SCORE_BINS = 40  # of about a tenth of an inch, with room for a number on each
 
 
@@ -45,30 +46,20 @@ class SurpriseDisplay:
         """Draw on `ax` or a new figure; `kwargs` go to `imshow`."""
         n_rows, n_columns = self.surprises.shape
         size = (3.0 + panels.width_of(n_columns, 0.4), min(max(4.0, 1.8 + 0.24 * n_rows), 16.0))
-        self.ax_ = panels.one_axes(ax, size)
-        self.figure_ = self.ax_.figure
-        colours = panels.pyplot().get_cmap("Oranges").with_extremes(bad=GREY)
+        self.ax_, self.figure_ = panels.one_axes(ax, size)
+        pyplot = panels.pyplot()
+        colours = pyplot.get_cmap("Oranges").with_extremes(bad=GREY)
         options = {"aspect": "auto", "cmap": colours, "vmin": 0, "vmax": 4} | kwargs
         self.image_ = self.ax_.imshow(self.surprises.to_numpy(float), **options)
-        self.colorbar_ = _draw_colorbar(self.ax_, self.image_)
+        look = {"extend": "max", "ticks": pyplot.MultipleLocator(1), "format": _one_in}
+        self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, **look)
+        self.colorbar_.set_label(UNIT, fontsize="small")
         ticks.write_names(self.ax_, list(self.surprises.columns))
         ticks.write_names(self.ax_, list(self.surprises.index), axis="y")
         self.ax_.set(ylabel="row, strangest first")
         if self.surprises.isna().any(axis=None):
-            marks = [panels.patch(GREY, "missing")]
-            panels.write_legend(self.ax_, ax is None, marks, "top")
+            panels.write_legend(self.ax_, ax is None, [panels.patch(GREY, "missing")], "top")
         return self
-
-
-def _draw_colorbar(axes: Any, image: Any) -> Any:
-    """Draw a bar of surprises, each with how many rows have one as surprising; return it."""
-    from matplotlib.ticker import MultipleLocator
-
-    steps = MultipleLocator(1)
-    bar = axes.figure.colorbar(image, ax=axes, extend="max", ticks=steps, format=_one_in)
-    unit = "-log10 of the share\nof normal rows with as\nsurprising a cell in that column"
-    bar.set_label(f"surprise: {unit}", fontsize="small")
-    return bar
 
 
 def _one_in(surprise: float, _: Any) -> str:
@@ -116,8 +107,7 @@ class ScoreDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `hist`."""
-        self.ax_ = panels.one_axes(ax, (6.5, 3.8))
-        self.figure_ = self.ax_.figure
+        self.ax_, self.figure_ = panels.one_axes(ax, (6.5, 3.8))
         is_anomaly = self.scores < self.threshold
         parts = [self.scores[~is_anomaly], self.scores[is_anomaly]]
         labels = [f"{len(part):,} {word}" for part, word in zip(parts, ("normal", "anomalies"))]
@@ -126,7 +116,12 @@ class ScoreDisplay:
         _, _, self.bars_ = self.ax_.hist(parts, **options)
         label = f"threshold {self.threshold:.3g}"
         self.line_ = self.ax_.axvline(self.threshold, color=BLACK, ls="--", label=label)
-        _write_counts(self.ax_, self.bars_)
+        bars = [group for group in self.bars_ if hasattr(group, "patches")]  # no mere outlines
+        for group in bars:
+            texts = [f"{bar.get_height():,.0f}" if bar.get_height() else "" for bar in group]
+            self.ax_.bar_label(group, texts, padding=2, fontsize=6, rotation=90)
+        if bars:  # room for the counts
+            self.ax_.set_ylim(top=1.15 * self.ax_.get_ylim()[1])
         self.ax_.set(xlabel="score of a row, higher is more normal", ylabel="number of rows")
         marks, _ = self.ax_.get_legend_handles_labels()
         panels.write_legend(self.ax_, ax is None, marks, "top")
@@ -141,16 +136,3 @@ def bins_around(threshold: float, values: np.ndarray) -> np.ndarray:
     first = np.floor((low - threshold) / width - 1e-6)
     last = np.ceil((high - threshold) / width + 1e-6)
     return threshold + width * np.arange(first, last + 1)
-
-
-def _write_counts(axes: Any, groups: Any) -> None:
-    """Write on each bar how many rows it holds, and make room for that."""
-    from matplotlib.container import BarContainer
-
-    groups = [group for group in groups if isinstance(group, BarContainer)]
-    for group in groups:
-        counts = [bar.get_height() for bar in group]
-        texts = [f"{count:,.0f}" if count else "" for count in counts]
-        axes.bar_label(group, texts, padding=2, fontsize=6, rotation=90)
-    if groups:
-        axes.set_ylim(top=1.15 * axes.get_ylim()[1])

@@ -15,6 +15,7 @@ from maetab.data.schema import Column, Schema, infer_schema
 MAX_PANELS = 12  # columns that are drawn when none are named: three rows of four
 DRAWN_LEVELS = 8  # of a category, one by one: their names fit side by side in a panel
 SECONDS_PER_DAY = 86400.0
+Pair = list[np.ndarray]  # cells of a column in the one and in the other table
 
 
 def read_pair(original: Any, other: Any, name: str) -> tuple[np.ndarray, np.ndarray, Schema]:
@@ -54,7 +55,7 @@ def choose(schema: Schema, cells: np.ndarray, columns: Sequence | None, needed: 
         most = np.argsort(-counts, kind="stable")[:MAX_PANELS]
         if not counts.any():
             raise ValueError(f"No column has {needed}.")
-        return sorted(int(place) for place in most if counts[place])
+        return sorted(place for place in most.tolist() if counts[place])
     if not len(columns):
         raise ValueError("columns must name at least one column, got none.")
     for name in columns:

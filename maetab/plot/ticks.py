@@ -1,4 +1,4 @@
-"""Names, shares, dates and durations along an axis, as many as fit."""
+"""Names, shares, dates and durations as texts, and as many of them along an axis as fit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,67 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-from maetab.plot.names import shortened
-
 SMALL = 7.0  # points
 LINE = 0.11  # inches that a line of SMALL letters takes
 LETTER = 0.075  # inches that a letter of the font size "small" takes, on average
 PER_DAY = {"days": 1.0, "hours": 24.0, "minutes": 1440.0, "seconds": 86400.0}
+
+
+def shortened(names: Sequence, most: int = 24) -> list[str]:
+    """Return names as texts of at most `most` letters that matplotlib draws as they are.
+
+    Long ones are cut in their centre. Different names that are then the same lose what they begin
+    with in common; if they are still the same, the second ends in "#2" and so on. Letters
+    that the font lacks are spelled as in Python (\\u65e5), and no dollar starts a formula.
+    """
+    wholes = [_spelled(name) for name in names]
+    cuts = [_cut(whole, most) for whole in wholes]
+    texts: list[str] = []
+    for whole, text in zip(wholes, cuts):
+        alike = {other for other, cut in zip(wholes, cuts) if cut == text}
+        if len(alike) > 1:
+            differ = [place for place, letters in enumerate(zip(*alike)) if len(set(letters)) > 1]
+            text = _cut("…" + whole[differ[0] :], most) if differ else text
+        first, number = text, 1
+        while text in texts:
+            number += 1
+            text = _cut(first, most - len(f" #{number}")) + f" #{number}"
+        texts.append(text)
+    return [text.replace("$", r"\$") for text in texts]
+
+
+def short(name: Any, most: int = 24) -> str:
+    """Return one name as `shortened` does."""
+    return shortened([name], most)[0]
+
+
+def _cut(text: str, most: int) -> str:
+    """Return the text, of a long one `most` letters with an ellipsis in their centre."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]}…{text[len(text) - (most - most // 2 - 1) :]}"
+
+
+def _spelled(name: Any) -> str:
+    """Return a name on one line, letters that the font lacks spelled as in Python."""
+    text = " ".join(str(name).split())
+    if text.isascii() and text.isprintable():
+        return text
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    fonts = [get_font(findfont(FontProperties(family=[name]))) for name in rcParams["font.family"]]
+    known = [any(font.get_char_index(ord(letter)) for font in fonts) for letter in text]
+    spelled = (letter.encode("unicode_escape").decode() for letter in text)
+    return "".join(a if has else b for a, b, has in zip(text, spelled, known))
+
+
+def share_text(count: int, total: int) -> str:
+    """Return a share in percent, with as many decimals as tell it from none and from all."""
+    percent, decimals = 100 * count / total, 0 if count in (0, total) else 1
+    while decimals and round(percent, decimals) in (0, 100):
+        decimals += 1
+    return f"{percent:.{decimals}f} %"
 
 
 def inches_each(axes: Any, n: int, axis: str = "x") -> float:
@@ -30,29 +85,17 @@ def write_names(axes: Any, names: Sequence, axis: str = "x", most: int = 24) -> 
     step = int(-(-LINE // space)) if space < LINE else 1
     places, texts = range(0, len(names), step), shortened(names[::step], most)
     if space > (0.4 if axis == "x" else 0.3):
-        texts = [_wrapped(*pair, most) for pair in zip(shortened(names, 2 * most), texts)]
-    size: Any = "small" if space > 0.17 else SMALL
-    if axis == "y":
-        axes.set_yticks(places, texts, fontsize=size)
-        return step
-    axes.set_xticks(places, texts, fontsize=size, **_rotation(texts, space))
+        wraps = [wrap(text, most, break_long_words=False) for text in shortened(names, 2 * most)]
+        for place, lines in enumerate(wraps):
+            if 0 < len(lines) <= 2 and max(map(len, lines)) <= most:
+                texts[place] = "\n".join(lines)
+    look: dict[str, Any] = {"fontsize": "small" if space > 0.17 else SMALL}
+    longest = max((len(line) for text in texts for line in text.split("\n")), default=0)
+    if axis == "x" and longest * LETTER > space:
+        look |= {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        look |= {} if space > 0.2 else {"rotation": 90, "va": "center"}
+    getattr(axes, f"set_{axis}ticks")(places, texts, **look)
     return step
-
-
-def _rotation(texts: Sequence[str], space: float) -> dict[str, Any]:
-    """Return how texts stand below an axis where each has `space` inches in width."""
-    longest = max(len(line) for text in texts for line in text.split("\n"))
-    if longest * LETTER <= space:
-        return {}
-    aslant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    return aslant if space > 0.2 else aslant | {"rotation": 90, "va": "center"}
-
-
-def _wrapped(text: str, cut: str, most: int) -> str:
-    """Return the text in one or two lines of at most `most` letters, or else as it is cut."""
-    lines = wrap(text, most, break_long_words=False)
-    fits = len(lines) <= 2 and max(map(len, lines), default=0) <= most
-    return "\n".join(lines) if fits else cut
 
 
 def write_percent(axis: Any) -> None:
@@ -73,31 +116,25 @@ def count_in_whole_steps(axis: Any) -> None:
 
 
 def write_times(axis: Any, temporal: str | None, offset: bool = True) -> str:
-    """Write days along an axis as dates (since 1970) or durations; return the unit, or "".
+    """Write days along an axis as dates (since 1970) or durations; return their unit, or "".
 
-    Parameters
-    ----------
-    temporal : "datetime", "timedelta", or None for an axis that stays as it is
-    offset : whether the year of dates may stand at the end of the axis
+    `temporal` is "datetime", "timedelta", or None for an axis that stays as it is; the year of
+    dates may stand at the end of the axis if `offset`. Durations are in the longest unit of which
+    the axis shows two.
     """
+    from matplotlib import dates, ticker
+
     if temporal == "datetime":
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-        locator = AutoDateLocator(minticks=3, maxticks=5)
+        locator = dates.AutoDateLocator(minticks=3, maxticks=5)
         axis.set_major_locator(locator)
-        axis.set_major_formatter(ConciseDateFormatter(locator, show_offset=offset))
-    return _write_durations(axis) if temporal == "timedelta" else ""
-
-
-def _write_durations(axis: Any) -> str:
-    """Write days along an axis in the longest unit of which it shows two; return the unit."""
-    from matplotlib.ticker import MaxNLocator
-
+        axis.set_major_formatter(dates.ConciseDateFormatter(locator, show_offset=offset))
+    if temporal != "timedelta":
+        return ""
     low, high = axis.get_view_interval()
     longest = max(abs(low), abs(high))
     unit = next((unit for unit, n in PER_DAY.items() if longest * n >= 2), "seconds")
     parts = PER_DAY[unit]
-    ticks = MaxNLocator(5).tick_values(low * parts, high * parts)
+    ticks = ticker.MaxNLocator(5).tick_values(low * parts, high * parts)
     ticks = [tick for tick in ticks if low <= tick / parts <= high]
     axis.set_ticks([tick / parts for tick in ticks], [f"{round(tick, 6):g}" for tick in ticks])
     return unit

@@ -60,18 +60,22 @@ class HistoryDisplay:
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `Axes.plot`."""
-        self.ax_ = panels.one_axes(ax, (7.5, 4.0))
-        self.figure_, self.lines_ = self.ax_.figure, []
-        losses = _without_zeros(self.history)
+        self.ax_, self.figure_ = panels.one_axes(ax, (7.5, 4.0))
+        self.lines_: list = []
+        losses = self.history.reset_index(drop=True)
         networks = losses.groupby("network", sort=False)
+        # 0 stands at every look of a network where no cell was held out.
+        is_known = networks["validation_loss"].transform("any")
+        losses["validation_loss"] = losses["validation_loss"].where(is_known)
         for (network, part), colour in zip(networks, cycle(COLOURS)):
             held_out = "held-out" if part["validation_loss"].notna().any() else "no cell held out"
             look = {"color": colour, "marker": "."}
             for loss, name, style in (("train", "training", ":"), ("validation", held_out, "-")):
                 options = {**look, "ls": style, "label": f"network {network}, {name}"} | kwargs
                 self.lines_ += self.ax_.plot(part["step"], part[f"{loss}_loss"], **options)
-        self.lowest_, self.stopped_ = _lowest(losses), _stopped(losses)
-        marks, ring = list(self.lines_), {"mec": BLACK, "mfc": "none", "ms": 10, "ls": ""}
+        self.lowest_, self.stopped_ = _kept_and_stopped(losses)
+        marks = list(self.lines_)
+        ring: dict[str, Any] = {"mec": BLACK, "mfc": "none", "ms": 10, "ls": ""}
         for points, marker, label in (
             (self.lowest_, "o", "lowest held-out loss: weights kept"),
             (self.stopped_, "x", "stopped early"),
@@ -86,25 +90,14 @@ class HistoryDisplay:
         return self
 
 
-def _without_zeros(history: pd.DataFrame) -> pd.DataFrame:
-    """Return the history, NaN for the 0 that stands at every look where no cell was held out."""
-    losses = history["validation_loss"]
-    is_known = losses.groupby(history["network"]).transform("any")
-    return history.assign(validation_loss=losses.where(is_known)).reset_index(drop=True)
+def _kept_and_stopped(losses: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (k, 2), step and loss: the lowest held-out one, and the last if stopped early.
 
-
-def _lowest(losses: pd.DataFrame) -> np.ndarray:
-    """Return (k, 2) step and loss where the held-out loss of each network is lowest."""
+    A network stopped early whose learning rate did not come to 0.
+    """
+    networks, place = losses.groupby("network", sort=False), ["step", "validation_loss"]
     known = losses.dropna(subset="validation_loss").groupby("network", sort=False)
-    rows = losses.loc[known["validation_loss"].idxmin()]
-    return rows[["step", "validation_loss"]].to_numpy(float)
-
-
-def _stopped(losses: pd.DataFrame) -> np.ndarray:
-    """Return (k, 2) last step and loss of each network whose learning rate did not come to 0."""
-    last = losses.groupby("network", sort=False).tail(1)
-    if "learning_rate" not in last:
-        return np.empty((0, 2))
-    last = last.fillna({"validation_loss": last["train_loss"]})
-    early = last["learning_rate"] > 1e-12
-    return last.loc[early, ["step", "validation_loss"]].to_numpy(float)
+    lowest = losses.loc[known["validation_loss"].idxmin(), place]
+    last = networks.tail(1).fillna({"validation_loss": losses["train_loss"]})
+    rates = last.get("learning_rate", pd.Series(0.0, last.index))
+    return lowest.to_numpy(float), last.loc[rates > 1e-12, place].to_numpy(float)

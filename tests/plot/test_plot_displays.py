@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
-from pictures import legend_of, texts_of
+from pictures import HOLES, ODD, TABLE, detector, displays, legend_of, texts_of
 
 from maetab.plot import (
     EmbeddingDisplay,
@@ -24,46 +24,46 @@ from maetab.plot import (
 )
 
 
-def test_axes_of_the_user_are_drawn_on(table, holes, detector):
+def test_axes_of_the_user_are_drawn_on():
     figure, axes = plt.subplots(1, 2)
-    display = ImputationDisplay.from_frames(holes, table, ["size", "color"]).plot(ax=axes)
+    display = ImputationDisplay.from_frames(HOLES, TABLE, ["size", "color"]).plot(ax=axes)
     assert display.figure_ is figure and display.axes_ == list(axes)
-    assert MissingnessDisplay.from_frame(holes).plot(ax=axes).axes_ == list(axes)
-    scores = ScoreDisplay.from_estimator(detector, table).plot(ax=axes[0], alpha=0.5)
+    assert MissingnessDisplay.from_frame(HOLES).plot(ax=axes).axes_ == list(axes)
+    scores = ScoreDisplay.from_estimator(detector(), TABLE).plot(ax=axes[0], alpha=0.5)
     assert scores.ax_ is axes[0]
     assert scores.bars_[0][0].get_facecolor()[3] == 0.5
     with pytest.raises(ValueError, match="3 axes, one for each panel, got 2"):
-        ImputationDisplay.from_frames(holes, table, ["size", "color", "day"]).plot(ax=axes)
+        ImputationDisplay.from_frames(HOLES, TABLE, ["size", "color", "day"]).plot(ax=axes)
 
 
-def test_keywords_reach_the_artists(table):
-    display = EmbeddingDisplay.from_frame(table[["size", "twice"]]).plot(color="red", s=3)
+def test_keywords_reach_the_artists():
+    display = EmbeddingDisplay.from_frame(TABLE[["size", "twice"]]).plot(color="red", s=3)
     assert tuple(display.points_.get_facecolor()[0][:3]) == to_rgba("red")[:3]
     assert display.points_.get_sizes().tolist() == [3]
 
 
-def test_keywords_go_before_what_a_picture_chooses_itself(table, holes):
+def test_keywords_go_before_what_a_picture_chooses_itself():
     red = to_rgba("red", 0.25)
-    filled = ImputationDisplay.from_frames(holes, table, ["size", "color"])
+    filled = ImputationDisplay.from_frames(HOLES, TABLE, ["size", "color"])
     filled.plot(color="red", alpha=0.25, label="mine")
     assert filled.observed_[0][0].get_facecolor() == filled.imputed_[1][0].get_facecolor() == red
-    groups = EmbeddingDisplay.from_frame(table[["size", "twice"]], table["color"])
+    groups = EmbeddingDisplay.from_frame(TABLE[["size", "twice"]], TABLE["color"])
     groups.plot(color="red", alpha=0.25, label="mine")
     assert {tuple(part.get_facecolor()[0]) for part in groups.points_} == {red}
     assert {part.get_label() for part in groups.points_} == {"mine"}
-    numbers = EmbeddingDisplay.from_frame(table[["size", "twice"]], table["size"]).plot(cmap="gray")
+    numbers = EmbeddingDisplay.from_frame(TABLE[["size", "twice"]], TABLE["size"]).plot(cmap="gray")
     assert numbers.points_.get_cmap().name == "gray"
 
 
-def test_arguments_of_pictures_are_checked(table, detector, holes):
+def test_arguments_of_pictures_are_checked():
     with pytest.raises(ValueError, match="top must be an int of at least 1, got -5"):
-        SurpriseDisplay.from_estimator(detector, table, top=-5)
+        SurpriseDisplay.from_estimator(detector(), TABLE, top=-5)
     with pytest.raises(ValueError, match="columns must be a list of names, got 'size'"):
-        ImputationDisplay.from_frames(holes, table, columns="size")
+        ImputationDisplay.from_frames(HOLES, TABLE, columns="size")
 
 
-def test_without_matplotlib_one_error_names_the_extra(holes, monkeypatch):
-    display = MissingnessDisplay.from_frame(holes)
+def test_without_matplotlib_one_error_names_the_extra(monkeypatch):
+    display = MissingnessDisplay.from_frame(HOLES)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"maetab\[plot\]"):
         display.plot()
@@ -80,8 +80,8 @@ def test_displays_import_neither_matplotlib_nor_torch_nor_sklearn():
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_pictures_of_strange_names_are_drawn_without_a_warning_and_inside_the_figure(displays):
-    for display in displays:
+def test_pictures_of_strange_names_are_drawn_without_a_warning_and_inside_the_figure():
+    for display in displays():
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             figure = display.plot().figure_
@@ -93,15 +93,15 @@ def test_pictures_of_strange_names_are_drawn_without_a_warning_and_inside_the_fi
             assert inside and box.y0 <= extent.y0 and extent.y1 <= box.y1, text
 
 
-def test_drawn_displays_can_be_pickled(displays):
-    for display in displays:
+def test_drawn_displays_can_be_pickled():
+    for display in displays():
         again = pickle.loads(pickle.dumps(display.plot()))
         assert legend_of(again) == legend_of(display)
         plt.close("all")
 
 
-def test_every_picture_names_its_axes_and_on_given_axes_too(displays):
-    for display in displays:
+def test_every_picture_names_its_axes_and_on_given_axes_too():
+    for display in displays():
         figure = display.plot().figure_
         panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
         assert figure.get_supylabel() or all(axes.get_ylabel() for axes in panels)
@@ -112,8 +112,8 @@ def test_every_picture_names_its_axes_and_on_given_axes_too(displays):
         plt.close("all")
 
 
-def test_given_axes_of_plain_figures_are_drawn_on_without_a_warning(displays):
-    for display in displays:
+def test_given_axes_of_plain_figures_are_drawn_on_without_a_warning():
+    for display in displays():
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             n = len(getattr(display.plot(), "axes_", [0]))
@@ -124,13 +124,13 @@ def test_given_axes_of_plain_figures_are_drawn_on_without_a_warning(displays):
         plt.close("all")
 
 
-def test_missing_cells_have_a_legend_in_heat_maps_and_shaded_points(displays, odd):
-    assert legend_of(displays[3].plot()) == ["missing"]
-    whole = displays[3].surprises.fillna(0.0)
+def test_missing_cells_have_a_legend_in_heat_maps_and_shaded_points():
+    assert legend_of(displays()[3].plot()) == ["missing"]
+    whole = displays()[3].surprises.fillna(0.0)
     assert legend_of(SurpriseDisplay(whole).plot()) == []
-    points = np.random.default_rng(0).normal(size=(len(odd), 2))
+    points = np.random.default_rng(0).normal(size=(len(ODD), 2))
     for name, words in (("when", ["missing"]), ("complete", [])):
-        assert legend_of(EmbeddingDisplay.from_frame(points, odd[name]).plot()) == words
+        assert legend_of(EmbeddingDisplay.from_frame(points, ODD[name]).plot()) == words
 
 
 def test_pictures_of_the_readme_are_there_and_small():

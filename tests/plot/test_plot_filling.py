@@ -5,56 +5,56 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import legend_of
+from pictures import HIDDEN, HOLES, ODD, ODD_FILLED, TABLE, legend_of, saved
 
 from maetab.plot import ImputationDisplay, ReconstructionDisplay
 
 
-def test_imputation_draws_observed_and_imputed_cells_on_the_same_bins(table, holes, hidden, saved):
-    display = saved(ImputationDisplay.from_frames(holes, table).plot())
+def test_imputation_draws_observed_and_imputed_cells_on_the_same_bins():
+    display = saved(ImputationDisplay.from_frames(HOLES, TABLE).plot())
     names = [column.name for column in display.columns]
-    assert names == list(table.columns)
+    assert names == list(TABLE.columns)
     first = names.index("size")
-    assert display.observed[first] == pytest.approx(holes["size"].dropna(), abs=1e-5)
-    assert display.imputed[first] == pytest.approx(table["size"][hidden["size"]], abs=1e-5)
+    assert display.observed[first] == pytest.approx(HOLES["size"].dropna(), abs=1e-5)
+    assert display.imputed[first] == pytest.approx(TABLE["size"][HIDDEN["size"]], abs=1e-5)
     bars = display.observed_[first]
     edges = [bar.get_x() for bar in bars] + [bars[-1].get_x() + bars[-1].get_width()]
-    counts, _ = np.histogram(holes["size"].dropna(), edges)
+    counts, _ = np.histogram(HOLES["size"].dropna(), edges)
     heights = np.array([bar.get_height() for bar in bars])
     assert heights / heights.sum() == pytest.approx(counts / counts.sum(), abs=0.03)
 
 
-def test_imputation_draws_the_share_of_each_level(table, holes, hidden):
-    display = ImputationDisplay.from_frames(holes, table, ["color"]).plot()
+def test_imputation_draws_the_share_of_each_level():
+    display = ImputationDisplay.from_frames(HOLES, TABLE, ["color"]).plot()
     ticks = [text.get_text() for text in display.axes_[0].get_xticklabels()]
     for bars, cells in (
-        (display.observed_[0], holes["color"].dropna()),
-        (display.imputed_[0], table["color"][hidden["color"]]),
+        (display.observed_[0], HOLES["color"].dropna()),
+        (display.imputed_[0], TABLE["color"][HIDDEN["color"]]),
     ):
         shares = cells.value_counts(normalize=True)[ticks]
         assert [bar.get_height() for bar in bars] == pytest.approx(shares.tolist())
 
 
-def test_imputation_needs_cells_that_were_filled(table, holes):
+def test_imputation_needs_cells_that_were_filled():
     with pytest.raises(ValueError, match="missing cell that is filled"):
-        ImputationDisplay.from_frames(table, table)
+        ImputationDisplay.from_frames(TABLE, TABLE)
     with pytest.raises(ValueError, match="no column 'z'"):
-        ImputationDisplay.from_frames(holes, table, ["z"])
+        ImputationDisplay.from_frames(HOLES, TABLE, ["z"])
     with pytest.raises(ValueError, match="'filled' must have the shape"):
-        ImputationDisplay.from_frames(holes, table.iloc[1:])
+        ImputationDisplay.from_frames(HOLES, TABLE.iloc[1:])
 
 
-def test_imputation_reads_arrays_and_frames_alike(holes, table):
+def test_imputation_reads_arrays_and_frames_alike():
     numbers = ["size", "twice"]
-    of_frames = ImputationDisplay.from_frames(holes[numbers], table[numbers])
-    of_arrays = ImputationDisplay.from_frames(holes[numbers].to_numpy(), table[numbers].to_numpy())
+    of_frames = ImputationDisplay.from_frames(HOLES[numbers], TABLE[numbers])
+    of_arrays = ImputationDisplay.from_frames(HOLES[numbers].to_numpy(), TABLE[numbers].to_numpy())
     for one, other in zip(of_frames.imputed, of_arrays.imputed, strict=True):
         assert np.array_equal(one, other)
 
 
-def test_columns_that_are_none_are_refused(table, holes):
+def test_columns_that_are_none_are_refused():
     with pytest.raises(ValueError, match="at least one column"):
-        ImputationDisplay.from_frames(holes, table, [])
+        ImputationDisplay.from_frames(HOLES, TABLE, [])
 
 
 def test_levels_stand_in_their_own_order():
@@ -76,11 +76,11 @@ def test_levels_stand_in_their_own_order():
     assert sorted(map(tuple, pairs)) == [(0, 0), (1, 1), (2, 1)]
 
 
-def test_counts_stand_on_bars_of_levels_and_none_is_left_out(odd, odd_filled):
-    display = ImputationDisplay.from_frames(odd, odd_filled, ["code", "flag"]).plot()
+def test_counts_stand_on_bars_of_levels_and_none_is_left_out():
+    display = ImputationDisplay.from_frames(ODD, ODD_FILLED, ["code", "flag"]).plot()
     for place, name in enumerate(["code", "flag"]):
         axes = display.axes_[place]
-        seen, new = odd[name].dropna(), odd_filled[name][odd[name].isna()]
+        seen, new = ODD[name].dropna(), ODD_FILLED[name][ODD[name].isna()]
         written = [int(text.get_text()) for text in axes.texts]
         half = len(written) // 2
         assert (sum(written[:half]), sum(written[half:])) == (len(seen), len(new))
@@ -89,7 +89,7 @@ def test_counts_stand_on_bars_of_levels_and_none_is_left_out(odd, odd_filled):
         counts = seen.astype(str).value_counts()
         assert written[: len(known)] == counts[known].tolist()
     assert display.axes_[0].get_xticklabels()[-1].get_text() == "4 other levels"
-    assert f"{len(odd['code'].dropna())} observed, " in display.axes_[0].get_title()
+    assert f"{len(ODD['code'].dropna())} observed, " in display.axes_[0].get_title()
     assert legend_of(display) == ["observed", "filled"]
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from pictures import HOLES, ODD, saved
 
 from maetab.plot import MissingnessDisplay
 
 
-def test_missingness_shows_each_cell_and_the_share_of_each_column(holes, saved):
-    display = saved(MissingnessDisplay.from_frame(holes).plot())
-    most_first = holes.isna().sum().sort_values(ascending=False, kind="stable").index
-    for sort, names in ((True, most_first), (False, holes.columns)):
+def test_missingness_shows_each_cell_and_the_share_of_each_column():
+    display = saved(MissingnessDisplay.from_frame(HOLES).plot())
+    most_first = HOLES.isna().sum().sort_values(ascending=False, kind="stable").index
+    for sort, names in ((True, most_first), (False, HOLES.columns)):
         shown = display.plot(sort=sort)
-        assert np.array_equal(shown.image_.get_array(), holes[names].isna().to_numpy())
+        assert np.array_equal(shown.image_.get_array(), HOLES[names].isna().to_numpy())
         heights = [bar.get_height() for bar in shown.bars_]
-        assert heights == pytest.approx(holes[names].isna().mean().tolist())
+        assert heights == pytest.approx(HOLES[names].isna().mean().tolist())
         ticks = [text.get_text() for text in shown.axes_[1].get_xticklabels()]
         assert ticks == list(names)
 
@@ -29,9 +30,9 @@ def test_missingness_of_many_rows_is_averaged_over_blocks():
     assert display.image_.get_extent() == [-0.5, 2.5, 2499.5, -0.5]
 
 
-def test_share_and_number_of_missing_rows_stand_at_each_bar(odd):
-    display = MissingnessDisplay.from_frame(odd).plot()
-    counts = odd.isna().sum().to_numpy()[display.order_]
+def test_share_and_number_of_missing_rows_stand_at_each_bar():
+    display = MissingnessDisplay.from_frame(ODD).plot()
+    counts = ODD.isna().sum().to_numpy()[display.order_]
     expected = [f"{100 * n / 200:.1f} %\n({n})" if n else "0" for n in counts]
     written = [text.get_text() for text in display.texts_]
     assert written == [text.replace("100.0", "100") for text in expected]

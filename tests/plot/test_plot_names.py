@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from matplotlib import cbook
-from pictures import LONG, texts_of
+from pictures import LONG, displays, texts_of
 
 from maetab.plot import MissingnessDisplay, SurpriseDisplay
-from maetab.plot.names import share_text, shortened
+from maetab.plot.ticks import share_text, shortened
 
 
 def test_one_long_name_among_short_ones_is_turned():
@@ -19,8 +19,8 @@ def test_one_long_name_among_short_ones_is_turned():
     assert all(label.get_rotation() == 45 for label in labels)
 
 
-def test_dollars_of_names_are_dollars(displays):
-    for display in displays:
+def test_dollars_of_names_are_dollars():
+    for display in displays():
         for text in texts_of(display.plot().figure_):
             assert not cbook.is_math_text(text.get_text()), text
 

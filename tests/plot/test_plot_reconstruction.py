@@ -5,55 +5,55 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import legend_of
+from pictures import HIDDEN, HOLES, ODD, ODD_HIDDEN, TABLE, displays, imputer, legend_of, saved
 
 from maetab.plot import ReconstructionDisplay
 
 
-def test_reconstruction_shows_hidden_cells_only(table, imputer, holes, hidden, saved):
-    filled = imputer.transform(holes)
-    display = saved(ReconstructionDisplay.from_frames(table, filled, hidden).plot())
+def test_reconstruction_shows_hidden_cells_only():
+    filled = imputer().transform(HOLES)
+    display = saved(ReconstructionDisplay.from_frames(TABLE, filled, HIDDEN).plot())
     for place, column in enumerate(display.columns):
         if column.kind == "number" and column.temporal is None:
-            here = hidden[column.name]
+            here = HIDDEN[column.name]
             drawn = display.points_[place].get_offsets()
-            expected = np.column_stack([table[column.name][here], filled[column.name][here]])
+            expected = np.column_stack([TABLE[column.name][here], filled[column.name][here]])
             assert np.allclose(drawn, expected.astype(float), atol=1e-4)
 
 
-def test_reconstruction_counts_pairs_of_levels(table, imputer, holes, hidden):
-    filled = imputer.transform(holes)
-    display = ReconstructionDisplay.from_frames(table, filled, hidden, ["color"]).plot()
-    here = hidden["color"]
-    counts = pd.crosstab(table["color"][here], filled["color"][here])
+def test_reconstruction_counts_pairs_of_levels():
+    filled = imputer().transform(HOLES)
+    display = ReconstructionDisplay.from_frames(TABLE, filled, HIDDEN, ["color"]).plot()
+    here = HIDDEN["color"]
+    counts = pd.crosstab(TABLE["color"][here], filled["color"][here])
     levels = display.columns[0].levels
     areas = display.points_[0].get_sizes()
     expected = [
         counts.loc[levels[int(x)], levels[int(y)]] for x, y in display.points_[0].get_offsets()
     ]
     assert areas / areas.max() == pytest.approx(np.array(expected) / max(expected))
-    right = (table["color"] == filled["color"])[here].mean()
+    right = (TABLE["color"] == filled["color"])[here].mean()
     assert f"{right:.0%} right" in display.axes_[0].get_title()
 
 
-def test_reconstruction_of_an_estimator_hides_the_cells_itself(table, imputer, holes, hidden):
-    ours = ReconstructionDisplay.from_estimator(imputer, table, hidden.to_numpy())
-    theirs = ReconstructionDisplay.from_frames(table, imputer.transform(holes), hidden)
+def test_reconstruction_of_an_estimator_hides_the_cells_itself():
+    ours = ReconstructionDisplay.from_estimator(imputer(), TABLE, HIDDEN.to_numpy())
+    theirs = ReconstructionDisplay.from_frames(TABLE, imputer().transform(HOLES), HIDDEN)
     for one, other in zip(ours.reconstruction, theirs.reconstruction, strict=True):
         assert np.array_equal(one, other)
     with pytest.raises(ValueError, match="'hidden' must have the shape"):
-        ReconstructionDisplay.from_estimator(imputer, table, hidden.iloc[1:])
+        ReconstructionDisplay.from_estimator(imputer(), TABLE, HIDDEN.iloc[1:])
 
 
-def test_counts_stand_in_the_confusion_and_none_is_left_out(odd, odd_hidden):
-    guess = odd.assign(code=odd["code"].sample(frac=1, random_state=0).to_numpy())
-    odd_hidden = odd_hidden & guess.notna()
-    display = ReconstructionDisplay.from_frames(odd, guess, odd_hidden, ["code"]).plot()
-    here = odd_hidden["code"]
-    table = pd.crosstab(odd["code"][here], guess["code"][here])
+def test_counts_stand_in_the_confusion_and_none_is_left_out():
+    guess = ODD.assign(code=ODD["code"].sample(frac=1, random_state=0).to_numpy())
+    hidden = ODD_HIDDEN & guess.notna()
+    display = ReconstructionDisplay.from_frames(ODD, guess, hidden, ["code"]).plot()
+    here = hidden["code"]
+    table = pd.crosstab(ODD["code"][here], guess["code"][here])
     axes = display.axes_[0]
     words = [label.get_text() for label in axes.get_xticklabels()]
-    others = [level for level in odd["code"].dropna().unique() if level not in words]
+    others = [level for level in ODD["code"].dropna().unique() if level not in words]
     for text in axes.texts:
         x, y = (int(place) for place in text.get_position())
         rows, columns = (others if "other" in words[k] else [words[k]] for k in (x, y))
@@ -74,8 +74,8 @@ def test_durations_have_a_unit_that_suits_them():
         assert labels == pytest.approx(ticks) and max(labels) == 20
 
 
-def test_reconstruction_shows_where_both_agree_and_says_so(displays):
-    display = displays[2].plot()
+def test_reconstruction_shows_where_both_agree_and_says_so():
+    display = displays()[2].plot()
     numbers = [k for k, column in enumerate(display.columns) if column.kind == "number"]
     for k in numbers:
         line = display.axes_[k].lines[0]

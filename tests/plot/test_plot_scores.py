@@ -5,34 +5,34 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import legend_of
+from pictures import HOLES, TABLE, detector, displays, legend_of, saved
 from sklearn.ensemble import IsolationForest
 
 from maetab import MAEAnomalyDetector
 from maetab.plot import ScoreDisplay, SurpriseDisplay
 
 
-def test_surprise_shows_the_strangest_rows_in_order(table, detector, holes, saved):
-    odd = holes.copy()
+def test_surprise_shows_the_strangest_rows_in_order():
+    odd = HOLES.copy()
     odd.loc[130, ["size", "twice"]] = [3.0, -6.0]
-    display = saved(SurpriseDisplay.from_estimator(detector, odd, top=7).plot())
-    strangest = np.argsort(detector.score_samples(odd))[:7]
+    display = saved(SurpriseDisplay.from_estimator(detector(), odd, top=7).plot())
+    strangest = np.argsort(detector().score_samples(odd))[:7]
     assert display.surprises.index.tolist() == odd.index[strangest].tolist()
     assert display.surprises.index[0] == 130
     drawn = np.ma.filled(display.image_.get_array(), np.nan)
-    cells = detector.score_cells(odd).iloc[strangest].to_numpy()
+    cells = detector().score_cells(odd).iloc[strangest].to_numpy()
     assert np.array_equal(drawn, cells, equal_nan=True)
 
 
-def test_scores_are_split_at_the_threshold(table, detector, saved):
-    display = saved(ScoreDisplay.from_estimator(detector, table).plot())
-    labels = detector.predict(table)
+def test_scores_are_split_at_the_threshold():
+    display = saved(ScoreDisplay.from_estimator(detector(), TABLE).plot())
+    labels = detector().predict(TABLE)
     normal, strange = display.bars_
     assert sum(bar.get_height() for bar in normal) == (labels == 1).sum()
     assert sum(bar.get_height() for bar in strange) == (labels == -1).sum()
-    assert set(display.line_.get_xdata()) == {detector.offset_}
+    assert set(display.line_.get_xdata()) == {detector().offset_}
     ends = np.array([[bar.get_x(), bar.get_x() + bar.get_width()] for bar in normal])
-    assert np.abs(ends - detector.offset_).min() < 1e-9  # no bar straddles the threshold
+    assert np.abs(ends - detector().offset_).min() < 1e-9  # no bar straddles the threshold
 
 
 def test_scores_of_any_detector_can_be_drawn():
@@ -52,8 +52,8 @@ def test_scores_that_are_not_finite_are_refused():
         ScoreDisplay.from_predictions([0.0, np.nan], threshold=0.0)
 
 
-def test_surprise_reads_as_one_in_so_many(displays):
-    display = displays[3].plot()
+def test_surprise_reads_as_one_in_so_many():
+    display = displays()[3].plot()
     display.figure_.draw_without_rendering()
     ticks = [label.get_text() for label in display.colorbar_.ax.get_yticklabels()]
     assert {"1 (1 in 10)", "2 (1 in 100)", "3 (1 in 1,000)"} <= set(ticks)

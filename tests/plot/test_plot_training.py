@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import history, legend_of
+from pictures import detector, history, imputer, legend_of, saved
 
 from maetab.plot import HistoryDisplay
 
 
-def test_history_draws_two_lines_for_each_network(imputer, saved):
-    display = saved(HistoryDisplay.from_estimator(imputer).plot())
-    history = pd.DataFrame(imputer.history_)
+def test_history_draws_two_lines_for_each_network():
+    display = saved(HistoryDisplay.from_estimator(imputer()).plot())
+    history = pd.DataFrame(imputer().history_)
     assert len(display.lines_) == 2 * history["network"].nunique()
     first = history[history["network"] == history["network"].iloc[0]]
     assert display.lines_[0].get_xdata().tolist() == first["step"].tolist()
@@ -33,9 +33,9 @@ def test_keywords_reach_both_lines_of_a_training():
     assert [line.get_linestyle() for line in display.lines_] == ["--", "--"]
 
 
-def test_history_of_an_untrained_estimator_is_refused(detector):
+def test_history_of_an_untrained_estimator_is_refused():
     with pytest.raises(ValueError, match="no network was trained"):
-        HistoryDisplay.from_estimator(detector)
+        HistoryDisplay.from_estimator(detector())
 
 
 def test_training_marks_the_weights_that_are_kept_and_an_early_stop():
