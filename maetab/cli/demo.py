@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING
 
 from maetab.cli import estimators
 from maetab.cli.report.output import say, show_lines, show_table
 from maetab.cli.verb_files import check_outputs
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def demo(args: argparse.Namespace) -> None:
@@ -20,7 +16,8 @@ def demo(args: argparse.Namespace) -> None:
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401
     from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
-    from maetab.evaluation import amputate
+    from maetab.data.schema import infer_schema
+    from maetab.evaluation import amputate, cell_scores
 
     check_outputs(args, args.output)
     complete = load_breast_cancer(as_frame=True).data
@@ -42,7 +39,8 @@ def demo(args: argparse.Namespace) -> None:
         filled = method.set_output(transform="pandas").fit_transform(scaled)
         filled = holes.fillna(filled * std + mean)
         seconds = time.perf_counter() - began
-        rows.append([name, f"{rmse_of(complete, filled, hidden):.3f}", f"{seconds:.1f}"])
+        errors = cell_scores(complete, filled, hidden, infer_schema(complete), ["rmse"])["value"]
+        rows.append([name, f"{errors.mean():.3f}", f"{seconds:.1f}"])
     show_table("Error on the hidden cells (less is better)", ["method", "RMSE", "seconds"], rows)
     filled.to_csv(args.output, index=False)
     show_lines(
@@ -52,12 +50,3 @@ def demo(args: argparse.Namespace) -> None:
             "Your own: maetab impute your.csv -o filled.csv",
         ]
     )
-
-
-def rmse_of(complete: pd.DataFrame, filled: pd.DataFrame, hidden: pd.DataFrame) -> float:
-    """Return the mean over the columns of their errors on the hidden cells."""
-    from maetab.data.schema import infer_schema
-    from maetab.evaluation import cell_scores
-
-    scores = cell_scores(complete, filled, hidden, infer_schema(complete), ["rmse"])
-    return float(scores["value"].mean())

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import maetab
 from maetab.cli.options import DETECTION
-from maetab.cli.report.output import on_one_line, say
+from maetab.cli.report.output import say
 from maetab.cli.verb_files import check_outputs, format_out, open_table, wanted_columns
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from maetab.data.schema import Column
     from maetab.files.tables import TableFile
 
@@ -72,26 +70,14 @@ def usable_columns(table: TableFile, args: argparse.Namespace) -> list[str]:
     return columns
 
 
-def target_columns(wanted: list[str] | None, columns: list[str]) -> list[str]:
-    """Return the columns that are to be filled; all that the model sees where none is named."""
-    for name in wanted or ():
-        if name not in columns:
-            raise ValueError(f"column {name!r} cannot be filled: the model does not see it")
-    return columns if wanted is None else wanted
-
-
-def warn_of_unlike(frame: pd.DataFrame, model: Any) -> None:
-    """Say which cells are unlike those that a saved model has learned from."""
-    from maetab.cli.report.table import unlike
-
-    if cells := unlike(frame, model.schema_):
-        say(on_one_line(cells))
+def given(**values: Any) -> dict[str, Any]:
+    """Return what the command names: the values that are not None."""
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def new_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
     """Return a new estimator of the class `name`."""
-    given = {"max_time": args.max_time, "device": args.device}
-    parameters |= {key: value for key, value in given.items() if value is not None}
+    parameters |= given(max_time=args.max_time, device=args.device)
     return getattr(maetab, name)(random_state=args.seed or 0, verbose=1, **parameters)
 
 
@@ -107,7 +93,8 @@ def load_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> An
     return model if args.device is None else model.set_params(device=args.device)
 
 
-def save_estimator(model: Any, path: str) -> None:
-    """Save a model, without the reports that the command line asked it for."""
-    maetab.save(model.set_params(verbose=0), path)
-    say(f"model saved to {path}")
+def save(model: Any, args: argparse.Namespace) -> None:
+    """Save a model where that is asked for, without the reports to the command line."""
+    if args.save:
+        maetab.save(model.set_params(verbose=0), args.save)
+        say(f"model saved to {args.save}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 METHODS = ("mean", "median", "knn", "iterative")  # that can be compared with
@@ -25,7 +25,7 @@ class Option(NamedTuple):
 
     name: str
     text: str
-    how: dict[str, Any] = {}  # noqa: RUF012
+    how: Mapping[str, Any] = {}
 
 
 class Options(NamedTuple):
@@ -76,7 +76,8 @@ SHORT = {"--output": ("-o",), "--verbose": ("-v",)}
 CHAR, TEXTS = {"metavar": "CHAR"}, {"metavar": "TEXTS", "type": _names, "action": "extend"}
 COLUMNS, FILE = TEXTS | {"metavar": "COLUMNS"}, {"metavar": "FILE"}
 YES, EITHER = {"action": "store_true"}, {"action": argparse.BooleanOptionalAction}
-SHARE, NONE = {"metavar": "SHARE"}, {"default": []}
+SHARE: dict[str, Any] = {"metavar": "SHARE"}
+NONE: dict[str, Any] = {"default": []}
 SEED = _number(int, lambda seed: 0 <= seed < 2**32, "in 0 ... 4294967295")
 SECONDS = {"metavar": "SECONDS"} | _number(float, lambda seconds: seconds > 0, "above 0")
 FRAC = _number(float, lambda share: 0 < share < 1, "between 0 and 1")

@@ -109,15 +109,15 @@ def layout_out(args: argparse.Namespace, table: TableFile) -> Layout:
     from maetab.files.layout import DELIMITERS, Layout
     from maetab.files.text_table import TextTable
 
-    form = format_out(args)
-    if isinstance(table, TextTable):
-        if form == format_in(args):
-            return table.layout
-        delimiter, decimal = DELIMITERS.get(form, ","), table.layout.decimal or "."
-        decimal = "." if decimal == delimiter else decimal
-        return Layout(delimiter, decimal, encoding=args.encoding)
-    delimiter = args.delimiter or DELIMITERS.get(form, ",")
-    return Layout(delimiter, args.decimal or ".", encoding=args.encoding)
+    form, decimal = format_out(args), args.decimal
+    delimiter = DELIMITERS.get(form, ",")
+    if not isinstance(table, TextTable):
+        delimiter = args.delimiter or delimiter
+    elif form == format_in(args):
+        return table.layout
+    else:
+        decimal = "" if table.layout.decimal == delimiter else table.layout.decimal
+    return Layout(delimiter, decimal or ".", encoding=args.encoding)
 
 
 def wanted_columns(args: argparse.Namespace) -> list[str]:
@@ -133,14 +133,15 @@ def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableF
     table = read_table(args.input, format_in(args), layout_in(args))
     if isinstance(table, TextTable):
         table.check_header()
+    names = f"there are {listed(table.names, 20)}"
     for name in [*args.exclude, *wanted_columns(args)]:
         if name not in table.names:
-            raise ValueError(f"there is no column {name!r}; there are {listed(table.names, 20)}")
+            raise ValueError(f"there is no column {name!r}; {names}")
     for column in known:
         if column.name not in table.names:
             raise ValueError(
                 f"the model {args.model} needs the column {column.name!r}, and there is none in "
-                f"{args.input}; there are {listed(table.names, 20)}"
+                f"{args.input}; {names}"
             )
     if not len(table):
         raise ValueError("the file has columns but no rows")

@@ -7,7 +7,7 @@ import time
 
 from maetab.cli import estimators
 from maetab.cli.options import DETECTION
-from maetab.cli.report.output import counted, report_step, say, show_lines, show_table
+from maetab.cli.report.output import counted, on_one_line, report_step, say, show_lines, show_table
 from maetab.cli.verb_files import format_out, layout_out, wanted_columns, write_result
 
 METRICS = {
@@ -19,27 +19,29 @@ METRICS = {
 
 def impute(args: argparse.Namespace) -> None:
     """Fill the missing cells of a file."""
+    from maetab.cli.report.table import unlike
     from maetab.files.tables import write_table
 
     began = time.perf_counter()
     imputer, table, columns = estimators.prepare(args, "MAEImputer")
     out_format = format_out(args)
     frame = table.frame[columns]
-    targets = estimators.target_columns(args.columns, columns)
+    targets = columns if args.columns is None else args.columns
+    for name in targets:
+        if name not in columns:
+            raise ValueError(f"column {name!r} cannot be filled: the model does not see it")
     if imputer is None and (args.save or frame[targets].isna().any(axis=None)):
         imputer = estimators.new_estimator(args, "MAEImputer").fit(frame)
     n_filled = 0
     if imputer is not None:
-        if args.model:
-            estimators.warn_of_unlike(frame, imputer)
+        if args.model and (odd := unlike(frame, imputer.schema_)):
+            say(on_one_line(odd))
         report_step("filling the cells")
         filled = imputer.transform(frame)
         n_filled = sum(table.put(name, filled[name]) for name in targets)
-    if args.save:
-        estimators.save_estimator(imputer, args.save)
+    estimators.save(imputer, args)
     write_table(table, args.output, out_format, layout_out(args, table))
-    seconds = time.perf_counter() - began
-    done = f"{counted(n_filled, 'cell')} filled in {seconds:.1f} s"
+    done = f"{counted(n_filled, 'cell')} filled in {time.perf_counter() - began:.1f} s"
     say(done if n_filled else "nothing to fill; copied")
 
 
@@ -48,8 +50,7 @@ def detect(args: argparse.Namespace) -> None:
     from maetab.cli.report import anomalies
 
     began, name = time.perf_counter(), "MAEAnomalyDetector"
-    given = {"trim": args.trim, "contamination": args.contamination}
-    given = {key: value for key, value in given.items() if value is not None}
+    given = estimators.given(trim=args.trim, contamination=args.contamination)
     detector, table, columns = estimators.prepare(args, name, **given)
     frame = table.frame[columns]
     if detector is None:
@@ -59,25 +60,21 @@ def detect(args: argparse.Namespace) -> None:
     strangest = frame.loc[scores["score"].sort_values(kind="stable").index[: args.top]]
     n_reasons = min(args.reasons, len(columns))
     reasons = anomalies.reasons_of(detector, strangest, table, n_reasons)
-    if args.save:
-        estimators.save_estimator(detector, args.save)
+    estimators.save(detector, args)
     write_result(args, table, columns, anomalies.beside(scores, reasons, n_reasons), first="row")
     if args.output != "-":
-        head = ["row", "score", *anomalies.CELL]
-        show_table(
-            "The strangest rows, and the cells that make them so",
-            head,
-            anomalies.reason_rows(scores, reasons),
-        )
-    seconds = time.perf_counter() - began
-    say(f"{anomalies.count_of_anomalies(scores['label'])}; found in {seconds:.1f} s")
+        title, head = "The strangest rows, and the cells that make them so", ["row", "score"]
+        show_table(title, [*head, *anomalies.CELL], anomalies.reason_rows(scores, reasons))
+    found = anomalies.count_of_anomalies(scores["label"])
+    say(f"{found}; found in {time.perf_counter() - began:.1f} s")
 
 
 def encode(args: argparse.Namespace) -> None:
     """Write features of the rows of a file."""
     began = time.perf_counter()
-    given = {"n_components": args.components, "readout": args.readout, "add_raw": args.add_raw}
-    parameters = {key: value for key, value in given.items() if value is not None}
+    parameters = estimators.given(
+        n_components=args.components, readout=args.readout, add_raw=args.add_raw
+    )
     if args.components == "all":
         parameters["n_components"] = None
     encoder, table, columns = estimators.prepare(args, "MAEEncoder", **parameters)
@@ -86,8 +83,7 @@ def encode(args: argparse.Namespace) -> None:
         encoder = estimators.new_estimator(args, "MAEEncoder", **parameters).fit(frame)
     report_step("encoding the rows")
     features = encoder.transform(frame)
-    if args.save:
-        estimators.save_estimator(encoder, args.save)
+    estimators.save(encoder, args)
     write_result(args, table, columns, features)
     n, seconds = encoder.n_components_, time.perf_counter() - began
     raw = f" and {features.shape[1] - n} columns of the encoded input" if encoder.add_raw else ""

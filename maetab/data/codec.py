@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,21 +84,8 @@ def encode(
     >>> values.tolist()
     [[-1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
     """
-    encoded = Encoded.empty(frame.shape)
-    for place, cells, column in _parsed(frame, schema, missing_values):
-        encoded.put(place, cells, column)
-    return encoded.values, encoded.observed
-
-
-def _parsed(
-    frame: pd.DataFrame, schema: Schema, missing_values: Any
-) -> Iterator[tuple[int, Cells, Column]]:
-    """Yield place, cells and column, one column at a time, each of the kind that it was in fit."""
-    extra = extra_missing(missing_values)
-    for place, column in enumerate(schema.columns):
-        cells = Cells(frame.iloc[:, place], extra)
-        check_kind(cells, column)
-        yield place, cells, column
+    values, observed, _ = _encode(frame, schema, missing_values)
+    return values, observed
 
 
 def encode_checked(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.nan) -> Encoded:
@@ -115,9 +102,21 @@ def encode_checked(frame: pd.DataFrame, schema: Schema, missing_values: Any = np
         an observed cell passes as any kind. Numbers that cannot be used are named after that.
     """
     check_names(frame.columns, schema)
+    return _encode(frame, schema, missing_values, check_zone)
+
+
+def _encode(
+    frame: pd.DataFrame,
+    schema: Schema,
+    missing_values: Any,
+    *checks: Callable[[Cells, Column], None],
+) -> Encoded:
+    extra = extra_missing(missing_values)
     encoded, unusable = Encoded.empty(frame.shape), list[ValueError]()
-    for place, cells, column in _parsed(frame, schema, missing_values):
-        check_zone(cells, column)
+    for place, column in enumerate(schema.columns):
+        cells = Cells(frame.iloc[:, place], extra)
+        for check in (check_kind, *checks):
+            check(cells, column)
         try:
             encoded.put(place, cells, column)
         except ValueError as error:

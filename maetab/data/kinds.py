@@ -21,21 +21,19 @@ SPOKEN = {
     "timedelta": "a duration",
     "interval": "an interval",
 }
+TYPES: dict[str, tuple[type, ...]] = {  # of the cells; the first that fits
+    "boolean": (bool, np.bool_),
+    "number": (int, float, np.integer, np.floating, decimal.Decimal),
+    "text": (str,),
+    "datetime": (datetime.date, pd.Period),
+    "timedelta": (datetime.timedelta,),
+    "interval": (pd.Interval,),
+}
 
 
 def word_of(cell_type: type) -> str | None:
     """Key of `SPOKEN` for cells of this type, None where they cannot be used."""
-    if issubclass(cell_type, (bool, np.bool_)):
-        return "boolean"
-    if issubclass(cell_type, (int, float, np.integer, np.floating, decimal.Decimal)):
-        return "number"
-    if issubclass(cell_type, str):
-        return "text"
-    if issubclass(cell_type, (datetime.date, pd.Period)):
-        return "datetime"
-    if issubclass(cell_type, datetime.timedelta):
-        return "timedelta"
-    return "interval" if issubclass(cell_type, pd.Interval) else None
+    return next((word for word, types in TYPES.items() if issubclass(cell_type, types)), None)
 
 
 def word_of_dtype(dtype: Any, name: Hashable) -> str:

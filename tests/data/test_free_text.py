@@ -140,7 +140,7 @@ def test_free_text_does_not_make_complete_rows_cost_a_prediction():
     frame = passengers()
     frame[["Age", "Sex", "Fare"]] = frame[["Age", "Sex", "Fare"]].ffill().bfill()
     model, asked = fitted(), []
-    model.model_.prior.gaussian.register_forward_hook(lambda *_: asked.append(1))
+    model.model_.guess.base.register_forward_hook(lambda *_: asked.append(1))
     model.transform(frame)
     assert not asked
     model.transform(frame.assign(Age=np.nan))

@@ -58,15 +58,9 @@ def reasons_of(
         table.spell(str(name), int(row), expected)
         for name, row, expected in zip(found["column"], found["row"], found["expected"])
     ]
-    reasons = pd.DataFrame(
-        {
-            "row": found["row"].astype(int) + 1,
-            "column": found["column"],
-            "value": [seen for seen, _ in words],
-            "expected": [expected for _, expected in words],
-            "reason": found["reason"],
-        }
-    )
+    reasons = found.assign(row=found["row"].astype(int) + 1)[["row", "column"]]
+    reasons["value"], reasons["expected"] = [seen for seen, _ in words], [new for _, new in words]
+    reasons["reason"] = found["reason"]
     differs = reasons["value"] != reasons["expected"]
     reasons = reasons[differs | ~reasons["row"].duplicated()]
     reasons.insert(1, "place", reasons.groupby("row").cumcount() + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -30,13 +30,8 @@ def found_in(table: TableFile, names: Collection[str], verb: str = "") -> list[s
     """
     if not isinstance(table, TextTable):
         return []
-    lines = [
-        _layout_line(table),
-        _names_line(table),
-        _empty_line(table, verb),
-        _marks_line(table.na_marks(names)),
-    ]
-    lines += [*_format_lines(table, names), *_far_lines(table, names)]
+    lines = [_layout_line(table), _names_line(table), _empty_line(table, verb)]
+    lines += [_marks_line(table, names), *_format_lines(table, names), *_far_lines(table, names)]
     return [on_one_line(line) for line in lines if line]
 
 
@@ -75,8 +70,9 @@ def _empty_line(table: TextTable, verb: str) -> str:
     return f"{counted(n_empty, 'line')} of empty cells only: {'; '.join(shown)}"
 
 
-def _marks_line(marks: Mapping[str, Counter[str]]) -> str:
+def _marks_line(table: TextTable, names: Collection[str]) -> str:
     """Return how often each text was read as missing, and where."""
+    marks = table.na_marks(names)
     shown = [
         f"{mark!r} {counted(counts.total(), 'time')} in {listed(list(counts), 3)}"
         for mark, counts in sorted(marks.items(), key=lambda item: -item[1].total())
