@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import maetab
-from maetab.cli import demo, options, verbs
+from maetab.cli import options, verbs
 from maetab.cli.report.output import say
 from maetab.progress import EVERY, lines
 
@@ -30,7 +30,7 @@ class Verb(NamedTuple):
 
 VERBS: dict[str, Verb] = {
     "demo": Verb(
-        demo.demo,
+        verbs.demo,
         "hide cells of a small table, fill them, compare with other ways",
         options.DEMO,
         {"max_time": 90.0, "seed": 0},

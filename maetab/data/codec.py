@@ -168,16 +168,7 @@ def decode(
         Gives index, column labels, dtypes, attrs and the cells of free text. A NumPy integer or
         boolean column in which a cell is missing becomes nullable (Int64, boolean).
     """
-    natural, frame = _natural(values, schema), like.copy(deep=False)
-    for place, column in enumerate(schema.columns):
-        if column.free_text:
-            continue
-        written = observed[:, place] & _is_a_value(natural[:, place], column)
-        series = _able_to_hold(like.iloc[:, place], column, natural[written, place])
-        array = _all_missing(series, may_be_missing=not written.all())
-        array[written] = restore(natural[written, place], column, array)
-        frame.isetitem(place, _column(array, frame))
-    return frame
+    return _written(like, values, observed, schema, empty=True)
 
 
 def fill(
@@ -201,20 +192,27 @@ def fill(
     >>> filled["age"].tolist()
     [30, 40, 51]
     """
-    natural, filled = _natural(values, schema), frame.copy(deep=False)
+    return _written(frame, values, replace, schema, empty=False)
+
+
+def _written(
+    frame: pd.DataFrame, values: np.ndarray, where: np.ndarray, schema: Schema, empty: bool
+) -> pd.DataFrame:
+    """Return a copy with decoded values in some cells; if `empty`, no other cell is observed."""
+    natural, out = _natural(values, schema), frame.copy(deep=False)
     for place, column in enumerate(schema.columns):
-        written = replace[:, place] & _is_a_value(natural[:, place], column)
-        if written.any():
-            series = _able_to_hold(frame.iloc[:, place], column, natural[written, place])
+        written = where[:, place] & _is_a_value(natural[:, place], column)
+        if column.free_text or not (empty or written.any()):
+            continue
+        series = _able_to_hold(frame.iloc[:, place], column, natural[written, place])
+        if empty:
+            array = _all_missing(series, may_be_missing=not written.all())
+        else:
             array = series.to_numpy(copy=True) if _is_numpy(series) else series.array.copy()
-            array[written] = restore(natural[written, place], column, array)
-            filled.isetitem(place, _column(array, frame))
-    return filled
-
-
-def _column(array: Any, frame: pd.DataFrame) -> Any:
-    """Return the array as a column; pandas alone would turn objects that are text into str."""
-    return pd.Series(array, frame.index, dtype=array.dtype)
+        array[written] = restore(natural[written, place], column, array)
+        # pandas alone would turn objects that are text into str
+        out.isetitem(place, pd.Series(array, frame.index, dtype=array.dtype))
+    return out
 
 
 def _is_numpy(series: pd.Series) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from maetab.cli.report.output import counted
+
 if TYPE_CHECKING:
     from maetab.files.tables import TableFile
 
@@ -70,9 +72,8 @@ def reasons_of(
 def count_of_anomalies(labels: Iterable[str]) -> str:
     """Return how many rows are anomalies, in words."""
     labels = list(labels)
-    n, n_strange = len(labels), labels.count("anomaly")
-    rows = "row" if n == 1 else "rows"
-    return f"{n_strange} of {n} {rows} {'is an anomaly' if n_strange == 1 else 'are anomalies'}"
+    n_strange, rows = labels.count("anomaly"), counted(len(labels), "row")
+    return f"{n_strange} of {rows} {'is an anomaly' if n_strange == 1 else 'are anomalies'}"
 
 
 def beside(scores: pd.DataFrame, reasons: pd.DataFrame, n_columns: int) -> pd.DataFrame:

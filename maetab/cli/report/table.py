@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from maetab.cli.report.output import MAX_NAMES, counted, listed, on_one_line
+from maetab.cli.report.output import counted, listed, on_one_line
 from maetab.data.codec import encode
 from maetab.data.schema import Column, Schema, infer_schema
 from maetab.files.layout import option
@@ -50,9 +50,8 @@ def _names_line(table: TextTable) -> str:
     changed = [(old, new) for old, new in zip(table.given, table.names) if old != new]
     if not changed:
         return ""
-    shown = ", ".join(f"{new!r} for a further {old!r}" for old, new in changed[:MAX_NAMES])
-    more = f" and {len(changed) - MAX_NAMES} more" if len(changed) > MAX_NAMES else ""
-    return f"columns have the same name; here they are called {shown}{more}"
+    shown = listed(changed, show=lambda pair: f"{pair[1]!r} for a further {pair[0]!r}")
+    return f"columns have the same name; here they are called {shown}"
 
 
 def _empty_line(table: TextTable, verb: str) -> str:
@@ -154,9 +153,9 @@ def unlike(frame: pd.DataFrame, schema: Schema) -> str:
             odd, what = (cells < lower - room) | (cells > upper + room), FAR
         if n_odd := int((odd & seen).sum()):
             found[what][column.name] = n_odd
+    show, more = "{0[0]!r} ({0[1]})".format, "more columns"
     shown = [
-        f"{what} {', '.join(f'{name!r} ({n})' for name, n in cells.most_common(MAX_NAMES))}"
-        + (f" and {len(cells) - MAX_NAMES} more columns" if len(cells) > MAX_NAMES else "")
+        f"{what} {listed(cells.most_common(), show=show, more=more)}"
         for what, cells in found.items()
         if cells
     ]
