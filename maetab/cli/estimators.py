@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import maetab
 from maetab.cli.options import DETECTION
-from maetab.cli.report.output import say
+from maetab.cli.report.output import listed, say
 from maetab.cli.verb_files import check_outputs, format_out, open_table, wanted_columns
 
 if TYPE_CHECKING:
-    from maetab.data.schema import Column
     from maetab.files.tables import TableFile
 
 
@@ -34,25 +32,13 @@ def prepare(
         args.fail("--model fits nothing: no --seed or --max-time with it")
     model = load_estimator(args, name, **parameters) if args.model else None
     known = model.schema_.columns if model is not None else ()
-    table = open_reported(args, known)
-    return model, table, [column.name for column in known] or usable_columns(table, args)
-
-
-def open_reported(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableFile:
-    """Return the input, after the user is told what was found in it."""
-    from maetab.cli.report.table import found_in
-
     table = open_table(args, known)
-    names = [str(column.name) for column in known]
-    names = names or [name for name in table.names if name not in args.exclude]
-    for line in found_in(table, names, args.verb):
-        say(line)
-    return table
+    return model, table, [column.name for column in known] or usable_columns(table, args)
 
 
 def usable_columns(table: TableFile, args: argparse.Namespace) -> list[str]:
     """Return the columns that the model sees, and say why it cannot use the others."""
-    from maetab.cli.report.table import doubted, note_on
+    from maetab.cli.report.table import note_on
 
     columns = []
     for name in table.names:
@@ -60,7 +46,9 @@ def usable_columns(table: TableFile, args: argparse.Namespace) -> list[str]:
             continue
         note = note_on(table, name, wanted_columns(args))
         if note is not None and note == table.doubts.get(name):
-            raise ValueError(doubted(table, name, args.exclude))
+            others = [other for other in table.doubts if other not in (name, *args.exclude)]
+            more = f"; see maetab describe for {listed(others)}, too" if others else ""
+            raise ValueError(f"column {name!r}: {note}{more}")
         if note is None:
             columns.append(name)
         else:

@@ -5,16 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 
-from maetab.cli import estimators
+from maetab.cli import estimators, verb_files
 from maetab.cli.options import DETECTION
 from maetab.cli.report.output import counted, on_one_line, report_step, say, show_lines, show_table
-from maetab.cli.verb_files import (
-    check_outputs,
-    format_out,
-    layout_out,
-    wanted_columns,
-    write_result,
-)
 
 METRICS = {
     "rmse": "Numbers: root mean squared error in standard deviations (less is better)",
@@ -32,7 +25,7 @@ def demo(args: argparse.Namespace) -> None:
     from maetab.data.schema import infer_schema
     from maetab.evaluation import amputate, cell_scores
 
-    check_outputs(args, args.output)
+    verb_files.check_outputs(args, args.output)
     complete = load_breast_cancer(as_frame=True).data
     holes, hidden = amputate(complete, "mcar", 0.3, random_state=args.seed)
     say(
@@ -72,7 +65,7 @@ def impute(args: argparse.Namespace) -> None:
 
     began = time.perf_counter()
     imputer, table, columns = estimators.prepare(args, "MAEImputer")
-    out_format = format_out(args)
+    out_format = verb_files.format_out(args)
     frame = table.frame[columns]
     targets = columns if args.columns is None else args.columns
     for name in targets:
@@ -88,7 +81,7 @@ def impute(args: argparse.Namespace) -> None:
         filled = imputer.transform(frame)
         n_filled = sum(table.put(name, filled[name]) for name in targets)
     estimators.save(imputer, args)
-    write_table(table, args.output, out_format, layout_out(args, table))
+    write_table(table, args.output, out_format, verb_files.layout_out(args, table))
     done = f"{counted(n_filled, 'cell')} filled in {time.perf_counter() - began:.1f} s"
     say(done if n_filled else "nothing to fill; copied")
 
@@ -109,7 +102,9 @@ def detect(args: argparse.Namespace) -> None:
     n_reasons = min(args.reasons, len(columns))
     reasons = anomalies.reasons_of(detector, strangest, table, n_reasons)
     estimators.save(detector, args)
-    write_result(args, table, columns, anomalies.beside(scores, reasons, n_reasons), first="row")
+    verb_files.write_result(
+        args, table, columns, anomalies.beside(scores, reasons, n_reasons), first="row"
+    )
     if args.output != "-":
         title, head = "The strangest rows, and the cells that make them so", ["row", "score"]
         show_table(title, [*head, *anomalies.CELL], anomalies.reason_rows(scores, reasons))
@@ -132,7 +127,7 @@ def encode(args: argparse.Namespace) -> None:
     report_step("encoding the rows")
     features = encoder.transform(frame)
     estimators.save(encoder, args)
-    write_result(args, table, columns, features)
+    verb_files.write_result(args, table, columns, features)
     n, seconds = encoder.n_components_, time.perf_counter() - began
     raw = f" and {features.shape[1] - n} columns of the encoded input" if encoder.add_raw else ""
     say(f"{n} components{raw} of {len(features)} rows in {seconds:.1f} s")
@@ -142,7 +137,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """Show how well hidden cells of a file are filled."""
     from maetab.evaluation import cross_val_impute
 
-    table = estimators.open_reported(args)
+    table = verb_files.open_table(args)
     scores = cross_val_impute(
         {"maetab": estimators.new_estimator(args, "MAEImputer")},
         table.frame[estimators.usable_columns(table, args)],
@@ -168,11 +163,11 @@ def describe(args: argparse.Namespace) -> None:
     """Show the columns of a file."""
     from maetab.cli.report.table import described
 
-    table = estimators.open_reported(args)
+    table = verb_files.open_table(args)
     usable = [name for name in table.names if name not in args.exclude]
     size = f"{counted(len(table.frame), 'row')}, {counted(len(table.names), 'column')}"
     head = ["column", "kind", "dtype", "missing", "share", "values", ""]
-    show_table(size, head, described(table, usable, wanted_columns(args)))
+    show_table(size, head, described(table, usable, verb_files.wanted_columns(args)))
 
 
 def info(args: argparse.Namespace) -> None:

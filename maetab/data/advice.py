@@ -72,28 +72,25 @@ def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
             marked[column.name] = marks
     parts = _listed(noted | almost)
     if marked:
-        parts.append(_of_marks(marked, source.extra))
+        shown = [f"{_quoted(marks)} in column {name!r}" for name, marks in marked.items()]
+        values = [
+            *source.extra,
+            *dict.fromkeys(mark for marks in marked.values() for mark in marks),
+        ]
+        parts.append(
+            f"usual marks of missing are taken as text: {_first(shown)}; pass "
+            f"missing_values={values!r} where they mean missing"
+        )
     if free:
         parts.append(
             f"free text and identifiers are left as they are, and the model does not see them: "
             f"{_first([*free.values()])}"
         )
     if names := list(dict.fromkeys([*almost, *marked, *free])):
-        more = ", ..." if len(names) > MAX_NAMED else ""
-        listed = ", ".join(map(repr, names[:MAX_NAMED])) + more
-        parts[-1] += (
-            f". What is a category after all is to be named: categorical_features=[{listed}]"
-        )
+        listed = ", ".join(map(repr, names[:MAX_NAMED])) + ", ..." * (len(names) > MAX_NAMED)
+        after = "What is a category after all is to be named"
+        parts[-1] += f". {after}: categorical_features=[{listed}]"
     return parts
-
-
-def _of_marks(marked: dict[Hashable, list[str]], extra: list) -> str:
-    shown = [f"{_quoted(marks)} in column {name!r}" for name, marks in marked.items()]
-    marks = dict.fromkeys(mark for marks in marked.values() for mark in marks)
-    return (
-        f"usual marks of missing are taken as text: {_first(shown)}; pass "
-        f"missing_values={[*extra, *marks]!r} where they mean missing"
-    )
 
 
 def _almost(found: Almost, column: Column) -> str:

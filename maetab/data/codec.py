@@ -75,14 +75,6 @@ def encode(
     -------
     values : (n, F) float32
     observed : (n, F) bool
-
-    Examples
-    --------
-    >>> from maetab.data.schema import infer_schema
-    >>> frame = pd.DataFrame({"age": [30.0, None, 50.0], "city": ["Bonn", "Ulm", "Bonn"]})
-    >>> values, observed = encode(frame, infer_schema(frame))
-    >>> values.tolist()
-    [[-1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
     """
     values, observed, _ = _encode(frame, schema, missing_values)
     return values, observed
@@ -183,14 +175,6 @@ def fill(
     replace : (n, F) bool
         Cells to replace; all others stay bit for bit. A value that is not finite and a code
         that stands for no level replace nothing.
-
-    Examples
-    --------
-    >>> from maetab.data.schema import infer_schema
-    >>> frame = pd.DataFrame({"age": pd.array([30, None, 51], dtype="Int8")})
-    >>> filled = fill(frame, np.zeros((3, 1)), frame.isna().to_numpy(), infer_schema(frame))
-    >>> filled["age"].tolist()
-    [30, 40, 51]
     """
     return _written(frame, values, replace, schema, empty=False)
 
@@ -227,10 +211,9 @@ def _is_a_value(natural: np.ndarray, column: Column) -> np.ndarray:
 
 
 def _able_to_hold(series: pd.Series, column: Column, natural: np.ndarray) -> pd.Series:
-    """Return the column, with the dtype of fit if its own dtype cannot hold its values.
+    """Return the column, with the dtype of fit if its own cannot hold the values.
 
-    That happens to columns that are all missing, which pass as any kind, and to category dtypes
-    without a level that was known in fit.
+    So it is with columns without a cell, and with categories that lack a level of the fit.
     """
     if isinstance(series.dtype, pd.CategoricalDtype) and column.kind == "category":
         known = set(map(level_key, map(python_scalar, series.cat.categories)))

@@ -29,12 +29,6 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
         For sparse or lazy tables and what is no table at all.
     ValueError
         For arrays that are not 2-D, complex numbers and repeated column names.
-
-    Examples
-    --------
-    >>> frame, back = read_frame(np.array([[1.0, np.nan]]))
-    >>> list(frame.columns), back.give(frame.fillna(2.0))
-    (['x0', 'x1'], array([[1., 2.]]))
     """
     if isinstance(X, pd.DataFrame):
         refuse_duplicates(X.columns)

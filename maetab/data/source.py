@@ -33,13 +33,6 @@ class FrameSource:
     ------
     TypeError, ValueError
         As `infer_schema`.
-
-    Examples
-    --------
-    >>> source = FrameSource(pd.DataFrame({"age": [30.0, None, 50.0]}))
-    >>> values, observed = source.cells()
-    >>> values[:, 0].tolist(), observed[:, 0].tolist()
-    ([-1.0, 0.0, 1.0], [True, False, True])
     """
 
     def __init__(

@@ -109,13 +109,7 @@ class Number:
 
 
 def _with_minus(text: str) -> tuple[str, str]:
-    """Return a text with a minus sign before what is marked as negative, and how it was marked.
-
-    Examples
-    --------
-    >>> _with_minus("(12.50)"), _with_minus("12.50-"), _with_minus("-12.50")
-    (('-12.50', '(1)'), ('-12.50', '1-'), ('-12.50', '-1'))
-    """
+    """Return a text with a minus sign before what is marked as negative, and how it was marked."""
     if text[-1:] not in ")-" and "\u2212" not in text:
         return text, "-1"
     if "\u2212" in text:

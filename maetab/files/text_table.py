@@ -168,10 +168,9 @@ class TextTable:
     def _layout_of(self, name: str) -> Layout:
         """Return the layout with the formats of dates for this column, its own ones first."""
         forms = [form.rpartition("=") for form in self.layout.date_formats]
-        chosen = [form for owner, _, form in forms if owner == name]
-        return replace(
-            self.layout, date_formats=chosen + [form for owner, _, form in forms if not owner]
-        )
+        forms.sort(key=lambda parts: parts[0] == "")
+        chosen = [form for owner, _, form in forms if owner in (name, "")]
+        return replace(self.layout, date_formats=chosen)
 
     @property
     def whole(self) -> pd.DataFrame:

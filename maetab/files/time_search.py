@@ -30,12 +30,9 @@ _DURATIONS = [*_CLOCKS, "%-d days %H:%M:%S", "%-d days %H:%M:%S.%f"]
 
 
 def find_dates(counts: pd.Series, layout: Layout) -> Found:
-    """Return which texts are dates, and how they are written.
+    """Return which texts are dates, and how they are written; as `number_format.find_numbers`.
 
-    Parameters
-    ----------
-    counts : how often each different text of a column occurs, by text
-    layout : names formats that are tried first
+    The formats that the layout names are tried first.
     """
     texts, probe = counts.index.to_series(), _usual(counts)
     forced, others = _requested(layout, probe)

@@ -44,13 +44,7 @@ def aligned(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
 
 
 def counted(count: int, thing: str) -> str:
-    """Return "1 cell", "2 cells".
-
-    Examples
-    --------
-    >>> counted(1, "cell"), counted(0, "cell")
-    ('1 cell', '0 cells')
-    """
+    """Return "1 cell", "2 cells"."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 

@@ -124,13 +124,6 @@ def described(table: TableFile, names: Collection[str], wanted: Collection[str])
     return rows
 
 
-def doubted(table: TableFile, name: str, excluded: Collection[str]) -> str:
-    """Return what is wrong with a column, and which others have something wrong with them."""
-    others = [other for other in table.doubts if other not in (name, *excluded)]
-    more = f"; see maetab describe for {listed(others)}, too" if others else ""
-    return f"column {name!r}: {table.doubts[name]}{more}"
-
-
 def unlike(frame: pd.DataFrame, schema: Schema) -> str:
     """Return which cells are unlike those that a model has learned from; empty if none is.
 
