@@ -1,7 +1,7 @@
 """The program `maetab`: its parser, its verbs, and how it ends.
 
 Exit codes: 0 done, 1 the data or the file is at fault, 2 the command is. A new verb is a line in
-`VERBS`: what it takes (options.py), what it does (verbs.py), and what the help says of it.
+`VERBS`: what it does (verbs.py), what the help says of it, and what it takes (options.py).
 """
 
 from __future__ import annotations
@@ -10,38 +10,46 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import maetab
-from maetab.cli import demo, options, verbs
+from maetab.cli import options, verbs
 from maetab.cli.report.output import say
 from maetab.progress import EVERY, lines
 
-VERBS: dict[str, tuple[Callable, Callable, str]] = {
-    "demo": (
-        options.add_demo,
-        demo.demo,
+
+class Verb(NamedTuple):
+    """A verb: what it does, what the help says of it, what it takes, and defaults of its own."""
+
+    run: Callable[[argparse.Namespace], None]
+    text: str
+    takes: tuple[options.Options, ...]
+    defaults: Mapping[str, Any] = {}
+
+
+VERBS: dict[str, Verb] = {
+    "demo": Verb(
+        verbs.demo,
         "hide cells of a small table, fill them, compare with other ways",
+        options.DEMO,
+        {"max_time": 90.0, "seed": 0},
     ),
-    "impute": (options.add_impute, verbs.impute, "fill the missing cells of a file"),
-    "detect": (
-        options.add_detect,
-        verbs.detect,
-        "score the rows of a file, name the anomalies and why",
+    "impute": Verb(verbs.impute, "fill the missing cells of a file", options.IMPUTE),
+    "detect": Verb(
+        verbs.detect, "score the rows of a file, name the anomalies and why", options.DETECT
     ),
-    "encode": (options.add_encode, verbs.encode, "turn the rows of a file into features"),
-    "evaluate": (
-        options.add_evaluate,
+    "encode": Verb(verbs.encode, "turn the rows of a file into features", options.ENCODE),
+    "evaluate": Verb(
         verbs.evaluate,
         "hide known cells of a file, measure how well they fill",
+        options.EVALUATE,
+        {"seed": 0},
     ),
-    "describe": (
-        options.add_input,
-        verbs.describe,
-        "list the columns of a file and what they miss",
+    "describe": Verb(
+        verbs.describe, "list the columns of a file and what they miss", options.INPUT
     ),
-    "info": (options.add_info, verbs.info, "show what a saved model is"),
+    "info": Verb(verbs.info, "show what a saved model is", options.INFO),
 }
 
 
@@ -91,10 +99,11 @@ def make_parser() -> argparse.ArgumentParser:
         "--version", action="version", version=version, help="print the version and exit"
     )
     added = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, (add, run, text) in VERBS.items():
+    for name, (run, text, takes, defaults) in VERBS.items():
         verb = added.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        add(verb)
-        verb.set_defaults(run=run, fail=verb.error)
+        for part in takes:
+            part.add_to(verb)
+        verb.set_defaults(run=run, fail=verb.error, **defaults)
     return parser
 
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import maetab
 from maetab.cli.options import DETECTION
-from maetab.cli.report.output import on_one_line, say
+from maetab.cli.report.output import listed, say
 from maetab.cli.verb_files import check_outputs, format_out, open_table, wanted_columns
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from maetab.data.schema import Column
     from maetab.files.tables import TableFile
 
 
@@ -36,25 +32,13 @@ def prepare(
         args.fail("--model fits nothing: no --seed or --max-time with it")
     model = load_estimator(args, name, **parameters) if args.model else None
     known = model.schema_.columns if model is not None else ()
-    table = open_reported(args, known)
-    return model, table, [column.name for column in known] or usable_columns(table, args)
-
-
-def open_reported(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableFile:
-    """Return the input, after the user is told what was found in it."""
-    from maetab.cli.report.table import found_in
-
     table = open_table(args, known)
-    names = [str(column.name) for column in known]
-    names = names or [name for name in table.names if name not in args.exclude]
-    for line in found_in(table, names, args.verb):
-        say(line)
-    return table
+    return model, table, [column.name for column in known] or usable_columns(table, args)
 
 
 def usable_columns(table: TableFile, args: argparse.Namespace) -> list[str]:
     """Return the columns that the model sees, and say why it cannot use the others."""
-    from maetab.cli.report.table import doubted, note_on
+    from maetab.cli.report.table import note_on
 
     columns = []
     for name in table.names:
@@ -62,7 +46,9 @@ def usable_columns(table: TableFile, args: argparse.Namespace) -> list[str]:
             continue
         note = note_on(table, name, wanted_columns(args))
         if note is not None and note == table.doubts.get(name):
-            raise ValueError(doubted(table, name, args.exclude))
+            others = [other for other in table.doubts if other not in (name, *args.exclude)]
+            more = f"; see maetab describe for {listed(others)}, too" if others else ""
+            raise ValueError(f"column {name!r}: {note}{more}")
         if note is None:
             columns.append(name)
         else:
@@ -72,26 +58,14 @@ def usable_columns(table: TableFile, args: argparse.Namespace) -> list[str]:
     return columns
 
 
-def target_columns(wanted: list[str] | None, columns: list[str]) -> list[str]:
-    """Return the columns that are to be filled; all that the model sees where none is named."""
-    for name in wanted or ():
-        if name not in columns:
-            raise ValueError(f"column {name!r} cannot be filled: the model does not see it")
-    return columns if wanted is None else wanted
-
-
-def warn_of_unlike(frame: pd.DataFrame, model: Any) -> None:
-    """Say which cells are unlike those that a saved model has learned from."""
-    from maetab.cli.report.table import unlike
-
-    if cells := unlike(frame, model.schema_):
-        say(on_one_line(cells))
+def given(**values: Any) -> dict[str, Any]:
+    """Return what the command names: the values that are not None."""
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def new_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
     """Return a new estimator of the class `name`."""
-    given = {"max_time": args.max_time, "device": args.device}
-    parameters |= {key: value for key, value in given.items() if value is not None}
+    parameters |= given(max_time=args.max_time, device=args.device)
     return getattr(maetab, name)(random_state=args.seed or 0, verbose=1, **parameters)
 
 
@@ -107,7 +81,8 @@ def load_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> An
     return model if args.device is None else model.set_params(device=args.device)
 
 
-def save_estimator(model: Any, path: str) -> None:
-    """Save a model, without the reports that the command line asked it for."""
-    maetab.save(model.set_params(verbose=0), path)
-    say(f"model saved to {path}")
+def save(model: Any, args: argparse.Namespace) -> None:
+    """Save a model where that is asked for, without the reports to the command line."""
+    if args.save:
+        maetab.save(model.set_params(verbose=0), args.save)
+        say(f"model saved to {args.save}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maetab.cli.report.output import listed
+from maetab.cli.report.output import listed, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,17 +66,10 @@ def layout_in(args: argparse.Namespace) -> Layout:
         args.fail(f"--decimal and --thousands are both {args.decimal!r}")
     _check_date_formats(args)
     na_values = NA_VALUES if args.only_na_values is None else args.only_na_values
-    return Layout(
-        args.delimiter or "",
-        args.decimal or "",
-        args.thousands,
-        args.date_format,
-        args.encoding,
-        (*na_values, *args.na_values),
-        args.header,
-        args.skip_rows,
-        args.comment,
-    )
+    na_values = (*na_values, *args.na_values)
+    marks = args.delimiter or "", args.decimal or "", args.thousands
+    lines = args.header, args.skip_rows, args.comment
+    return Layout(*marks, args.date_format, args.encoding, na_values, *lines)
 
 
 def _check_marks(args: argparse.Namespace) -> None:
@@ -109,15 +102,15 @@ def layout_out(args: argparse.Namespace, table: TableFile) -> Layout:
     from maetab.files.layout import DELIMITERS, Layout
     from maetab.files.text_table import TextTable
 
-    form = format_out(args)
-    if isinstance(table, TextTable):
-        if form == format_in(args):
-            return table.layout
-        delimiter, decimal = DELIMITERS.get(form, ","), table.layout.decimal or "."
-        decimal = "." if decimal == delimiter else decimal
-        return Layout(delimiter, decimal, encoding=args.encoding)
-    delimiter = args.delimiter or DELIMITERS.get(form, ",")
-    return Layout(delimiter, args.decimal or ".", encoding=args.encoding)
+    form, decimal = format_out(args), args.decimal
+    delimiter = DELIMITERS.get(form, ",")
+    if not isinstance(table, TextTable):
+        delimiter = args.delimiter or delimiter
+    elif form == format_in(args):
+        return table.layout
+    else:
+        decimal = "" if table.layout.decimal == delimiter else table.layout.decimal
+    return Layout(delimiter, decimal or ".", encoding=args.encoding)
 
 
 def wanted_columns(args: argparse.Namespace) -> list[str]:
@@ -126,21 +119,26 @@ def wanted_columns(args: argparse.Namespace) -> list[str]:
 
 
 def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableFile:
-    """Return the input file with its types read; names in the options are checked against it."""
+    """Return the input with its types read, after the user is told what was found in it.
+
+    Names in the options are checked against it. `known` are the columns of a saved model.
+    """
+    from maetab.cli.report.table import found_in
     from maetab.files.tables import read_table
     from maetab.files.text_table import TextTable
 
     table = read_table(args.input, format_in(args), layout_in(args))
     if isinstance(table, TextTable):
         table.check_header()
+    names = f"there are {listed(table.names, 20)}"
     for name in [*args.exclude, *wanted_columns(args)]:
         if name not in table.names:
-            raise ValueError(f"there is no column {name!r}; there are {listed(table.names, 20)}")
+            raise ValueError(f"there is no column {name!r}; {names}")
     for column in known:
         if column.name not in table.names:
             raise ValueError(
                 f"the model {args.model} needs the column {column.name!r}, and there is none in "
-                f"{args.input}; there are {listed(table.names, 20)}"
+                f"{args.input}; {names}"
             )
     if not len(table):
         raise ValueError("the file has columns but no rows")
@@ -148,6 +146,10 @@ def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableF
     for name in wanted_columns(args):
         if not known and table.frame[name].dtype == object:  # no free text, for it was named
             table.frame[name] = table.frame[name].astype("category")
+    matter = [str(column.name) for column in known]
+    matter = matter or [name for name in table.names if name not in args.exclude]
+    for line in found_in(table, matter, args.verb):
+        say(line)
     return table
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 
-from maetab.cli import estimators
+from maetab.cli import estimators, verb_files
 from maetab.cli.options import DETECTION
-from maetab.cli.report.output import counted, report_step, say, show_lines, show_table
-from maetab.cli.verb_files import format_out, layout_out, wanted_columns, write_result
+from maetab.cli.report.output import counted, on_one_line, report_step, say, show_lines, show_table
 
 METRICS = {
     "rmse": "Numbers: root mean squared error in standard deviations (less is better)",
@@ -17,29 +16,73 @@ METRICS = {
 }
 
 
+def demo(args: argparse.Namespace) -> None:
+    """Show how well several methods fill hidden cells of a table of scikit-learn."""
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+    from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+
+    from maetab.data.schema import infer_schema
+    from maetab.evaluation import amputate, cell_scores
+
+    verb_files.check_outputs(args, args.output)
+    complete = load_breast_cancer(as_frame=True).data
+    holes, hidden = amputate(complete, "mcar", 0.3, random_state=args.seed)
+    say(
+        f"Breast cancer data of scikit-learn: {len(complete)} rows, {complete.shape[1]} columns. "
+        f"{int(hidden.sum(axis=None))} cells (30 %) are hidden at random, then filled by"
+    )
+    methods = {
+        "mean": SimpleImputer(),
+        "k nearest neighbours": KNNImputer(),
+        "chained regression": IterativeImputer(random_state=args.seed),
+        "maetab": estimators.new_estimator(args, "MAEImputer"),
+    }
+    mean, std, rows = holes.mean(), holes.std(), []
+    for name, method in methods.items():
+        began = time.perf_counter()
+        scaled = (holes - mean) / std  # neighbours and chains need columns of equal weight
+        filled = method.set_output(transform="pandas").fit_transform(scaled)
+        filled = holes.fillna(filled * std + mean)
+        seconds = time.perf_counter() - began
+        errors = cell_scores(complete, filled, hidden, infer_schema(complete), ["rmse"])["value"]
+        rows.append([name, f"{errors.mean():.3f}", f"{seconds:.1f}"])
+    show_table("Error on the hidden cells (less is better)", ["method", "RMSE", "seconds"], rows)
+    filled.to_csv(args.output, index=False)
+    show_lines(
+        [
+            "RMSE in standard deviations of a column, mean of the columns; one seed, one table.",
+            f"The table that maetab filled: {args.output}",
+            "Your own: maetab impute your.csv -o filled.csv",
+        ]
+    )
+
+
 def impute(args: argparse.Namespace) -> None:
     """Fill the missing cells of a file."""
+    from maetab.cli.report.table import unlike
     from maetab.files.tables import write_table
 
     began = time.perf_counter()
     imputer, table, columns = estimators.prepare(args, "MAEImputer")
-    out_format = format_out(args)
+    out_format = verb_files.format_out(args)
     frame = table.frame[columns]
-    targets = estimators.target_columns(args.columns, columns)
+    targets = columns if args.columns is None else args.columns
+    for name in targets:
+        if name not in columns:
+            raise ValueError(f"column {name!r} cannot be filled: the model does not see it")
     if imputer is None and (args.save or frame[targets].isna().any(axis=None)):
         imputer = estimators.new_estimator(args, "MAEImputer").fit(frame)
     n_filled = 0
     if imputer is not None:
-        if args.model:
-            estimators.warn_of_unlike(frame, imputer)
+        if args.model and (odd := unlike(frame, imputer.schema_)):
+            say(on_one_line(odd))
         report_step("filling the cells")
         filled = imputer.transform(frame)
         n_filled = sum(table.put(name, filled[name]) for name in targets)
-    if args.save:
-        estimators.save_estimator(imputer, args.save)
-    write_table(table, args.output, out_format, layout_out(args, table))
-    seconds = time.perf_counter() - began
-    done = f"{counted(n_filled, 'cell')} filled in {seconds:.1f} s"
+    estimators.save(imputer, args)
+    write_table(table, args.output, out_format, verb_files.layout_out(args, table))
+    done = f"{counted(n_filled, 'cell')} filled in {time.perf_counter() - began:.1f} s"
     say(done if n_filled else "nothing to fill; copied")
 
 
@@ -48,8 +91,7 @@ def detect(args: argparse.Namespace) -> None:
     from maetab.cli.report import anomalies
 
     began, name = time.perf_counter(), "MAEAnomalyDetector"
-    given = {"trim": args.trim, "contamination": args.contamination}
-    given = {key: value for key, value in given.items() if value is not None}
+    given = estimators.given(trim=args.trim, contamination=args.contamination)
     detector, table, columns = estimators.prepare(args, name, **given)
     frame = table.frame[columns]
     if detector is None:
@@ -59,25 +101,23 @@ def detect(args: argparse.Namespace) -> None:
     strangest = frame.loc[scores["score"].sort_values(kind="stable").index[: args.top]]
     n_reasons = min(args.reasons, len(columns))
     reasons = anomalies.reasons_of(detector, strangest, table, n_reasons)
-    if args.save:
-        estimators.save_estimator(detector, args.save)
-    write_result(args, table, columns, anomalies.beside(scores, reasons, n_reasons), first="row")
+    estimators.save(detector, args)
+    verb_files.write_result(
+        args, table, columns, anomalies.beside(scores, reasons, n_reasons), first="row"
+    )
     if args.output != "-":
-        head = ["row", "score", *anomalies.CELL]
-        show_table(
-            "The strangest rows, and the cells that make them so",
-            head,
-            anomalies.reason_rows(scores, reasons),
-        )
-    seconds = time.perf_counter() - began
-    say(f"{anomalies.count_of_anomalies(scores['label'])}; found in {seconds:.1f} s")
+        title, head = "The strangest rows, and the cells that make them so", ["row", "score"]
+        show_table(title, [*head, *anomalies.CELL], anomalies.reason_rows(scores, reasons))
+    found = anomalies.count_of_anomalies(scores["label"])
+    say(f"{found}; found in {time.perf_counter() - began:.1f} s")
 
 
 def encode(args: argparse.Namespace) -> None:
     """Write features of the rows of a file."""
     began = time.perf_counter()
-    given = {"n_components": args.components, "readout": args.readout, "add_raw": args.add_raw}
-    parameters = {key: value for key, value in given.items() if value is not None}
+    parameters = estimators.given(
+        n_components=args.components, readout=args.readout, add_raw=args.add_raw
+    )
     if args.components == "all":
         parameters["n_components"] = None
     encoder, table, columns = estimators.prepare(args, "MAEEncoder", **parameters)
@@ -86,9 +126,8 @@ def encode(args: argparse.Namespace) -> None:
         encoder = estimators.new_estimator(args, "MAEEncoder", **parameters).fit(frame)
     report_step("encoding the rows")
     features = encoder.transform(frame)
-    if args.save:
-        estimators.save_estimator(encoder, args.save)
-    write_result(args, table, columns, features)
+    estimators.save(encoder, args)
+    verb_files.write_result(args, table, columns, features)
     n, seconds = encoder.n_components_, time.perf_counter() - began
     raw = f" and {features.shape[1] - n} columns of the encoded input" if encoder.add_raw else ""
     say(f"{n} components{raw} of {len(features)} rows in {seconds:.1f} s")
@@ -98,7 +137,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """Show how well hidden cells of a file are filled."""
     from maetab.evaluation import cross_val_impute
 
-    table = estimators.open_reported(args)
+    table = verb_files.open_table(args)
     scores = cross_val_impute(
         {"maetab": estimators.new_estimator(args, "MAEImputer")},
         table.frame[estimators.usable_columns(table, args)],
@@ -124,11 +163,11 @@ def describe(args: argparse.Namespace) -> None:
     """Show the columns of a file."""
     from maetab.cli.report.table import described
 
-    table = estimators.open_reported(args)
+    table = verb_files.open_table(args)
     usable = [name for name in table.names if name not in args.exclude]
     size = f"{counted(len(table.frame), 'row')}, {counted(len(table.names), 'column')}"
     head = ["column", "kind", "dtype", "missing", "share", "values", ""]
-    show_table(size, head, described(table, usable, wanted_columns(args)))
+    show_table(size, head, described(table, usable, verb_files.wanted_columns(args)))
 
 
 def info(args: argparse.Namespace) -> None:

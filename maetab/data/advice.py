@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Hashable
-from types import FrameType
 
 import numpy as np
 import pandas as pd
@@ -43,7 +42,9 @@ def advise(source: FrameSource, name: str) -> None:
     advice = _advice(source, {label: note for label, note in notes.items() if note})
     if advice:
         warn(f"{name}: {'; '.join(advice)}.")
-    if _has_times(source.frame.index):
+    index = source.frame.index
+    levels = index.levels if isinstance(index, pd.MultiIndex) else [index]
+    if any(isinstance(level, TIME_INDEXES) for level in levels):
         warn(
             f"{name}: rows are taken as independent of each other, and the times in the index of X "
             f"are not used. Where they matter, make them a column, by X.reset_index()."
@@ -71,28 +72,25 @@ def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
             marked[column.name] = marks
     parts = _listed(noted | almost)
     if marked:
-        parts.append(_of_marks(marked, source.extra))
+        shown = [f"{_quoted(marks)} in column {name!r}" for name, marks in marked.items()]
+        values = [
+            *source.extra,
+            *dict.fromkeys(mark for marks in marked.values() for mark in marks),
+        ]
+        parts.append(
+            f"usual marks of missing are taken as text: {_first(shown)}; pass "
+            f"missing_values={values!r} where they mean missing"
+        )
     if free:
         parts.append(
             f"free text and identifiers are left as they are, and the model does not see them: "
             f"{_first([*free.values()])}"
         )
     if names := list(dict.fromkeys([*almost, *marked, *free])):
-        more = ", ..." if len(names) > MAX_NAMED else ""
-        listed = ", ".join(map(repr, names[:MAX_NAMED])) + more
-        parts[-1] += (
-            f". What is a category after all is to be named: categorical_features=[{listed}]"
-        )
+        listed = ", ".join(map(repr, names[:MAX_NAMED])) + ", ..." * (len(names) > MAX_NAMED)
+        after = "What is a category after all is to be named"
+        parts[-1] += f". {after}: categorical_features=[{listed}]"
     return parts
-
-
-def _of_marks(marked: dict[Hashable, list[str]], extra: list) -> str:
-    shown = [f"{_quoted(marks)} in column {name!r}" for name, marks in marked.items()]
-    marks = dict.fromkeys(mark for marks in marked.values() for mark in marks)
-    return (
-        f"usual marks of missing are taken as text: {_first(shown)}; pass "
-        f"missing_values={[*extra, *marks]!r} where they mean missing"
-    )
 
 
 def _almost(found: Almost, column: Column) -> str:
@@ -105,11 +103,6 @@ def _almost(found: Almost, column: Column) -> str:
         return f"{note})"
     note += f", errors='coerce'), which makes {_quoted(found.others)} missing"
     return note + ", or name that in missing_values" * (not found.written)
-
-
-def _has_times(index: pd.Index) -> bool:
-    levels = index.levels if isinstance(index, pd.MultiIndex) else [index]
-    return any(isinstance(level, TIME_INDEXES) for level in levels)
 
 
 def _note(column: Column, observed: np.ndarray) -> str | None:
@@ -152,12 +145,7 @@ def warn(text: str) -> None:
 
 def _depth() -> int:
     """Return the stacklevel at which a warning points to the caller of the package."""
-    depth, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and _package_of(frame) in OURS:
+    depth, frame = 1, sys._getframe(1)  # a frame has no name in exec
+    while frame.f_back and str(frame.f_globals.get("__name__", "")).split(".")[0] in OURS:
         depth, frame = depth + 1, frame.f_back
     return depth
-
-
-def _package_of(frame: FrameType) -> str:
-    """Return the package of the code of a frame, "" where it has no name, as in exec."""
-    return str(frame.f_globals.get("__name__", "")).split(".")[0]

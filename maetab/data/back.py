@@ -1,24 +1,18 @@
-"""The ways back from the pandas view to the container that the user gave."""
+"""The ways back from the pandas view to the container that the user gave.
+
+`give` returns the view, in which cells were changed, as that container; `table` returns a frame of
+new columns, without its index, as the same kind of container.
+"""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
-
-
-class Back(Protocol):
-    """The way back from the pandas view to the container that the user gave."""
-
-    def give(self, frame: pd.DataFrame) -> Any:
-        """Return the view, in which cells were changed, as the container of the user."""
-
-    def table(self, frame: pd.DataFrame) -> Any:
-        """Return a frame of new columns as the same kind of container."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +65,16 @@ class MaskedBack(ArrayBack):
 
 @dataclass(frozen=True)
 class TableBack:
-    """Back to polars, pyarrow and whatever else narwhals reads."""
+    """Back to polars, pyarrow and whatever else narwhals reads.
 
-    source: Any  # narwhals frame
+    source : frame of narwhals
+    view : of it, in pandas
+    as_batch : True to return one record batch of pyarrow instead of a table
+    """
+
+    source: Any
     view: pd.DataFrame
+    as_batch: bool = False
 
     def give(self, frame: pd.DataFrame) -> Any:
         """Return the table with new cells where `frame` differs from the view."""
@@ -83,11 +83,18 @@ class TableBack:
             str(name): (self._merged if name in known else self._new)(str(name), frame[name])
             for name in frame.columns
         }
-        return self._fields_of_source(self._native(merged))
+        return self._given(self._fields_of_source(self._native(merged)))
 
     def table(self, frame: pd.DataFrame) -> Any:
         """Return the frame, without its index, as the same kind of table."""
-        return self._native({str(name): self._new(str(name), frame[name]) for name in frame})
+        new = {str(name): self._new(str(name), frame[name]) for name in frame}
+        return self._given(self._native(new))
+
+    def _given(self, native: Any) -> Any:
+        if not self.as_batch:
+            return native
+        columns = [column.combine_chunks() for column in native.columns]
+        return sys.modules["pyarrow"].RecordBatch.from_arrays(columns, schema=native.schema)
 
     def _native(self, columns: dict[str, Any]) -> Any:
         # narwhals reads its own series cell by cell, and then loses nanoseconds of pyarrow
@@ -127,26 +134,6 @@ class TableBack:
         return native.cast(schema.with_metadata(source.metadata))
 
 
-@dataclass(frozen=True)
-class BatchBack:
-    """Back to one record batch of pyarrow."""
-
-    tables: Back
-
-    def give(self, frame: pd.DataFrame) -> Any:
-        """Return the batch with new cells where `frame` differs from the view."""
-        return _as_batch(self.tables.give(frame))
-
-    def table(self, frame: pd.DataFrame) -> Any:
-        """Return the frame, without its index, as a batch."""
-        return _as_batch(self.tables.table(frame))
-
-
-def _as_batch(table: Any) -> Any:
-    columns = [column.combine_chunks() for column in table.columns]
-    return sys.modules["pyarrow"].RecordBatch.from_arrays(columns, schema=table.schema)
-
-
 def _changed(before: pd.Series, after: pd.Series) -> np.ndarray:
     """(n,) bool: True where two columns differ; two missing cells do not."""
     missing = (before.isna() & after.isna()).to_numpy()
@@ -154,3 +141,6 @@ def _changed(before: pd.Series, after: pd.Series) -> np.ndarray:
         return ~missing
     equal = pd.array(before.array == after.array, dtype="boolean").to_numpy(bool, na_value=False)
     return ~(equal | missing)
+
+
+Back = PandasBack | ArrayBack | TableBack

@@ -9,22 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from maetab.data import kinds
 from maetab.data.grid import decimal_step, step_of, time_step, zone_of
-from maetab.data.kinds import (
-    PER_SECOND,
-    are_dates,
-    as_float,
-    factorize_objects,
-    python_scalar,
-    read_floats,
-    read_times,
-    refuse_odd_objects,
-    same,
-    scale_of,
-    scale_of_dtype,
-    word_of,
-    word_of_dtype,
-)
 
 EXACT = 2.0**53  # float64 tells whole numbers apart up to here
 
@@ -40,53 +26,58 @@ class Cells:
 
     def __init__(self, series: pd.Series, extra: Sequence = ()) -> None:
         self.series, self.name, self.dtype = series, series.name, series.dtype
-        self.dtype_word = word_of_dtype(series.dtype, series.name)
+        self.dtype_word = kinds.word_of_dtype(series.dtype, series.name)
         given = series.notna().to_numpy()
-        if self.dtype_word == "any" and are_dates(series, given):
+        if self.dtype_word == "any" and kinds.are_dates(series, given):
             self.dtype_word = "datetime"
         if self.dtype_word == "number" or self.temporal:
-            self._floats = self._times_as_floats() if self.temporal else read_floats(series)
+            self._floats = self._times_as_floats() if self.temporal else kinds.read_floats(series)
             given = given & ~np.isnan(self._floats)
             for value in extra:
                 given = given & ~self._equal(value)
         elif self.dtype == object:
-            refuse_odd_objects(series, given)
+            kinds.refuse_odd_objects(series, given)
         self.observed: np.ndarray = given
         if extra and self.dtype_word in ("any", "category", "text"):
             self.observed = given & self._differ_from(extra)
 
     def _times_as_floats(self) -> np.ndarray:
-        self._times = read_times(self.series, self.dtype_word)
-        return np.where(self._times.isna(), np.nan, self._times.asi8 / PER_SECOND[self._times.unit])
+        self._times = kinds.read_times(self.series, self.dtype_word)
+        seconds = self._times.asi8 / kinds.PER_SECOND[self._times.unit]
+        return np.where(self._times.isna(), np.nan, seconds)
 
     def _equal(self, value: Any) -> np.ndarray:
         """(n,) bool: True where a number, date or duration is this one."""
         if self.integer and isinstance(value, int) and not isinstance(value, bool):
             return (self.series == value).to_numpy(dtype=bool, na_value=False)
-        return self._floats == as_float(value, self.dtype_word)
+        return self._floats == kinds.as_float(value, self.dtype_word)
 
     def _differ_from(self, extra: Sequence) -> np.ndarray:
         codes, values = self.factors
-        is_extra = np.array([any(same(value, other) for other in extra) for value in values], bool)
-        return ~np.append(is_extra, True)[codes]
+        is_extra = [any(kinds.same(value, other) for other in extra) for value in values]
+        return ~np.array([*is_extra, True])[codes]
 
     def first_other_than(self, words: frozenset[str]) -> Any:
         """First observed cell that is none of these words, or else the first observed one."""
         cells = self.series[self.observed].astype(object)
-        return next((cell for cell in cells if word_of(type(cell)) not in words), cells.iloc[0])
+        others = (cell for cell in cells if kinds.word_of(type(cell)) not in words)
+        return next(others, cells.iloc[0])
 
     @cached_property
     def words(self) -> frozenset[str]:
         """Kinds of the observed cells, as keys of `SPOKEN`."""
         if not self.observed.any():
             return frozenset()
-        if self.dtype_word == "any":
-            types = set(map(type, self.series.to_numpy(dtype=object)[self.observed]))
-        elif self.dtype_word == "category":
-            types = {type(value) for value in self.series.cat.categories}
-        else:
+        if self.dtype_word not in ("any", "category"):
             return frozenset({self.dtype_word})
-        return frozenset(word_of(cell_type) or "" for cell_type in types)
+        return frozenset(kinds.word_of(cell_type) or "" for cell_type in self.types)
+
+    @cached_property
+    def types(self) -> set[type]:
+        """Types of the categories, or else of the observed cells."""
+        if self.dtype_word == "category":
+            return set(map(type, self.series.cat.categories))
+        return set(map(type, self.series.to_numpy(dtype=object)[self.observed]))
 
     @property
     def temporal(self) -> str | None:
@@ -104,8 +95,7 @@ class Cells:
     def integer(self) -> bool:
         """True where the column can only hold whole numbers."""
         if self.dtype_word == "any":
-            types = set(map(type, self.series.to_numpy(dtype=object)[self.observed]))
-            return bool(types) and all(issubclass(t, (int, np.integer)) for t in types)
+            return bool(self.types) and all(issubclass(t, (int, np.integer)) for t in self.types)
         return self.dtype_word == "number" and pd.api.types.is_integer_dtype(self.dtype)
 
     def numbers(self, origin: int = 0) -> np.ndarray:
@@ -142,8 +132,9 @@ class Cells:
         """Decimals of a column of decimal.Decimal, None for all others."""
         if self.dtype_word != "any":
             return None
-        scale = scale_of_dtype(self.dtype)
-        return scale_of(self.series.to_numpy(object)[self.observed]) if scale is None else scale
+        scale = kinds.scale_of_dtype(self.dtype)
+        cells = self.series.to_numpy(object)[self.observed]
+        return kinds.scale_of(cells) if scale is None else scale
 
     @property
     def step(self) -> float | None:
@@ -154,7 +145,7 @@ class Cells:
             local = self._times
             if self.temporal == "datetime" and local.tz is not None:
                 local = local.tz_convert(zone_of(str(self.dtype))).tz_localize(None)
-            return time_step(local.asi8[self.observed], PER_SECOND[local.unit])
+            return time_step(local.asi8[self.observed], kinds.PER_SECOND[local.unit])
         if self.integer:
             return 1.0
         step = decimal_step(self.numbers()[self.observed], self.precision)
@@ -171,18 +162,18 @@ class Cells:
     def factors(self) -> tuple[np.ndarray, list]:
         """Codes (n,) int64, -1 where missing by nature, and the Python values they stand for."""
         if self.dtype_word == "category":
-            values = [python_scalar(value) for value in self.series.cat.categories]
+            values = [kinds.python_scalar(value) for value in self.series.cat.categories]
             return self.series.cat.codes.to_numpy(np.int64), values
         if self.dtype_word == "boolean":
             codes = self.series.to_numpy(dtype=np.float64, na_value=np.nan)
             return np.where(np.isnan(codes), -1, codes).astype(np.int64), [False, True]
         if self.dtype_word == "any":
-            return factorize_objects(self.series.to_numpy(dtype=object))
+            return kinds.factorize_objects(self.series.to_numpy(dtype=object))
         codes, distinct = pd.factorize(self.series)
-        return codes.astype(np.int64), [python_scalar(value) for value in distinct]
+        return codes.astype(np.int64), [kinds.python_scalar(value) for value in distinct]
 
 
 def is_undeclared(dtype: Any, name: Hashable) -> bool:
     """Return True for the dtypes of text and objects, which do not declare categories."""
     is_dictionary = str(dtype).startswith("dictionary")
-    return word_of_dtype(dtype, name) in ("text", "any") and not is_dictionary
+    return kinds.word_of_dtype(dtype, name) in ("text", "any") and not is_dictionary

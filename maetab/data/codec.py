@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,30 +75,9 @@ def encode(
     -------
     values : (n, F) float32
     observed : (n, F) bool
-
-    Examples
-    --------
-    >>> from maetab.data.schema import infer_schema
-    >>> frame = pd.DataFrame({"age": [30.0, None, 50.0], "city": ["Bonn", "Ulm", "Bonn"]})
-    >>> values, observed = encode(frame, infer_schema(frame))
-    >>> values.tolist()
-    [[-1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
     """
-    encoded = Encoded.empty(frame.shape)
-    for place, cells, column in _parsed(frame, schema, missing_values):
-        encoded.put(place, cells, column)
-    return encoded.values, encoded.observed
-
-
-def _parsed(
-    frame: pd.DataFrame, schema: Schema, missing_values: Any
-) -> Iterator[tuple[int, Cells, Column]]:
-    """Yield place, cells and column, one column at a time, each of the kind that it was in fit."""
-    extra = extra_missing(missing_values)
-    for place, column in enumerate(schema.columns):
-        cells = Cells(frame.iloc[:, place], extra)
-        check_kind(cells, column)
-        yield place, cells, column
+    values, observed, _ = _encode(frame, schema, missing_values)
+    return values, observed
 
 
 def encode_checked(frame: pd.DataFrame, schema: Schema, missing_values: Any = np.nan) -> Encoded:
@@ -115,9 +94,21 @@ def encode_checked(frame: pd.DataFrame, schema: Schema, missing_values: Any = np
         an observed cell passes as any kind. Numbers that cannot be used are named after that.
     """
     check_names(frame.columns, schema)
+    return _encode(frame, schema, missing_values, check_zone)
+
+
+def _encode(
+    frame: pd.DataFrame,
+    schema: Schema,
+    missing_values: Any,
+    *checks: Callable[[Cells, Column], None],
+) -> Encoded:
+    extra = extra_missing(missing_values)
     encoded, unusable = Encoded.empty(frame.shape), list[ValueError]()
-    for place, cells, column in _parsed(frame, schema, missing_values):
-        check_zone(cells, column)
+    for place, column in enumerate(schema.columns):
+        cells = Cells(frame.iloc[:, place], extra)
+        for check in (check_kind, *checks):
+            check(cells, column)
         try:
             encoded.put(place, cells, column)
         except ValueError as error:
@@ -169,16 +160,7 @@ def decode(
         Gives index, column labels, dtypes, attrs and the cells of free text. A NumPy integer or
         boolean column in which a cell is missing becomes nullable (Int64, boolean).
     """
-    natural, frame = _natural(values, schema), like.copy(deep=False)
-    for place, column in enumerate(schema.columns):
-        if column.free_text:
-            continue
-        written = observed[:, place] & _is_a_value(natural[:, place], column)
-        series = _able_to_hold(like.iloc[:, place], column, natural[written, place])
-        array = _all_missing(series, may_be_missing=not written.all())
-        array[written] = restore(natural[written, place], column, array)
-        frame.isetitem(place, _column(array, frame))
-    return frame
+    return _written(like, values, observed, schema, empty=True)
 
 
 def fill(
@@ -193,29 +175,28 @@ def fill(
     replace : (n, F) bool
         Cells to replace; all others stay bit for bit. A value that is not finite and a code
         that stands for no level replace nothing.
-
-    Examples
-    --------
-    >>> from maetab.data.schema import infer_schema
-    >>> frame = pd.DataFrame({"age": pd.array([30, None, 51], dtype="Int8")})
-    >>> filled = fill(frame, np.zeros((3, 1)), frame.isna().to_numpy(), infer_schema(frame))
-    >>> filled["age"].tolist()
-    [30, 40, 51]
     """
-    natural, filled = _natural(values, schema), frame.copy(deep=False)
+    return _written(frame, values, replace, schema, empty=False)
+
+
+def _written(
+    frame: pd.DataFrame, values: np.ndarray, where: np.ndarray, schema: Schema, empty: bool
+) -> pd.DataFrame:
+    """Return a copy with decoded values in some cells; if `empty`, no other cell is observed."""
+    natural, out = _natural(values, schema), frame.copy(deep=False)
     for place, column in enumerate(schema.columns):
-        written = replace[:, place] & _is_a_value(natural[:, place], column)
-        if written.any():
-            series = _able_to_hold(frame.iloc[:, place], column, natural[written, place])
+        written = where[:, place] & _is_a_value(natural[:, place], column)
+        if column.free_text or not (empty or written.any()):
+            continue
+        series = _able_to_hold(frame.iloc[:, place], column, natural[written, place])
+        if empty:
+            array = _all_missing(series, may_be_missing=not written.all())
+        else:
             array = series.to_numpy(copy=True) if _is_numpy(series) else series.array.copy()
-            array[written] = restore(natural[written, place], column, array)
-            filled.isetitem(place, _column(array, frame))
-    return filled
-
-
-def _column(array: Any, frame: pd.DataFrame) -> Any:
-    """Return the array as a column; pandas alone would turn objects that are text into str."""
-    return pd.Series(array, frame.index, dtype=array.dtype)
+        array[written] = restore(natural[written, place], column, array)
+        # pandas alone would turn objects that are text into str
+        out.isetitem(place, pd.Series(array, frame.index, dtype=array.dtype))
+    return out
 
 
 def _is_numpy(series: pd.Series) -> bool:
@@ -230,10 +211,9 @@ def _is_a_value(natural: np.ndarray, column: Column) -> np.ndarray:
 
 
 def _able_to_hold(series: pd.Series, column: Column, natural: np.ndarray) -> pd.Series:
-    """Return the column, with the dtype of fit if its own dtype cannot hold its values.
+    """Return the column, with the dtype of fit if its own cannot hold the values.
 
-    That happens to columns that are all missing, which pass as any kind, and to category dtypes
-    without a level that was known in fit.
+    So it is with columns without a cell, and with categories that lack a level of the fit.
     """
     if isinstance(series.dtype, pd.CategoricalDtype) and column.kind == "category":
         known = set(map(level_key, map(python_scalar, series.cat.categories)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,21 +131,18 @@ class Column:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` reads, as plain JSON values."""
-        written = asdict(self)
-        written["distinct"] = list(self.distinct)
-        written["name"] = write_label(self.name)
-        written["levels"] = [write_label(level) for level in self.levels]
-        written["counts"], written["order"] = list(self.counts), list(self.order)
-        return written
+        written = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        labels = {"name": write_label(self.name), "levels": [*map(write_label, self.levels)]}
+        return written | labels
 
     @classmethod
     def from_dict(cls, written: dict[str, Any]) -> Column:
         """Rebuild the column that `to_dict` wrote."""
-        read = dict(written)
+        read: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in written.items()
+        }
         read["name"] = read_label(written["name"])
-        read["levels"] = tuple(read_label(level) for level in written["levels"])
-        read["counts"], read["order"] = tuple(written["counts"]), tuple(written.get("order", ()))
-        read["distinct"] = tuple(written["distinct"])
+        read["levels"] = tuple(map(read_label, written["levels"]))
         return cls(**read)
 
 
@@ -192,14 +189,9 @@ def _category_column(cells: Cells, extra: list, chosen: bool) -> Column:
     seen = np.bincount(codes[cells.observed], minlength=len(values))
     n_observed, n_different = int(cells.observed.sum()), int((seen > 0).sum())
     repeats = n_different <= max(FREE_TEXT, n_observed * FREE_TEXT_SHARE)
+    column = Column(cells.name, "category", str(cells.dtype), n_observed=n_observed)
     if is_undeclared(cells.dtype, cells.name) and not chosen and not repeats:
-        return Column(
-            name=cells.name,
-            kind="category",
-            dtype=str(cells.dtype),
-            n_observed=n_observed,
-            free_text=n_different,
-        )
+        return replace(column, free_text=n_different)
     ascends = cells.dtype_word == "boolean" or getattr(cells.dtype, "ordered", False)
     if cells.dtype_word == "category":
         kept = [i for i, v in enumerate(values) if seen[i] or not any(same(v, e) for e in extra)]
@@ -207,14 +199,11 @@ def _category_column(cells: Cells, extra: list, chosen: bool) -> Column:
     else:
         kept = [i for i in range(len(values)) if seen[i] or cells.dtype_word == "boolean"]
         kept.sort(key=lambda i: (-seen[i], str(values[i])))
-    return Column(
-        name=cells.name,
-        kind="category",
-        dtype=str(cells.dtype),
+    return replace(
+        column,
         levels=tuple(values[i] for i in kept),
         counts=tuple(int(seen[i]) for i in kept),
         order=tuple(np.argsort(kept).tolist()) if ascends else (),
-        n_observed=n_observed,
     )
 
 

@@ -11,7 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from maetab.data.back import ArrayBack, Back, BatchBack, MaskedBack, PandasBack, TableBack
+from maetab.data.back import ArrayBack, Back, MaskedBack, PandasBack, TableBack
 from maetab.data.kinds import nullable
 
 
@@ -29,12 +29,6 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
         For sparse or lazy tables and what is no table at all.
     ValueError
         For arrays that are not 2-D, complex numbers and repeated column names.
-
-    Examples
-    --------
-    >>> frame, back = read_frame(np.array([[1.0, np.nan]]))
-    >>> list(frame.columns), back.give(frame.fillna(2.0))
-    (['x0', 'x1'], array([[1., 2.]]))
     """
     if isinstance(X, pd.DataFrame):
         refuse_duplicates(X.columns)
@@ -45,14 +39,12 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
         raise _not_two_dimensional(1)
     if isinstance(X, (list, tuple, np.ndarray)):
         return _read_array(X)
-    if (table := as_table(X)) is not X:
-        frame, back = read_frame(table)
-        return frame, BatchBack(back)
-    if hasattr(X, "column_names"):  # pyarrow reports repeated names late and in its own words
-        refuse_duplicates(X.column_names)
-    source = nw.from_native(X, eager_only=True, pass_through=True)
+    table = as_table(X)
+    if hasattr(table, "column_names"):  # pyarrow reports repeated names late and in its own words
+        refuse_duplicates(table.column_names)
+    source = nw.from_native(table, eager_only=True, pass_through=True)
     if isinstance(source, nw.DataFrame):
-        return _read_table(source)
+        return _read_table(source, as_batch=table is not X)
     if hasattr(X, "__array__"):
         return _read_array(X)
     advice = "call .collect() first" if hasattr(X, "collect") else "pass a data frame or 2-D array"
@@ -103,13 +95,13 @@ def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
     return frame, back
 
 
-def _read_table(source: Any) -> tuple[pd.DataFrame, Back]:
+def _read_table(source: Any, as_batch: bool) -> tuple[pd.DataFrame, Back]:
     native = source.to_native()
     if isinstance(native, pd.DataFrame):
         return native, PandasBack()
     columns = {name: pd.Series(_view(source[name])) for name in source.columns}
     view = pd.DataFrame(columns, index=pd.RangeIndex(len(source)))
-    return view, TableBack(source, view)
+    return view, TableBack(source, view, as_batch)
 
 
 def _view(column: Any) -> Any:

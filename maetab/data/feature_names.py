@@ -1,8 +1,8 @@
-"""Names of the encoder's features: components, and behind them the encoded input."""
+"""Names of columns: those of what a column is encoded as, and names made distinct."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from maetab.data.columns import Column
@@ -31,8 +31,8 @@ def piece_names(name: str, column: Column, steps: Sequence[int]) -> list[str]:
     return [f"{name}={level}" for level in levels or ["none"]]  # no level in an empty column
 
 
-def distinct_names(names: Iterable[str]) -> list[str]:
-    """Return the names, those that came before numbered from 2.
+def distinct_names(names: Iterable[str], mark: str = "_", first: int = 2) -> list[str]:
+    """Return the names, those that came before numbered from `first`, behind `mark`.
 
     A number that makes a name of the list is passed over.
 
@@ -42,12 +42,12 @@ def distinct_names(names: Iterable[str]) -> list[str]:
     ['a', 'a_3', 'a_2', 'b', 'a_4']
     """
     names = list(names)
-    used, seen, out = set(names), set[str](), []
+    used, numbers, out = set(names), dict[str, Iterator[int]](), []
     for name in names:
         new = name
-        if name in seen:
-            new = next(one for i in count(2) if (one := f"{name}_{i}") not in used)
+        if name in numbers:
+            new = next(one for i in numbers[name] if (one := f"{name}{mark}{i}") not in used)
+        numbers.setdefault(name, count(first))
         used.add(new)
-        seen.add(new)
         out.append(new)
     return out

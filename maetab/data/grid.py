@@ -23,11 +23,6 @@ def decimal_step(numbers: np.ndarray, dtype: Any = np.float64) -> float | None:
     ----------
     numbers : (n,) finite float64
     dtype : of the floats that held the numbers; 0.1 of single precision has one decimal
-
-    Examples
-    --------
-    >>> decimal_step(np.array([1.0, 20.0])), decimal_step(np.array([0.25, 0.5]))
-    (1.0, 0.01)
     """
     if not numbers.size:
         return None
@@ -66,9 +61,8 @@ def move(natural: np.ndarray, step: float | None, dtype: str, how: str) -> np.nd
     dtype : of the column; days and hours are those of its time zone
     how : "round", "floor" or "ceil"
     """
-    freq = freq_of(dtype)
-    if freq is not None:
-        return periods(natural, freq, how).start_time.as_unit("us").asi8 / 10**6
+    if dtype.startswith("period["):
+        return periods(natural, dtype[7:-1], how).start_time.as_unit("us").asi8 / 10**6
     if step is None:
         return natural
     zone = zone_of(dtype)
@@ -125,20 +119,9 @@ def periods(seconds: np.ndarray, freq: Any, how: str) -> pd.PeriodIndex:
 
 
 def zone_of(dtype: str) -> str | None:
-    """Return the time zone of a dtype of dates, None for others and where its name cannot be read.
-
-    Examples
-    --------
-    >>> zone_of("datetime64[us, Europe/Paris]"), zone_of("datetime64[us]")
-    ('Europe/Paris', None)
-    """
+    """Return the zone in "datetime64[us, Europe/Paris]", None without one that can be read."""
     found = re.search(r"^(?:datetime64|timestamp)\[.*[ =]([^ =\]]+)\]", dtype)
     try:
         return found[1] if found and pd.Timestamp(0, tz=found[1]) else None
     except (LookupError, ValueError, TypeError):
         return None
-
-
-def freq_of(dtype: str) -> str | None:
-    """Return the frequency of a period dtype, None for all others."""
-    return dtype[7:-1] if dtype.startswith("period[") else None

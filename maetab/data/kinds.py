@@ -21,21 +21,26 @@ SPOKEN = {
     "timedelta": "a duration",
     "interval": "an interval",
 }
+TYPES: dict[str, tuple[type, ...]] = {  # of the cells; the first that fits
+    "boolean": (bool, np.bool_),
+    "number": (int, float, np.integer, np.floating, decimal.Decimal),
+    "text": (str,),
+    "datetime": (datetime.date, pd.Period),
+    "timedelta": (datetime.timedelta,),
+    "interval": (pd.Interval,),
+}
+WAYS: dict[str, Any] = {  # out of a column of objects, by the types of its cells
+    "convert the column by .infer_objects()": pd.Period,
+    "convert the column by .astype('category')": pd.Interval,
+    "convert the column by pandas.to_datetime or pandas.to_timedelta": (
+        *(datetime.date, datetime.timedelta, np.datetime64, np.timedelta64),
+    ),
+}
 
 
 def word_of(cell_type: type) -> str | None:
     """Key of `SPOKEN` for cells of this type, None where they cannot be used."""
-    if issubclass(cell_type, (bool, np.bool_)):
-        return "boolean"
-    if issubclass(cell_type, (int, float, np.integer, np.floating, decimal.Decimal)):
-        return "number"
-    if issubclass(cell_type, str):
-        return "text"
-    if issubclass(cell_type, (datetime.date, pd.Period)):
-        return "datetime"
-    if issubclass(cell_type, datetime.timedelta):
-        return "timedelta"
-    return "interval" if issubclass(cell_type, pd.Interval) else None
+    return next((word for word, types in TYPES.items() if issubclass(cell_type, types)), None)
 
 
 def word_of_dtype(dtype: Any, name: Hashable) -> str:
@@ -96,18 +101,13 @@ def scale_of(cells: np.ndarray) -> int | None:
 def odd_cell(name: Hashable, cell_type: type) -> Exception:
     if issubclass(cell_type, (complex, np.complexfloating)):
         return ValueError(f"Complex data not supported\ncolumn {name!r} holds complex numbers.")
-    advice = "the argument must be a string, a real number, a boolean or a date"
-    if issubclass(cell_type, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)):
-        advice = "convert the column by pandas.to_datetime or pandas.to_timedelta"
     if issubclass(cell_type, datetime.time):
         return TypeError(
             f"column {name!r}: holds datetime.time; convert it to a duration, in pandas: "
             f"pandas.to_timedelta(column.astype(str)), in polars: column.cast(polars.Duration)."
         )
-    if issubclass(cell_type, pd.Period):
-        advice = "convert the column by .infer_objects()"
-    if issubclass(cell_type, pd.Interval):
-        advice = "convert the column by .astype('category')"
+    usual = "the argument must be a string, a real number, a boolean or a date"
+    advice = next((way for way, types in WAYS.items() if issubclass(cell_type, types)), usual)
     return TypeError(f"column {name!r}: holds a {cell_type.__name__}; {advice}.")
 
 

@@ -92,7 +92,7 @@ def _restore_levels(natural: np.ndarray, column: Column, dtype: Any) -> Any:
 def _restore_times(seconds: np.ndarray, dtype: Any) -> Any:
     """Return dates (within the years 1 to 9999) or durations of the dtype."""
     is_date = dtype.kind == "M"
-    unit = _unit_of(dtype)
+    unit = next((unit for unit in ("ns", "us", "ms") if f"[{unit}" in str(dtype)), "s")
     limit = float(np.nextafter(2.0**63, 0.0))
     if is_date:
         seconds = np.clip(seconds, *YEARS)
@@ -108,9 +108,3 @@ def _restore_times(seconds: np.ndarray, dtype: Any) -> Any:
         elif "tz=" in str(dtype):
             index = index.tz_localize("UTC")
     return pd.array(index, dtype=dtype)
-
-
-def _unit_of(dtype: Any) -> str:
-    """Unit in which a dtype counts time; "s" for dates without a time."""
-    text = str(dtype)
-    return next((unit for unit in ("ns", "us", "ms") if f"[{unit}" in text), "s")

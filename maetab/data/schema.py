@@ -69,12 +69,6 @@ def infer_schema(
     ------
     TypeError, ValueError
         Naming the column, what it holds and what would do.
-
-    Examples
-    --------
-    >>> frame = pd.DataFrame({"age": [30.0, None, 50.0], "city": ["Bonn", "Ulm", "Bonn"]})
-    >>> [(column.name, column.kind, column.levels) for column in infer_schema(frame).columns]
-    [('age', 'number', ()), ('city', 'category', ('Bonn', 'Ulm'))]
     """
     refuse_duplicates(frame.columns)
     chosen = positions(categorical_features, frame.columns, estimator_name)

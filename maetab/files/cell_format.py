@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from maetab.data.schema import Column
@@ -73,14 +74,9 @@ def infer_format(
         if kind == "dates" and shares.get("times") == 1:
             return Text(), found[kind].doubt or ambiguity([])
         return found[kind].chosen or Text(), found[kind].doubt
-    if (
-        "dates" in kinds
-        and shares["dates"] > 0
-        and _all_dates(counts[~found["dates"].fits], layout)
-    ):
-        first, other = (
-            counts.index[fits][0] for fits in (found["dates"].fits, ~found["dates"].fits)
-        )
+    fits = found["dates"].fits if "dates" in kinds else np.zeros(len(counts), bool)
+    if fits.any() and _all_dates(counts[~fits], layout):
+        first, other = counts.index[fits][0], counts.index[~fits][0]
         return Text(), (
             f"its cells are dates in several forms, such as {first!r} and {other!r}; bring them "
             f"to one, or pass the column in {WAYS_OUT}"
@@ -96,19 +92,13 @@ def infer_format(
 def _all_dates(counts: pd.Series, layout: Layout) -> bool:
     """Return True where every text is a date, in one of a few forms."""
     for _ in range(MOST_FORMS):
-        if not len(counts):
-            return True
-        counts = counts[~find_dates(counts, layout).fits]
+        if len(counts):
+            counts = counts[~find_dates(counts, layout).fits]
     return not len(counts)
 
 
 def _meant(counts: pd.Series, layout: Layout) -> tuple[Text, str | None]:
-    """Return text that may be meant for numbers with a unit, and a doubt where it is many texts.
-
-    Parameters
-    ----------
-    counts : how often each different text of a column occurs, by text
-    """
+    """Return text that may be meant for numbers with a unit, and a doubt where it is many texts."""
     parts = counts.index.to_series().str.extract(r"^(.*?\d)\s?([^\W\d_]{1,6}[²³]?\.?)$").dropna()
     if parts.empty:
         return Text(), None

@@ -14,6 +14,8 @@ import math
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +75,7 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     True
     """
     name = type(est).__name__
+    versions = {package: str(importlib.import_module(package).__version__) for package in PACKAGES}
     if name not in ESTIMATORS or type(est) is not _estimator_class(name):
         raise TypeError(f"Only {', '.join(ESTIMATORS)} can be saved, got {type(est)}.")
     check_is_fitted(est, "model_")
@@ -89,7 +92,7 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     content = {
         "format": FORMAT,
         "class": name,
-        "versions": _versions(),
+        "versions": {"python": platform.python_version()} | versions,
         "parameters": parameters,
         "schema": est.schema_.to_dict(),
         "config": est.model_.config.to_dict(),
@@ -115,16 +118,12 @@ def load(path: str | os.PathLike) -> Any:
         names the file and what is wrong with it.
     FileNotFoundError
     """
-    path = Path(path)
-    with _open(path) as file:
-        content = _read_content(file, path)
-        try:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            if content["sha256"] != _digest(content, tensors):
-                raise ValueError("its content is not what was saved (SHA-256 differs)")
-            return _build(content, tensors)
-        except (*BROKEN, SafetensorError) as error:
-            raise _refusal(path, error) from error
+    with _opened(Path(path)) as (file, content):
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if content["sha256"] != _digest(content, tensors):
+            raise ValueError("its content is not what was saved (SHA-256 differs)")
+        est = _build(content, tensors)
+    return est
 
 
 def read_info(path: str | os.PathLike) -> dict[str, Any]:
@@ -140,29 +139,19 @@ def read_info(path: str | os.PathLike) -> dict[str, Any]:
         class, format, versions, parameters, columns (name -> kind), attributes, and the number
         of weights and bytes. Whether the file is whole is checked by `load` only.
     """
-    path = Path(path)
-    with _open(path) as file:
-        content = _read_content(file, path)
-        try:
-            keys = list(file.keys())
-            arrays = {key: file.get_tensor(key) for key in keys if key.startswith("array/")}
-            shapes = [file.get_slice(key).get_shape() for key in keys if key not in arrays]
-            columns = Schema.from_dict(content["schema"]).columns
-            return {key: content[key] for key in ("class", "format", "versions")} | {
-                "parameters": unpack_all(content["parameters"], arrays, masking_text),
-                "columns": {column.name: column.kind for column in columns},
-                "attributes": unpack_all(content["attributes"], arrays, masking_text),
-                "n_weights": sum(math.prod(shape) for shape in shapes),
-                "n_bytes": path.stat().st_size,
-            }
-        except (*BROKEN, SafetensorError) as error:
-            raise _refusal(path, error) from error
-
-
-def _refusal(path: Path, reason: str | Exception) -> ValueError:
-    if isinstance(reason, LookupError):
-        reason = f"it lacks {reason}"
-    return ValueError(f"The model file '{path}' cannot be loaded: {reason}.")
+    with _opened(Path(path)) as (file, content):
+        keys = list(file.keys())
+        arrays = {key: file.get_tensor(key) for key in keys if key.startswith("array/")}
+        shapes = [file.get_slice(key).get_shape() for key in keys if key not in arrays]
+        columns = Schema.from_dict(content["schema"]).columns
+        info = {key: content[key] for key in ("class", "format", "versions")} | {
+            "parameters": unpack_all(content["parameters"], arrays, masking_text),
+            "columns": {column.name: column.kind for column in columns},
+            "attributes": unpack_all(content["attributes"], arrays, masking_text),
+            "n_weights": sum(math.prod(shape) for shape in shapes),
+            "n_bytes": Path(path).stat().st_size,
+        }
+    return info
 
 
 def _dump(content: dict[str, Any]) -> str:
@@ -180,35 +169,41 @@ def _digest(content: dict[str, Any], tensors: Arrays) -> str:
     return digest.hexdigest()
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield a model file and its metadata; a ValueError names the file and what does not fit."""
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "There is no such model file", str(path))
     try:
+        with _safe_open(path) as file:
+            yield file, _metadata(file)
+    except (*BROKEN, SafetensorError) as error:
+        reason = f"it lacks {error}" if isinstance(error, LookupError) else error
+        raise ValueError(f"The model file '{path}' cannot be loaded: {reason}.") from error
+
+
+def _safe_open(path: Path) -> Any:
+    try:
         return safe_open(str(path), framework="numpy")
     except SafetensorError as error:
-        raise _refusal(path, f"it is cut or no safetensors file ({error})") from error
+        raise ValueError(f"it is cut or no safetensors file ({error})") from error
 
 
-def _read_content(file: Any, path: Path) -> dict[str, Any]:
+def _metadata(file: Any) -> dict[str, Any]:
     text = (file.metadata() or {}).get("maetab")
     if text is None:
-        raise _refusal(path, "it holds no model of maetab")
+        raise ValueError("it holds no model of maetab")
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _refusal(path, "its metadata are not JSON") from error
+        raise ValueError("its metadata are not JSON") from error
     found = content.get("format") if isinstance(content, dict) else None
     if found not in READABLE:
-        what = f"it has format {found!r}, and this version of maetab reads format 1 to {FORMAT}"
-        raise _refusal(path, what)
+        wanted = f"this version of maetab reads format 1 to {FORMAT}"
+        raise ValueError(f"it has format {found!r}, and {wanted}")
     if set(content) != KEYS:
-        raise _refusal(path, f"it lacks or has unknown entries: {sorted(set(content) ^ KEYS)}")
+        raise ValueError(f"it lacks or has unknown entries: {sorted(set(content) ^ KEYS)}")
     return content
-
-
-def _versions() -> dict[str, str]:
-    found = {name: str(importlib.import_module(name).__version__) for name in PACKAGES}
-    return {"python": platform.python_version()} | found
 
 
 def _estimator_class(name: Any) -> Any:

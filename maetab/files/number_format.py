@@ -109,13 +109,7 @@ class Number:
 
 
 def _with_minus(text: str) -> tuple[str, str]:
-    """Return a text with a minus sign before what is marked as negative, and how it was marked.
-
-    Examples
-    --------
-    >>> _with_minus("(12.50)"), _with_minus("12.50-"), _with_minus("-12.50")
-    (('-12.50', '(1)'), ('-12.50', '1-'), ('-12.50', '-1'))
-    """
+    """Return a text with a minus sign before what is marked as negative, and how it was marked."""
     if text[-1:] not in ")-" and "\u2212" not in text:
         return text, "-1"
     if "\u2212" in text:
@@ -182,32 +176,21 @@ def find_numbers(counts: pd.Series, layout: Layout) -> Found:
     other = "," if mark == "." else "."
     best = fits(mark)
     if layout.decimal and not best.all() and (others := fits(other)).all():
-        return Found(others, doubt=_other_mark(texts.iloc[0], layout.decimal, other))
+        seen = f"such as {texts.iloc[0]!r}, look like numbers with the decimal mark {other!r}"
+        way = f"pass --decimal={other} if so, or the column in {WAYS_OUT}"
+        return Found(others, doubt=f"its cells, {seen} and not {mark!r}; {way}")
     if not layout.decimal:
         others = fits(other)
         commas = texts[texts.str.contains(",")]
         if best.all() and others.all() and thousands is None and len(commas):
-            return Found(best, doubt=_either_mark(commas.iloc[0]))
+            seen = f"the comma in {commas.iloc[0]!r} may be a decimal mark or stand between"
+            return Found(best, doubt=f"{seen} thousands; pass --decimal=, or --thousands=,")
         if counts[others].sum() > counts[best].sum():
             mark, best = other, others
     if not best.any():
         return Found(best)
     chosen, doubt = _number_format(texts[best], mark, thousands)
     return Found(best, chosen, doubt)
-
-
-def _other_mark(text: str, mark: str, other: str) -> str:
-    return (
-        f"its cells, such as {text!r}, look like numbers with the decimal mark {other!r} and not "
-        f"{mark!r}; pass --decimal={other} if so, or the column in {WAYS_OUT}"
-    )
-
-
-def _either_mark(text: str) -> str:
-    return (
-        f"the comma in {text!r} may be a decimal mark or stand between thousands; pass "
-        "--decimal=, or --thousands=,"
-    )
 
 
 def _number_format(

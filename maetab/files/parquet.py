@@ -52,10 +52,8 @@ class ParquetTable:
                 dates = arrow.column(i).cast(pyarrow.timestamp("s"))
                 arrow = arrow.set_column(i, field.name, dates)
         nullable: dict[Any, Any] = {pyarrow.bool_(): pd.BooleanDtype()}
-        for bits in (8, 16, 32, 64):
-            for sign in ("int", "uint"):
-                dtype = pd.api.types.pandas_dtype(f"{sign.upper().replace('INT', 'Int')}{bits}")
-                nullable[getattr(pyarrow, f"{sign}{bits}")()] = dtype
+        for name in (f"{sign}{bits}" for sign in ("Int", "UInt") for bits in (8, 16, 32, 64)):
+            nullable[getattr(pyarrow, name.lower())()] = pd.api.types.pandas_dtype(name)
         self.frame = arrow.select(self.names).to_pandas(
             types_mapper=nullable.get, ignore_metadata=True
         )

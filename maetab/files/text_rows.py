@@ -6,7 +6,6 @@ A raw cell is the text between two delimiters, with its quotes.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -100,24 +99,3 @@ def column_names(header: list[str] | None, width: int) -> list[str]:
         return [f"column{i + 1}" for i in range(width)]
     names = [unquote(cell) for cell in header]
     return [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(names)]
-
-
-def numbered_names(names: Sequence[str]) -> list[str]:
-    """Return names of which no two are the same: a, a.1, a.2 for a, a, a, as pandas does.
-
-    Examples
-    --------
-    >>> numbered_names(["a", "b", "a", "a.1", "a"])
-    ['a', 'b', 'a.2', 'a.1', 'a.3']
-    """
-    taken, apart = set(names), []
-    seen: Counter[str] = Counter()
-    for name in names:
-        new = name
-        while seen[name] and new in taken:
-            new = f"{name}.{seen[name]}"
-            seen[name] += 1
-        seen[name] += not seen[name]
-        taken.add(new)
-        apart.append(new)
-    return apart

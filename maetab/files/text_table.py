@@ -18,18 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from maetab.data.feature_names import distinct_names
 from maetab.data.schema import Column
 from maetab.files.cell_format import CellFormat, Text, infer_format, known_format
 from maetab.files.layout import Layout
 from maetab.files.sniffing import choose_delimiter, find_decimal, looks_like_data, refuse_titles
-from maetab.files.text_rows import (
-    column_names,
-    cut_rows,
-    numbered_names,
-    quote,
-    row_places,
-    unquote,
-)
+from maetab.files.text_rows import column_names, cut_rows, quote, row_places, unquote
 
 
 class TextTable:
@@ -63,7 +57,7 @@ class TextTable:
         self.index, self.n_last = row_places(len(rows), empty, self.header is not None)
         width = len(self.header or rows[0])
         self.given = column_names(self.header, width)
-        self.names = numbered_names(self.given)
+        self.names = distinct_names(self.given, ".", 1)  # as pandas does
         self.raw = self._array_of(rows, width)
         self.requested, self.usual = layout, usual
         self._texts: dict[str, pd.Series] = {}
@@ -174,10 +168,9 @@ class TextTable:
     def _layout_of(self, name: str) -> Layout:
         """Return the layout with the formats of dates for this column, its own ones first."""
         forms = [form.rpartition("=") for form in self.layout.date_formats]
-        chosen = [form for owner, _, form in forms if owner == name]
-        return replace(
-            self.layout, date_formats=chosen + [form for owner, _, form in forms if not owner]
-        )
+        forms.sort(key=lambda parts: parts[0] == "")
+        chosen = [form for owner, _, form in forms if owner in (name, "")]
+        return replace(self.layout, date_formats=chosen)
 
     @property
     def whole(self) -> pd.DataFrame:

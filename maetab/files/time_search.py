@@ -30,51 +30,55 @@ _DURATIONS = [*_CLOCKS, "%-d days %H:%M:%S", "%-d days %H:%M:%S.%f"]
 
 
 def find_dates(counts: pd.Series, layout: Layout) -> Found:
-    """Return which texts are dates, and how they are written.
+    """Return which texts are dates, and how they are written; as `number_format.find_numbers`.
 
-    Parameters
-    ----------
-    counts : how often each different text of a column occurs, by text
-    layout : names formats that are tried first
+    The formats that the layout names are tried first.
     """
-    texts = counts.index.to_series()
-    probe = _usual(counts)
+    texts, probe = counts.index.to_series(), _usual(counts)
     forced, others = _requested(layout, probe)
     if others and not forced:
-        return Found(np.zeros(len(texts), dtype=bool))
+        return _found({}, counts)
     iso = texts.map(lambda text: _ISO.fullmatch(text) is not None).to_numpy(bool)
     if _ISO.fullmatch(probe) and not forced:
         parsed = pd.to_datetime(texts.where(iso), format="ISO8601", utc=True, errors="coerce")
         fits = parsed.notna().to_numpy()
         return Found(fits, _iso_format(texts[fits]) if fits.any() else None)
     fits_of = {form: _dates_of(form, texts) for form in (*forced, *_forms_like(probe))}
-    form, doubt = _best(fits_of, counts, forced)
-    if not form:
-        return Found(np.zeros(len(texts), dtype=bool))
-    fits = fits_of[form]
-    return Found(fits, None if doubt else Date(*_details(form, texts[fits])), doubt)
+    return _found(fits_of, counts, forced)
 
 
 def find_durations(counts: pd.Series, layout: Layout) -> Found:
     """Return which texts are times of day or durations; see `find_dates`."""
-    texts = counts.index.to_series()
-    probe = _usual(counts)
+    texts, probe = counts.index.to_series(), _usual(counts)
     others, forced = _requested(layout, probe)
     if others and not forced:
-        return Found(np.zeros(len(texts), dtype=bool))
+        return _found({}, counts)
     likely = [form for form in _DURATIONS if pattern(form, True).fullmatch(probe)]
     fits_of = {}
     for form in (*forced, *likely):
         read = pattern(form, True)
         fits_of[form] = np.array([read.fullmatch(text) is not None for text in texts], bool)
+    return _found(fits_of, counts, forced, lasts=True)
+
+
+def _found(
+    fits_of: dict[str, np.ndarray],
+    counts: pd.Series,
+    forced: Sequence[str] = (),
+    lasts: bool = False,
+) -> Found:
+    """Return the best of several formats, of durations if `lasts` and else of dates."""
     form, doubt = _best(fits_of, counts, forced)
-    if not form:
-        return Found(np.zeros(len(texts), dtype=bool))
-    fits = fits_of[form]
-    shown, fraction, _, case = _details(form, texts[fits], lasts=True)
-    values = Duration(shown, fraction, case).parse(texts[fits])
+    fits = fits_of[form] if form else np.zeros(len(counts), dtype=bool)
+    if doubt or not form:
+        return Found(fits, None, doubt)
+    texts = counts.index.to_series()[fits]
+    form, fraction, case = _details(form, texts, lasts)
+    if not lasts:
+        return Found(fits, Date(form, fraction, case=case))
+    values = Duration(form, fraction, case).parse(texts)
     clock = bool(values.between(pd.Timedelta(0), pd.Timedelta(DAY - 1)).all())
-    return Found(fits, None if doubt else Duration(shown, fraction, case, clock), doubt)
+    return Found(fits, Duration(form, fraction, case, clock))
 
 
 def _usual(counts: pd.Series) -> str:
@@ -148,8 +152,8 @@ def ambiguity(forms: Sequence[str]) -> str:
     )
 
 
-def _details(form: str, texts: pd.Series, lasts: bool = False) -> tuple[str, int, str, str]:
-    """Return the format with missing zeros marked, digits of the fraction, no zone, and case."""
+def _details(form: str, texts: pd.Series, lasts: bool) -> tuple[str, int, str]:
+    """Return the format with missing zeros marked, digits of the fraction, and case."""
     read = pattern(form, lasts)
     groups = [match.groupdict() for match in map(read.fullmatch, texts) if match]
     for letters in ("dm", "HI"):
@@ -160,7 +164,7 @@ def _details(form: str, texts: pd.Series, lasts: bool = False) -> tuple[str, int
     fraction = max((len(group.get("f") or "") for group in groups), default=0)
     joined = "".join(texts) if set("bBpaA") & set(letters_of(form)) else ""
     case = "upper" if joined.isupper() else "lower" if joined.islower() else ""
-    return form, fraction, "", case
+    return form, fraction, case
 
 
 def _iso_format(texts: pd.Series) -> Date:

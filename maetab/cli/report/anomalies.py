@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from maetab.cli.report.output import counted
+
 if TYPE_CHECKING:
     from maetab.files.tables import TableFile
 
@@ -58,15 +60,9 @@ def reasons_of(
         table.spell(str(name), int(row), expected)
         for name, row, expected in zip(found["column"], found["row"], found["expected"])
     ]
-    reasons = pd.DataFrame(
-        {
-            "row": found["row"].astype(int) + 1,
-            "column": found["column"],
-            "value": [seen for seen, _ in words],
-            "expected": [expected for _, expected in words],
-            "reason": found["reason"],
-        }
-    )
+    reasons = found.assign(row=found["row"].astype(int) + 1)[["row", "column"]]
+    reasons["value"], reasons["expected"] = [seen for seen, _ in words], [new for _, new in words]
+    reasons["reason"] = found["reason"]
     differs = reasons["value"] != reasons["expected"]
     reasons = reasons[differs | ~reasons["row"].duplicated()]
     reasons.insert(1, "place", reasons.groupby("row").cumcount() + 1)
@@ -76,9 +72,8 @@ def reasons_of(
 def count_of_anomalies(labels: Iterable[str]) -> str:
     """Return how many rows are anomalies, in words."""
     labels = list(labels)
-    n, n_strange = len(labels), labels.count("anomaly")
-    rows = "row" if n == 1 else "rows"
-    return f"{n_strange} of {n} {rows} {'is an anomaly' if n_strange == 1 else 'are anomalies'}"
+    n_strange, rows = labels.count("anomaly"), counted(len(labels), "row")
+    return f"{n_strange} of {rows} {'is an anomaly' if n_strange == 1 else 'are anomalies'}"
 
 
 def beside(scores: pd.DataFrame, reasons: pd.DataFrame, n_columns: int) -> pd.DataFrame:

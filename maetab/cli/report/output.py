@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from maetab.progress import CLEAR, logger
@@ -44,20 +44,17 @@ def aligned(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
 
 
 def counted(count: int, thing: str) -> str:
-    """Return "1 cell", "2 cells".
-
-    Examples
-    --------
-    >>> counted(1, "cell"), counted(0, "cell")
-    ('1 cell', '0 cells')
-    """
+    """Return "1 cell", "2 cells"."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
-def listed(names: Sequence[Any], most: int = MAX_NAMES) -> str:
-    """Return the first names in quotes, and how many more there are."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def listed(
+    names: Iterable[Any], most: int = MAX_NAMES, show: Callable[..., str] = repr, more: str = "more"
+) -> str:
+    """Return the first names, in quotes or as `show` writes them, and how many more there are."""
+    names = list(names)
+    shown = ", ".join(map(show, names[:most]))
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} {more}"
 
 
 def on_one_line(cell: Any) -> str:

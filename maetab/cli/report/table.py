@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
 
-from maetab.cli.report.output import MAX_NAMES, counted, listed, on_one_line
+from maetab.cli.report.output import counted, listed, on_one_line
 from maetab.data.codec import encode
 from maetab.data.schema import Column, Schema, infer_schema
 from maetab.files.layout import option
@@ -30,13 +30,8 @@ def found_in(table: TableFile, names: Collection[str], verb: str = "") -> list[s
     """
     if not isinstance(table, TextTable):
         return []
-    lines = [
-        _layout_line(table),
-        _names_line(table),
-        _empty_line(table, verb),
-        _marks_line(table.na_marks(names)),
-    ]
-    lines += [*_format_lines(table, names), *_far_lines(table, names)]
+    lines = [_layout_line(table), _names_line(table), _empty_line(table, verb)]
+    lines += [_marks_line(table, names), *_format_lines(table, names), *_far_lines(table, names)]
     return [on_one_line(line) for line in lines if line]
 
 
@@ -55,9 +50,8 @@ def _names_line(table: TextTable) -> str:
     changed = [(old, new) for old, new in zip(table.given, table.names) if old != new]
     if not changed:
         return ""
-    shown = ", ".join(f"{new!r} for a further {old!r}" for old, new in changed[:MAX_NAMES])
-    more = f" and {len(changed) - MAX_NAMES} more" if len(changed) > MAX_NAMES else ""
-    return f"columns have the same name; here they are called {shown}{more}"
+    shown = listed(changed, show=lambda pair: f"{pair[1]!r} for a further {pair[0]!r}")
+    return f"columns have the same name; here they are called {shown}"
 
 
 def _empty_line(table: TextTable, verb: str) -> str:
@@ -75,8 +69,9 @@ def _empty_line(table: TextTable, verb: str) -> str:
     return f"{counted(n_empty, 'line')} of empty cells only: {'; '.join(shown)}"
 
 
-def _marks_line(marks: Mapping[str, Counter[str]]) -> str:
+def _marks_line(table: TextTable, names: Collection[str]) -> str:
     """Return how often each text was read as missing, and where."""
+    marks = table.na_marks(names)
     shown = [
         f"{mark!r} {counted(counts.total(), 'time')} in {listed(list(counts), 3)}"
         for mark, counts in sorted(marks.items(), key=lambda item: -item[1].total())
@@ -129,13 +124,6 @@ def described(table: TableFile, names: Collection[str], wanted: Collection[str])
     return rows
 
 
-def doubted(table: TableFile, name: str, excluded: Collection[str]) -> str:
-    """Return what is wrong with a column, and which others have something wrong with them."""
-    others = [other for other in table.doubts if other not in (name, *excluded)]
-    more = f"; see maetab describe for {listed(others)}, too" if others else ""
-    return f"column {name!r}: {table.doubts[name]}{more}"
-
-
 def unlike(frame: pd.DataFrame, schema: Schema) -> str:
     """Return which cells are unlike those that a model has learned from; empty if none is.
 
@@ -158,9 +146,9 @@ def unlike(frame: pd.DataFrame, schema: Schema) -> str:
             odd, what = (cells < lower - room) | (cells > upper + room), FAR
         if n_odd := int((odd & seen).sum()):
             found[what][column.name] = n_odd
+    show, more = "{0[0]!r} ({0[1]})".format, "more columns"
     shown = [
-        f"{what} {', '.join(f'{name!r} ({n})' for name, n in cells.most_common(MAX_NAMES))}"
-        + (f" and {len(cells) - MAX_NAMES} more columns" if len(cells) > MAX_NAMES else "")
+        f"{what} {listed(cells.most_common(), show=show, more=more)}"
         for what, cells in found.items()
         if cells
     ]
