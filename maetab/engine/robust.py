@@ -33,7 +33,7 @@ def kept_rows(
     Parameters
     ----------
     values, observed : (n, F) as encoded
-    n_levels : per column; 0 for a number, else how many levels are told apart
+    n_levels : per column; 0 for a number, else how many levels are distinguished
     deadline : of the whole fit, of which this takes a quarter at most, beside one step of the
         Gaussian, a forest, and a comparison with 64 rows
     """
@@ -42,10 +42,12 @@ def kept_rows(
     deadline = deadline or Deadline()
     n_kept, known = max(2, round((1 - trim) * len(values))), np.array(n_levels)
     rare = observed & (known > 0) & (values >= known)
-    spread = np.hstack([one_hot(values, observed, n_levels), rare[:, rare.any(0)]])
-    far = robust_distances(spread, *robust_gaussian(spread, lambda: deadline.used() > TIMES[0]))
-    forest = IsolationForest(random_state=FOREST_SEED).fit(spread)
-    cells = np.nan_to_num(spread)
+    coordinates = np.hstack([one_hot(values, observed, n_levels), rare[:, rare.any(0)]])
+    far = robust_distances(
+        coordinates, *robust_gaussian(coordinates, lambda: deadline.used() > TIMES[0])
+    )
+    forest = IsolationForest(random_state=FOREST_SEED).fit(coordinates)
+    cells = np.nan_to_num(coordinates)
     most = deadline.part(TIMES[1]).affordable(
         lambda count: knn_distances(cells[:COMPARED_ROWS], NEAREST, count),
         MAX_OTHERS,
@@ -53,7 +55,7 @@ def kept_rows(
         start=MIN_OTHERS,
     )
     alone = knn_distances(cells, NEAREST, most)
-    ranks = sum(map(rankdata, (far, -forest.score_samples(spread), alone)))
+    ranks = sum(map(rankdata, (far, -forest.score_samples(coordinates), alone)))
     kept = np.zeros(len(values), bool)
     kept[np.argsort(ranks, kind="stable")[:n_kept]] = True
     return kept
@@ -62,18 +64,18 @@ def kept_rows(
 def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -> np.ndarray:
     """Return (n, C) float64: numbers and indicators of levels, NaN where not observed.
 
-    Levels beyond `n_levels` are not told apart, and have no indicator.
+    Levels beyond `n_levels` are not distinguished, and have no indicator.
     """
     columns = []
     for j, n in enumerate(n_levels):
         column = values[:, j : j + 1].astype(np.float64)
-        spread = (column == np.arange(n)).astype(np.float64) if n else column
-        columns.append(np.where(observed[:, j : j + 1], spread, np.nan))
+        coordinates = (column == np.arange(n)).astype(np.float64) if n else column
+        columns.append(np.where(observed[:, j : j + 1], coordinates, np.nan))
     return np.hstack(columns)
 
 
 def robust_gaussian(
-    spread: np.ndarray, should_stop: Callable[[], bool] = lambda: False
+    coordinates: np.ndarray, should_stop: Callable[[], bool] = lambda: False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return location (C,) and precision (C, C) of the half of the rows that lies densest.
 
@@ -82,10 +84,10 @@ def robust_gaussian(
     that are constant or depend on each other do no harm. NaN counts as the location. No step
     begins once `should_stop()` is True, but the first.
     """
-    n, c = spread.shape
-    location = np.nan_to_num(np.nanmedian(np.vstack([spread, np.zeros(c)]), axis=0))
-    reach = np.nanmedian(np.abs(np.vstack([spread, np.zeros(c)]) - location), axis=0)
-    far = np.square(np.nan_to_num((spread - location) / np.maximum(reach, 0.1))).sum(1)
+    n, c = coordinates.shape
+    location = np.nan_to_num(np.nanmedian(np.vstack([coordinates, np.zeros(c)]), axis=0))
+    reach = np.nanmedian(np.abs(np.vstack([coordinates, np.zeros(c)]) - location), axis=0)
+    far = np.square(np.nan_to_num((coordinates - location) / np.maximum(reach, 0.1))).sum(1)
     precision, chosen = np.eye(c), np.zeros(0, int)
     for i in range(N_ROUNDS):
         if i and should_stop():
@@ -93,23 +95,25 @@ def robust_gaussian(
         before, chosen = chosen, np.sort(np.argsort(far, kind="stable")[: max(2, (n + c + 1) // 2)])
         if np.array_equal(before, chosen):
             break
-        rows = np.where(np.isnan(spread[chosen]), location, spread[chosen])
+        rows = np.where(np.isnan(coordinates[chosen]), location, coordinates[chosen])
         location = rows.mean(0)
         covariance = np.cov(rows.T, bias=True).reshape(c, c)
         share = SHRINK + c / (c + 20.0 * len(rows))
         unit = max(np.trace(covariance) / c, 1e-6) * np.eye(c)
         precision = np.linalg.inv((1 - share) * covariance + share * unit)
-        far = robust_distances(spread, location, precision)
+        far = robust_distances(coordinates, location, precision)
     return location, precision
 
 
-def robust_distances(spread: np.ndarray, location: np.ndarray, precision: np.ndarray) -> np.ndarray:
+def robust_distances(
+    coordinates: np.ndarray, location: np.ndarray, precision: np.ndarray
+) -> np.ndarray:
     """Return (n,) squared Mahalanobis distances per coordinate; NaN counts as the location."""
     out = []
-    for start in range(0, len(spread), CHUNK):
-        centred = np.nan_to_num(spread[start : start + CHUNK] - location)
+    for start in range(0, len(coordinates), CHUNK):
+        centred = np.nan_to_num(coordinates[start : start + CHUNK] - location)
         out.append(np.einsum("nc,cd,nd->n", centred, precision, centred, optimize=False))
-    return np.concatenate(out) / spread.shape[1]
+    return np.concatenate(out) / coordinates.shape[1]
 
 
 def unknown_distances(unknown: np.ndarray, share: np.ndarray, precision: np.ndarray) -> np.ndarray:
@@ -130,9 +134,9 @@ def unknown_distances(unknown: np.ndarray, share: np.ndarray, precision: np.ndar
     return unknown @ (np.square(1 - share) / (share * (1 - share) + least)) / len(precision)
 
 
-def knn_distances(spread: np.ndarray, share: float, most: int = MAX_OTHERS) -> np.ndarray:
+def knn_distances(coordinates: np.ndarray, share: float, most: int = MAX_OTHERS) -> np.ndarray:
     """Return (n,) mean squared distance to the nearest `share` of at most `most` other rows."""
-    rows = torch.tensor(spread)
+    rows = torch.tensor(coordinates)
     every = -(-len(rows) // most)
     others = rows[::every]
     k = min(max(MIN_NEAREST, round(share * len(others))), len(others) - 1)

@@ -34,7 +34,7 @@ class Levels:
     ----------
     is_category : (F,) bool, False for numbers
     counts : for each column, how many training rows have each level, () for numbers
-    unknown_share : (F,) share of the training rows whose level is not told apart by the model
+    unknown_share : (F,) share of the training rows whose level is not distinguished by the model
     """
 
     is_category: np.ndarray

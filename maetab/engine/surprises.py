@@ -108,8 +108,8 @@ def affordable_rows(
     sets = hidden_sets(n_cells, n_masks)
 
     def look(n: int) -> None:
-        some = Windows(windows.values, windows.observed, windows.rows[:n])
-        surprises(model, some, np.full((n, 1), -1), sets, device)
+        first = Windows(windows.values, windows.observed, windows.rows[:n])
+        surprises(model, first, np.full((n, 1), -1), sets, device)
 
     start = batch_rows(n_cells, least_rows(model))
     return deadline.affordable(look, len(windows), CALIBRATED, start)

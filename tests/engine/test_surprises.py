@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -229,3 +231,21 @@ def test_of_equal_remembered_rows_the_first_is_found(mixed):
     np.testing.assert_array_equal(
         remembered_places(double, reference, rows_of(negative, there)), expected
     )
+
+
+def test_few_rows_of_a_wide_table_score_bit_for_bit_as_among_many():
+    random = np.random.default_rng(0)
+    values = (random.normal(size=(600, 4)) @ random.normal(size=(4, 60))).astype(np.float32)
+    rows, places = rows_of(values, random.random(values.shape) < 0.9), np.full((600, 1), -1)
+    model = fitted_model(rows, (0,) * 60)
+    assert model.guess.base.n_factors  # a factor model
+    sets, reference, allowed = hidden_sets(60, 4), make_reference(model), np.ones(600, bool)
+
+    def score(some):
+        cells = replace(rows, rows=rows.rows[some]), places[some]
+        apart = distances(model, reference, *cells, 2, allowed, CPU)
+        return np.column_stack([surprises(model, *cells, sets, CPU)[:, 0], apart])
+
+    together = score(slice(None))
+    for some in (slice(7, 8), slice(300, 350), slice(500, 600)):
+        np.testing.assert_array_equal(score(some), together[some])

@@ -64,7 +64,7 @@ class Gaussian(nn.Module):
         c = n_coordinates
         suggested = 0 if c <= MAX_DENSE else min(32, c // 4)
         self.n_factors = k = suggested if n_factors is None else n_factors
-        self.whole_batches = k > 0
+        self.whole_batches = False  # products in double precision; rows are rounded to single
         double = torch.float64
         self.register_buffer("location", torch.zeros(c, dtype=double))
         self.register_buffer("covariance", torch.eye(0 if k else c, dtype=double))
