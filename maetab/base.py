@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
 
 from maetab.data.advice import advise
 from maetab.data.codec import encode_checked, missing_cells
@@ -271,7 +272,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             guess=guess,
             n_estimators=self.n_estimators,
             n_memory=guess.n_remembered,
-            tells_swaps=self._swap_ratio() > 0,
+            learns_swaps=self._swap_ratio() > 0,
         )
 
     def _swap_ratio(self) -> float:
@@ -311,10 +312,11 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         if not isinstance(self.loss, Loss) or isinstance(self.loss, type):
             more = " or an object that follows maetab.nn.losses.Loss"
             self._check_choice("loss", tuple(LOSSES), more)
-        if not isinstance(self.backbone, type):
-            self._check_choice("backbone", tuple(BACKBONES), " or a class of modules")
-        if not isinstance(self.guess, type | GuessOptions):
-            self._check_choice("guess", tuple(GUESSES), " or a class or GuessOptions")
+        if not _is_module(self.backbone):
+            self._check_choice("backbone", tuple(BACKBONES), " or a class of torch modules")
+        if not (_is_module(self.guess) or isinstance(self.guess, GuessOptions)):
+            more = " or a class of torch modules or GuessOptions"
+            self._check_choice("guess", tuple(GUESSES), more)
         if not callable(self.masking) or isinstance(self.masking, type):
             self._check_choice("masking", tuple(MASKINGS), " or an object of maetab.nn.masking")
 
@@ -341,3 +343,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
 
 def _are_text(names: list) -> bool:
     return all(isinstance(name, str) for name in names)
+
+
+def _is_module(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, nn.Module)

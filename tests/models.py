@@ -45,7 +45,7 @@ def config(n_levels: tuple[int, ...] = LEVELS, **changes: Any) -> ModelConfig:
         "guess": GuessOptions(tuning_steps=5),
         "n_estimators": 1,
         "n_memory": 4096,
-        "tells_swaps": False,
+        "learns_swaps": False,
     }
     return ModelConfig(n_levels=n_levels, **(small | changes))
 

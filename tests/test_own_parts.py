@@ -192,3 +192,25 @@ def test_a_model_with_a_part_of_ones_own_is_not_saved_and_says_why(what, tmp_pat
     with pytest.raises(TypeError, match=f"{what}.*a model file cannot hold"):
         save(imputer, tmp_path / "model.maetab")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("base", "x", "'base' of GuessOptions must be one of 'gaussian'"),
+        ("base", int, "'base' of GuessOptions must be one of 'gaussian'"),
+        ("n_remembered", 0, "'n_remembered' of GuessOptions must be an int of at least 1, got 0"),
+        ("tuning_steps", True, "'tuning_steps' of GuessOptions must be an int of at least 1"),
+        ("tuning_rows", 1.5, "'tuning_rows' of GuessOptions must be an int of at least 1"),
+        ("hidden_ratio", 3, "'hidden_ratio' of GuessOptions must be in \\(0, 1\\), got 3"),
+    ],
+)
+def test_options_of_the_guess_are_checked(field, value, words):
+    with pytest.raises(ValueError, match=words):
+        GuessOptions(**{field: value})
+
+
+@pytest.mark.parametrize("parameter", ["guess", "backbone"])
+def test_a_class_that_is_no_module_is_refused_by_name(parameter):
+    with pytest.raises(ValueError, match=f"'{parameter}' parameter of MAEImputer .* torch modules"):
+        MAEImputer(**{parameter: int}).fit(np.eye(4))

@@ -117,13 +117,13 @@ def _distributions(
         parts = [row, *(x.flatten(0, 1)[: len(row)] for x in result)]
         held = [torch.cat([x, y[row >= 0]]) for x, y in zip(held, parts, strict=True)]
         done = torch.as_tensor(last, device=device)[held[0]] < found.stop
-        row, probabilities, points = _means(*(x[done] for x in held))
+        row, probabilities, points = merge(*(x[done] for x in held))
         held = [x[~done] for x in held]
         points = torch.where(number, points, probabilities.argmax(-1).float())
         yield row.cpu().numpy(), probabilities, points
 
 
-def _means(rows: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+def merge(rows: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
     """Return the distinct rows, ascending, and the means of their values (N, ...)."""
     distinct, place, count = rows.unique(return_inverse=True, return_counts=True)
     means = []
@@ -197,8 +197,9 @@ def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> 
 
     The cells of a window are drawn in `N_ROUNDS` random groups, each given the groups before it,
     so that a draw keeps the dependence between cells (Gibbs-like; exact as the groups get small).
-    The random numbers belong to the physical row: a row gets the same ones whatever rows stand
-    beside it. Draws are never averaged: a row that several windows hold has that of the first.
+    The random numbers belong to the physical row, by its number: which other rows are incomplete,
+    or how they are batched, changes no draw. Draws are never averaged: a row that several windows
+    hold has that of the first.
     """
     out, every = windows.values.numpy().copy(), windows.rows.numpy()
     first = np.zeros(every.size, bool)

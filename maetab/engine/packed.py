@@ -47,7 +47,7 @@ def as_written_now(
     """Return config and tensors of any version as `pack` gives them now."""
     if "guess" in config:
         return config, tensors
-    config = config | {"guess": {"base": "gaussian"}, "tells_swaps": False}
+    config = config | {"guess": {"base": "gaussian"}, "learns_swaps": False}
     renamed = {}
     for key, tensor in tensors.items():
         for former, now in FORMER:

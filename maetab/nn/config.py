@@ -22,7 +22,7 @@ class ModelConfig:
     guess : how the first guess is made
     n_estimators : networks that are averaged
     n_memory : windows that the first guess remembers
-    tells_swaps : whether the networks learn which cells hold another row's value
+    learns_swaps : whether the networks learn which cells hold another row's value
     """
 
     n_levels: tuple[int, ...]
@@ -39,7 +39,7 @@ class ModelConfig:
     guess: GuessOptions
     n_estimators: int
     n_memory: int
-    tells_swaps: bool
+    learns_swaps: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, ready for JSON where no object is the user's."""

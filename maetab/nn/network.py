@@ -44,7 +44,7 @@ class Network(nn.Module):
         self.norm = nn.LayerNorm(c.width)
         self.head = nn.Parameter(torch.zeros(f, c.width, n_outputs))
         self.bias = nn.Parameter(torch.zeros(f, n_outputs))
-        if c.tells_swaps:
+        if c.learns_swaps:
             self.swap = nn.Parameter(torch.zeros(c.width))
             self.swap_bias = nn.Parameter(torch.zeros(f))
 
@@ -67,7 +67,7 @@ class Network(nn.Module):
         decoded = self._decode(latent, visible, guess)
         cells = decoded[:, :, 1:].flatten(0, 1)  # (B * T, F, D)
         raw = (per_column(cells, self.head) + self.bias).unflatten(0, visible.shape[:2])
-        if not self.config.tells_swaps:
+        if not self.config.learns_swaps:
             return Output(raw, None)
         return Output(raw, latent[:, :, 1:] @ self.swap + self.swap_bias)
 

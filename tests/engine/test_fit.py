@@ -64,7 +64,7 @@ def test_with_swap_noise_the_network_learns_which_cells_are_another_rows():
     x = np.random.default_rng(0).normal(size=(400, 1))
     values = (x + 0.1 * np.random.default_rng(1).normal(size=(400, 4))).astype(np.float32)
     observed = np.ones(values.shape, bool)
-    small = config((0,) * 4, width=16, n_heads=4, n_pieces=8, dropout=0.1, tells_swaps=True)
+    small = config((0,) * 4, width=16, n_heads=4, n_pieces=8, dropout=0.1, learns_swaps=True)
     options = replace(OPTIONS, max_iter=40, learning_rate=1e-2, validation_fraction=0.0)
     areas = []
     for ratio in (0.0, 0.2):

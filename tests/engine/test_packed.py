@@ -36,7 +36,7 @@ def former(model) -> dict:
         tensors |= {f"members.{i}.{k}": v for k, v in shared.items()}
         tensors[f"members.{i}.swap"] = np.ones(8, np.float32)
         tensors[f"members.{i}.swap_bias"] = np.ones(4, np.float32)
-    config = {k: v for k, v in packed["config"].items() if k not in ("guess", "tells_swaps")}
+    config = {k: v for k, v in packed["config"].items() if k not in ("guess", "learns_swaps")}
     return {"config": config, "tensors": tensors}
 
 
@@ -78,7 +78,7 @@ def test_names_of_0_1_0_become_those_of_now_and_nothing_else_is_left():
     model = random_model(n_estimators=2)
     old, now = former(model), pack(model)
     config, tensors = as_written_now(**old)
-    assert config["guess"]["base"] == "gaussian" and config["tells_swaps"] is False
+    assert config["guess"]["base"] == "gaussian" and config["learns_swaps"] is False
     assert set(tensors) == set(now["tensors"])
     for key, tensor in tensors.items():
         np.testing.assert_array_equal(tensor, now["tensors"][key])

@@ -24,7 +24,7 @@ def predictions(model, values, visible) -> list[torch.Tensor]:
 @pytest.mark.parametrize("poison", [1e6, float("nan")])
 def test_no_output_changes_by_a_bit_when_a_hidden_cell_does(backbone, training, t, poison):
     values, visible = random_rows(n_steps=t, seed=1)
-    model = random_model(t, backbone=backbone, tells_swaps=True)
+    model = random_model(t, backbone=backbone, learns_swaps=True)
     spoiled = torch.where(visible, values, poison)
     guess, network = model.guess(values, visible), model.members[0].train(training)
     assert torch.equal(network.encode(values, visible), network.encode(spoiled, visible))
@@ -94,9 +94,9 @@ def test_a_network_owns_its_weights_alone():
     assert len(pickle.dumps(copy.deepcopy(network).state_dict())) < 8 * size + 20_000
 
 
-def test_only_a_network_that_tells_swaps_has_what_that_takes():
+def test_only_a_network_that_learns_swaps_has_what_that_takes():
     plain, (values, visible) = random_model().members[0], random_rows(seed=1)
-    model = random_model(tells_swaps=True)
+    model = random_model(learns_swaps=True)
     telling, guess = model.members[0], model.guess(values, visible)
     assert plain(values, visible, guess).swap_logits is None
     assert telling(values, visible, guess).swap_logits.shape == visible.shape

@@ -12,6 +12,9 @@ from maetab.nn.guess.gaussian import Gaussian
 GUESSES: dict[str, type[nn.Module]] = {"gaussian": Gaussian}
 
 
+_COUNTS = ("n_remembered", "tuning_steps", "tuning_rows")
+
+
 @dataclass(frozen=True)
 class GuessOptions:
     """How the first guess is made.
@@ -21,13 +24,18 @@ class GuessOptions:
     base : "gaussian" or a class that follows `maetab.nn.guess.gaussian.BaseGuess`
     n_remembered : at least 1
         Windows (rows, in a table) that the memory holds at most. Comparing with them is what a
-        prediction costs.
+        prediction costs. A memory has 16 places at least.
     tuning_steps : at least 1
         Steps that the metric of the memory is learned in.
     tuning_rows : at least 1
         Remembered windows that are compared with in such a step: a sample, which costs less.
     hidden_ratio : in (0, 1)
         Share of the cells that is hidden while the metric is learned and the guesses are weighted.
+
+    Raises
+    ------
+    ValueError
+        If a field cannot be what it is.
     """
 
     base: Any = "gaussian"
@@ -35,6 +43,22 @@ class GuessOptions:
     tuning_steps: int = 150
     tuning_rows: int = 2048
     hidden_ratio: float = 0.3
+
+    def __post_init__(self) -> None:
+        names = ", ".join(map(repr, GUESSES))
+        wanted = {"base": f"one of {names} or a class of torch modules"}
+        wanted |= dict.fromkeys(_COUNTS, "an int of at least 1") | {"hidden_ratio": "in (0, 1)"}
+        own = isinstance(self.base, type) and issubclass(self.base, nn.Module)
+        fits = {"base": own or (isinstance(self.base, str) and self.base in GUESSES)}
+        for name in _COUNTS:
+            count = getattr(self, name)
+            fits[name] = isinstance(count, int) and not isinstance(count, bool) and count > 0
+        ratio = self.hidden_ratio
+        fits["hidden_ratio"] = isinstance(ratio, float) and 0 < ratio < 1
+        for name, fine in fits.items():
+            if not fine:
+                got = getattr(self, name)
+                raise ValueError(f"{name!r} of GuessOptions must be {wanted[name]}, got {got!r}.")
 
     def make_base(self, n_coordinates: int) -> Any:
         """Return the base guess, not fitted, over so many coordinates."""
