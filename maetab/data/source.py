@@ -1,8 +1,9 @@
-"""A frame in memory as the source of a fit: its schema and the cells of all rows."""
+"""Where rows come from: statistics of all rows, the cells of some, batches of a shard."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,26 @@ from maetab.data.columns import Column, infer_column
 from maetab.data.containers import refuse_duplicates
 from maetab.data.kinds import extra_missing
 from maetab.data.schema import Schema, positions
+
+
+class Source(Protocol):
+    """What training needs of the data. The physical row number is the identity of a row."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the table."""
+
+    def schema(self) -> Schema:
+        """Return what the columns are, from statistics of all rows."""
+
+    def cells(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return values and observed (..., F) of the rows with these numbers, None for all.
+
+        rows : of any shape, such as (W, T) of `windows.cut`; -1 is no row: 0, and not observed
+        """
+
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield row numbers (b,), values and observed (b, F): each row once, in order."""
 
 
 class FrameSource:
@@ -58,13 +79,19 @@ class FrameSource:
 
     @property
     def n_rows(self) -> int:
-        """Rows of the frame."""
         return len(self.encoded.values)
 
     def schema(self) -> Schema:
-        """Return what the columns are."""
         return self._schema
 
-    def cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return values and observed (n, F) of all rows, as in `codec.Encoded`."""
-        return self.encoded.values, self.encoded.observed
+    def cells(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        if rows is None:
+            return self.encoded.values, self.encoded.observed
+        inside = (rows >= 0)[..., None]
+        values = np.where(inside, self.encoded.values[rows], np.float32(0))
+        return values, self.encoded.observed[rows] & inside
+
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        for start in range(0, self.n_rows, size):
+            rows = np.arange(start, min(start + size, self.n_rows))
+            yield rows, *self.cells(rows)
