@@ -57,7 +57,7 @@ class Levels:
         return unseen
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Calibration:
     """What is usual among training rows; of each a fitted attribute of the detector.
 
