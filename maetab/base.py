@@ -62,11 +62,6 @@ class Table(NamedTuple):
     observed: np.ndarray
     free_text: dict[int, np.ndarray] = {}  # noqa: RUF012
 
-    @property
-    def windows(self) -> Windows:
-        """All windows of the table: each row is one."""
-        return row_windows(self.values, self.observed)
-
 
 def row_windows(values: np.ndarray, observed: np.ndarray) -> Windows:
     """Return windows over cells (n, F), each row one, which share the memory of the arrays."""
@@ -229,9 +224,13 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         values, filled, hidden = (x[:, known] for x in (table.values, filled, hidden))
         return skill(values, filled, hidden, self.schema_.is_number()[known])
 
+    def _windows(self, table: Table) -> Windows:
+        """Return all windows of a table."""
+        return row_windows(table.values, table.observed)
+
     def _incomplete(self, table: Table) -> Windows:
         """Return those windows of a table that miss something."""
-        windows = table.windows
+        windows = self._windows(table)
         complete = (table.observed | self.schema_.is_free_text()).all(1)
         missing = ~torch.as_tensor(complete)[windows.rows.clamp_min(0)] & (windows.rows >= 0)
         return replace(windows, rows=windows.rows[missing.any(1)])

@@ -134,7 +134,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return (n,) float64, higher where a row is more normal; training rows have mean 0."""
-        return self._scorer().scores(self._read(X).windows)
+        return self._scorer().scores(self._windows(self._read(X)))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return (n,) `score_samples` less the threshold: negative for outliers."""
@@ -173,7 +173,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         shares are those of an exponential tail, and no longer counted.
         """
         table = self._read(X)
-        surprisal = self._scorer().cell_surprisals(table.windows)
+        surprisal = self._scorer().cell_surprisals(self._windows(table))
         return pd.DataFrame(surprisal, table.frame.index, table.frame.columns)
 
     def explain(self, X: Any, top: int = 5, n_columns: int = 3) -> pd.DataFrame:

@@ -119,7 +119,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         features : (n, n_features_out) float32 table; a frame keeps its index
         """
         table = self._read(X)
-        features = self._embed(table.windows, with_pieces=self.add_raw)
+        features = self._embed(self._windows(table), with_pieces=self.add_raw)
         names = self.get_feature_names_out()
         frame = pd.DataFrame(features, index=table.frame.index, columns=names, copy=False)
         return table.back.table(frame)
@@ -136,7 +136,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         values : (n, 1, F) float32; standardised numbers and codes of levels, 0 where missing
         visible : (n, 1, F) bool, True where a cell is not missing
         """
-        return self._read(X).windows.take(slice(None))
+        return self._windows(self._read(X)).take(slice(None))
 
     def inverse_transform(self, Z: Any) -> Any:
         """Return the table that features stand for.

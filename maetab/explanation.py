@@ -36,7 +36,7 @@ def explained(
     schema : of the rows that were learned from
     top, n_columns : most rows, and most reasons of each
     """
-    scores = scorer.scores(table.windows)
+    scores = scorer.scores(row_windows(table.values, table.observed))
     rows = np.argsort(scores, kind="stable")[:top]
     frame, values, observed = table.frame.iloc[rows], table.values[rows], table.observed[rows]
     reasons = _reasons(scorer, schema, Table(frame, table.back, values, observed), n_columns)
@@ -49,7 +49,7 @@ def explained(
 
 def _reasons(scorer: Scorer, schema: Schema, table: Table, n_columns: int) -> pd.DataFrame:
     """Return place (of the row in the table, from 0) and the other columns, from "column" on."""
-    strange = scorer.cell_surprisals(table.windows)
+    strange = scorer.cell_surprisals(row_windows(table.values, table.observed))
     order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
     selected = np.zeros(strange.shape, bool)
     np.put_along_axis(selected, order[:, :n_columns], True, axis=1)
@@ -117,7 +117,7 @@ def _expected(
     Each is guessed from all cells but itself and those before it in `order` (n, F).
     """
     model, device = scorer.model, scorer.device
-    index = equal_memory_index(model, scorer.reference, table.windows)
+    index = equal_memory_index(model, scorer.reference, row_windows(table.values, table.observed))
     visible, everyone = table.observed.copy(), np.arange(len(selected))
     point, low, high = np.zeros((3, *selected.shape), np.float32)
     for j in order[:, : selected.sum(1).max(initial=0)].T:

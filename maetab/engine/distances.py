@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -60,7 +60,7 @@ def distances(
             flat = values.flatten(1)
             unknown = observed.flatten(1) & (n_levels > 0) & (flat >= n_levels)
             visible = visible | unknown[:, guess.memory.cells]
-            own = cast(Tensor, padded(memory_index, found, size)).to(device)
+            own = padded(memory_index, found, size, device)
             full, deviation = completed(guess, cells * visible, visible, own)
             full = full.clamp(-FARTHEST, FARTHEST)
             inside = (windows.rows[found] >= 0).to(device)

@@ -34,9 +34,10 @@ def batch_rows(n_cells: int, least: int = 8) -> int:
     return max(least, min(512, CELLS_IN_BATCH // max(n_cells, 1) // 8 * 8))
 
 
-def least_rows(model: Ensemble) -> int:
-    """Return how few wide windows make a batch: more where no network compares tokens."""
-    return 8 if model.uses_networks else 64
+def whole_batch(model: Ensemble, windows: Windows) -> int:
+    """Return how many windows make a batch: more wide ones where no network compares tokens."""
+    n_cells = windows.rows.shape[1] * windows.values.shape[1]
+    return batch_rows(n_cells, 8 if model.uses_networks else 64)
 
 
 @contextlib.contextmanager
@@ -64,16 +65,10 @@ def batches(
         yield found, values, visible
 
 
-def padded(index: np.ndarray | None, windows: slice, size: int) -> Tensor | None:
+def padded(index: np.ndarray, windows: slice, size: int, device: torch.device) -> Tensor:
     """Return (size, P) the part of an index (W, P) for a padded batch, -1 for what pads it."""
-    if index is None:
-        return None
     own = torch.as_tensor(index[windows])
-    return torch.nn.functional.pad(own, (0, 0, 0, size - len(own)), value=-1)
-
-
-def _size(model: Ensemble, windows: Windows) -> int:
-    return batch_rows(windows.rows.shape[1] * windows.values.shape[1], least_rows(model))
+    return torch.nn.functional.pad(own, (0, 0, 0, size - len(own)), value=-1).to(device)
 
 
 @torch.inference_mode()
@@ -88,13 +83,13 @@ def _distributions(
     rows = windows.rows.numpy()
     last = np.full(len(windows.values), -1)  # the window after which a row is complete
     np.maximum.at(last, rows[rows >= 0], np.nonzero(rows >= 0)[0])
-    size, number = _size(model, windows), model.support.is_number
+    size, number = whole_batch(model, windows), model.support.is_number
     f, k = model.support.share.shape
     held = [torch.zeros(0, dtype=torch.long), torch.zeros(0, f, k), torch.zeros(0, f)]
     held = [x.to(device) for x in held]
     for found, values, visible in batches(windows, device, size):
-        index = padded(memory_index, found, size)
-        result = model(values, visible, None if index is None else index.to(device))
+        index = None if memory_index is None else padded(memory_index, found, size, device)
+        result = model(values, visible, index)
         row = windows.rows[found].flatten().to(device)
         parts = [row, *(x.flatten(0, 1)[: len(row)] for x in result)]
         held = [torch.cat([x, y[row >= 0]]) for x, y in zip(held, parts, strict=True)]
@@ -132,10 +127,10 @@ def predict(
                 out[rows] = points.cpu().numpy()
             return out
         # One window for each row: nothing is to be merged, so no probabilities are made.
-        size = _size(model, windows)
+        size = whole_batch(model, windows)
         for found, values, visible in batches(windows, device, size):
-            index = padded(memory_index, found, size)
-            points = model.points(values, visible, None if index is None else index.to(device))
+            index = None if memory_index is None else padded(memory_index, found, size, device)
+            points = model.points(values, visible, index)
             own = windows.rows[found][:, 0].numpy()
             out[own] = points[: len(own), 0].cpu().numpy()
     return out
@@ -186,7 +181,7 @@ def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> 
     first = np.zeros(every.size, bool)
     first[np.unique(every, return_index=True)[1]] = True
     first = first.reshape(every.shape) & (every >= 0)
-    size = _size(model, windows)
+    size = whole_batch(model, windows)
     with on_device(model, device):
         for found, values, visible in batches(windows, device, size):
             rows = every[found]

@@ -6,20 +6,11 @@ depends on nothing but the window and the model.
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.inference import (
-    FARTHEST,
-    batch_rows,
-    batches,
-    least_rows,
-    on_device,
-    padded,
-)
+from maetab.engine.inference import FARTHEST, batches, on_device, padded, whole_batch
 from maetab.engine.reference import N_REMEMBERED
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import Ensemble
@@ -90,7 +81,7 @@ def surprises(
         errors = _errors if model.uses_networks else _first_errors
         size = batch_size(model, windows)
         for found, values, observed in batches(windows, device, size):
-            own = cast(Tensor, padded(memory_index, found, size)).to(device)
+            own = padded(memory_index, found, size, device)
             truth = values.clamp(-FARTHEST, FARTHEST)
             given = truth.clamp(low, high) if clipped else truth
             wrong = errors(model, truth, given, observed, own, hide)
@@ -104,15 +95,13 @@ def affordable_rows(
     model: Ensemble, windows: Windows, n_masks: int, device: torch.device, deadline: Deadline
 ) -> int:
     """Return how many of the windows there is time to calibrate with: all without a limit."""
-    n_cells = windows.rows.shape[1] * windows.values.shape[1]
-    sets = hidden_sets(n_cells, n_masks)
+    sets = hidden_sets(windows.rows.shape[1] * windows.values.shape[1], n_masks)
 
     def look(n: int) -> None:
         first = Windows(windows.values, windows.observed, windows.rows[:n])
         surprises(model, first, np.full((n, 1), -1), sets, device)
 
-    start = batch_rows(n_cells, least_rows(model))
-    return deadline.affordable(look, len(windows), CALIBRATED, start)
+    return deadline.affordable(look, len(windows), CALIBRATED, whole_batch(model, windows))
 
 
 def batch_size(model: Ensemble, windows: Windows) -> int:
@@ -121,8 +110,7 @@ def batch_size(model: Ensemble, windows: Windows) -> int:
     Few windows get a small one where results do not depend on it: what the first guess does with
     whole batches is done window by window, unless it says otherwise.
     """
-    n = len(windows)
-    size = batch_rows(windows.rows.shape[1] * windows.values.shape[1], least_rows(model))
+    n, size = len(windows), whole_batch(model, windows)
     if model.uses_networks or model.guess.whole_batches:
         return size
     step = min(size, max_batch_rows(min(N_REMEMBERED, model.config.n_memory)))
