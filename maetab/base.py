@@ -16,7 +16,6 @@ from torch import nn
 from maetab.data.advice import advise
 from maetab.data.codec import encode_checked, missing_cells
 from maetab.data.containers import Back, as_table, read_frame
-from maetab.data.schema import Schema
 from maetab.data.source import FrameSource
 from maetab.data.windows import cut
 from maetab.engine.fit import FitOptions, fit_model
@@ -63,6 +62,11 @@ class Table(NamedTuple):
     values: np.ndarray
     observed: np.ndarray
     free_text: dict[int, np.ndarray] = {}  # noqa: RUF012
+
+
+def row_windows(values: np.ndarray, observed: np.ndarray) -> Windows:
+    """Return windows over cells (n, F), each row one, which share the memory of the arrays."""
+    return windows_of(values, observed, cut(len(values)))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -180,7 +184,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         advise(source, name)
         missing = missing_cells(encoded.observed, encoded.free_text)
         self.missing_features_ = np.flatnonzero(missing.any(0))
-        windows = windows_of(encoded.values, encoded.observed, cut(source.n_rows))
+        windows = row_windows(encoded.values, encoded.observed)
         self.model_, self.history_ = fit_model(self._config(), windows, self._options())
         asked = self.n_estimators if self.max_iter != 0 else 0
         warn_of_networks(name, asked, self.history_, self.max_time, frame.shape[1])
@@ -195,11 +199,6 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         name = type(self).__name__
         return FrameSource(frame, self.categorical_features, self.missing_values, name)
 
-    def _encoded(self, frame: pd.DataFrame) -> tuple[Schema, np.ndarray, np.ndarray]:
-        """Return the schema that a frame suggests, and its values and observed cells (n, F)."""
-        source = self._source(frame)
-        return source.schema(), *source.cells()
-
     def _read(self, X: Any) -> Table:
         """Return X encoded as in fit; nothing is learned from it."""
         check_is_fitted(self, "model_")
@@ -213,7 +212,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
 
     def _fit_saw_names(self) -> bool:
         """Whether the columns had names in fit: scikit-learn keeps those that are text."""
-        return hasattr(self, "feature_names_in_") or not _are_text(self.schema_.names())
+        names = self.schema_.names()
+        return hasattr(self, "feature_names_in_") or not all(isinstance(x, str) for x in names)
 
     def _skill(self, X: Any) -> float:
         """Return the skill at cells hidden by a seed of its own; see MAEImputer.score."""
@@ -227,7 +227,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
 
     def _windows(self, table: Table) -> Windows:
         """Return all windows of a table."""
-        return windows_of(table.values, table.observed, cut(len(table.values)))
+        return row_windows(table.values, table.observed)
 
     def _incomplete(self, table: Table) -> Windows:
         """Return those windows of a table that miss something."""
@@ -339,10 +339,6 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-
-def _are_text(names: list) -> bool:
-    return all(isinstance(name, str) for name in names)
 
 
 def _is_module(kind: Any) -> bool:

@@ -11,12 +11,10 @@ from sklearn.base import OutlierMixin
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
-from maetab.base import BaseMAE, Table
+from maetab.base import BaseMAE, Table, row_windows
 from maetab.data.containers import as_table, read_frame
 from maetab.data.schema import Schema
-from maetab.data.windows import cut
 from maetab.engine.embedding import remembered
-from maetab.engine.inference import windows_of
 from maetab.engine.reference import Reference, make_reference
 from maetab.engine.robust import kept_rows
 from maetab.engine.runtime import pick_device
@@ -241,8 +239,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             self.schema_, self.level_counts_ = with_levels_of(self.schema_, whole)
             table = self._read(X)
         self._tell("calibration of the scores")
-        values, observed = table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION]
-        rows = windows_of(values, observed, cut(len(values)))
+        rows = row_windows(table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION])
         device = pick_device(self.device)
         n = affordable_rows(self.model_, rows, self.n_masks, device, self._deadline)
         part = slice(None, None, -(-len(kept) // n))
@@ -253,9 +250,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """Return (n,) bool, True for the rows to learn from, and the schema of all rows."""
         frame, _ = read_frame(X)
         self._check_size(frame)
-        schema, values, observed = self._encoded(frame)
-        kept = kept_rows(values, observed, schema.n_modelled(), self.trim, self._deadline)
-        return kept, schema
+        source = self._source(frame)
+        schema = source.schema()
+        n_levels = schema.n_modelled()
+        return kept_rows(*source.cells(), n_levels, self.trim, self._deadline), schema
 
     def _calibrate(
         self,
@@ -273,17 +271,12 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """
         self._check_cells(observed[kept])
         learned = (values[kept], observed[kept]) if self.trim else None
-        start = start_calibration(
-            self.model_,
-            self.n_masks,
-            trusted,
-            learned,
-            should_stop=lambda: self._deadline.used() > LAST_STEP,
-        )
+        until = self._deadline.part(LAST_STEP)
+        start = start_calibration(self.model_, self.n_masks, trusted, learned, until)
         known = make_reference(self.model_), levels_of(self.schema_, self.level_counts_), start
         scorer = Scorer(self.model_, *known, pick_device(self.device))
         self._keep(scorer.reference)
-        self._keep(calibrated(scorer, windows_of(values, observed, cut(len(values))), kept))
+        self._keep(calibrated(scorer, row_windows(values, observed), kept))
         self.n_iter_ = 1 + self._n_epochs()
         self.set_threshold(self.contamination)
 

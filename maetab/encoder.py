@@ -119,7 +119,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         features : (n, n_features_out) float32 table; a frame keeps its index
         """
         table = self._read(X)
-        features = self._features(table)
+        features = self._embed(self._windows(table), with_pieces=self.add_raw)
         names = self.get_feature_names_out()
         frame = pd.DataFrame(features, index=table.frame.index, columns=names, copy=False)
         return table.back.table(frame)
@@ -136,8 +136,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         values : (n, 1, F) float32; standardised numbers and codes of levels, 0 where missing
         visible : (n, 1, F) bool, True where a cell is not missing
         """
-        table = self._read(X)
-        return self._windows(table).take(slice(None))
+        return self._windows(self._read(X)).take(slice(None))
 
     def inverse_transform(self, Z: Any) -> Any:
         """Return the table that features stand for.
@@ -221,10 +220,6 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         if self.components_ is not None:
             return len(self.components_)
         return latent_size(self.model_.config, self.readout)
-
-    def _features(self, table: Table) -> np.ndarray:
-        """Return (n, n_features_out) float32."""
-        return self._embed(self._windows(table), with_pieces=self.add_raw)
 
     def _embed(self, windows: Windows, with_pieces: bool = False) -> np.ndarray:
         """Return the readout of windows, projected if there are components; and pieces."""

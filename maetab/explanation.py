@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maetab.base import Table
+from maetab.base import Table, row_windows
 from maetab.data.codec import decode, to_natural
 from maetab.data.schema import Column, Schema
-from maetab.data.windows import cut
-from maetab.engine.inference import predict, predict_quantiles, windows_of
+from maetab.engine.inference import predict, predict_quantiles
 from maetab.engine.reference import equal_memory_index
 from maetab.engine.scoring import Scorer
-from maetab.nn.windows import Windows
 
 ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
 LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much
@@ -38,7 +36,7 @@ def explained(
     schema : of the rows that were learned from
     top, n_columns : most rows, and most reasons of each
     """
-    scores = scorer.scores(_windows(table))
+    scores = scorer.scores(row_windows(table.values, table.observed))
     rows = np.argsort(scores, kind="stable")[:top]
     frame, values, observed = table.frame.iloc[rows], table.values[rows], table.observed[rows]
     reasons = _reasons(scorer, schema, Table(frame, table.back, values, observed), n_columns)
@@ -49,13 +47,9 @@ def explained(
     return reasons
 
 
-def _windows(table: Table) -> Windows:
-    return windows_of(table.values, table.observed, cut(len(table.values)))
-
-
 def _reasons(scorer: Scorer, schema: Schema, table: Table, n_columns: int) -> pd.DataFrame:
     """Return place (of the row in the table, from 0) and the other columns, from "column" on."""
-    strange = scorer.cell_surprisals(_windows(table))
+    strange = scorer.cell_surprisals(row_windows(table.values, table.observed))
     order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
     selected = np.zeros(strange.shape, bool)
     np.put_along_axis(selected, order[:, :n_columns], True, axis=1)
@@ -122,13 +116,13 @@ def _expected(
 
     Each is guessed from all cells but itself and those before it in `order` (n, F).
     """
-    model, device, rows = scorer.model, scorer.device, cut(len(selected))
-    index = equal_memory_index(model, scorer.reference, _windows(table))
+    model, device = scorer.model, scorer.device
+    index = equal_memory_index(model, scorer.reference, row_windows(table.values, table.observed))
     visible, everyone = table.observed.copy(), np.arange(len(selected))
     point, low, high = np.zeros((3, *selected.shape), np.float32)
     for j in order[:, : selected.sum(1).max(initial=0)].T:
         visible[everyone, j] = False
-        windows = windows_of(table.values, visible, rows)
+        windows = row_windows(table.values, visible)
         point[everyone, j] = predict(model, windows, device, index)[everyone, j]
         ends = predict_quantiles(model, windows, device, list(ENDS), index)
         low[everyone, j], high[everyone, j] = ends[:, everyone, j]

@@ -141,9 +141,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         point = self._points(table)
         bounds = np.minimum(bounds[0], point), np.maximum(bounds[1], point)
         low, high = map(self._outwards, bounds, ("floor", "ceil"))
-        return self._finish(table, low, numbers_only=True), self._finish(
-            table, high, numbers_only=True
-        )
+        return self._finish(table, low, True), self._finish(table, high, True)
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of every level of every categorical column.
@@ -219,9 +217,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     def _finish(self, table: Table, values: np.ndarray, numbers_only: bool = False) -> Any:
         """Return the user's table with `values` (n, F) in its missing cells."""
-        seen = self._seen()
-        number = self.schema_.is_number()
-        to_fill = ~table.observed & seen & (number | (not numbers_only))
+        fillable = self._seen() & (self.schema_.is_number() | (not numbers_only))
+        to_fill = ~table.observed & fillable
         filled = fill(table.frame, self._clip(values), to_fill, self._bounded())
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
@@ -259,16 +256,16 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     def _ends(self) -> np.ndarray:
         """Return (2, F) smallest and largest number that may be imputed, from each origin."""
-        low, high = self._range("min_value"), self._range("max_value")
-        ends = np.array([(column.lower, column.upper) for column in self.schema_.columns]).T
-        if low is not None:
-            ends[0] = low
-            ends[1] = np.maximum(ends[1], low)
-        if high is not None:
-            ends[1] = high
-            if low is None:
-                ends[0] = np.minimum(ends[0], high)
-        return ends
+        columns = self.schema_.columns
+        low, high = np.array([(column.lower, column.upper) for column in columns]).T
+        origin = [float(column.origin) for column in columns]
+        if self.min_value is not None:
+            low = np.asarray(self.min_value, dtype=float) - origin
+            high = np.maximum(high, low)
+        if self.max_value is not None:
+            high = np.asarray(self.max_value, dtype=float) - origin
+            low = np.minimum(low, high)
+        return np.stack([low, high])
 
     def _bounded(self) -> Schema:
         """Return the schema with the user's range, and without the grids if he wants none."""
@@ -282,9 +279,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _clip(self, values: np.ndarray) -> np.ndarray:
         """Return standardised values (n, F) inside the range of each number."""
         values = values.astype(np.float64)
-        for j, (column, bottom, top) in enumerate(
-            zip(self.schema_.columns, *self._ends(), strict=True)
-        ):
+        limits = zip(self.schema_.columns, *self._ends(), strict=True)
+        for j, (column, bottom, top) in enumerate(limits):
             if column.kind == "number" and column.n_observed:
                 ends = (np.array([bottom, top]) - column.center) / column.scale
                 scaled = values[:, j].clip(*ends)
@@ -295,13 +291,6 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
                     scaled = np.where(natural > top, np.nextafter(scaled, -np.inf), scaled)
                 values[:, j] = scaled
         return values
-
-    def _range(self, name: str) -> np.ndarray | None:
-        """Return `min_value` or `max_value` from each origin, (F,); None for the observed range."""
-        value = getattr(self, name)
-        if value is None:
-            return None
-        return np.asarray(value, dtype=float) - [float(c.origin) for c in self.schema_.columns]
 
     def _fit_model(self, X: Any) -> Table:
         table = super()._fit_model(X)

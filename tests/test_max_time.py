@@ -86,7 +86,7 @@ def test_an_encoder_that_reads_tokens_needs_time_for_a_network():
 def test_without_time_the_robust_gaussian_takes_one_step_alone(monkeypatch):
     rows, steps, step = np.random.default_rng(0).normal(size=(300, 4)), [], np.linalg.inv
     monkeypatch.setattr(np.linalg, "inv", lambda x: steps.append(1) or step(x))
-    location, precision = robust_gaussian(rows, lambda: True)
+    location, precision = robust_gaussian(rows, Deadline(-1.0))
     assert len(steps) == 1 and np.isfinite(location).all() and np.isfinite(precision).all()
     robust_gaussian(rows)
     assert len(steps) > 2

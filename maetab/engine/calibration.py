@@ -85,21 +85,23 @@ def set_network_weights(model: Ensemble, errors: list[dict[str, Tensor]]) -> Non
 
 
 @torch.no_grad()
-def calibrate(model: Ensemble, table: HeldOut, n_rows: int, deadline: Deadline) -> None:
+def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Deadline) -> None:
     """Remember where the held-out truths fell in their predicted distributions.
 
-    In `n_rows` windows, in fewer if the deadline passes, but in one batch at least.
+    In `n_rows` windows (None for what there is time for), in fewer if the deadline passes, but in
+    one batch at least.
 
     Recalibration by the quantiles of the probability integral transform (Kuleshov et al. 2018,
     section 3). A column with few held-out cells borrows from all.
     """
     model.eval()
-    ranks, held_ = [], []
+    sample, ranks, held_ = table.sample(), [], []
+    if n_rows is None:
+        n_rows = deadline.affordable(lambda n: _look(model, table, sample[:n]), len(sample))
     for i, rows in enumerate(table.sample_batches(n_rows, model.guess.coordinates.size)):
         if i and deadline.left() < 0:
             break
-        values, visible, held = table.cells(rows)
-        probabilities, _ = model(values, visible, table.windows.memory_index(rows))
+        probabilities, values, held = _look(model, table, rows)
         ranks.append(model.support.rank(probabilities.flatten(0, 1), values.flatten(0, 1)))
         held_.append(held.flatten(0, 1))
     rank, held = torch.cat(ranks), torch.cat(held_) & model.support.is_number
@@ -113,6 +115,12 @@ def calibrate(model: Ensemble, table: HeldOut, n_rows: int, deadline: Deadline) 
         share = len(own) / (len(own) + OWN_CELLS)
         mine = _quantiles(own, levels) if len(own) > 1 else pooled
         model.ranks[j] = share * mine + (1 - share) * pooled
+
+
+def _look(model: Ensemble, table: HeldOut, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what is predicted of some windows, their values, and which are held out."""
+    values, visible, held = table.cells(rows)
+    return model(values, visible, table.windows.memory_index(rows))[0], values, held
 
 
 def _quantiles(x: Tensor, levels: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,7 +48,9 @@ def distances(
     guess, out = model.guess, np.zeros(len(windows))
     n_nearest = max(1, min(n_nearest, int(trusted.sum()) - (2 * guess.n_steps - 1)))
     with on_device(model, device):
-        remembered = _Remembered(reference, trusted, UNSURE * usual_gap, n_nearest, device)
+        arrays = reference.completed_rows, reference.completed_std, ~trusted
+        rows, deviations, barred = (torch.tensor(x, device=device) for x in arrays)
+        remembered = _Remembered(rows, deviations * (UNSURE * usual_gap), barred, n_nearest)
         n_levels = torch.tensor(guess.coordinates.n_levels, device=device)
         size = batch_size(model, windows, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
@@ -57,44 +59,35 @@ def distances(
             flat = values.flatten(1)
             unknown = observed.flatten(1) & (n_levels > 0) & (flat >= n_levels)
             visible = visible | unknown[:, guess.memory.cells]
-            own = cast(Tensor, padded(memory_index, found, size)).to(device)
+            own = padded(memory_index, found, size, device)
             full, deviation = completed(guess, cells * visible, visible, own)
             full = full.clamp(-FARTHEST, FARTHEST)
             inside = (windows.rows[found] >= 0).to(device)
             n_unknown = unknown.unflatten(1, (guess.n_steps, -1)).sum(2)
             far = torch.zeros(len(inside), device=device)
             for steps in inside.unique(dim=0):
-                rows = (inside == steps).all(1).nonzero()[:, 0]
+                same = (inside == steps).all(1).nonzero()[:, 0]
                 # Its own indicator is no coordinate: two known levels differ by two of them.
-                extra = n_unknown[rows][:, steps].sum(1)
-                unsure = deviation[rows][:, steps].sum(1)
-                near = remembered.mean_distance(full[rows], visible[rows], own[rows], steps)
-                far[rows] = (near + extra + UNSURE * usual_gap * unsure) / steps.sum()
+                extra = n_unknown[same][:, steps].sum(1)
+                unsure = deviation[same][:, steps].sum(1)
+                near = remembered.mean_distance(full[same], visible[same], own[same], steps)
+                far[same] = (near + extra + UNSURE * usual_gap * unsure) / steps.sum()
             out[found] = far.cpu().numpy()
     return out
 
 
-class _Remembered:
+class _Remembered(NamedTuple):
     """Remembered windows, to which distances are taken.
 
-    Parameters
-    ----------
-    unsure : what the standard deviation of a missing coordinate counts
+    rows, unsure : their coordinates, and (n_memory, T) what is added for those that they missed
+    barred : (n_memory,) True for those that are no neighbours
     n_nearest : windows that a distance is the mean over
     """
 
-    def __init__(
-        self,
-        reference: Reference,
-        trusted: np.ndarray,
-        unsure: float,
-        n_nearest: int,
-        device: torch.device,
-    ) -> None:
-        self.rows = torch.tensor(reference.completed_rows, device=device)
-        self.unsure = torch.tensor(reference.completed_std, device=device) * unsure
-        self.barred = ~torch.tensor(trusted, device=device)
-        self.n_nearest = n_nearest
+    rows: Tensor
+    unsure: Tensor
+    barred: Tensor
+    n_nearest: int
 
     def mean_distance(self, full: Tensor, visible: Tensor, own: Tensor, steps: Tensor) -> Tensor:
         """Return (B,) the mean distance of windows (B, T * C) to the nearest at some steps (T,)."""

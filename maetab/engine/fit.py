@@ -80,8 +80,7 @@ def fit_model(
         windows = model.guess.fit(windows, generator, options.batch_size, deadline.used)
         first, history, plan = _train_networks(model, windows, options, generator)
         options.on_progress("calibration", 0.0)
-        rows = plan.n_rows if plan else _rows_to_calibrate(model, first, deadline)
-        calibrate(model, first, rows, deadline)
+        calibrate(model, first, plan.n_rows if plan else None, deadline)
         model.eval().cpu()
     return model, history
 
@@ -156,15 +155,3 @@ def _plan(model: Ensemble, number: int, table: HeldOut, options: FitOptions) -> 
     step = n * (first + 3 * max(each - first, 0.1 * each))  # gradients cost twice the rest
     least = 2 * min(n_checked, n) * each + LEAST_STEPS * step
     return Plan(Deadline(seconds, deadline.clock), n_rows, n_checked) if least < seconds else None
-
-
-@torch.no_grad()
-def _rows_to_calibrate(model: Ensemble, table: HeldOut, deadline: Deadline) -> int:
-    """Return how many windows there is time for if no network has weight."""
-    sample = table.sample()
-
-    def look(n_rows: int) -> None:
-        rows = sample[:n_rows]
-        model(*table.cells(rows)[:2], table.windows.memory_index(rows))
-
-    return deadline.affordable(look, len(sample))

@@ -38,9 +38,26 @@ def batch_rows(n_cells: int, least: int = 8) -> int:
     return max(least, min(512, CELLS_IN_BATCH // max(n_cells, 1) // 8 * 8))
 
 
-def least_rows(model: Ensemble) -> int:
-    """Return how few wide windows make a batch: more where no network compares tokens."""
-    return 8 if model.uses_networks else 64
+def whole_batch(model: Ensemble, windows: Windows) -> int:
+    """Return how many windows make a full batch."""
+    n_cells = windows.rows.shape[1] * windows.values.shape[1]
+    if model.uses_networks:
+        return max(8, min(ROWS_WITH_NETWORKS, CELLS_WITH_NETWORKS // n_cells // 8 * 8))
+    return batch_rows(n_cells, 64)
+
+
+def batch_size(model: Ensemble, windows: Windows, n_remembered: int | None = None) -> int:
+    """Return how many of the windows make a batch; `n_remembered` as in `Ensemble.forward`.
+
+    Always a full one where results may depend on it, as those of networks do. What the first guess
+    does with whole batches is done window by window, unless it says otherwise: few windows get a
+    small batch.
+    """
+    size, n_memory = whole_batch(model, windows), model.config.n_memory
+    if model.uses_networks or model.guess.whole_batches:
+        return size
+    step = min(size, max_batch_rows(min(n_remembered or n_memory, n_memory)))
+    return step if len(windows) <= step else size // step * step
 
 
 @contextlib.contextmanager
@@ -68,30 +85,10 @@ def batches(
         yield found, values, visible
 
 
-def padded(index: np.ndarray | None, windows: slice, size: int) -> Tensor | None:
+def padded(index: np.ndarray, windows: slice, size: int, device: torch.device) -> Tensor:
     """Return (size, P) the part of an index (W, P) for a padded batch, -1 for what pads it."""
-    if index is None:
-        return None
     own = torch.as_tensor(index[windows])
-    return torch.nn.functional.pad(own, (0, 0, 0, size - len(own)), value=-1)
-
-
-def batch_size(model: Ensemble, windows: Windows, n_remembered: int | None = None) -> int:
-    """Return how many of the windows make a batch; `n_remembered` as in `Ensemble.forward`.
-
-    Always the same where results may depend on it, as those of networks do. What the first guess
-    does with whole batches is done window by window, unless it says otherwise: few windows get a
-    small batch.
-    """
-    n_cells = windows.rows.shape[1] * windows.values.shape[1]
-    if model.uses_networks:
-        return max(8, min(ROWS_WITH_NETWORKS, CELLS_WITH_NETWORKS // n_cells // 8 * 8))
-    size = batch_rows(n_cells, least_rows(model))
-    if model.guess.whole_batches:
-        return size
-    n_memory = model.config.n_memory
-    step = min(size, max_batch_rows(min(n_remembered or n_memory, n_memory)))
-    return step if len(windows) <= step else size // step * step
+    return torch.nn.functional.pad(own, (0, 0, 0, size - len(own)), value=-1).to(device)
 
 
 @torch.inference_mode()
@@ -111,8 +108,8 @@ def _distributions(
     held = [torch.zeros(0, dtype=torch.long), torch.zeros(0, f, k), torch.zeros(0, f)]
     held = [x.to(device) for x in held]
     for found, values, visible in batches(windows, device, size):
-        index = padded(memory_index, found, size)
-        result = model(values, visible, None if index is None else index.to(device))
+        index = None if memory_index is None else padded(memory_index, found, size, device)
+        result = model(values, visible, index)
         row = windows.rows[found].flatten().to(device)
         parts = [row, *(x.flatten(0, 1)[: len(row)] for x in result)]
         held = [torch.cat([x, y[row >= 0]]) for x, y in zip(held, parts, strict=True)]
@@ -152,8 +149,8 @@ def predict(
         # One window for each row: nothing is to be merged, so no probabilities are made.
         size = batch_size(model, windows)
         for found, values, visible in batches(windows, device, size):
-            index = padded(memory_index, found, size)
-            points = model.points(values, visible, None if index is None else index.to(device))
+            index = None if memory_index is None else padded(memory_index, found, size, device)
+            points = model.points(values, visible, index)
             own = windows.rows[found][:, 0].numpy()
             out[own] = points[: len(own), 0].cpu().numpy()
     return out

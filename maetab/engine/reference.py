@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -68,7 +67,12 @@ def completed(
 
 def remembered_places(model: Ensemble, reference: Reference, windows: Windows) -> np.ndarray:
     """Return (W,) the place in the memory of a window with the same cells as each, -1 for none."""
-    wanted = np.concatenate([*_window_keys(model, windows), np.zeros(0, np.uint64)])
+    keys = [np.zeros(0, np.uint64)]
+    for start in range(0, len(windows), CHUNK):
+        values, observed = windows.take(slice(start, start + CHUNK))
+        cells, visible = model.guess.coordinates.expand(values, observed)
+        keys.append(_keys(torch.where(visible, cells, 0.0).numpy(), visible.numpy()))
+    wanted = np.concatenate(keys)
     near = np.searchsorted(reference.memory_keys, wanted).clip(max=len(reference.memory_keys) - 1)
     same = reference.memory_keys[near] == wanted
     return np.where(same, reference.memory_places[near], -1)
@@ -94,13 +98,6 @@ def training_memory_index(model: Ensemble, reference: Reference, windows: Window
     known = np.flatnonzero(places >= 0)
     index = windows.remember(torch.as_tensor(known)).memory_index(slice(None)).numpy()
     return np.append(places[known], -1)[index]
-
-
-def _window_keys(model: Ensemble, windows: Windows) -> Iterator[np.ndarray]:
-    for start in range(0, len(windows), CHUNK):
-        values, observed = windows.take(slice(start, start + CHUNK))
-        cells, visible = model.guess.coordinates.expand(values, observed)
-        yield _keys(torch.where(visible, cells, 0.0).numpy(), visible.numpy())
 
 
 def _keys(values: np.ndarray, visible: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -43,9 +43,8 @@ def kept_rows(
     n_kept, known = max(2, round((1 - trim) * len(values))), np.array(n_levels)
     rare = observed & (known > 0) & (values >= known)
     coordinates = np.hstack([one_hot(values, observed, n_levels), rare[:, rare.any(0)]])
-    far = robust_distances(
-        coordinates, *robust_gaussian(coordinates, lambda: deadline.used() > TIMES[0])
-    )
+    until = deadline.part(TIMES[0])
+    far = robust_distances(coordinates, *robust_gaussian(coordinates, until))
     forest = IsolationForest(random_state=FOREST_SEED).fit(coordinates)
     cells = np.nan_to_num(coordinates)
     most = deadline.part(TIMES[1]).affordable(
@@ -75,14 +74,14 @@ def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -
 
 
 def robust_gaussian(
-    coordinates: np.ndarray, should_stop: Callable[[], bool] = lambda: False
+    coordinates: np.ndarray, until: Deadline | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return location (C,) and precision (C, C) of the half of the rows that lies densest.
 
     Concentration steps (Rousseeuw and Van Driessen 1999) from the rows nearest to the medians.
     Differs from FastMCD: one start, no reweighting, and a shrunken covariance, so that columns
     that are constant or depend on each other do no harm. NaN counts as the location. No step
-    begins once `should_stop()` is True, but the first.
+    begins after the deadline `until`, but the first.
     """
     n, c = coordinates.shape
     location = np.nan_to_num(np.nanmedian(np.vstack([coordinates, np.zeros(c)]), axis=0))
@@ -90,7 +89,7 @@ def robust_gaussian(
     far = np.square(np.nan_to_num((coordinates - location) / np.maximum(reach, 0.1))).sum(1)
     precision, chosen = np.eye(c), np.zeros(0, int)
     for i in range(N_ROUNDS):
-        if i and should_stop():
+        if i and until is not None and until.left() < 0:
             break
         before, chosen = chosen, np.sort(np.argsort(far, kind="stable")[: max(2, (n + c + 1) // 2)])
         if np.array_equal(before, chosen):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from maetab.engine.reference import training_memory_index
 from maetab.engine.robust import one_hot, robust_gaussian
+from maetab.engine.runtime import Deadline
 from maetab.engine.scoring import Calibration, Scorer
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
@@ -25,7 +25,7 @@ def start_calibration(
     n_masks: int,
     trusted: np.ndarray | None = None,
     rows: tuple[np.ndarray, np.ndarray] | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
+    until: Deadline | None = None,
 ) -> Calibration:
     """Return what is known before any training row is scored.
 
@@ -34,20 +34,16 @@ def start_calibration(
     trusted : bool, of each window that is remembered, True where it is normal; None for all
     rows : values and observed (n, F) of the rows that were learned from where others were trimmed,
         for a robust distance; None without
-    should_stop : returns True once the robust distance is to be refined no more
+    until : after it the robust distance is refined no more
     """
     remembered: np.ndarray = (model.guess.memory.visible > 0).any(1).cpu().numpy()
     if trusted is not None and remembered.any():
         remembered[remembered] = trusted
-    robust: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    location = precision = None
     if rows is not None:
-        robust = robust_gaussian(one_hot(*rows, model.config.n_levels), should_stop)
-    return Calibration(
-        n_masks=n_masks,
-        trusted=remembered,
-        robust_location=robust[0],
-        robust_precision=robust[1],
-    )
+        cells = one_hot(*rows, model.config.n_levels)
+        location, precision = robust_gaussian(cells, until)
+    return Calibration(n_masks, remembered, location, precision)
 
 
 def calibrated(scorer: Scorer, windows: Windows, kept: np.ndarray) -> Calibration:
@@ -68,24 +64,22 @@ def calibrated(scorer: Scorer, windows: Windows, kept: np.ndarray) -> Calibratio
 
     errors = scorer.surprises(learned, index)[kept]
     gap = positive_median(scorer.distances(learned, index)[kept])
-    n_coordinates = scorer.model.guess.coordinates.step_size
-    scorer = learn(usual_errors=np.maximum(column_means(errors), MIN_SPREAD))
-    scorer = learn(usual_gap=gap / n_coordinates)
+    scorer = learn(
+        usual_errors=np.maximum(column_means(errors), MIN_SPREAD),
+        usual_gap=gap / scorer.model.guess.coordinates.step_size,
+    )
     parts = scorer.parts(windows, memory_index)
     floor = PART_FLOOR * np.array([positive_median(part) for part in parts[kept].T])
     logs = np.log(parts[kept] + floor)
     scale = np.maximum(np.nanstd(logs, 0), MIN_SPREAD)
     scorer = learn(part_floor=floor, part_center=np.nanmean(logs, 0), part_scale=scale)
-    scorer = learn(unseen_cost=_costs(scorer, scorer.normality(parts), windows))
+    observed, levels = windows.observed.numpy(), scorer.levels
+    n_unseen = levels.unseen(windows.values.numpy(), observed).sum(0)
+    normality, n_observed = scorer.normality(parts), observed.sum(0)
+    scorer = learn(unseen_cost=unseen_cost(normality, n_unseen, n_observed, levels.is_category))
     scores = np.sort(scorer.joined(parts, windows))
     cells = scorer.surprises(learned, index, alone=True)[kept]
     return learn(scores=scores, cell_quantiles=column_quantiles(cells)).calibration
-
-
-def _costs(scorer: Scorer, normality: np.ndarray, windows: Windows) -> np.ndarray:
-    observed = windows.observed.numpy()
-    n_unseen = scorer.levels.unseen(windows.values.numpy(), observed).sum(0)
-    return unseen_cost(normality, n_unseen, observed.sum(0), scorer.levels.is_category)
 
 
 def unseen_cost(

@@ -57,7 +57,7 @@ class Levels:
         return unseen
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Calibration:
     """What is usual among training rows; of each a fitted attribute of the detector.
 
@@ -125,7 +125,8 @@ class Scorer:
         The cells that surprise most given others, the distance to remembered windows, and, if rows
         are trimmed, a robust distance.
         """
-        memory_index = self._index(windows, memory_index)
+        if memory_index is None:
+            memory_index = equal_memory_index(self.model, self.reference, windows)
         cells = self.surprises(windows, memory_index)
         parts = [mean_of_largest(cells, SHARE_OF_CELLS), self.distances(windows, memory_index)]
         location, precision = self.calibration.robust_location, self.calibration.robust_precision
@@ -135,11 +136,12 @@ class Scorer:
 
     def cell_surprisals(self, windows: Windows) -> np.ndarray:
         """Return (n, F) -log10 of the shares of cells, by column, that surprise as much."""
-        cells = self.surprises(windows, None, alone=True)
+        memory_index = equal_memory_index(self.model, self.reference, windows)
+        cells = self.surprises(windows, memory_index, alone=True)
         return tail_surprisal(cells, self.calibration.cell_quantiles)
 
     def surprises(
-        self, windows: Windows, memory_index: np.ndarray | None, alone: bool = False
+        self, windows: Windows, memory_index: np.ndarray, alone: bool = False
     ) -> np.ndarray:
         """Return (n, F) surprises of cells given changing others, NaN where not observed.
 
@@ -151,7 +153,7 @@ class Scorer:
         found = surprises(
             self.model,
             windows,
-            self._index(windows, memory_index),
+            memory_index,
             hidden_sets(n_cells, self.calibration.n_masks, shares),
             self.device,
             scale=self.calibration.usual_errors,
@@ -159,20 +161,14 @@ class Scorer:
         )
         return row_means(found, windows)
 
-    def distances(self, windows: Windows, memory_index: np.ndarray | None) -> np.ndarray:
+    def distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
         """Return (n,) distances of rows to the nearest remembered windows that are trusted."""
         known, n_nearest = self.calibration, 1
         if known.robust_location is not None:
             n_nearest = max(MIN_NEIGHBOURS, round(NEIGHBOURS * int(known.trusted.sum())))
-        index = self._index(windows, memory_index)
         near = (n_nearest, known.trusted, self.device, known.usual_gap)
-        far = distances(self.model, self.reference, windows, index, *near)
+        far = distances(self.model, self.reference, windows, memory_index, *near)
         return row_means(np.repeat(far[:, None], windows.rows.shape[1], axis=1), windows)
-
-    def _index(self, windows: Windows, memory_index: np.ndarray | None) -> np.ndarray:
-        if memory_index is None:
-            return equal_memory_index(self.model, self.reference, windows)
-        return memory_index
 
     def _robust_distances(
         self, windows: Windows, location: np.ndarray, precision: np.ndarray

@@ -6,20 +6,17 @@ depends on nothing but the window and the model.
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from maetab.engine.inference import (
     FARTHEST,
-    batch_rows,
     batch_size,
     batches,
-    least_rows,
     on_device,
     padded,
+    whole_batch,
 )
 from maetab.engine.reference import N_REMEMBERED
 from maetab.engine.runtime import Deadline
@@ -90,7 +87,7 @@ def surprises(
         errors = _errors if model.uses_networks else _first_errors
         size = batch_size(model, windows, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
-            own = cast(Tensor, padded(memory_index, found, size)).to(device)
+            own = padded(memory_index, found, size, device)
             truth = values.clamp(-FARTHEST, FARTHEST)
             given = truth.clamp(low, high) if clipped else truth
             wrong = errors(model, truth, given, observed, own, hide)
@@ -104,15 +101,13 @@ def affordable_rows(
     model: Ensemble, windows: Windows, n_masks: int, device: torch.device, deadline: Deadline
 ) -> int:
     """Return how many of the windows there is time to calibrate with: all without a limit."""
-    n_cells = windows.rows.shape[1] * windows.values.shape[1]
-    sets = hidden_sets(n_cells, n_masks)
+    sets = hidden_sets(windows.rows.shape[1] * windows.values.shape[1], n_masks)
 
     def look(n: int) -> None:
         first = Windows(windows.values, windows.observed, windows.rows[:n])
         surprises(model, first, np.full((n, 1), -1), sets, device)
 
-    start = batch_rows(n_cells, least_rows(model))
-    return deadline.affordable(look, len(windows), CALIBRATED, start)
+    return deadline.affordable(look, len(windows), CALIBRATED, whole_batch(model, windows))
 
 
 def _ends(support: Support) -> tuple[Tensor, Tensor]:

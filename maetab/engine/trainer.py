@@ -234,13 +234,9 @@ class Trainer:
 
 def _optimizer(network: torch.nn.Module, rate: float, weight_decay: float) -> torch.optim.AdamW:
     """Return AdamW that decays what has more than one axis: weights, not biases and norms."""
-    groups: list[dict[str, Any]] = [
-        {
-            "params": [p for p in network.parameters() if p.ndim > 1],
-            "weight_decay": weight_decay,
-        },
-        {"params": [p for p in network.parameters() if p.ndim <= 1]},
-    ]
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups: list[Any] = [{"params": decayed, "weight_decay": weight_decay}, {"params": others}]
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), weight_decay=0.0)
 
 
