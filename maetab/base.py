@@ -18,8 +18,9 @@ from maetab.data.codec import encode_checked, missing_cells
 from maetab.data.containers import Back, as_table, read_frame
 from maetab.data.source import FrameSource
 from maetab.data.windows import cut
-from maetab.engine.fit import FitOptions, fit_model
+from maetab.engine.fit import fit_model
 from maetab.engine.inference import predict, windows_of
+from maetab.engine.options import FitOptions
 from maetab.engine.packed import pack, unpack
 from maetab.engine.runtime import Deadline, pick_device
 from maetab.engine.skill import skill
@@ -174,22 +175,22 @@ class BaseMAE(CheckedParameters, BaseEstimator):
 
     def _fit_model(self, X: Any) -> Table:
         """Learn schema and model from X; return the encoded table."""
-        self._tell("reading the table")
+        self._report("reading the table")
         frame, back = read_frame(X)
         self._check_size(frame)
         validate_data(self, as_table(X), skip_check_array=True)
         source = self._source(frame)
-        self.schema_, encoded = source.schema(), source.encoded
+        self.schema_, (values, observed) = source.schema(), source.cells()
         name = type(self).__name__
         advise(source, name)
-        missing = missing_cells(encoded.observed, encoded.free_text)
+        missing = missing_cells(observed, source.encoded.free_text)
         self.missing_features_ = np.flatnonzero(missing.any(0))
-        windows = row_windows(encoded.values, encoded.observed)
+        windows = row_windows(values, observed)
         self.model_, self.history_ = fit_model(self._config(), windows, self._options())
         asked = self.n_estimators if self.max_iter != 0 else 0
         warn_of_networks(name, asked, self.history_, self.max_time, frame.shape[1])
         self.n_iter_ = self._n_epochs()
-        return Table(frame, back, *encoded)
+        return Table(frame, back, values, observed, source.encoded.free_text)
 
     def _n_epochs(self) -> int:
         return max([int(record["epoch"]) for record in self.history_], default=0)
@@ -279,7 +280,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         """Share of the visible cells that hold another row's value in a training step."""
         return 0.0
 
-    def _tell(self, what: str) -> None:
+    def _report(self, what: str) -> None:
         """Report what is being done."""
         if self._progress is not None:
             self._progress(what)

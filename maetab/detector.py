@@ -238,7 +238,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
             self.schema_, self.level_counts_ = with_levels_of(self.schema_, whole)
             table = self._read(X)
-        self._tell("calibration of the scores")
+        self._report("calibration of the scores")
         rows = row_windows(table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION])
         device = pick_device(self.device)
         n = affordable_rows(self.model_, rows, self.n_masks, device, self._deadline)

@@ -287,7 +287,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
                 f"readout={self.readout!r} reads tokens of a network, and max_time={self.max_time} "
                 f"left none; give it more time, or use readout='concat' or add_raw=True."
             )
-        self._tell("components")
+        self._report("components")
         self._fit_components()
         return table
 

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from maetab.data.windows import cut
 from maetab.engine.calibration import held_out_errors
-from maetab.engine.fit import FitOptions, fit_model
+from maetab.engine.fit import fit_model
 from maetab.engine.held_out import hold_out
 from maetab.engine.inference import windows_of
+from maetab.engine.options import FitOptions, Record
 from maetab.engine.runtime import Deadline, seeded
-from maetab.engine.trainer import Batch, Record, Trainer
+from maetab.engine.trainer import Batch, Trainer
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.memory import MIN_ROWS

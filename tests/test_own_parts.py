@@ -214,3 +214,10 @@ def test_options_of_the_guess_are_checked(field, value, words):
 def test_a_class_that_is_no_module_is_refused_by_name(parameter):
     with pytest.raises(ValueError, match=f"'{parameter}' parameter of MAEImputer .* torch modules"):
         MAEImputer(**{parameter: int}).fit(np.eye(4))
+
+
+def test_a_model_fitted_with_an_own_loss_is_not_saved_after_the_parameter_is_changed(tmp_path):
+    model = MAEImputer(guess=QUICK, loss=Huber(), max_iter=1, random_state=0).fit(np.eye(12))
+    model.set_params(loss="mse")
+    with pytest.raises(TypeError, match="The 'loss' that MAEImputer was fitted with is a Huber"):
+        save(model, tmp_path / "m.safetensors")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -11,52 +10,18 @@ from torch import Tensor
 
 from maetab.engine.calibration import calibrate, held_out_errors, set_network_weights
 from maetab.engine.held_out import HeldOut, hold_out
+from maetab.engine.options import FitOptions, Record
 from maetab.engine.runtime import SLACK, Deadline, seeded
-from maetab.engine.trainer import Record, Trainer
+from maetab.engine.trainer import Trainer
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.cells import CellGuess
 from maetab.nn.guess.memory import MIN_ROWS
-from maetab.nn.masking import Masking
 from maetab.nn.windows import Windows
 
 # Where time is limited: the share of it that passes over held-out cells may take, the windows that
 # they look at at least, and the steps below which a network is not begun.
-PASSES, LEAST_ROWS, LEAST_STEPS = 0.3, 64, 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitOptions:
-    """How to train; the estimators document the fields.
-
-    Parameters
-    ----------
-    masking : hides cells of a batch
-    max_iter : epochs; None for a number that suits the rows; 0 for the first guess alone
-    deadline : of everything; where it is near, fewer rows are looked at, and networks whose least
-        is too dear are not begun, which the history shows
-    visible_weight : what a visible cell counts in the loss, a hidden one counts 1
-    swap_ratio : share of the visible cells that get another row's value, for the network to tell
-    kept_bytes : what first guesses that are kept for later epochs may take
-    on_record : is given each record of the history as it is made; True stops the network
-    on_progress : is told what is being done, and which share of that, or of all networks, is
-    """
-
-    masking: Masking
-    max_iter: int | None
-    deadline: Deadline
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    validation_fraction: float
-    n_iter_no_change: int
-    visible_weight: float
-    swap_ratio: float
-    seed: int
-    device: torch.device
-    kept_bytes: int = 480_000_000  # 800,000 cells of numbers
-    on_record: Callable[[Record], object] | None = None
-    on_progress: Callable[[str, float], object] = lambda what, share: None
+PASSES, LEAST_ROWS, WORTH_STEPS = 0.3, 64, 10
 
 
 def fit_model(
@@ -96,11 +61,12 @@ def _train_networks(
     history : of all
     plan : of the last network; None if none was trained
     """
-    tables, history, errors = [], [], []
+    first: HeldOut | None = None
+    history, errors = [], []
     plan: Plan | None = None
     for i, network in enumerate(model.networks):
         table = hold_out(windows, options.validation_fraction, generator)
-        tables.append(table)
+        first = first or table
         network.tokens.fit(windows.values, windows.observed)
         if options.max_iter == 0:
             continue
@@ -113,7 +79,8 @@ def _train_networks(
         errors.append(held_out_errors(model, network, table, plan.n_rows, options.deadline))
     if errors:
         set_network_weights(model, errors)
-    return tables[0], history, plan
+    assert first is not None, "an estimator has a network, if only an untrained one"
+    return first, history, plan
 
 
 class Plan(NamedTuple):
@@ -153,5 +120,5 @@ def _plan(model: Ensemble, number: int, table: HeldOut, options: FitOptions) -> 
     seconds = (left - n_rows * per_row) / n_networks
     n_checked = max(LEAST_ROWS // 2, int(0.02 * seconds / each))
     step = n * (first + 3 * max(each - first, 0.1 * each))  # gradients cost twice the rest
-    least = 2 * min(n_checked, n) * each + LEAST_STEPS * step
+    least = 2 * min(n_checked, n) * each + WORTH_STEPS * step
     return Plan(Deadline(seconds, deadline.clock), n_rows, n_checked) if least < seconds else None

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from maetab.nn.support import Support
 
-N_STEPS = (16, 8, 4, 2)  # coarser steps of a number, beside those between all its bins
+COARSE_STEPS = (16, 8, 4, 2)  # coarser steps of a number, beside those between all its bins
 
 
 def piece_sizes(support: Support) -> list[int]:
@@ -21,7 +21,7 @@ def piece_steps(support: Support, column: int) -> list[int]:
     if support.n_levels[column]:
         return []
     last = int((support.share[column] > 0).sum()) - 1
-    return [last, *(n for n in N_STEPS if n < last)]
+    return [last, *(n for n in COARSE_STEPS if n < last)]
 
 
 class Pieces:

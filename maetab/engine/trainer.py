@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as nnf
@@ -14,20 +14,17 @@ from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from maetab.engine.held_out import PASSED_PAIRS, HeldOut
+from maetab.engine.options import FitOptions, Record
 from maetab.engine.runtime import Deadline, training_precision
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.cells import CellGuess
 from maetab.nn.losses import Prediction
 from maetab.nn.masking import swap
 
-if TYPE_CHECKING:
-    from maetab.engine.fit import FitOptions
-
 # The first optimizer of a process makes torch import its compiler, which takes seconds: better here
 # than within the time of a fit.
 torch.optim.SGD([torch.zeros(1)], lr=1.0)
 
-Record = dict[str, float]
 N_MASKS = 4  # masks that a row is seen with where the first guesses are kept
 CHECKS = 12  # times the held-out cells are looked at in a full run
 # Steps of one network when `max_iter` is None. Small tables are left to the first guess sooner:

@@ -79,8 +79,8 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     if name not in ESTIMATORS or type(est) is not _estimator_class(name):
         raise TypeError(f"Only {', '.join(ESTIMATORS)} can be saved, got {type(est)}.")
     check_is_fitted(est, "model_")
-    weights = _weights(est.model_).items()
-    tensors = {f"model/{key}": weight.detach().cpu().numpy() for key, weight in weights}
+    weights = est.model_.state_dict().items()
+    tensors = {f"model/{key}": weight.cpu().numpy() for key, weight in weights}
     parameters, attributes = {}, {}
     for key, value in est.get_params(deep=False).items():
         parameters[key] = pack(value, f"The {key!r} parameter of {name}", tensors)
@@ -95,11 +95,19 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
         "versions": {"python": platform.python_version()} | versions,
         "parameters": parameters,
         "schema": est.schema_.to_dict(),
-        "config": est.model_.config.to_dict(),
+        "config": _plain_config(est.model_.config.to_dict(), name),
         "attributes": attributes,
     }
     content["sha256"] = _digest(content, tensors)
     replace_file(Path(path), to_bytes(tensors, metadata={"maetab": _dump(content)}))
+
+
+def _plain_config(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a config as it is, after a TypeError if it holds a part of the user's own."""
+    own = {"loss": config["loss"], "backbone": config["backbone"], "guess": config["guess"]["base"]}
+    for key, value in own.items():
+        pack(value, f"The {key!r} that {name} was fitted with", {})
+    return config
 
 
 def load(path: str | os.PathLike) -> Any:
@@ -239,22 +247,12 @@ def _build(content: dict[str, Any], tensors: Arrays) -> Any:
     return est
 
 
-def _weights(model: nn.Module) -> dict[str, Tensor]:
-    """Return the state of a model, what its parts share only once."""
-    seen: set[int] = set()
-    weights = {}
-    for key, tensor in model.state_dict(keep_vars=True).items():
-        if id(tensor) not in seen:
-            weights[key] = tensor
-        seen.add(id(tensor))
-    return weights
-
-
 def _build_model(fields: dict[str, Any], arrays: Arrays) -> nn.Module:
     """Return the model of a config with these weights; nothing is allocated before they fit."""
     import torch
 
     from maetab.engine.packed import as_written_now
+    from maetab.engine.packed import unpack as as_model
     from maetab.nn.config import ModelConfig
     from maetab.nn.ensemble import Ensemble
 
@@ -264,13 +262,9 @@ def _build_model(fields: dict[str, Any], arrays: Arrays) -> nn.Module:
         if not 0 <= getattr(config, key) <= len(arrays):
             raise ValueError(f"{key}={getattr(config, key)!r} does not fit its weights")
     with torch.device("meta"):
-        outline = _weights(Ensemble(config))
+        outline = Ensemble(config).state_dict()
     _check_shapes(outline, arrays)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        model = Ensemble(config)
-        for key, weight in _weights(model).items():
-            weight.copy_(torch.tensor(arrays[key]))
-    return model.eval()
+    return as_model({"config": fields, "tensors": arrays})
 
 
 def _check_shapes(outline: dict[str, Tensor], arrays: Arrays) -> None:

@@ -148,9 +148,10 @@ def test_a_file_saved_again_from_the_loaded_model_is_the_same(path: Path, tmp_pa
     assert contents(tmp_path / "again")[0] == contents(path)[0]
 
 
-def test_what_the_networks_share_is_stored_once(path: Path) -> None:
+def test_the_first_guess_is_stored_once_and_not_with_the_networks(path: Path) -> None:
     _, tensors = contents(path)
-    assert not [key for key in tensors if key.startswith("model/members.0.prior")]
+    assert [key for key in tensors if key.startswith("model/guess.memory.values")]
+    assert not [key for key in tensors if "members" in key and "memory" in key]
 
 
 def test_saving_replaces_the_file_at_once_and_leaves_nothing_beside_it(

@@ -1,0 +1,47 @@
+"""How to train: the estimators' parameters in the words of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from maetab.engine.runtime import Deadline
+from maetab.nn.masking import Masking
+
+Record = dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """How to train; the estimators document the fields.
+
+    Parameters
+    ----------
+    masking : hides cells of a batch
+    max_iter : epochs; None for a number that suits the rows; 0 for the first guess alone
+    deadline : of everything; where it is near, fewer rows are looked at, and networks whose least
+        is too dear are not begun, which the history shows
+    visible_weight : what a visible cell counts in the loss, a hidden one counts 1
+    swap_ratio : share of the visible cells that get another row's value, for the network to tell
+    kept_bytes : what first guesses that are kept for later epochs may take
+    on_record : is given each record of the history as it is made; True stops the network
+    on_progress : is told what is being done, and which share of that, or of all networks, is
+    """
+
+    masking: Masking
+    max_iter: int | None
+    deadline: Deadline
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    validation_fraction: float
+    n_iter_no_change: int
+    visible_weight: float
+    swap_ratio: float
+    seed: int
+    device: torch.device
+    kept_bytes: int = 480_000_000  # 800,000 cells of numbers
+    on_record: Callable[[Record], object] | None = None
+    on_progress: Callable[[str, float], object] = lambda what, share: None
