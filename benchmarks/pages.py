@@ -122,7 +122,7 @@ def speed() -> str:
         for (estimator, limit), part in limits.groupby(["estimator", "limit"])
     ]  # fmt: skip
     alone = pd.DataFrame(records.read(RESULTS / "one_row.jsonl"))
-    alone = records.newest(alone, ["table", "missing", "estimator"])
+    alone = alone.drop_duplicates(["table", "missing", "estimator"], keep="last")
     single = [
         [f"{r.estimator}, {r.table} ({r.rows}), {r.missing:.0%} missing",
          f"{r.first_ms:.1f}", f"{r.then_ms:.1f}"]
