@@ -83,3 +83,17 @@ def test_vectors_are_not_shrunk_by_weight_decay():
     decay = {id(p): g["weight_decay"] for g in run.optimizer.param_groups for p in g["params"]}
     for name, parameter in run.network.named_parameters():
         assert decay[id(parameter)] == (0.5 if parameter.ndim > 1 else 0.0), name
+
+
+@pytest.mark.parametrize("swap_ratio", [0.0, 0.2])
+@pytest.mark.parametrize("t", [1, 3])
+@pytest.mark.parametrize("levels", [(0, 0, 0, 0), (0, 3, 0, 2), (3, 3, 2, 2)])
+@pytest.mark.parametrize("backbone", ["transformer", "mlp", "linear"])
+def test_every_parameter_takes_part_in_a_step(backbone, levels, t, swap_ratio):
+    values, observed = table()
+    values = np.where(np.array(levels) > 0, np.clip(np.rint(values + 1), 0, 2), values)
+    small = config(levels, n_steps=t, backbone=backbone, learns_swaps=swap_ratio > 0)
+    options = fit_options(max_iter=1, batch_size=32, swap_ratio=swap_ratio)
+    (training,) = train(small, (values.astype(np.float32), observed), options)
+    named = training.network.named_parameters()
+    assert [name for name, parameter in named if parameter.grad is None] == []
