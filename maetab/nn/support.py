@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
+from maetab.nn.guess.coordinates import Coordinates
+
 
 class Support(nn.Module):
     """The K possibilities of each of F columns.
@@ -31,6 +33,7 @@ class Support(nn.Module):
     def __init__(self, n_levels: tuple[int, ...], n_bins: int) -> None:
         super().__init__()
         self.n_levels, self.n_bins = n_levels, n_bins
+        self.coordinates = Coordinates(n_levels, 1)
         most = max(n_bins if 0 in n_levels else 1, *n_levels, 2)
         self.size = -(-most // 4) * 4  # K; products of other widths differ in the last bit by row
         f, k = len(n_levels), self.size

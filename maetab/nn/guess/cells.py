@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from maetab.nn.guess.coordinates import Coordinates
 from maetab.nn.guess.stack import Guess
 from maetab.nn.support import Support
 
@@ -31,8 +30,7 @@ def read_guess(guess: Guess, visible: Tensor, support: Support) -> CellGuess:
         guess.variance.flatten(0, 1),
         visible.shape[:2],
     )
-    slices = Coordinates(support.n_levels, 1).slices
-    first = [own.start for own in slices]
+    slices, first = support.coordinates.slices, support.coordinates.first
     logits = support.number_logits(mean[:, first], variance[:, first])
     for j, n_levels in enumerate(support.n_levels):
         if n_levels:
@@ -48,8 +46,8 @@ def read_points(guess: Guess, visible: Tensor, support: Support) -> Tensor:
     That is what the logits of `read_guess` say, without those of numbers, which are many.
     """
     mean, shown = guess.mean.flatten(0, 1), visible.flatten(0, 1)
-    slices = Coordinates(support.n_levels, 1).slices
-    points = torch.where(support.is_number, mean[:, [own.start for own in slices]], 0.0)
+    slices, first = support.coordinates.slices, support.coordinates.first
+    points = torch.where(support.is_number, mean[:, first], 0.0)
     for j, n_levels in enumerate(support.n_levels):
         if n_levels:
             logits = support.level_logits(j, mean[:, slices[j]])

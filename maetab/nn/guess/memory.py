@@ -8,6 +8,8 @@ never reads one that shares a physical row with it.
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -72,11 +74,11 @@ class RowMemory(nn.Module):
     def __init__(self, cells: list[int], n_rows: int, n_steps: int) -> None:
         super().__init__()
         c = len(cells)
-        size = [cells.count(j) for j in range(max(cells) + 1)]  # coordinates of each cell
+        size = list(Counter(cells).values())  # coordinates of each cell, in order
         fixed = {
             "cells": cells,
             "size": size,
-            "first": [cells.index(j) for j in range(len(size))],
+            "first": [0, *accumulate(size)][:-1],
             "number": [n == 1 for n in size],
         }
         for name, list_ in fixed.items():
