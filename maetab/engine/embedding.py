@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from maetab.engine.inference import FARTHEST, batch_rows, batches, on_device, windows_of
-from maetab.engine.pieces import Pieces, piece_sizes
+from maetab.engine.pieces import Pieces
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
@@ -33,16 +33,39 @@ class Projection(NamedTuple):
     components: np.ndarray
 
 
-def latent_size(config: ModelConfig, readout: str) -> int:
-    """Return how many features `embed` reads out."""
-    return sum(block_sizes(config, readout))
+class Steps(NamedTuple):
+    """Single steps of windows, ascending by window: step (R,) of each of the windows (R,)."""
+
+    window: np.ndarray
+    step: np.ndarray
+
+    @classmethod
+    def middle(cls, windows: Windows) -> Steps:
+        """Return the middle step of each window."""
+        n, t = windows.rows.shape
+        return cls(np.arange(n), np.full(n, t // 2))
+
+    @classmethod
+    def nearest_middle(cls, windows: Windows) -> Steps:
+        """Return for each row that a window holds the step where it is nearest to a middle."""
+        rows = windows.rows.numpy()
+        window, step = np.nonzero(rows >= 0)
+        row, far = rows[window, step], np.abs(2 * step - rows.shape[1] + 1)
+        order = np.lexsort((window, far, row))
+        chosen = np.sort(order[np.unique(row[order], return_index=True)[1]])
+        return cls(window[chosen], step[chosen])
 
 
-def block_sizes(config: ModelConfig, readout: str) -> list[int]:
+def latent_size(config: ModelConfig, readout: str, of_step: bool = False) -> int:
+    """Return how many features `embed` reads out of a window, or of one of its steps."""
+    return sum(block_sizes(config, readout, of_step))
+
+
+def block_sizes(config: ModelConfig, readout: str, of_step: bool = False) -> list[int]:
     """Return how many features are of tokens, and how many of similarities if these are read."""
     if readout != "concat":
         return [config.n_estimators * config.width]
-    n_tokens = config.n_steps * (1 + len(config.n_levels))
+    n_tokens = (1 if of_step else config.n_steps) * (1 + len(config.n_levels))
     return [config.n_estimators * n_tokens * config.width, min(MAX_LANDMARKS, config.n_memory)]
 
 
@@ -54,48 +77,61 @@ def embed(
     readout: str,
     projection: Projection | None = None,
     with_pieces: bool = False,
+    plain: bool = False,
+    steps: Steps | None = None,
 ) -> np.ndarray:
-    """Return (W, D) the features of each window, all of them finite.
+    """Return (W, D) the features of each window, or (R, D) of single steps; all are finite.
 
     Parameters
     ----------
     windows : W of them; of a table, its rows
     readout : one of `READOUTS`
     projection : None keeps the readout as it is
-    with_pieces : (W, D + T * R), the encoded input behind the features, see `Pieces`
+    with_pieces, plain : (W, D + T * R), the encoded input behind the features, see `Pieces`
+    steps : the R steps that are read, each in its window; None for whole windows
 
     Returns
     -------
     latent : (W, D), see `latent_size`, network by network; (W, k) if projected
         "concat": of each step the row's token, then those of its cells, and behind all networks
-        the similarity to each landmark, see `Landmarks`; "mean": the mean of the cells' tokens;
-        "cls": the row's token, the mean over the steps.
+        the similarity of the window to each landmark, see `Landmarks`; "mean": the mean of the
+        cells' tokens; "cls": the row's token, the mean over the steps. Of a single step the same,
+        without the other steps.
     """
     assert readout in READOUTS, readout
-    size = latent_size(model.config, readout)
-    project = None
+    t, of_steps = model.config.n_steps, steps is not None
+    size, project = latent_size(model.config, readout, of_steps), None
     if projection is not None:
         size, project = len(projection.components), _projector(projection, device)
-    n_pieces = model.config.n_steps * sum(piece_sizes(model.support)) if with_pieces else 0
-    out = np.zeros((len(windows), size + n_pieces), np.float32)
-    n_batch = batch_rows(model.config.n_steps * len(model.config.n_levels))
+    pieces = Pieces(model.support, plain) if with_pieces else None
+    n_pieces = pieces.size * (1 if of_steps else t) if pieces else 0
+    n_batch = batch_rows(t * len(model.config.n_levels))
+    out = np.zeros((len(windows if steps is None else steps.window), size + n_pieces), np.float32)
     with on_device(model, device):
         landmarks = Landmarks(model, device) if readout == "concat" else None
-        pieces = Pieces(model.support) if with_pieces else None
         for found, values, visible in batches(windows, device, n_batch):
-            n = found.stop - found.start
-            wholes = _complete(model, values, visible, n)
-            features = [_features(model, whole, readout, landmarks) for whole in wholes]
+            own, read = _places(found, steps, t)
+            wholes = _complete(model, values, visible, found.stop - found.start)
+            features = [_features(model, whole, readout, landmarks, of_steps) for whole in wholes]
             latent = torch.stack(features).mean(0)
             if project is not None:
                 latent = project(latent)
-            out[found, :size] = latent[:n].cpu().numpy()
+            out[own, :size] = latent[read].cpu().numpy()
             if pieces is not None:
                 encoded = torch.stack([pieces(x.flatten(0, 1)) for x in wholes]).mean(0)
-                out[found, size:] = encoded.view(n_batch, -1)[:n].cpu().numpy()
+                encoded = encoded if of_steps else encoded.view(n_batch, -1)
+                out[own, size:] = encoded[read].cpu().numpy()
             # Wild cells may pass what a float32 holds.
-            np.nan_to_num(out[found], copy=False)
+            np.nan_to_num(out[own], copy=False)
     return out
+
+
+def _places(found: slice, steps: Steps | None, t: int) -> tuple[slice, slice | Tensor]:
+    """Return where the output of some windows stands, and what is read of their batch."""
+    if steps is None:
+        return found, slice(found.stop - found.start)
+    own = slice(*np.searchsorted(steps.window, [found.start, found.stop]))
+    return own, torch.tensor((steps.window[own] - found.start) * t + steps.step[own])
 
 
 def _projector(projection: Projection, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -131,15 +167,19 @@ def _complete(
     return wholes
 
 
-def _features(model: Ensemble, whole: Tensor, readout: str, landmarks: Landmarks | None) -> Tensor:
-    """Return (B, D) what is read of completed windows (B, T, F)."""
-    parts, everywhere = [whole.new_zeros(len(whole), 0)], torch.ones_like(whole, dtype=torch.bool)
+def _features(
+    model: Ensemble, whole: Tensor, readout: str, landmarks: Landmarks | None, of_steps: bool
+) -> Tensor:
+    """Return (B, D) what is read of completed windows (B, T, F), or (B * T, D) of their steps."""
+    everywhere, t = torch.ones_like(whole, dtype=torch.bool), whole.shape[1]
     whole = whole.clamp(-FARTHEST, FARTHEST)
+    parts = [whole.new_zeros(len(whole) * (t if of_steps else 1), 0)]
     for network in model.networks:
-        tokens = network.encode(whole, everywhere).unflatten(1, (whole.shape[1], -1))
-        parts.append(_read(tokens, readout))
+        tokens = network.encode(whole, everywhere).unflatten(1, (t, -1))
+        parts.append(_read(tokens.flatten(0, 1)[:, None] if of_steps else tokens, readout))
     if landmarks is not None:
-        parts.append(landmarks(whole))
+        near = landmarks(whole)
+        parts.append(near.repeat_interleave(t, 0) if of_steps else near)
     return torch.cat(parts, 1)
 
 

@@ -120,7 +120,7 @@ def test_training_reads_no_remembered_window_that_shares_a_row():
 class Series(MAEImputer):
     """An imputer whose rows are a series, read in windows of three steps."""
 
-    def _windows(self, table):
+    def _windows(self, table, how="predicted"):
         return windows_of(table.values, table.observed, cut(len(table.values), 3))
 
 
@@ -138,7 +138,7 @@ def test_complete_rows_do_not_make_distant_rows_neighbours():
 class TwoSeries(MAEImputer):
     """An imputer of a series of three rows and another of one."""
 
-    def _windows(self, table):
+    def _windows(self, table, how="predicted"):
         return windows_of(table.values, table.observed, cut(4, 3, 1, [0, 0, 0, 1]))
 
 
