@@ -26,12 +26,14 @@ class Guess(NamedTuple):
 
     mean, variance : (B, T, C); the value and 0 where visible
     parts : (B, T, C, 3) means of the base guess, of similar windows, and of the base guess
-        corrected by what it missed in similar windows
+        corrected by what it missed in similar windows; of series those of `SeriesGuess`
+    evidence : (B, T, C, E) what else is known of a cell, visible or not; None in tables
     """
 
     mean: Tensor
     variance: Tensor
     parts: Tensor
+    evidence: Tensor | None = None
 
 
 class StackedGuess(nn.Module):
@@ -84,7 +86,7 @@ class StackedGuess(nn.Module):
         """
         cells = self.coordinates.expand(torch.where(visible, values, 0.0), visible)
         guess = self.guess(*cells, memory_index, n_remembered)
-        return Guess(*(part.unflatten(1, (self.n_steps, -1)) for part in guess))
+        return Guess(*(part.unflatten(1, (self.n_steps, -1)) for part in guess[:3]))
 
     @torch.no_grad()
     def guess(
