@@ -261,6 +261,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         return ModelConfig(
             n_levels=self.schema_.n_modelled(),
             n_steps=1,
+            n_phases=1,
+            n_starts=0,
+            n_calendar=0,
             width=self.width,
             n_heads=self.n_heads,
             n_encoder_layers=self.n_layers,

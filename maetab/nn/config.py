@@ -46,6 +46,11 @@ class ModelConfig:
     n_memory: int
     learns_swaps: bool
 
+    @property
+    def is_series(self) -> bool:
+        """Whether windows have several steps, and the first guess is that of series."""
+        return self.n_steps > 1 and isinstance(self.guess.base, str)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, ready for JSON where no object is the user's."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -26,7 +26,9 @@ class Clock(NamedTuple):
 
     def to(self, device: torch.device) -> Clock:
         """Return the same on a device."""
-        return Clock(*(None if x is None else x.to(device) for x in self))
+        fold = None if self.fold is None else self.fold.to(device)
+        position, phase, calendar = (x.to(device) for x in self[:3])
+        return Clock(position, phase, calendar, fold)
 
 
 @dataclass(frozen=True)

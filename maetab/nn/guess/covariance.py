@@ -34,7 +34,8 @@ def fit_covariance(
     should_stop : True ends it after a round
     """
     gaussian = WindowGaussian(values.shape[1]).to(values.device)
-    filled, rest, unit = start.double(), 0.0, gaussian.covariance.clone()
+    filled, unit = start.double(), gaussian.covariance.clone()
+    rest = torch.zeros_like(unit)
     for i in range(ROUNDS + 1):
         location = filled.mean(0)
         centred = filled - location

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ N_GUESSES, N_FEATURES = 3, 7
 FAR = 1000.0  # steps to a visible cell where there is none
 PRIOR = 3.0  # visible cells that count as much as what the guesses miss everywhere
 WILD = 8.0  # standard deviations beyond which networks do not tell numbers apart
+
+
+Pair = tuple[WindowGaussian, WindowGaussian]
 
 
 class Look(NamedTuple):
@@ -87,10 +90,10 @@ class SeriesGuess(nn.Module):
         self.register_buffer("season", torch.zeros(n_phases, step, dtype=torch.float64))
         self.register_buffer("starts", torch.full((n_starts,), -1))
         self.register_buffer("usual", torch.ones(step, N_GUESSES, dtype=torch.float64))
-        shape = n_memory, n_steps
-        self.register_buffer("remembered_position", torch.arange(n_steps).double().repeat(shape[0], 1))
-        self.register_buffer("remembered_phase", torch.zeros(shape, dtype=torch.long))
-        self.register_buffer("remembered_calendar", torch.zeros(*shape, n_calendar))
+        position = torch.arange(n_steps).double().repeat(n_memory, 1)
+        self.register_buffer("remembered_position", position)
+        self.register_buffer("remembered_phase", torch.zeros(n_memory, n_steps, dtype=torch.long))
+        self.register_buffer("remembered_calendar", torch.zeros(n_memory, n_steps, n_calendar))
         self.gaussians = self.new_gaussians()
         self.mixture = Mixture(step, N_GUESSES)
         self.folds: list[nn.ModuleList] = []
@@ -141,7 +144,8 @@ class SeriesGuess(nn.Module):
         found = [[torch.zeros_like(rest) for _ in Conditional._fields] for _ in range(2)]
         for pair, rows in self._groups(clock):
             for target, gaussian in zip(found, pair, strict=True):
-                for out, part in zip(target, gaussian(rest[rows], seen[rows]), strict=True):
+                parts = gaussian(rest[rows], seen[rows])
+                for out, part in zip(target, parts, strict=True):
                     out[rows] = part
         plain, free = (Conditional(*(x.view(shown.shape) for x in parts)) for parts in found)
         guesses = [lines.mean, plain.mean + season, free.mean + season]
@@ -175,7 +179,7 @@ class SeriesGuess(nn.Module):
         """Return the clock (n_memory, T) of the remembered windows."""
         return Clock(self.remembered_position, self.remembered_phase, self.remembered_calendar)
 
-    def _groups(self, clock: Clock) -> list[tuple[nn.ModuleList, Tensor]]:
+    def _groups(self, clock: Clock) -> list[tuple[Pair, Tensor]]:
         """Return which pair of Gaussians is asked about which windows."""
         match = clock.phase[:, :1] == self.starts
         kind = torch.zeros(len(match), dtype=torch.long, device=match.device)
@@ -187,7 +191,7 @@ class SeriesGuess(nn.Module):
         for one in code.unique().tolist():
             part, place = divmod(one, n_kinds)
             among = self.gaussians if part == 0 else self.folds[part - 1]
-            pair = among.get_submodule(str(place))
+            pair = cast("Pair", tuple(cast("nn.ModuleList", among[place])))
             groups.append((pair, (code == one).nonzero()[:, 0]))
         return groups
 

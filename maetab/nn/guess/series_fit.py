@@ -160,9 +160,9 @@ def _fit_mixture(guess: SeriesGuess, windows: Windows, generator: torch.Generato
             cells, shown, clock = guess.expand(values, visible, windows.clock_of(chosen))
             truth, known, _ = guess.expand(values, observed, clock)
             looks.append((guess.look(cells, shown, clock), shown, known & ~shown, truth))
-    error = torch.stack([(x.missed.abs() * s[..., None]).sum((0, 1)) for x, s, _, _ in looks]).sum(0)
+    error = [(look.missed.abs() * s[..., None]).sum((0, 1)) for look, s, _, _ in looks]
     count = torch.stack([s.sum((0, 1)) for _, s, _, _ in looks]).sum(0)[:, None]
-    guess.usual.copy_((error / count.clamp_min(1)).clamp_min(1e-3))
+    guess.usual.copy_((torch.stack(error).sum(0) / count.clamp_min(1)).clamp_min(1e-3))
     parts = [guess.evidence(look, shown).at(hidden) for look, shown, hidden, _ in looks]
     evidence = Evidence(*map(torch.cat, zip(*parts, strict=True)))
     truth = torch.cat([cells[hidden] for _, _, hidden, cells in looks]).double()
