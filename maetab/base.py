@@ -294,6 +294,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         return ModelConfig(
             n_levels=tuple(n_levels[j] for j in modelled(self.schema_, timeline)),
             n_steps=1 if timeline is None else timeline.n_steps,
+            n_phases=1,
+            n_starts=0,
+            n_calendar=0,
             width=self.width,
             n_heads=self.n_heads,
             n_encoder_layers=self.n_layers,

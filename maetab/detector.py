@@ -14,8 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from maetab.base import BaseMAE
 from maetab.data.containers import as_table, read_frame
 from maetab.data.schema import Schema
-from maetab.engine.embedding import remembered
-from maetab.engine.reference import Reference, make_reference
+from maetab.engine.reference import Reference, make_reference, remembered
 from maetab.engine.robust import kept_rows
 from maetab.engine.runtime import pick_device
 from maetab.engine.score_calibration import (

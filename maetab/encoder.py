@@ -24,10 +24,10 @@ from maetab.engine.embedding import (
     Steps,
     block_sizes,
     embed,
-    remembered,
 )
 from maetab.engine.inference import batch_rows
 from maetab.engine.pieces import decode_pieces, piece_steps
+from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import BaseMAE
 from maetab.data.codec import fill, missing_cells
-from maetab.engine.inference import draw, predict_probabilities, predict_quantiles
+from maetab.engine.draws import draw
+from maetab.engine.inference import predict_probabilities, predict_quantiles
 from maetab.engine.runtime import pick_device
 from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
 from maetab.ranges import Range, check_range

@@ -16,7 +16,7 @@ from maetab.data.windows import cut
 from maetab.engine.inference import windows_of
 from maetab.nn.windows import Windows
 
-# Windows that a fit has at least, where the rows give them: fewer overlap more.
+# Windows that covariances are learned from at least, where the rows give them.
 FITTED_WINDOWS = 2000
 RUN = 16  # windows that follow each other where some of all are taken
 NO_VALUE, SEVERAL = -1, -2  # instead of a row that has the value of a series
@@ -131,7 +131,8 @@ def compact(windows: Windows) -> tuple[Windows, np.ndarray]:
     rows = windows.rows.numpy()
     own = np.unique(rows[rows >= 0])
     cells = (x.numpy()[own] for x in (windows.values, windows.observed))
-    return windows_of(*cells, np.where(rows >= 0, np.searchsorted(own, rows), -1)), own
+    clock = None if windows.clock is None else tuple(x.numpy()[own] for x in windows.clock[:3])
+    return windows_of(*cells, np.where(rows >= 0, np.searchsorted(own, rows), -1), clock), own
 
 
 def some(windows: Windows, n_windows: int) -> tuple[Windows, np.ndarray, np.ndarray]:
@@ -242,23 +243,25 @@ def windows_over(
 
     Parameters
     ----------
-    how : what they are for: "predicted" or "fitted", see `stride`; "apart" do not overlap
+    how : what they are for: "predicted" or "fitted", see `strides`; "apart" do not overlap
     """
     view = view_of(table, schema, timeline)
     if view is None:
         return row_windows(*table.visible())
     assert timeline is not None and table.layout is not None
-    steps = stride(timeline, len(table.values), how)
-    rows = view.rows(table.layout.windows(timeline.n_steps, steps))
-    # Here stand position, phase and calendar of the rows, once windows have a clock.
-    return windows_of(*map(view.of, table.visible()), rows)
+    layout, (first, *finer) = table.layout, strides(timeline, len(table.values), how)
+    rows = view.rows(layout.windows(timeline.n_steps, first))
+    dense = [view.rows(layout.windows(timeline.n_steps, stride)) for stride in finer]
+    clock = tuple(x[view.order] for x in (layout.position, layout.phase, layout.calendar))
+    return windows_of(*map(view.of, table.visible()), rows, clock, *dense)
 
 
-def stride(timeline: Timeline, n_rows: int, how: str) -> int:
-    """Return the steps from one window to the next.
+def strides(timeline: Timeline, n_rows: int, how: str) -> list[int]:
+    """Return the steps from one window to the next, and in fit those of finer windows beside them.
 
-    A period, where a window is longer, so that all windows start at the same phase; else half a
-    window. In fit half of that, and so on, until there are `FITTED_WINDOWS`.
+    A period, where a window holds one, so that all windows start at the same phase; else half a
+    window. The finer ones, which covariances are learned from, are half of that, and so on, until
+    there are `FITTED_WINDOWS`.
 
     Parameters
     ----------
@@ -266,11 +269,12 @@ def stride(timeline: Timeline, n_rows: int, how: str) -> int:
     """
     n_steps, period = timeline.n_steps, timeline.period
     if how == "apart":
-        return n_steps
-    found = period if period is not None and period < n_steps else max(1, n_steps // 2)
-    while how == "fitted" and found > 1 and n_rows // found < FITTED_WINDOWS:
-        found //= 2
-    return found
+        return [n_steps]
+    first = period if period is not None and period <= n_steps else max(1, n_steps // 2)
+    finer = first
+    while finer > 1 and n_rows // finer < FITTED_WINDOWS:
+        finer //= 2
+    return [first, finer] if how == "fitted" and finer < first else [first]
 
 
 def window_index(table: Table, windows: Windows, view: View | None, timeline: Timeline) -> pd.Index:

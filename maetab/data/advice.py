@@ -48,8 +48,8 @@ def advise(source: FrameSource, name: str, in_time: bool = False) -> None:
     if not in_time and any(isinstance(level, TIME_INDEXES) for level in levels):
         warn(
             f"{name}: rows are taken as independent of each other, and the times in the index of X "
-            f"are not used. Where rows follow each other, pass window='auto'; where times matter to "
-            f"single rows, make them a column, by X.reset_index()."
+            f"are not used. Where rows follow each other in time, pass window='auto'; where times "
+            f"matter to single rows, make them a column, by X.reset_index()."
         )
 
 

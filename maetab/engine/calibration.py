@@ -8,6 +8,7 @@ from torch import Tensor
 from maetab.engine.held_out import HeldOut
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import N_RANKS, Ensemble
+from maetab.nn.losses import LEAST_STD
 from maetab.nn.network import Network
 
 N_BLENDS = 5  # weights of the networks that are tried for categories
@@ -40,8 +41,9 @@ def _errors_in(
 ) -> dict[str, Tensor]:
     """Return the sums of `held_out_errors` over one batch."""
     support, (values, visible, held) = model.support, table.cells(rows)
-    guess = model.first_guess(values, visible, table.windows.memory_index(rows))
-    prediction = model.predict(network, values, visible, guess)
+    index, clock = table.windows.memory_index(rows), table.windows.clock_of(rows)
+    guess = model.first_guess(values, visible, index, clock=clock)
+    prediction = model.predict(network, values, visible, guess, clock)
     values, held, start, point = (
         x.flatten(0, 1) for x in (values, held, guess.point, prediction.point)
     )
@@ -88,6 +90,8 @@ def set_network_weights(model: Ensemble, errors: list[dict[str, Tensor]]) -> Non
 def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Deadline) -> None:
     """Remember where the held-out truths fell in their predicted distributions.
 
+    Of series, how many standard deviations they lay from the predicted points.
+
     In `n_rows` windows (None for what there is time for), in fewer if the deadline passes, but in
     one batch at least.
 
@@ -101,10 +105,15 @@ def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Dea
     for i, rows in enumerate(table.sample_batches(n_rows, model.guess.coordinates.size)):
         if i and deadline.left() < 0:
             break
-        probabilities, values, held = _look(model, table, rows)
-        ranks.append(model.support.rank(probabilities.flatten(0, 1), values.flatten(0, 1)))
+        (probabilities, points, std), values, held = _look(model, table, rows)
+        if model.is_series:
+            found = (values - points).flatten(0, 1) / std.flatten(0, 1).clamp_min(LEAST_STD)
+        else:
+            found = model.support.rank(probabilities.flatten(0, 1), values.flatten(0, 1))
+        ranks.append(found)
         held_.append(held.flatten(0, 1))
     rank, held = torch.cat(ranks), torch.cat(held_) & model.support.is_number
+    quantiles = model.residual_quantiles if model.is_series else model.ranks
     levels = torch.linspace(0, 1, N_RANKS, device=rank.device)
     everywhere = rank[held]
     if len(everywhere) < 50:
@@ -114,13 +123,16 @@ def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Dea
         own = rank[held[:, j], j]
         share = len(own) / (len(own) + OWN_CELLS)
         mine = _quantiles(own, levels) if len(own) > 1 else pooled
-        model.ranks[j] = share * mine + (1 - share) * pooled
+        quantiles[j] = share * mine + (1 - share) * pooled
 
 
-def _look(model: Ensemble, table: HeldOut, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _look(
+    model: Ensemble, table: HeldOut, rows: Tensor
+) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
     """Return what is predicted of some windows, their values, and which are held out."""
     values, visible, held = table.cells(rows)
-    return model(values, visible, table.windows.memory_index(rows))[0], values, held
+    index, clock = table.windows.memory_index(rows), table.windows.clock_of(rows)
+    return model.predicted(values, visible, index, clock=clock), values, held
 
 
 def _quantiles(x: Tensor, levels: Tensor) -> Tensor:

@@ -15,11 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.inference import FARTHEST, batch_rows, batches, on_device, windows_of
+from maetab.engine.inference import (
+    FARTHEST,
+    batch_rows,
+    batches,
+    on_device,
+    padded_clock,
+)
 from maetab.engine.pieces import Pieces
+from maetab.engine.reference import memory_windows
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
-from maetab.nn.windows import Windows
+from maetab.nn.windows import Clock, Windows
 
 READOUTS = ("concat", "mean", "cls")
 MAX_LANDMARKS = 512
@@ -111,8 +118,11 @@ def embed(
         landmarks = Landmarks(model, device) if readout == "concat" else None
         for found, values, visible in batches(windows, device, n_batch):
             own, read = _places(found, steps, t)
-            wholes = _complete(model, values, visible, found.stop - found.start)
-            features = [_features(model, whole, readout, landmarks, of_steps) for whole in wholes]
+            clock = padded_clock(windows, found, n_batch, device)
+            wholes = _complete(model, values, visible, found.stop - found.start, clock=clock)
+            features = [
+                _features(model, whole, readout, landmarks, of_steps, clock) for whole in wholes
+            ]
             latent = torch.stack(features).mean(0)
             if project is not None:
                 latent = project(latent)
@@ -145,7 +155,12 @@ def _projector(projection: Projection, device: torch.device) -> Callable[[Tensor
 
 
 def _complete(
-    model: Ensemble, values: Tensor, visible: Tensor, n_rows: int, n_times: int = N_COMPLETIONS
+    model: Ensemble,
+    values: Tensor,
+    visible: Tensor,
+    n_rows: int,
+    n_times: int = N_COMPLETIONS,
+    clock: Clock | None = None,
 ) -> list[Tensor]:
     """Return values (B, T, F), completed; complete windows cost no prediction.
 
@@ -155,27 +170,38 @@ def _complete(
     """
     if visible[:n_rows].all():
         return [values]
-    probabilities, n_cells = model(values, visible)[0].flatten(0, 1), visible[0].numel()
+    found = [x.flatten(0, 1) for x in model.predicted(values, visible, clock=clock)]
+    n_cells = visible[0].numel()
     random = np.random.default_rng(0)
     orders = np.stack([random.permutation(n_times) for _ in range(n_cells)], 1)
     wholes = []
     for level in (orders + 0.5) / n_times:
         share = torch.tensor(level, dtype=values.dtype, device=values.device)
         share = share.view(values.shape[1:]).expand_as(values).flatten(0, 1)
-        guess = model.support.quantile(probabilities, share).view_as(values)
+        # In tables as predicted, in series as calibrated: there are no probabilities of numbers.
+        if model.is_series:
+            guess = model.quantile(*found, share).view_as(values)
+        else:
+            guess = model.support.quantile(found[0], share).view_as(values)
         wholes.append(torch.where(visible, values, guess))
     return wholes
 
 
 def _features(
-    model: Ensemble, whole: Tensor, readout: str, landmarks: Landmarks | None, of_steps: bool
+    model: Ensemble,
+    whole: Tensor,
+    readout: str,
+    landmarks: Landmarks | None,
+    of_steps: bool,
+    clock: Clock | None,
 ) -> Tensor:
     """Return (B, D) what is read of completed windows (B, T, F), or (B * T, D) of their steps."""
     everywhere, t = torch.ones_like(whole, dtype=torch.bool), whole.shape[1]
     whole = whole.clamp(-FARTHEST, FARTHEST)
     parts = [whole.new_zeros(len(whole) * (t if of_steps else 1), 0)]
+    known = (model.guess(whole, everywhere, clock=clock), clock) if model.is_series else ()
     for network in model.networks:
-        tokens = network.encode(whole, everywhere).unflatten(1, (t, -1))
+        tokens = network.encode(whole, everywhere, *known).unflatten(1, (t, -1))
         parts.append(_read(tokens.flatten(0, 1)[:, None] if of_steps else tokens, readout))
     if landmarks is not None:
         near = landmarks(whole)
@@ -202,14 +228,15 @@ class Landmarks:
         self.coordinates, memory = model.guess.coordinates, model.guess.memory
         weight = (memory.log_weight.exp() * memory.choice.softmax(0)).sum(0)
         self.root = weight[memory.cells].sqrt()
-        windows = _memory_windows(model)
+        windows = memory_windows(model)
         n = min(MAX_LANDMARKS, len(windows))
         windows = replace(windows, rows=windows.rows[:n])
         size = batch_rows(windows.rows.shape[1] * windows.values.shape[1])
-        parts = [
-            self._place(_complete(model, values, visible, found.stop - found.start, 1)[0])
-            for found, values, visible in batches(windows, device, size)
-        ]
+        parts = []
+        for found, values, visible in batches(windows, device, size):
+            clock = padded_clock(windows, found, size, device)
+            whole = _complete(model, values, visible, found.stop - found.start, 1, clock)[0]
+            parts.append(self._place(whole))
         # Padded, because the kernel of a narrow product depends on the row's place.
         self.place = torch.cat([*parts, parts[0].new_zeros(16, parts[0].shape[1])])[: max(n, 16)]
         self.n, self.scale = n, 1.0
@@ -227,28 +254,3 @@ class Landmarks:
     def _distance(self, place: Tensor) -> Tensor:
         square = place.square().sum(1, keepdim=True) + self.place.square().sum(1)
         return (square - 2 * place @ self.place.T).clamp_min(0)[:, : self.n]
-
-
-def remembered(model: Ensemble) -> Windows:
-    """Return the training windows that the first guess remembers.
-
-    Those without an observed cell are left out, unless there are no others.
-    """
-    windows = _memory_windows(model)
-    filled = windows.take(slice(None))[1].flatten(1).any(1)
-    return replace(windows, rows=windows.rows[filled | ~filled.any()])
-
-
-def _memory_windows(model: Ensemble) -> Windows:
-    """Return all places of the memory as windows, also those not taken."""
-    memory, coordinates = model.guess.memory, model.guess.coordinates
-    known = memory.visible.cpu().numpy() > 0
-    cells = memory.values.cpu().numpy()
-    n, t, f = len(cells), model.config.n_steps, len(model.config.n_levels)
-    values = np.zeros((n, t * f), np.float32)
-    for j, own in enumerate(coordinates.slices):
-        several = coordinates.n_levels[j] > 0
-        values[:, j] = cells[:, own].argmax(1) if several else cells[:, own.start]
-    observed = known[:, coordinates.first]
-    rows = np.arange(n * t).reshape(n, t)
-    return windows_of(values.reshape(n * t, f), observed.reshape(n * t, f), rows)

@@ -22,6 +22,8 @@ from maetab.nn.windows import Windows
 # Where time is limited: the share of it that passes over held-out cells may take, the windows that
 # they look at at least, and the steps below which a network is not begun.
 PASSES, LEAST_ROWS, WORTH_STEPS = 0.3, 64, 10
+REMEMBERED_CELLS = 20_000_000  # of windows of several steps
+MAX_STARTS = 4  # phases that windows start at, beyond which they share one Gaussian
 
 
 def fit_model(
@@ -35,19 +37,36 @@ def fit_model(
     windows : over all rows to learn from
     """
     device, deadline = options.device, options.deadline
-    cells = (x.to(device) for x in (windows.values, windows.observed, windows.rows))
     with seeded(options.seed, device) as generator:
-        windows = Windows(*cells)
-        n_memory = max(MIN_ROWS, min(config.guess.n_remembered, len(windows)))
-        model = Ensemble(replace(config, n_memory=n_memory)).to(device)
+        windows = windows.to(device)
+        model = Ensemble(_sized(config, windows)).to(device)
         model.support.fit(windows.values, windows.observed)
         options.on_progress("first guess", 0.0)
         windows = model.guess.fit(windows, generator, options.batch_size, deadline.used)
         first, history, plan = _train_networks(model, windows, options, generator)
         options.on_progress("calibration", 0.0)
         calibrate(model, first, plan.n_rows if plan else None, deadline)
+        model.forget_parts()
         model.eval().cpu()
     return model, history
+
+
+def _sized(config: ModelConfig, windows: Windows) -> ModelConfig:
+    """Return the config with what the windows say: how many are remembered, and their clock."""
+    n_memory = min(config.guess.n_remembered, len(windows))
+    if config.n_steps > 1:
+        n_memory = min(n_memory, REMEMBERED_CELLS // (config.n_steps * len(config.n_levels)))
+    config = replace(config, n_memory=max(MIN_ROWS, n_memory))
+    clock = windows.clock_of(slice(None))
+    if clock is None:
+        return config
+    starts = len(clock.phase[:, 0].unique())
+    return replace(
+        config,
+        n_phases=int(clock.phase.max()) + 1,
+        n_starts=starts if starts <= MAX_STARTS else 0,
+        n_calendar=clock.calendar.shape[-1],
+    )
 
 
 def _train_networks(
@@ -107,10 +126,12 @@ def _plan(model: Ensemble, number: int, table: HeldOut, options: FitOptions) -> 
     def guess(n_rows: int) -> tuple[Tensor, Tensor, CellGuess]:
         values, visible, _ = table.cells(sample[:n_rows])
         index = table.windows.memory_index(sample[:n_rows])
-        return values, visible, model.first_guess(values, visible, index)
+        clock = table.windows.clock_of(sample[:n_rows])
+        return values, visible, model.first_guess(values, visible, index, clock=clock)
 
     def look(n_rows: int) -> None:
-        model.predict(network, *guess(n_rows))
+        clock = table.windows.clock_of(sample[:n_rows])
+        model.predict(network, *guess(n_rows), clock)
 
     n = min(len(sample), table.max_batch_rows(options.batch_size))
     first, each = (deadline.seconds_per_row(work, n) for work in (guess, look))

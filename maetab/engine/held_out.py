@@ -5,12 +5,15 @@ Each pass over them looks at as many windows as there is time for, spread evenly
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from maetab.nn.masking import Gaps
 from maetab.nn.windows import Windows
 
 N_PAIRS = 20_000_000  # pairs of tokens that a training batch may compare
@@ -21,11 +24,15 @@ LIMITED = 256  # windows that it looks at together where time is short
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Windows, the cells of their rows `held` (n, F) out, and those left `shown` (n, F)."""
+    """Windows, the cells of their rows `held` (n, F) out, and those left `shown` (n, F).
+
+    judged : windows that cells were held out from; None for all
+    """
 
     windows: Windows
     held: Tensor
     shown: Tensor
+    judged: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -42,12 +49,16 @@ class HeldOut:
 
     def max_batch_rows(self, most: int, n_pairs: int = N_PAIRS) -> int:
         """Return how many windows to look at together; attention compares pairs of their cells."""
-        return min(most, max(8, n_pairs // (self.n_cells + 1) ** 2))
+        t, f = self.windows.rows.shape[1], self.windows.values.shape[1]
+        return min(most, max(8, n_pairs // (t * (f + 1) * (f + t))))
 
     def sample(self) -> Tensor:
         """Return evenly spaced windows, all or some 10,000, fewer if they are wide."""
-        n, most = len(self), max(256, 10 * self.max_batch_rows(1000))
-        return torch.arange(0, n, max(1, n // most), device=self.held.device)
+        every = self.judged
+        if every is None:
+            every = torch.arange(len(self), device=self.held.device)
+        most = max(256, 10 * self.max_batch_rows(1000))
+        return every[:: max(1, len(every) // most)]
 
     def sample_batches(self, n_rows: int, n_coordinates: int) -> Iterator[Tensor]:
         """Give evenly spaced windows, `n_rows` of `sample`, in batches that memory holds.
@@ -67,12 +78,43 @@ class HeldOut:
 
 
 def hold_out(windows: Windows, fraction: float, generator: torch.Generator) -> HeldOut:
-    """Return windows with observed cells kept from training, never a row's only one.
+    """Return windows with observed cells kept from training.
 
-    The number that decides about a cell is drawn for its physical row.
+    Of tables single cells, never a row's only one; the number that decides about a cell is drawn
+    for its physical row. Of windows of several steps gaps of many shapes, in windows that share no
+    row, twice the fraction of them.
     """
     observed = windows.observed
+    if windows.rows.shape[1] > 1:
+        return _hold_out_gaps(windows, fraction, generator)
     drawn = torch.rand(observed.shape, generator=generator, device=observed.device)
     held = observed & (drawn < fraction)
     held = held & (observed & ~held).any(1, keepdim=True)
     return HeldOut(windows, held, observed & ~held)
+
+
+def _hold_out_gaps(windows: Windows, fraction: float, generator: torch.Generator) -> HeldOut:
+    rows, observed = windows.rows, windows.observed
+    order = torch.randperm(len(windows), generator=generator, device=rows.device)
+    most = math.ceil(2 * fraction * len(observed) / rows.shape[1]) if fraction else 0
+    judged = torch.tensor(_apart(rows.cpu().numpy(), order.tolist(), most), dtype=torch.long)
+    judged = judged.to(rows.device)
+    held = torch.zeros_like(observed)
+    if most:
+        hidden = Gaps()(windows.take(judged)[1], generator)
+        inside = rows[judged] >= 0
+        held[rows[judged][inside]] = hidden[inside]
+    return HeldOut(windows, held, observed & ~held, judged)
+
+
+def _apart(rows: np.ndarray, order: list[int], most: int) -> list[int]:
+    """Return the first windows in an order that share no row with those before, ascending."""
+    taken, chosen = np.zeros(rows.max(initial=-1) + 2, bool), list[int]()
+    for one in order:
+        if len(chosen) >= most:
+            break
+        own = rows[one][rows[one] >= 0]
+        if not taken[own].any():
+            taken[own] = True
+            chosen.append(one)
+    return sorted(chosen)

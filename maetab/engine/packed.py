@@ -45,6 +45,7 @@ def as_written_now(
     config: dict[str, Any], tensors: dict[str, np.ndarray]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return config and tensors of any version as `pack` gives them now."""
+    config = {"n_phases": 1, "n_starts": 0, "n_calendar": 0} | config
     if "guess" in config:
         return config, tensors
     config = config | {"guess": {"base": "gaussian"}, "learns_swaps": False}

@@ -18,8 +18,10 @@ from maetab.engine.options import FitOptions, Record
 from maetab.engine.runtime import Deadline, training_precision
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.cells import CellGuess
+from maetab.nn.guess.series import N_FEATURES
 from maetab.nn.losses import Prediction
 from maetab.nn.masking import swap
+from maetab.nn.windows import Clock
 
 # The first optimizer of a process makes torch import its compiler, which takes seconds: better here
 # than within the time of a fit.
@@ -30,6 +32,9 @@ CHECKS = 12  # times the held-out cells are looked at in a full run
 # Steps of one network when `max_iter` is None. Small tables are left to the first guess sooner:
 # there it is hard to beat, and seconds count.
 N_EPOCHS, LEAST_STEPS, MOST_STEPS = 20, 20, 100
+# Of series, whose guesses are kept from the windows that are learned from: steps, masks that a
+# window is seen with, and cells in a step.
+SERIES_STEPS, SERIES_MASKS, SERIES_CELLS = 900, 12, 6000
 
 
 class Batch(NamedTuple):
@@ -39,6 +44,7 @@ class Batch(NamedTuple):
     visible: Tensor
     hidden: Tensor
     guess: CellGuess
+    clock: Clock | None
 
 
 class Trainer:
@@ -66,15 +72,19 @@ class Trainer:
         self.progress(0.0)
         n = len(table)
         self.batch_size = min(n, table.max_batch_rows(options.batch_size))
+        self.n_masks, steps = N_MASKS, 0
+        if model.is_series:
+            self.batch_size = min(self.batch_size, max(8, SERIES_CELLS // table.n_cells))
+            self.n_masks, steps = SERIES_MASKS, SERIES_STEPS
         self.per_epoch = max(1, n // self.batch_size)
-        steps = min(max(N_EPOCHS * (self.per_epoch - 3), LEAST_STEPS), MOST_STEPS)
+        steps = steps or min(max(N_EPOCHS * (self.per_epoch - 3), LEAST_STEPS), MOST_STEPS)
         epochs = options.max_iter or max(4, math.ceil(steps / self.per_epoch))
         self.steps = epochs * self.per_epoch
         self.optimizer = _optimizer(self.network, options.learning_rate, options.weight_decay)
         self.schedule = _schedule(self.optimizer, self.steps)
         self.kept: list[list[Batch]] = []
-        kept_bytes = table.windows.rows.numel() * N_MASKS * self._row_bytes()
-        several = self.steps > N_MASKS * self.per_epoch
+        kept_bytes = table.windows.rows.numel() * self.n_masks * self._row_bytes()
+        several = self.steps > self.n_masks * self.per_epoch
         self.keeps = several and kept_bytes <= options.kept_bytes
         self.checked = self._checked(n_checked)
         self.waited, self.best = 0, math.inf
@@ -84,19 +94,26 @@ class Trainer:
     def _row_bytes(self) -> int:
         """Return the bytes of one row's part of a `Batch`: logits, guesses, visible and hidden."""
         f, k = self.model.support.share.shape
+        if self.model.is_series:
+            k = k if any(self.model.config.n_levels) else 2
+            return 4 * (f * k + (5 + N_FEATURES) * self.model.guess.coordinates.step_size) + 2 * f
         return 4 * (f * k + 5 * self.model.guess.coordinates.step_size) + 2 * f
 
     def _checked(self, n_checked: int) -> list[tuple[Tensor, CellGuess]]:
         """Return windows with held-out cells, in batches, and the first guess at them."""
-        held = self.table.windows.take(slice(None), self.table.held)[1]
-        rows = held.flatten(1).any(1).nonzero()[:, 0]
+        rows = self.table.judged
+        if rows is None:
+            held = self.table.windows.take(slice(None), self.table.held)[1]
+            rows = held.flatten(1).any(1).nonzero()[:, 0]
         rows = rows[:: max(1, len(rows) // self.table.max_batch_rows(min(1000, n_checked)))]
         batches = rows.split(self.table.max_batch_rows(2000, PASSED_PAIRS)) if len(rows) else ()
         return [(part, self._guess(part, self.table.cells(part)[1])) for part in batches]
 
     def _guess(self, rows: Tensor, visible: Tensor) -> CellGuess:
-        values, _ = self.table.windows.take(rows)
-        return self.model.first_guess(values, visible, self.table.windows.memory_index(rows))
+        windows = self.table.windows
+        values, _ = windows.take(rows)
+        index, clock = windows.memory_index(rows), windows.clock_of(rows)
+        return self.model.first_guess(values, visible, index, clock=clock)
 
     def progress(self, share: float) -> None:
         name = f"network {self.number + 1} of {self.n_networks}"
@@ -156,8 +173,8 @@ class Trainer:
         before come again, in another order.
         """
         device = self.table.held.device
-        if self.keeps and epoch >= N_MASKS:
-            known = self.kept[epoch % N_MASKS]
+        if self.keeps and epoch >= self.n_masks:
+            known = self.kept[epoch % self.n_masks]
             for i in torch.randperm(len(known), generator=generator, device=device).tolist():
                 yield known[i]
             return
@@ -167,7 +184,8 @@ class Trainer:
             _, allowed, _ = self.table.cells(rows)
             hidden = self._hidden(allowed, generator)
             visible = allowed & ~hidden
-            batch = Batch(rows, visible, hidden, self._guess(rows, visible))
+            clock = self.table.windows.clock_of(rows)
+            batch = Batch(rows, visible, hidden, self._guess(rows, visible), clock)
             if self.keeps:
                 self.kept[-1].append(batch)
             yield batch
@@ -192,7 +210,7 @@ class Trainer:
             read, swapped = swap(values, batch.visible, self.options.swap_ratio, generator)
         self.network.train()
         with training_precision(values.device):
-            output = self.network(read, batch.visible, batch.guess.coordinates)
+            output = self.network(read, batch.visible, batch.guess.coordinates, batch.clock)
             prediction = self.model.loss.read(
                 output.raw, batch.guess, batch.visible, self.model.support
             )
@@ -218,14 +236,16 @@ class Trainer:
         parts, truths, weights = [], [], []
         for rows, guess in self.checked:
             values, visible, held = self.table.cells(rows)
-            parts.append(self.model.predict(self.network, values, visible, guess))
+            clock = self.table.windows.clock_of(rows)
+            parts.append(self.model.predict(self.network, values, visible, guess, clock))
             truths.append(values)
             weights.append(held.float())
-        prediction = Prediction(*map(torch.cat, zip(*parts, strict=True)))
+        fields = (x for x in zip(*parts, strict=True) if x[0] is not None)
+        prediction = Prediction(*map(torch.cat, fields))
         return float(self._loss(prediction, torch.cat(truths), torch.cat(weights)))
 
     def _loss(self, prediction: Prediction, values: Tensor, weight: Tensor) -> Tensor:
-        prediction = Prediction(*(x.float() for x in prediction))
+        prediction = Prediction(*(x.float() for x in prediction if x is not None))
         return self.model.loss(prediction, values, weight.float(), self.model.support)
 
 

@@ -16,6 +16,8 @@ class ModelConfig:
     ----------
     n_levels : per column; 0 for a number, else how many levels of the category are modelled
     n_steps : T
+    n_phases, n_starts, n_calendar : steps of the period, phases that windows start at (0 for any),
+        numbers that the calendar says of a step; 1, 0 and 0 in tables
     width, n_heads, n_encoder_layers, n_decoder_layers, dropout : of the networks
     n_bins, n_pieces : bins that are predicted, pieces that are read
     backbone, loss : names, or a class and an object that follow their protocols
@@ -27,6 +29,9 @@ class ModelConfig:
 
     n_levels: tuple[int, ...]
     n_steps: int
+    n_phases: int
+    n_starts: int
+    n_calendar: int
     width: int
     n_heads: int
     n_encoder_layers: int
@@ -40,6 +45,11 @@ class ModelConfig:
     n_estimators: int
     n_memory: int
     learns_swaps: bool
+
+    @property
+    def is_series(self) -> bool:
+        """Whether windows have several steps, and the first guess is that of series."""
+        return self.n_steps > 1 and isinstance(self.guess.base, str)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, ready for JSON where no object is the user's."""

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from maetab.nn.config import ModelConfig
 from maetab.nn.guess.cells import CellGuess, read_guess, read_points
+from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.guess.stack import StackedGuess
-from maetab.nn.losses import LOSSES, Loss, Prediction
+from maetab.nn.losses import LOSSES, Loss, Prediction, Residual
 from maetab.nn.network import Network
 from maetab.nn.support import Support
+from maetab.nn.windows import Clock
 
 N_RANKS = 101  # quantiles of held-out ranks that are kept
 
@@ -26,27 +28,39 @@ class Ensemble(nn.Module):
 
     Buffers: `network_weight` (F,) the share of the networks; `residual_std` (F,) standard deviation
     of their point errors; `ranks` (F, 101) quantiles of where held-out truths fell in the predicted
-    distributions, for intervals that cover what they say.
+    distributions, for intervals that cover what they say; of series, where numbers are predicted by
+    mean and standard deviation, `residual_quantiles` (F, 101) of errors in units of the latter.
     """
 
     support: Support
-    guess: StackedGuess
+    guess: StackedGuess | SeriesGuess
     network_weight: Tensor
     residual_std: Tensor
     ranks: Tensor
+    residual_quantiles: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.loss = loss_of(config.loss)
         self.support = Support(config.n_levels, config.n_bins)
-        self.guess = StackedGuess(config.n_levels, config.n_steps, config.n_memory, config.guess)
+        self.is_series = config.is_series
+        of_series = self.is_series and config.loss == "distribution"
+        self.loss: Loss = Residual() if of_series else loss_of(config.loss)
+        shape = config.n_levels, config.n_steps, config.n_memory
+        if self.is_series:
+            clock_shape = config.n_phases, config.n_starts, config.n_calendar
+            self.guess = SeriesGuess(*shape, clock_shape, config.guess)
+        else:
+            self.guess = StackedGuess(*shape, config.guess)
         size = self.support.size
         self.members = nn.ModuleList(Network(config, size) for _ in range(config.n_estimators))
         f = len(config.n_levels)
         self.register_buffer("network_weight", torch.zeros(f))
         self.register_buffer("residual_std", torch.ones(f))
         self.register_buffer("ranks", torch.linspace(0, 1, N_RANKS).repeat(f, 1))
+        if self.is_series:
+            normal = torch.special.ndtri(torch.linspace(0, 1, N_RANKS).clamp(1e-3, 1 - 1e-3))
+            self.register_buffer("residual_quantiles", normal.repeat(f, 1))
 
     @property
     def networks(self) -> Iterable[Network]:
@@ -64,10 +78,11 @@ class Ensemble(nn.Module):
         visible: Tensor,
         memory_index: Tensor | None = None,
         n_remembered: int | None = None,
+        clock: Clock | None = None,
     ) -> CellGuess:
         """Return the first guess at the cells; parameters as in `forward`."""
-        guess = self.guess(values, visible, memory_index, n_remembered)
-        return read_guess(guess, visible, self.support)
+        guess = self.guess(values, visible, memory_index, n_remembered, clock)
+        return read_guess(guess, visible, self.support, in_bins=not self.is_series)
 
     def forward(
         self,
@@ -75,10 +90,23 @@ class Ensemble(nn.Module):
         visible: Tensor,
         memory_index: Tensor | None = None,
         n_remembered: int | None = None,
+        clock: Clock | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return probabilities (B, T, F, K) and points (B, T, F) of every cell.
+        """Return probabilities (B, T, F, K) and points (B, T, F) of every cell; see `predicted`."""
+        return self.predicted(values, visible, memory_index, n_remembered, clock)[:2]
 
-        The point of a number is its expectation, of a category its likeliest level.
+    def predicted(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        memory_index: Tensor | None = None,
+        n_remembered: int | None = None,
+        clock: Clock | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return probabilities (B, T, F, K), points and deviations (B, T, F) of every cell.
+
+        The point of a number is its expectation, of a category its likeliest level. In series
+        numbers have no bins: a number is told by its point and the standard deviation.
 
         Parameters
         ----------
@@ -86,17 +114,21 @@ class Ensemble(nn.Module):
         visible : (B, T, F) bool
         memory_index : (B, P) remembered windows that share a physical row with each, -1 for none
         n_remembered : compare with so many of the remembered windows only; None for all
+        clock : when the steps are; None in tables
         """
-        guess = self.first_guess(values, visible, memory_index, n_remembered)
-        probabilities, point = guess.logits.softmax(-1), guess.point
+        guess = self.first_guess(values, visible, memory_index, n_remembered, clock)
+        probabilities, point, std = guess.logits.softmax(-1), guess.point, guess.std
         if self.uses_networks:
-            predictions = [self.predict(one, values, visible, guess) for one in self.networks]
+            each = (self.predict(x, values, visible, guess, clock) for x in self.networks)
+            predictions = list(each)
             found = torch.stack([self.probabilities(x) for x in predictions]).mean(0)
             points = torch.stack([x.point for x in predictions]).mean(0)
+            stds = torch.stack([self._std(x) for x in predictions]).mean(0)
             probabilities = torch.lerp(probabilities, found, self.network_weight[:, None])
             point = torch.lerp(point, points, self.network_weight)
+            std = torch.lerp(std, stds, self.network_weight)
         likeliest = probabilities.argmax(-1).float()
-        return probabilities, torch.where(self.support.is_number, point, likeliest)
+        return probabilities, torch.where(self.support.is_number, point, likeliest), std
 
     def points(self, values: Tensor, visible: Tensor, memory_index: Tensor | None = None) -> Tensor:
         """Return the points (B, T, F) that `forward` gives, without probabilities if possible."""
@@ -104,21 +136,61 @@ class Ensemble(nn.Module):
             return self(values, visible, memory_index)[1]
         return read_points(self.guess(values, visible, memory_index), visible, self.support)
 
+    def quantile(self, probabilities: Tensor, points: Tensor, std: Tensor, level: Tensor) -> Tensor:
+        """Return (B, F) the value below which a share of the calibrated distribution lies.
+
+        Parameters
+        ----------
+        probabilities, points, std : (B, F, K), (B, F) and (B, F), as from `predicted`
+        level : (B, F) in [0, 1], moved to where that share of held-out truths fell below
+        """
+        if not self.is_series:
+            moved = torch.where(self.support.is_number, _between(self.ranks, level), level)
+            return self.support.quantile(probabilities, moved.clamp(0, 1))
+        if not any(self.config.n_levels):
+            return points + std * _between(self.residual_quantiles, level)
+        levels = self.support.quantile(probabilities, level)
+        numbers = points + std * _between(self.residual_quantiles, level)
+        return torch.where(self.support.is_number, numbers, levels)
+
     def predict(
-        self, network: nn.Module, values: Tensor, visible: Tensor, guess: CellGuess
+        self,
+        network: nn.Module,
+        values: Tensor,
+        visible: Tensor,
+        guess: CellGuess,
+        clock: Clock | None = None,
     ) -> Prediction:
         """Return what one network predicts."""
-        output = network(values, visible, guess.coordinates)
+        output = network(values, visible, guess.coordinates, clock)
         return self.loss.read(output.raw, guess, visible, self.support)
+
+    def _std(self, prediction: Prediction) -> Tensor:
+        given = prediction.std
+        return self.residual_std.expand_as(prediction.point) if given is None else given
 
     def probabilities(self, prediction: Prediction) -> Tensor:
         """Return (B, T, F, K), the distributions that a prediction stands for."""
         return self.loss.probabilities(prediction, self.residual_std, self.support)
 
+    def forget_parts(self) -> None:
+        """Forget the guesses that know nothing of a part of the windows: a fit alone needs them."""
+        if isinstance(self.guess, SeriesGuess):
+            self.guess.folds = []
+
     def keep(self, n_members: int) -> None:
         """Keep the first networks alone; without any the first guess is what is predicted."""
         self.members = self.members[:n_members]
         self.config = replace(self.config, n_estimators=n_members)
+
+
+def _between(table: Tensor, level: Tensor) -> Tensor:
+    """Return (B, F) entries of `table` (F, N) at places `level` (B, F) in [0, 1], interpolated."""
+    place = level * (table.shape[1] - 1)
+    below = place.long().clamp_max(table.shape[1] - 2)
+    column = torch.arange(level.shape[1], device=level.device)
+    lower, upper = table[column, below], table[column, below + 1]
+    return lower + (place - below) * (upper - lower)
 
 
 def loss_of(loss: str | Loss) -> Loss:

@@ -19,13 +19,17 @@ from maetab.nn.support import Support
 # Squared errors count no more than that of five standard deviations: one wild cell would otherwise
 # outweigh a batch.
 MAX_SQUARE = 25.0
+# What the likelihood of the deviation weighs beside the error of the point, and the least
+# deviation of a standardised number.
+OF_STD, LEAST_STD = 0.1, 1e-3
 
 
 class Prediction(NamedTuple):
-    """What is predicted of every cell: logits (B, T, F, K) and point (B, T, F)."""
+    """What is predicted of every cell: logits (B, T, F, K), point and, if any, std (B, T, F)."""
 
     logits: Tensor
     point: Tensor
+    std: Tensor | None = None
 
 
 @runtime_checkable
@@ -139,6 +143,40 @@ class Cosine(PointLoss):
     def of_numbers(self, point: Tensor, truth: Tensor, weight: Tensor, total: Tensor) -> Tensor:
         similar = nnf.cosine_similarity(point * weight, truth * weight, dim=1, eps=1e-6)
         return (1 - similar).mean()
+
+
+class Residual(PointLoss):
+    """The absolute error of numbers, in units of what the first guess is unsure by.
+
+    What "distribution" is for series: cells between near neighbours are known far more precisely
+    than bins could tell. The network moves the guess by a number of its standard deviations, and
+    scales these. Errors below a tenth of a standard deviation of the column count by their square.
+    """
+
+    def read(self, raw: Tensor, guess: CellGuess, visible: Tensor, support: Support) -> Prediction:
+        number = support.is_number[:, None]
+        logits = torch.where(number, guess.logits, guess.logits + raw)
+        moved = guess.point + torch.where(visible, 0.0, guess.std * raw[..., 0])
+        std = guess.std * raw[..., 1].clamp(-2, 2).exp()
+        return Prediction(logits, moved, torch.where(visible, 1.0, std.clamp_min(LEAST_STD)))
+
+    def __call__(
+        self, prediction: Prediction, values: Tensor, weight: Tensor, support: Support
+    ) -> Tensor:
+        assert prediction.std is not None
+        entropy = cross_entropy(prediction, values, weight, support, ~support.is_number)
+        numbers, total = _counted(values, weight, support)
+        truth = torch.where(numbers > 0, values.flatten(0, 1), 0.0)
+        missed = prediction.point.flatten(0, 1) - truth
+        std = prediction.std.flatten(0, 1)
+        size = nnf.smooth_l1_loss(missed, torch.zeros_like(missed), beta=0.1, reduction="none")
+        ratio = (missed.detach() / std).square().clamp_max(MAX_SQUARE)
+        return entropy + ((size + OF_STD * (std.log() + ratio / 2)) * numbers).sum() / total
+
+    def probabilities(
+        self, prediction: Prediction, residual_std: Tensor, support: Support
+    ) -> Tensor:
+        return prediction.logits.softmax(-1)
 
 
 LOSSES: dict[str, type[Distribution | PointLoss]] = {

@@ -132,12 +132,58 @@ class Proportional:
         return observed & (_uniform(observed, generator) < chance)
 
 
+@dataclass(frozen=True)
+class Gaps:
+    """Hide gaps of many shapes: of each window points, runs, whole steps, a block, or a copy.
+
+    A copy is what another window of the batch lacks, so that gaps have the shapes that the data
+    have; a window whose partner lacks nothing gets points.
+
+    Parameters
+    ----------
+    ratio : in (0, 1)
+        Expected share of a window that points hide, expected length of a run as a share of the
+        window, and of a block along both axes. Shares are drawn anew for each window.
+    """
+
+    ratio: float = 0.3
+
+    def __call__(self, observed: Tensor, generator: torch.Generator) -> Tensor:
+        """Return (B, T, F) bool: True where hidden, never where `observed` is False."""
+        b, t, f = observed.shape
+
+        def drawn(*shape: int) -> Tensor:
+            return torch.rand(shape, generator=generator, device=observed.device)
+
+        power = (1 - self.ratio) / max(self.ratio, 1e-6)  # the mean of u ** power is the ratio
+        points = drawn(b, t, f) < drawn(b, 1, 1) ** power
+        few = drawn(b, t, f) < self.ratio / 3
+        columns = drawn(b, 1, f) < drawn(b, 1, 1)
+        runs = columns & _run(drawn(b, f) ** power, drawn(b, f), t).transpose(1, 2)
+        rows = _run(drawn(b, 1) ** power, drawn(b, 1), t).transpose(1, 2)
+        width = _run(drawn(b, 1) ** power, drawn(b, 1), f)
+        copied = ~observed[drawn(b).argsort()]
+        copied = torch.where((copied & observed).flatten(1).any(1)[:, None, None], copied, points)
+        shapes = torch.stack([points, runs | few, rows | few, rows & width | few, copied])
+        kind = (drawn(b) * len(shapes)).long().clamp_max(len(shapes) - 1)
+        return observed & shapes[kind, torch.arange(b, device=observed.device)]
+
+
+def _run(share: Tensor, place: Tensor, length: int) -> Tensor:
+    """Return (B, N, length) bool: one run each, of a share of the length, somewhere within it."""
+    size = (share * (length - 1)).long() + 1
+    first = (place * (length - size + 1)).long()
+    step = torch.arange(length, device=share.device)
+    return (step >= first[..., None]) & (step < (first + size)[..., None])
+
+
 MASKINGS: dict[str, Any] = {
     "bernoulli": Bernoulli,
     "fixed": FixedRatio,
     "block": Block,
     "copy": CopyObserved,
     "proportional": Proportional,
+    "gaps": Gaps,
 }
 
 

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from maetab.nn.backbones import BACKBONES, Shape
 from maetab.nn.config import ModelConfig
+from maetab.nn.guess.series import N_FEATURES
 from maetab.nn.guess.stack import Guess
 from maetab.nn.tokens import Tokens, per_column, time_identity
+from maetab.nn.windows import Clock
 
 
 class Output(NamedTuple):
@@ -37,13 +39,16 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         c, f = config, len(config.n_levels)
-        self.tokens = Tokens(c.n_levels, c.n_pieces, c.width)
+        n_features = N_FEATURES if c.is_series else 0
+        self.tokens = Tokens(c.n_levels, c.n_pieces, c.width, n_features)
         self.row = nn.Parameter(torch.randn(c.width) * 0.02)
         self.encoder = self._backbone(c.n_encoder_layers)
         self.decoder = self._backbone(c.n_decoder_layers)
         self.norm = nn.LayerNorm(c.width)
         self.head = nn.Parameter(torch.zeros(f, c.width, n_outputs))
         self.bias = nn.Parameter(torch.zeros(f, n_outputs))
+        if c.n_calendar:
+            self.calendar = nn.Parameter(torch.randn(c.n_calendar, c.width) * 0.2)
         if c.learns_swaps:
             self.swap = nn.Parameter(torch.zeros(c.width))
             self.swap_bias = nn.Parameter(torch.zeros(f))
@@ -54,7 +59,9 @@ class Network(nn.Module):
         tokens = 1 + len(c.n_levels)
         return kind(Shape(tokens, c.n_steps, c.width, c.n_heads, n_layers, c.dropout))
 
-    def forward(self, values: Tensor, visible: Tensor, guess: Guess) -> Output:
+    def forward(
+        self, values: Tensor, visible: Tensor, guess: Guess, clock: Clock | None = None
+    ) -> Output:
         """Predict every cell from the visible ones; nothing but the arguments is read.
 
         Parameters
@@ -62,16 +69,23 @@ class Network(nn.Module):
         values : (B, T, F) float; what is not visible is never read
         visible : (B, T, F) bool
         guess : of the cells that are not visible
+        clock : when the steps are; None in tables
         """
-        latent = self._encode(values, visible)
-        decoded = self._decode(latent, visible, guess)
+        latent = self._encode(values, visible, guess, clock)
+        decoded = self._decode(latent, visible, guess, clock)
         cells = decoded[:, :, 1:].flatten(0, 1)  # (B * T, F, D)
         raw = (per_column(cells, self.head) + self.bias).unflatten(0, visible.shape[:2])
         if not self.config.learns_swaps:
             return Output(raw, None)
         return Output(raw, latent[:, :, 1:] @ self.swap + self.swap_bias)
 
-    def encode(self, values: Tensor, visible: Tensor) -> Tensor:
+    def encode(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        guess: Guess | None = None,
+        clock: Clock | None = None,
+    ) -> Tensor:
         """Return (B, T * (1 + F), D): of each step the row's token, then one per cell.
 
         Zeros where not visible.
@@ -80,26 +94,31 @@ class Network(nn.Module):
         ----------
         values : (B, T, F) float; what is not visible is never read
         visible : (B, T, F) bool
+        guess, clock : what is known of series beside; None in tables
         """
-        return self._encode(values, visible).flatten(1, 2)
+        return self._encode(values, visible, guess, clock).flatten(1, 2)
 
-    def _encode(self, values: Tensor, visible: Tensor) -> Tensor:
+    def _encode(
+        self, values: Tensor, visible: Tensor, guess: Guess | None, clock: Clock | None
+    ) -> Tensor:
         clean = torch.where(visible, values, 0.0).flatten(0, 1)
-        tokens = self._with_row(self.tokens.visible(clean), len(values))
+        tokens = self._with_row(self.tokens.visible(clean, guess), len(values), clock)
         return self.encoder(tokens, _with_row_visible(visible))
 
-    def _decode(self, latent: Tensor, visible: Tensor, guess: Guess) -> Tensor:
+    def _decode(self, latent: Tensor, visible: Tensor, guess: Guess, clock: Clock | None) -> Tensor:
         """Return (B, T, 1 + F, D): the latent, mask tokens with the guess in its gaps, decoded."""
-        hidden = self._with_row(self.tokens.hidden(guess), len(visible))
+        hidden = self._with_row(self.tokens.hidden(guess), len(visible), clock)
         shown = _with_row_visible(visible)[..., None]
         return self.norm(self.decoder(torch.where(shown, latent, hidden), None))
 
-    def _with_row(self, cells: Tensor, batch: int) -> Tensor:
+    def _with_row(self, cells: Tensor, batch: int, clock: Clock | None) -> Tensor:
         """(B * T, F, D) -> (B, T, 1 + F, D): the row's token in front, steps told apart."""
         cells = cells.unflatten(0, (batch, -1))
         t, d = cells.shape[1], cells.shape[3]
         if t > 1:
             cells = cells + time_identity(t, d, cells)[:, None]
+        if clock is not None and self.config.n_calendar:
+            cells = cells + (clock.calendar.to(cells) @ self.calendar)[:, :, None]
         return torch.cat([self.row.expand(batch, t, 1, -1), cells], 2)
 
 

@@ -58,9 +58,12 @@ class Tokens(nn.Module):
     ----------
     n_levels : per column; 0 for a number
     n_pieces, width : P and D
+    n_features : E of the evidence that the guess gives of every cell; 0 in tables
     """
 
-    def __init__(self, n_levels: tuple[int, ...], n_pieces: int, width: int) -> None:
+    def __init__(
+        self, n_levels: tuple[int, ...], n_pieces: int, width: int, n_features: int = 0
+    ) -> None:
         super().__init__()
         self.n_levels, self.coordinates = n_levels, Coordinates(n_levels, 1).slices
         self.numbers = [j for j, n in enumerate(n_levels) if n == 0]
@@ -80,12 +83,16 @@ class Tokens(nn.Module):
             self.level = nn.Parameter(torch.randn(shape) * 0.5)
         self.feature = nn.Parameter(torch.randn(len(n_levels), width) * 0.5)
         self.mask = nn.Parameter(torch.randn(width) * 0.02)
+        self.evidence: nn.Parameter | None = None
+        if n_features:
+            shape = (len(n_levels), n_features, width)
+            self.evidence = nn.Parameter(torch.randn(shape) / math.sqrt(n_features))
 
     def fit(self, values: Tensor, observed: Tensor) -> None:
         """Place the pieces of numbers by (n, F) values."""
         self.pieces.fit(values[:, self.numbers], observed[:, self.numbers])
 
-    def visible(self, values: Tensor) -> Tensor:
+    def visible(self, values: Tensor, guess: Guess | None = None) -> Tensor:
         """Return (B, F, D) tokens of cells whose value may be read; `values` (B, F)."""
         parts = []
         if self.numbers:
@@ -97,11 +104,18 @@ class Tokens(nn.Module):
             code = torch.minimum(values[:, self.categories].long(), most)
             column = torch.arange(len(self.categories), device=values.device)
             parts.append(self.level[column, code])
-        return torch.cat(parts, 1)[:, self.place] + self.feature
+        return torch.cat(parts, 1)[:, self.place] + self.feature + self._evidence(guess)
+
+    def _evidence(self, guess: Guess | None) -> Tensor | float:
+        """Return (B * T, F, D), what the guess knows of every cell, visible or not."""
+        if self.evidence is None or guess is None or guess.evidence is None:
+            return 0.0
+        first = [own.start for own in self.coordinates]
+        return per_column(guess.evidence.flatten(0, 1)[:, first], self.evidence)
 
     def hidden(self, guess: Guess) -> Tensor:
         """Return (B * T, F, D) mask tokens that carry the first guess."""
-        mean, variance, means = (part.flatten(0, 1) for part in guess)
+        mean, variance, means = (part.flatten(0, 1) for part in guess[:3])
         parts = []
         if self.numbers:
             first = [self.coordinates[j].start for j in self.numbers]
@@ -112,7 +126,8 @@ class Tokens(nn.Module):
         for i, j in enumerate(self.categories):
             linear = mean[:, self.coordinates[j]]
             parts.append((linear @ self.level[i, : self.n_levels[j]])[:, None])
-        return torch.cat(parts, 1)[:, self.place] + self.feature + self.mask
+        hidden = torch.cat(parts, 1)[:, self.place] + self.feature + self.mask
+        return hidden + self._evidence(guess)
 
 
 def per_column(values: Tensor, weight: Tensor) -> Tensor:

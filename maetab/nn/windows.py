@@ -3,9 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Clock(NamedTuple):
+    """Where rows (n,) or the steps of windows (B, T) lie in time.
+
+    position : time in steps, whole numbers on a regular grid
+    phase : (..., ) int, where in the period; 0 without one
+    calendar : (..., K) what the calendar says of a stamp; K may be 0
+    fold : (B,) int, the part of the windows whose first guess knows nothing of them; None or -1
+        for the guess that has seen all
+    """
+
+    position: Tensor
+    phase: Tensor
+    calendar: Tensor
+    fold: Tensor | None = None
+
+    def to(self, device: torch.device) -> Clock:
+        """Return the same on a device."""
+        fold = None if self.fold is None else self.fold.to(device)
+        position, phase, calendar = (x.to(device) for x in self[:3])
+        return Clock(position, phase, calendar, fold)
 
 
 @dataclass(frozen=True)
@@ -18,12 +41,18 @@ class Windows:
     rows : (W, T) the physical row at each step of each window, -1 where there is none
     holders : (n, H) for each physical row the places of the remembered windows that hold it, -1
         for none; None before there is a memory
+    clock : of the physical rows; None in tables
+    dense : (V, T) rows of more windows, which start at more phases; None for those of `rows`
+    fold : (W,) part of the windows that each belongs to, see `Clock`; None for none
     """
 
     values: Tensor
     observed: Tensor
     rows: Tensor
     holders: Tensor | None = None
+    clock: Clock | None = None
+    dense: Tensor | None = None
+    fold: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,3 +92,28 @@ class Windows:
         rows = self.rows[windows]
         found = torch.where((rows >= 0)[..., None], self.holders[rows.clamp_min(0)], -1)
         return found.flatten(1)
+
+    def clock_of(self, windows: Tensor | slice) -> Clock | None:
+        """Return the clock (B, T) of windows; None in tables.
+
+        Steps without row lie one step beyond those before, or before those after, in phase 0.
+        """
+        if self.clock is None:
+            return None
+        rows = self.rows[windows]
+        inside, place = rows >= 0, rows.clamp_min(0)
+        step = torch.arange(rows.shape[1], device=rows.device)
+        first = inside.to(torch.int8).argmax(1, keepdim=True)
+        position = self.clock.position[place]
+        start = position.gather(1, first) - first
+        position = torch.where(inside, position, start + step)
+        phase = torch.where(inside, self.clock.phase[place], 0)
+        calendar = torch.where(inside[..., None], self.clock.calendar[place], 0.0)
+        fold = None if self.fold is None else self.fold[windows]
+        return Clock(position, phase, calendar, fold)
+
+    def to(self, device: torch.device) -> Windows:
+        """Return the same on a device."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        moved = {name: x.to(device) for name, x in fields.items() if x is not None}
+        return replace(self, **moved)

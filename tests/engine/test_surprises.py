@@ -10,8 +10,7 @@ import torch
 from scoring_models import CPU, N_LEVELS, empty_model, fitted_model, rows_of
 
 from maetab.engine.distances import distances
-from maetab.engine.embedding import remembered
-from maetab.engine.reference import make_reference, remembered_places
+from maetab.engine.reference import make_reference, remembered, remembered_places
 from maetab.engine.robust import one_hot
 from maetab.engine.surprises import hidden_sets, surprises
 

@@ -13,7 +13,7 @@ from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.memory import RowMemory
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.weights import corrections, fit_weights
-from maetab.nn.windows import Windows
+from maetab.nn.windows import Clock, Windows
 
 TUNING_CELLS = 60_000_000  # products that a step of tuning may take: wide rows come in few
 FITTED_ROWS = 10_000  # that the base guess is fitted to: every k-th where there are twice as many
@@ -26,12 +26,14 @@ class Guess(NamedTuple):
 
     mean, variance : (B, T, C); the value and 0 where visible
     parts : (B, T, C, 3) means of the base guess, of similar windows, and of the base guess
-        corrected by what it missed in similar windows
+        corrected by what it missed in similar windows; of series those of `SeriesGuess`
+    evidence : (B, T, C, E) what else is known of a cell, visible or not; None in tables
     """
 
     mean: Tensor
     variance: Tensor
     parts: Tensor
+    evidence: Tensor | None = None
 
 
 class StackedGuess(nn.Module):
@@ -74,6 +76,7 @@ class StackedGuess(nn.Module):
         visible: Tensor,
         memory_index: Tensor | None = None,
         n_remembered: int | None = None,
+        clock: Clock | None = None,
     ) -> Guess:
         """Return the guess at cells (B, T, F); what is not visible is never read.
 
@@ -81,10 +84,11 @@ class StackedGuess(nn.Module):
         ----------
         memory_index : (B, P) remembered windows that share a physical row with each, -1 for none
         n_remembered : compare with so many of the remembered windows only; None for all
+        clock : not read
         """
         cells = self.coordinates.expand(torch.where(visible, values, 0.0), visible)
         guess = self.guess(*cells, memory_index, n_remembered)
-        return Guess(*(part.unflatten(1, (self.n_steps, -1)) for part in guess))
+        return Guess(*(part.unflatten(1, (self.n_steps, -1)) for part in guess[:3]))
 
     @torch.no_grad()
     def guess(

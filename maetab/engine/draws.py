@@ -1,0 +1,124 @@
+"""Draws of the cells that are not visible, by random numbers that belong to physical rows.
+
+The cells of a table's row are drawn in rounds. Those of a series are drawn jointly, window after
+window, each given what was drawn in those before it, so that gaps keep their course.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maetab.engine.inference import batch_size, batches, on_device, padded_clock
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.series import SeriesGuess
+from maetab.nn.windows import Windows
+
+N_ROUNDS = 4  # rounds in which the missing cells of a window are drawn, each given those before
+
+
+@torch.inference_mode()
+def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> np.ndarray:
+    """Return (n, F): one joint draw of the cells that are not visible, the others as given.
+
+    The cells of a window are drawn in `N_ROUNDS` random groups, each given the groups before it,
+    so that a draw keeps the dependence between cells (Gibbs-like; exact as the groups get small).
+    The random numbers belong to the physical row, by its number: which other rows are incomplete,
+    or how they are batched, changes no draw. Draws are never averaged: a row that several windows
+    hold has that of the first. Windows of series are drawn by `_draw_series`.
+    """
+    if model.is_series:
+        return _draw_series(model, windows, device, seed)
+    out, every = windows.values.numpy().copy(), windows.rows.numpy()
+    first = np.zeros(every.size, bool)
+    first[np.unique(every, return_index=True)[1]] = True
+    first = first.reshape(every.shape) & (every >= 0)
+    size = batch_size(model, windows)
+    with on_device(model, device):
+        for found, values, visible in batches(windows, device, size):
+            rows = every[found]
+            drawn = torch.as_tensor(_uniform(seed, rows, 1 + N_ROUNDS, values.shape[2]))
+            padding = (0, 0, 0, 0, 0, 0, 0, size - len(rows))
+            rank, *levels = torch.nn.functional.pad(drawn, padding).to(device).unbind(2)
+            group = (rank * N_ROUNDS).long()
+            for i, level in enumerate(levels):
+                now = ~visible & (group == i)
+                cells = _quantiles(model, model.predicted(values, visible), level)
+                values, visible = torch.where(now, cells, values), visible | now
+            result = values[: len(rows)].cpu().numpy()
+            out[rows[first[found]]] = result[first[found]]
+    return out
+
+
+def _uniform(seed: int, rows: np.ndarray, n: int, n_columns: int) -> np.ndarray:
+    """Return (*rows.shape, n, F) float32 in [0, 1), fixed by seed and number of the row; 0 for -1.
+
+    By a counter-based generator (Philox: Salmon et al. 2011), which is set to a row's place.
+    """
+    blocks = -(-n * n_columns // 4)  # a step of the counter gives four numbers
+    flat = np.zeros((rows.size, n * n_columns), np.float32)
+    for i, row in enumerate(rows.ravel().tolist()):
+        if row >= 0:
+            bits = np.random.Philox(key=seed).advance(row * blocks)
+            flat[i] = np.random.Generator(bits).random(n * n_columns)
+    # Rounding to single precision may reach 1.
+    return flat.clip(0, 1 - 2**-24).reshape(*rows.shape, n, n_columns)
+
+
+def _quantiles(model: Ensemble, predicted: tuple[Tensor, ...], level: Tensor) -> Tensor:
+    """Return (B, T, F) values below which shares `level` (B, T, F) of what is predicted lie."""
+    probabilities, points, std = (x.flatten(0, 1) for x in predicted)
+    return model.quantile(probabilities, points, std, level.flatten(0, 1)).view_as(level)
+
+
+def _draw_series(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> np.ndarray:
+    """Return (n, F) joint draws of series: a Gaussian copula of what the windows predict.
+
+    Deviations from what is predicted hang together as the Gaussian of the first guess says, and
+    have the distributions that are predicted. Windows that share no row are drawn together, of
+    those that do one after the other, each seeing what was drawn before it.
+    """
+    assert isinstance(model.guess, SeriesGuess)
+    values, visible = windows.values.clone(), windows.observed.clone()
+    c = model.guess.coordinates.step_size
+    size = batch_size(model, windows)
+    with on_device(model, device):
+        for turn in _turns(windows.rows.numpy()):
+            for start in range(0, len(turn), size):
+                chosen = torch.as_tensor(turn[start : start + size])
+                now = Windows(values, visible, windows.rows[chosen], clock=windows.clock)
+                _draw_windows(model, now, device, seed, size, c)
+    return values.numpy()
+
+
+def _draw_windows(
+    model: Ensemble, windows: Windows, device: torch.device, seed: int, size: int, c: int
+) -> None:
+    """Draw the cells of windows that share no row, and write them where they belong."""
+    assert isinstance(model.guess, SeriesGuess)
+    rows = windows.rows.numpy()
+    for found, values, visible in batches(windows, device, size):
+        clock = padded_clock(windows, found, size, device)
+        share = torch.as_tensor(_uniform(seed, rows, 1, c))[:, :, 0]
+        normal = torch.special.ndtri(share.double().clamp(1e-7, 1 - 1e-7))
+        normal = torch.nn.functional.pad(normal, (0, 0, 0, 0, 0, size - len(rows))).to(device)
+        level = torch.special.ndtr(model.guess.draw(values, visible, normal, clock))
+        drawn = _quantiles(model, model.predicted(values, visible, clock=clock), level)
+        drawn = torch.where(visible, values, drawn)[: len(rows)].cpu()
+        inside = windows.rows >= 0
+        windows.values[windows.rows[inside]] = drawn[inside]
+        windows.observed[windows.rows[inside]] = True
+
+
+def _turns(rows: np.ndarray) -> list[np.ndarray]:
+    """Return windows in turns: none of a turn shares a row with another of it, nor with a later
+    window of an earlier turn; each comes after those before it that share a row with it.
+    """
+    turn, last = np.zeros(len(rows), int), np.zeros(rows.max(initial=-1) + 1, int)
+    for i, own in enumerate(rows):
+        own = own[own >= 0]
+        turn[i] = last[own].max(initial=0)
+        last[own] = turn[i] + 1
+    order = np.argsort(turn, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(turn[order])) + 1) if len(order) else []

@@ -1,0 +1,228 @@
+"""The first guess at windows of several steps: interpolation and Gaussians, mixed cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from maetab.nn.guess.coordinates import Coordinates
+from maetab.nn.guess.interpolation import Interpolated, interpolate
+from maetab.nn.guess.memory import RowMemory
+from maetab.nn.guess.mixture import Evidence, Mixture
+from maetab.nn.guess.options import GuessOptions
+from maetab.nn.guess.stack import Guess
+from maetab.nn.guess.window_gaussian import Conditional, WindowGaussian
+from maetab.nn.windows import Clock, Windows
+
+N_GUESSES, N_FEATURES = 3, 7
+FAR = 1000.0  # steps to a visible cell where there is none
+PRIOR = 3.0  # visible cells that count as much as what the guesses miss everywhere
+WILD = 8.0  # standard deviations beyond which networks do not tell numbers apart
+
+
+Pair = tuple[WindowGaussian, WindowGaussian]
+
+
+class Look(NamedTuple):
+    """What is seen of cells before guesses are weighted, (B, T, c, ...) each.
+
+    guesses : (..., K)
+    missed : (..., K) what each misses at a visible cell that it does not see; else without meaning
+    lines : of the interpolation
+    plain : of the Gaussian, whose location is that of what is left without the season
+    """
+
+    guesses: Tensor
+    missed: Tensor
+    lines: Interpolated
+    plain: Conditional
+
+
+class SeriesGuess(nn.Module):
+    """A guess at the cells of windows of T steps.
+
+    Three guesses: interpolation along time; a Gaussian over all cells of a window, of what is left
+    when the mean of each phase of the period is taken off; the same where the level of a window is
+    unknown. `Mixture` weighs them.
+
+    Parameters
+    ----------
+    n_levels : per column; 0 for a number
+    n_steps : T
+    n_memory : windows that are remembered, for what compares windows
+    n_phases, n_starts, n_calendar : as in `ModelConfig`
+    options : GuessOptions
+
+    Attributes
+    ----------
+    gaussians : of windows that start at any phase, then of those that start at each of `starts`;
+        pairs, the second of which takes the level for unknown
+    folds : while a model is fitted, the same without a part of the windows each
+    season : (n_phases, c) mean of each phase
+    usual : (c, K) mean absolute error of each guess at single cells
+    """
+
+    season: Tensor
+    starts: Tensor
+    usual: Tensor
+    remembered_position: Tensor
+    remembered_phase: Tensor
+    remembered_calendar: Tensor
+    whole_batches = False  # products in double precision; what is given is rounded to single
+
+    def __init__(
+        self,
+        n_levels: tuple[int, ...],
+        n_steps: int,
+        n_memory: int,
+        clock_shape: tuple[int, int, int],
+        options: GuessOptions,
+    ) -> None:
+        super().__init__()
+        n_phases, n_starts, n_calendar = clock_shape
+        self.options, self.n_steps = options, n_steps
+        self.coordinates = Coordinates(n_levels, n_steps)
+        step = self.coordinates.step_size
+        self.memory = RowMemory(self.coordinates.cells, n_memory, n_steps)
+        self.register_buffer("season", torch.zeros(n_phases, step, dtype=torch.float64))
+        self.register_buffer("starts", torch.full((n_starts,), -1))
+        self.register_buffer("usual", torch.ones(step, N_GUESSES, dtype=torch.float64))
+        position = torch.arange(n_steps).double().repeat(n_memory, 1)
+        self.register_buffer("remembered_position", position)
+        self.register_buffer("remembered_phase", torch.zeros(n_memory, n_steps, dtype=torch.long))
+        self.register_buffer("remembered_calendar", torch.zeros(n_memory, n_steps, n_calendar))
+        self.gaussians = self.new_gaussians()
+        self.mixture = Mixture(step, N_GUESSES)
+        self.folds: list[nn.ModuleList] = []
+
+    def new_gaussians(self) -> nn.ModuleList:
+        """Return Gaussians that know nothing."""
+        n, size = 1 + len(self.starts), self.coordinates.size
+        pairs = ([WindowGaussian(size), WindowGaussian(size)] for _ in range(n))
+        return nn.ModuleList(nn.ModuleList(pair) for pair in pairs).to(self.season.device)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        memory_index: Tensor | None = None,
+        n_remembered: int | None = None,
+        clock: Clock | None = None,
+    ) -> Guess:
+        """Return the guess at cells (B, T, F); what is not visible is never read.
+
+        Parameters
+        ----------
+        memory_index, n_remembered : not read: the guess looks at no single remembered window
+        clock : of the windows; None for steps of one length without phase
+        """
+        cells, shown, clock = self.expand(values, visible, clock)
+        look = self.look(cells, shown, clock)
+        evidence = self.evidence(look, shown)
+        mean, std = self.mixture(evidence, torch.arange(cells.shape[2], device=cells.device))
+        mean, variance = torch.where(shown, cells, mean), torch.where(shown, 0.0, std.square())
+        features = _features(look, evidence, std, shown)
+        return Guess(*(x.to(values.dtype) for x in (mean, variance, look.guesses, features)))
+
+    def expand(
+        self, values: Tensor, visible: Tensor, clock: Clock | None
+    ) -> tuple[Tensor, Tensor, Clock]:
+        """Return coordinates (B, T, c) in double precision, which are visible, and the clock."""
+        cells = self.coordinates.expand(torch.where(visible, values, 0.0), visible)
+        cells, shown = (x.unflatten(1, (self.n_steps, -1)) for x in cells)
+        return cells.double(), shown, clock or _still(shown)
+
+    def look(self, cells: Tensor, shown: Tensor, clock: Clock) -> Look:
+        """Return the guesses at coordinates (B, T, c), `shown` where they may be read."""
+        lines = interpolate(cells, shown, clock.position)
+        season = self.season[clock.phase]
+        rest, seen = (cells - season).flatten(1), shown.flatten(1)
+        found = [[torch.zeros_like(rest) for _ in Conditional._fields] for _ in range(2)]
+        for pair, rows in self._groups(clock):
+            for target, gaussian in zip(found, pair, strict=True):
+                parts = gaussian(rest[rows], seen[rows])
+                for out, part in zip(target, parts, strict=True):
+                    out[rows] = part
+        plain, free = (Conditional(*(x.view(shown.shape) for x in parts)) for parts in found)
+        guesses = [lines.mean, plain.mean + season, free.mean + season]
+        missed = [cells - lines.mean, plain.residual, free.residual]
+        return Look(torch.stack(guesses, -1), torch.stack(missed, -1), lines, plain)
+
+    def evidence(self, look: Look, shown: Tensor) -> Evidence:
+        """Return what the mixture is told: how each guess does at the window's visible cells."""
+        error = (look.missed.abs() * shown[..., None]).sum(1, keepdim=True)
+        count = shown.sum(1, keepdim=True)[..., None]
+        misses = ((error + PRIOR * self.usual) / (count + PRIOR)).clamp_min(1e-3).log()
+        since, until = (x.double().clamp_max(FAR) for x in (look.lines.since, look.lines.until))
+        near, gap = torch.minimum(since, until), since + until
+        return Evidence(look.guesses, near, gap, misses.expand_as(look.missed), look.plain.variance)
+
+    @torch.no_grad()
+    def draw(self, values: Tensor, visible: Tensor, normal: Tensor, clock: Clock | None) -> Tensor:
+        """Return (B, T, F) standard normal numbers that hang together as hidden cells do.
+
+        normal : (B, T, c) independent standard normal numbers
+        """
+        _, shown, clock = self.expand(values, visible, clock)
+        out, seen = torch.zeros_like(normal.flatten(1)).double(), shown.flatten(1)
+        for pair, rows in self._groups(clock):
+            drawn = pair[0].draw(seen[rows], normal[rows].flatten(1))
+            std = pair[0](torch.zeros_like(drawn), seen[rows]).variance.sqrt()
+            out[rows] = drawn / std.clamp_min(1e-6)
+        return out[:, self.coordinates.first].view(values.shape).to(values.dtype)
+
+    def clock_of_remembered(self) -> Clock:
+        """Return the clock (n_memory, T) of the remembered windows."""
+        return Clock(self.remembered_position, self.remembered_phase, self.remembered_calendar)
+
+    def _groups(self, clock: Clock) -> list[tuple[Pair, Tensor]]:
+        """Return which pair of Gaussians is asked about which windows."""
+        match = clock.phase[:, :1] == self.starts
+        kind = torch.zeros(len(match), dtype=torch.long, device=match.device)
+        if len(self.starts):
+            kind = torch.where(match.any(1), 1 + match.to(torch.int8).argmax(1), 0)
+        fold = torch.full_like(kind, -1) if clock.fold is None else clock.fold
+        code, n_kinds = (fold + 1) * (1 + len(self.starts)) + kind, 1 + len(self.starts)
+        groups = []
+        for one in code.unique().tolist():
+            part, place = divmod(one, n_kinds)
+            among = self.gaussians if part == 0 else self.folds[part - 1]
+            pair = cast("Pair", tuple(cast("nn.ModuleList", among[place])))
+            groups.append((pair, (code == one).nonzero()[:, 0]))
+        return groups
+
+    @torch.no_grad()
+    def fit(
+        self,
+        windows: Windows,
+        generator: torch.Generator,
+        batch_size: int,
+        time_used: Callable[[], float] = lambda: 0.0,
+    ) -> Windows:
+        """Learn from windows; see `maetab.nn.guess.series_fit.fit_series`."""
+        from maetab.nn.guess.series_fit import fit_series
+
+        return fit_series(self, windows, generator, time_used)
+
+
+def _still(shown: Tensor) -> Clock:
+    """Return the clock of windows about whose time nothing is known."""
+    step = torch.arange(shown.shape[1], device=shown.device).expand(shown.shape[:2])
+    return Clock(step.double(), torch.zeros_like(step), torch.zeros(*step.shape, 0).to(step.device))
+
+
+def _features(look: Look, evidence: Evidence, std: Tensor, shown: Tensor) -> Tensor:
+    """Return (B, T, c, E) what networks are told of each cell, visible or not, beside the guess."""
+    plain, lines, std = look.plain, look.lines, std.clamp_min(1e-3)
+    surprise = torch.where(shown, plain.residual / plain.spread.sqrt(), 0.0)
+    apart = [(evidence.guesses[..., k] - evidence.guesses[..., 1]) / std for k in (0, 2)]
+    apart = [torch.where(shown, 0.0, x) for x in apart]
+    missed = torch.where(shown, plain.residual, 0.0)
+    far = [x.clamp_max(FAR).log1p() / 4 for x in (lines.since, lines.until)]
+    size = torch.where(shown, plain.spread, std.square()).clamp_min(1e-6).log() / 4
+    every = torch.stack([missed, surprise, *apart, size], -1).clamp(-WILD, WILD)
+    return torch.cat([every, torch.stack(far, -1).to(every)], -1)

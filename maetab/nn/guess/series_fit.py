@@ -1,0 +1,171 @@
+"""The fit of the first guess at series: season, Gaussians in parts of the windows, mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from maetab.nn.guess.coordinates import Coordinates
+from maetab.nn.guess.covariance import fit_gaussians
+from maetab.nn.guess.interpolation import interpolate
+from maetab.nn.guess.mixture import Evidence
+from maetab.nn.masking import Gaps
+from maetab.nn.windows import Windows
+
+if TYPE_CHECKING:
+    from maetab.nn.guess.series import SeriesGuess
+
+FITTED = 2000  # windows that a covariance is fitted to, at each phase and at all
+FOLDS, BLOCK = 3, 12  # parts of the windows, and windows in a row that are in the same part
+LOOKS = 3  # masks that each window is seen with while the guesses are weighted
+MOST_CELLS = 300_000  # that are looked at then
+LEVEL = 10.0  # variance of a window's level where that is taken for unknown
+SEASON_ROWS = 8.0  # rows of the mean of all that the mean of a phase is shrunk by
+TIME = 0.4  # share of the time after which the Gaussians are left as they are
+
+Cells = tuple[Tensor, Tensor, Tensor]
+
+
+def fit_series(
+    guess: SeriesGuess,
+    windows: Windows,
+    generator: torch.Generator,
+    time_used: Callable[[], float],
+) -> Windows:
+    """Fit a guess to the observed cells of windows.
+
+    The Gaussians are fitted several times over, each time without a part of the windows: what is
+    learned about the guesses, here and by networks, is learned from guesses at windows that were
+    not seen.
+
+    Parameters
+    ----------
+    time_used : returns the share of the time that has passed
+
+    Returns
+    -------
+    windows : the same, which know their parts and by which remembered windows they are held
+    """
+
+    def should_stop() -> bool:
+        return time_used() > TIME
+
+    _fit_season(guess, windows)
+    clock = windows.clock_of(slice(None))
+    if clock is not None and len(guess.starts):
+        guess.starts.copy_(clock.phase[:, 0].unique()[: len(guess.starts)])
+    _fit_gaussians(guess, guess.gaussians, windows, None, should_stop)
+    guess.folds = []
+    if len(windows) >= 2 * FOLDS:
+        place = torch.arange(len(windows), device=windows.rows.device)
+        block = max(1, min(BLOCK, len(windows) // (2 * FOLDS)))
+        windows = replace(windows, fold=place // block % FOLDS)
+        for part in range(FOLDS):
+            guess.folds.append(guess.new_gaussians())
+            _fit_gaussians(guess, guess.folds[-1], windows, part, should_stop)
+    windows = _remember(guess, windows, generator)
+    _fit_mixture(guess, windows, generator)
+    return windows
+
+
+def _fit_season(guess: SeriesGuess, windows: Windows) -> None:
+    """Set the mean of each phase, shrunk to that of all; of numbers and of indicators of levels."""
+    step = Coordinates(guess.coordinates.n_levels[: windows.values.shape[1]], 1)
+    cells, shown = step.expand(windows.values[:, None], windows.observed[:, None])
+    values, shown = torch.where(shown, cells, 0.0).double(), shown.double()
+    everywhere = values.sum(0) / shown.sum(0).clamp_min(1)
+    if windows.clock is None or len(guess.season) == 1:
+        guess.season.copy_(everywhere.expand_as(guess.season))
+        return
+    phase, zeros = windows.clock.phase, torch.zeros_like(guess.season)
+    total, count = (zeros.index_add(0, phase, x) for x in (values, shown))
+    guess.season.copy_((total + SEASON_ROWS * everywhere) / (count + SEASON_ROWS))
+
+
+def _fit_gaussians(
+    guess: SeriesGuess,
+    gaussians: nn.ModuleList,
+    windows: Windows,
+    part: int | None,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Fit Gaussians to windows that share no row with those of a part; None for all."""
+    left_out = torch.zeros(len(windows.values) + 1, dtype=torch.bool, device=windows.rows.device)
+    if part is not None:
+        assert windows.fold is not None
+        left_out[windows.rows[windows.fold == part]] = True
+        left_out[-1] = False  # where -1 points to
+
+    def cells(rows: Tensor) -> Cells:
+        rows = rows[~left_out[rows].any(1)]
+        return _completed(guess, windows, rows[:: max(1, -(-len(rows) // FITTED))])
+
+    every = cells(windows.rows if windows.dense is None else windows.dense)
+    clock = windows.clock_of(slice(None))
+    aligned = []
+    for phase in guess.starts.tolist():
+        assert clock is not None
+        aligned.append(cells(windows.rows[clock.phase[:, 0] == phase]))
+    found = fit_gaussians(every, aligned, guess.n_steps, should_stop)
+    number = [n == 0 for n in guess.coordinates.n_levels for _ in range(max(n, 1))]
+    own = torch.tensor(number, device=every[0].device).double().view(guess.n_steps, -1)
+    level = torch.einsum("tc,sd,cd->tcsd", own, own, torch.eye(own.shape[1]).to(own))
+    level = LEVEL * level.reshape(guess.coordinates.size, -1)
+    for pair, gaussian in zip(gaussians.children(), found, strict=True):
+        plain, free = pair.children()
+        plain.set(gaussian.location, gaussian.covariance)  # type: ignore[operator]
+        free.set(gaussian.location, gaussian.covariance + level)  # type: ignore[operator]
+
+
+def _completed(guess: SeriesGuess, windows: Windows, rows: Tensor) -> Cells:
+    """Return values less the season, visible and interpolated values, (n, T * c) each."""
+    some = replace(windows, rows=rows, fold=None)
+    cells, shown, clock = guess.expand(*some.take(slice(None)), some.clock_of(slice(None)))
+    rest = torch.where(shown, cells - guess.season[clock.phase], 0.0)
+    filled = torch.where(shown, rest, interpolate(rest, shown, clock.position).mean)
+    return rest.flatten(1), shown.flatten(1), filled.flatten(1)
+
+
+def _remember(guess: SeriesGuess, windows: Windows, generator: torch.Generator) -> Windows:
+    """Fill the memory with windows, all columns compared alike."""
+    memory = guess.memory
+    chosen = torch.randperm(len(windows), generator=generator, device=windows.rows.device)
+    chosen = chosen[: len(memory.values)]
+    windows = windows.remember(chosen)
+    cells, shown = guess.coordinates.expand(*windows.take(chosen))
+    memory.fill(cells, shown, torch.zeros_like(cells), windows.memory_index(chosen))
+    memory.log_weight.fill_(float(memory.log_weight.mean()))
+    clock, n = windows.clock_of(chosen), len(chosen)
+    if clock is not None:
+        guess.remembered_position[:n] = clock.position
+        guess.remembered_phase[:n] = clock.phase
+        guess.remembered_calendar[:n] = clock.calendar
+    return windows
+
+
+def _fit_mixture(guess: SeriesGuess, windows: Windows, generator: torch.Generator) -> None:
+    """Weigh the guesses at cells that are hidden in gaps of many shapes."""
+    masking, n = Gaps(guess.options.hidden_ratio), len(windows)
+    most = max(1, MOST_CELLS // guess.coordinates.size)
+    looks = []
+    for _ in range(max(1, min(LOOKS, most // n))):
+        rows = torch.randperm(n, generator=generator, device=windows.rows.device)[:most]
+        for chosen in rows.split(256):
+            values, observed = windows.take(chosen)
+            visible = observed & ~masking(observed, generator)
+            cells, shown, clock = guess.expand(values, visible, windows.clock_of(chosen))
+            truth, known, _ = guess.expand(values, observed, clock)
+            looks.append((guess.look(cells, shown, clock), shown, known & ~shown, truth))
+    error = [(look.missed.abs() * s[..., None]).sum((0, 1)) for look, s, _, _ in looks]
+    count = torch.stack([s.sum((0, 1)) for _, s, _, _ in looks]).sum(0)[:, None]
+    guess.usual.copy_((torch.stack(error).sum(0) / count.clamp_min(1)).clamp_min(1e-3))
+    parts = [guess.evidence(look, shown).at(hidden) for look, shown, hidden, _ in looks]
+    evidence = Evidence(*map(torch.cat, zip(*parts, strict=True)))
+    truth = torch.cat([cells[hidden] for _, _, hidden, cells in looks]).double()
+    column = torch.cat([hidden.nonzero()[:, 2] for _, _, hidden, _ in looks])
+    if len(truth):
+        guess.mixture.fit(evidence, column, truth)
