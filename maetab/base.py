@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import nn
 
 from maetab.data.advice import advise
 from maetab.data.back import Back
@@ -25,11 +24,10 @@ from maetab.engine.options import FitOptions
 from maetab.engine.packed import pack, unpack
 from maetab.engine.runtime import Deadline, pick_device
 from maetab.engine.skill import skill
-from maetab.nn.backbones import BACKBONES
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
-from maetab.nn.guess.options import GUESSES, GuessOptions
-from maetab.nn.losses import LOSSES, Loss
+from maetab.nn.guess.options import GuessOptions
+from maetab.nn.losses import Loss
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.windows import Windows
 from maetab.parameters import (
@@ -40,15 +38,13 @@ from maetab.parameters import (
     seed_of,
     warn_of_networks,
 )
+from maetab.parts import check_parts, config_of
 from maetab.progress import Progress, reported
 from maetab.series import Table, View, modelled, view_of, windows_over
 
 FITTED = ("n_features_in_", "schema_", "timeline_", "model_", "history_", "n_iter_")
 AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameters that act there too
 SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
-# Bins of a number that are predicted, pieces that it is read in. Eight to sixteen pieces were as
-# good on small tables, 32 bins as good as a squared error or better.
-N_BINS, N_PIECES = 32, 16
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -289,28 +285,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             )
 
     def _config(self) -> ModelConfig:
-        guess = self.guess if isinstance(self.guess, GuessOptions) else GuessOptions(self.guess)
         timeline, n_levels = self._timeline(), self.schema_.n_modelled()
-        return ModelConfig(
-            n_levels=tuple(n_levels[j] for j in modelled(self.schema_, timeline)),
-            n_steps=1 if timeline is None else timeline.n_steps,
-            n_phases=1,
-            n_starts=0,
-            n_calendar=0,
-            width=self.width,
-            n_heads=self.n_heads,
-            n_encoder_layers=self.n_layers,
-            n_decoder_layers=self.n_layers,
-            dropout=self.dropout,
-            n_bins=N_BINS,
-            n_pieces=N_PIECES,
-            backbone=self.backbone,
-            loss=self.loss,
-            guess=guess,
-            n_estimators=self.n_estimators,
-            n_memory=guess.n_remembered,
-            learns_swaps=self._swap_ratio() > 0,
-        )
+        seen = tuple(n_levels[j] for j in modelled(self.schema_, timeline))
+        return config_of(self, seen, 1 if timeline is None else timeline.n_steps)
 
     def _swap_ratio(self) -> float:
         """Share of the visible cells that hold another row's value in a training step."""
@@ -347,16 +324,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         """Refuse what the parameters cannot be, one clear error for the first."""
         self._check_shared_numbers()
         self._check_series()
-        if not isinstance(self.loss, Loss) or isinstance(self.loss, type):
-            more = " or an object that follows maetab.nn.losses.Loss"
-            self._check_choice("loss", tuple(LOSSES), more)
-        if not _is_module(self.backbone):
-            self._check_choice("backbone", tuple(BACKBONES), " or a class of torch modules")
-        if not (_is_module(self.guess) or isinstance(self.guess, GuessOptions)):
-            more = " or a class of torch modules or GuessOptions"
-            self._check_choice("guess", tuple(GUESSES), more)
-        if not callable(self.masking) or isinstance(self.masking, type):
-            self._check_choice("masking", tuple(MASKINGS), " or an object of maetab.nn.masking")
+        check_parts(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with the model as NumPy arrays, so that it opens on any machine."""
@@ -377,7 +345,3 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-
-def _is_module(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, nn.Module)

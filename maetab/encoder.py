@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -10,11 +10,11 @@ import pandas as pd
 import torch
 from pandas.api.types import pandas_dtype
 from sklearn.base import TransformerMixin
-from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
 from maetab.base import BaseMAE
+from maetab.components import fit_components
 from maetab.data.codec import decode
 from maetab.data.feature_names import distinct_names, piece_names
 from maetab.data.schema import Column
@@ -25,7 +25,6 @@ from maetab.engine.embedding import (
     block_sizes,
     embed,
 )
-from maetab.engine.inference import batch_rows
 from maetab.engine.pieces import decode_pieces, piece_steps
 from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
@@ -33,10 +32,6 @@ from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.series import Table, modelled, window_index
 
-DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
-LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
-TOKENS = 0.125  # share of the components that are of tokens where similarities are read as well
-MAX_READ = 25_000_000  # features that components are learned from
 RIDGE = 0.01  # penalty of the linear map back from features to cells
 
 
@@ -298,39 +293,14 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         )
 
     def _fit_components(self) -> None:
-        """Learn the projection from the rows that the model remembers, or those there is time for.
-
-        Rows are few as well where the readout is so wide that memory would not hold more.
-        """
+        """Learn the projection from the rows that the model remembers; see `fit_components`."""
         self.components_: np.ndarray | None = None
         self.mean_: np.ndarray | None = None
         if self.n_components is None:
             return
-        windows = remembered(self.model_)
-        drawn = np.random.default_rng(0).random((*windows.rows.shape, windows.values.shape[1]))
-        shown = windows.observed.clone()
-        shown[windows.rows] &= torch.as_tensor(drawn >= DISTURBANCE)
-        disturbed = replace(windows, values=torch.where(shown, windows.values, 0.0), observed=shown)
-        sizes = self._block_sizes()
-        n = self._deadline.affordable(
-            lambda count: self._embed_remembered(replace(disturbed, rows=disturbed.rows[:count])),
-            min(len(windows), max(64, MAX_READ // max(1, sum(sizes)))),
-            passes=2.5,  # one with cells hidden, one without, and the components
-            start=batch_rows(windows.rows.shape[1] * windows.values.shape[1]),
-        )
-        few = (replace(x, rows=x.rows[:n]) for x in (windows, disturbed))
-        latent, holed = map(self._embed_remembered, few)
-        share = [self.n_components]
-        if len(sizes) > 1:
-            n_tokens = round(TOKENS * self.n_components)
-            share = [n_tokens, self.n_components - n_tokens]
-        blocks = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
-        found = [_principal(block, n) for block, n in zip(blocks, share, strict=True)]
-        axes = torch.block_diag(*map(torch.tensor, found)).numpy()
-        moved = np.square((holed - latent) @ axes.T).mean(0)
-        firm = moved <= ((latent - latent.mean(0)) @ axes.T).var(0)
-        self.components_ = (axes[firm] if firm.any() else axes).astype(np.float32)
-        self.mean_ = latent.mean(0)
+        known = remembered(self.model_), self._block_sizes(), self.n_components
+        found = fit_components(self._embed_remembered, *known, self._deadline)
+        self.mean_, self.components_ = found
 
     def _blanks(self, n_rows: int, index: pd.Index | None) -> pd.DataFrame:
         """Return a frame of the columns of fit whose cells mean nothing."""
@@ -384,16 +354,3 @@ def _blank(column: Column, n_rows: int) -> Any:
     if isinstance(dtype, np.dtype) and dtype.kind in "iub":
         return np.zeros(n_rows, dtype)
     return pd.Series(index=range(n_rows), dtype=dtype).array
-
-
-def _principal(block: np.ndarray, n_components: int) -> np.ndarray:
-    """Return at most `n_components` principal axes of (n, D), without those that hold nothing."""
-    most = min(n_components, max(len(block) - 1, 1), block.shape[1])
-    if most == 0:
-        return np.zeros((0, block.shape[1]))
-    if (block == block[0]).all():
-        return np.eye(1, block.shape[1])
-    found = PCA(most, random_state=0).fit(block)
-    variance = found.explained_variance_
-    n_kept = max(1, int((variance > LEAST_VARIANCE * variance[0]).sum()))
-    return found.components_[:n_kept]
