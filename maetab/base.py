@@ -40,7 +40,8 @@ from maetab.parameters import (
 )
 from maetab.parts import check_parts, config_of
 from maetab.progress import Progress, reported
-from maetab.series import Table, View, modelled, view_of, windows_over
+from maetab.series import View, modelled, view_of, windows_over
+from maetab.table import Table
 
 FITTED = ("n_features_in_", "schema_", "timeline_", "model_", "history_", "n_iter_")
 AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameters that act there too

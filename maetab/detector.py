@@ -28,7 +28,8 @@ from maetab.engine.surprises import affordable_rows
 from maetab.explanation import reasons_of
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
-from maetab.series import Table, key_labels, modelled, some, stretches
+from maetab.series import modelled, some, stretches
+from maetab.table import Table, key_labels
 from maetab.trimming import levels_of, with_levels_of
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with

@@ -30,7 +30,8 @@ from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
-from maetab.series import Table, modelled, window_index
+from maetab.series import modelled, window_index
+from maetab.table import Table
 
 RIDGE = 0.01  # penalty of the linear map back from features to cells
 

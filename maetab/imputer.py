@@ -20,7 +20,7 @@ from maetab.engine.inference import predict_probabilities, predict_quantiles
 from maetab.engine.runtime import pick_device
 from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
 from maetab.ranges import Range, check_range
-from maetab.series import Table, tell
+from maetab.table import Table, tell
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

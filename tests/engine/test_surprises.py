@@ -35,7 +35,7 @@ def cells_of(model):
 
 def far(model, reference, values, observed, places, k, trusted, usual_gap=0.0):
     cells = rows_of(values, observed), places[:, None]
-    return distances(model, reference, *cells, k, trusted, CPU, usual_gap)
+    return distances(model, reference, *cells, k, trusted, CPU, usual_gap)[:, 0]
 
 
 def wrong(model, values, observed, places, sets, scale=None):
