@@ -34,6 +34,9 @@ def config(n_levels: tuple[int, ...] = LEVELS, **changes: Any) -> ModelConfig:
     """Return the config of a small model."""
     small = {
         "n_steps": 1,
+        "n_phases": 1,
+        "n_starts": 0,
+        "n_calendar": 0,
         "width": 8,
         "n_heads": 2,
         "n_encoder_layers": 1,

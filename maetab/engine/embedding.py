@@ -15,11 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.inference import FARTHEST, batch_rows, batches, on_device, windows_of
+from maetab.engine.inference import (
+    FARTHEST,
+    batch_rows,
+    batches,
+    on_device,
+    padded_clock,
+    windows_of,
+)
 from maetab.engine.pieces import Pieces, piece_sizes
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
-from maetab.nn.windows import Windows
+from maetab.nn.guess.series import SeriesGuess
+from maetab.nn.windows import Clock, Windows
 
 READOUTS = ("concat", "mean", "cls")
 MAX_LANDMARKS = 512
@@ -84,8 +92,9 @@ def embed(
         pieces = Pieces(model.support) if with_pieces else None
         for found, values, visible in batches(windows, device, n_batch):
             n = found.stop - found.start
-            wholes = _complete(model, values, visible, n)
-            features = [_features(model, whole, readout, landmarks) for whole in wholes]
+            clock = padded_clock(windows, found, n_batch, device)
+            wholes = _complete(model, values, visible, n, clock)
+            features = [_features(model, whole, readout, landmarks, clock) for whole in wholes]
             latent = torch.stack(features).mean(0)
             if project is not None:
                 latent = project(latent)
@@ -109,7 +118,12 @@ def _projector(projection: Projection, device: torch.device) -> Callable[[Tensor
 
 
 def _complete(
-    model: Ensemble, values: Tensor, visible: Tensor, n_rows: int, n_times: int = N_COMPLETIONS
+    model: Ensemble,
+    values: Tensor,
+    visible: Tensor,
+    n_rows: int,
+    clock: Clock | None,
+    n_times: int = N_COMPLETIONS,
 ) -> list[Tensor]:
     """Return values (B, T, F), completed; complete windows cost no prediction.
 
@@ -119,24 +133,36 @@ def _complete(
     """
     if visible[:n_rows].all():
         return [values]
-    probabilities, n_cells = model(values, visible)[0].flatten(0, 1), visible[0].numel()
+    n_cells, predicted = visible[0].numel(), model.predicted(values, visible, clock=clock)
+    probabilities, points, std = (x.flatten(0, 1) for x in predicted)
     random = np.random.default_rng(0)
     orders = np.stack([random.permutation(n_times) for _ in range(n_cells)], 1)
     wholes = []
     for level in (orders + 0.5) / n_times:
         share = torch.tensor(level, dtype=values.dtype, device=values.device)
         share = share.view(values.shape[1:]).expand_as(values).flatten(0, 1)
-        guess = model.support.quantile(probabilities, share).view_as(values)
+        if model.is_series:
+            guess = model.quantile(probabilities, points, std, share).view_as(values)
+        else:
+            guess = model.support.quantile(probabilities, share).view_as(values)
         wholes.append(torch.where(visible, values, guess))
     return wholes
 
 
-def _features(model: Ensemble, whole: Tensor, readout: str, landmarks: Landmarks | None) -> Tensor:
+def _features(
+    model: Ensemble,
+    whole: Tensor,
+    readout: str,
+    landmarks: Landmarks | None,
+    clock: Clock | None,
+) -> Tensor:
     """Return (B, D) what is read of completed windows (B, T, F)."""
     parts, everywhere = [whole.new_zeros(len(whole), 0)], torch.ones_like(whole, dtype=torch.bool)
     whole = whole.clamp(-FARTHEST, FARTHEST)
+    guess = model.guess(whole, everywhere, clock=clock) if model.is_series else None
     for network in model.networks:
-        tokens = network.encode(whole, everywhere).unflatten(1, (whole.shape[1], -1))
+        tokens = network.encode(whole, everywhere, guess, clock)
+        tokens = tokens.unflatten(1, (whole.shape[1], -1))
         parts.append(_read(tokens, readout))
     if landmarks is not None:
         parts.append(landmarks(whole))
@@ -167,7 +193,7 @@ class Landmarks:
         windows = replace(windows, rows=windows.rows[:n])
         size = batch_rows(windows.rows.shape[1] * windows.values.shape[1])
         parts = [
-            self._place(_complete(model, values, visible, found.stop - found.start, 1)[0])
+            self._place(self._whole(model, windows, found, values, visible))
             for found, values, visible in batches(windows, device, size)
         ]
         # Padded, because the kernel of a narrow product depends on the row's place.
@@ -178,6 +204,13 @@ class Landmarks:
     def __call__(self, values: Tensor) -> Tensor:
         """Return (B, n) similarities in (0, 1] of completed windows (B, T, F)."""
         return (-self._distance(self._place(values)) / self.scale).exp()
+
+    def _whole(
+        self, model: Ensemble, windows: Windows, found: slice, values: Tensor, visible: Tensor
+    ) -> Tensor:
+        """Return a batch of landmarks, completed."""
+        clock = padded_clock(windows, found, len(values), values.device)
+        return _complete(model, values, visible, found.stop - found.start, clock, 1)[0]
 
     def _place(self, values: Tensor) -> Tensor:
         everywhere = torch.ones_like(values, dtype=torch.bool)
@@ -211,4 +244,10 @@ def _memory_windows(model: Ensemble) -> Windows:
         values[:, j] = cells[:, own].argmax(1) if several else cells[:, own.start]
     observed = known[:, coordinates.first]
     rows = np.arange(n * t).reshape(n, t)
-    return windows_of(values.reshape(n * t, f), observed.reshape(n * t, f), rows)
+    windows = windows_of(values.reshape(n * t, f), observed.reshape(n * t, f), rows)
+    if not isinstance(model.guess, SeriesGuess):
+        return windows
+    position, phase, calendar = (
+        x.flatten(0, 1).cpu() for x in model.guess.clock_of(slice(None))[:3]
+    )
+    return replace(windows, clock=Clock(position, phase, calendar))

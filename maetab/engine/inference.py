@@ -99,9 +99,7 @@ def batches(
         yield found, values, visible
 
 
-def padded_clock(
-    windows: Windows, found: slice, size: int, device: torch.device
-) -> Clock | None:
+def padded_clock(windows: Windows, found: slice, size: int, device: torch.device) -> Clock | None:
     """Return the clock (size, T) of a padded batch; None in tables."""
     clock = windows.clock_of(found)
     if clock is None:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.guess.stack import StackedGuess
-from maetab.nn.windows import Windows
+from maetab.nn.windows import Clock, Windows
 
 # Remembered windows, drawn at random, that guesses at hidden cells are made from: comparing with
 # them is most of what a score costs.
@@ -48,19 +49,24 @@ def make_reference(model: Ensemble) -> Reference:
     completed_std = memory.values.new_zeros(len(visible), guess.n_steps)
     for places in (~visible.all(1)).nonzero()[:, 0].split(COMPLETED_TOGETHER):
         rows = memory.values[places], visible[places], memory.overlapping(places)
-        completed_rows[places], completed_std[places] = completed(guess, *rows)
+        clock = guess.clock_of(places) if isinstance(guess, SeriesGuess) else None
+        completed_rows[places], completed_std[places] = completed(guess, *rows, clock)
     cells = memory.values.cpu().numpy(), visible.cpu().numpy()
     keys, places = np.unique(_keys(*cells), return_index=True)
     return Reference(completed_rows.cpu().numpy(), completed_std.cpu().numpy(), keys, places)
 
 
 def completed(
-    guess: StackedGuess, values: Tensor, visible: Tensor, memory_index: Tensor
+    guess: StackedGuess | SeriesGuess,
+    values: Tensor,
+    visible: Tensor,
+    memory_index: Tensor,
+    clock: Clock | None,
 ) -> tuple[Tensor, Tensor]:
     """Return (B, T * C) coordinates, completed, and (B, T) standard deviations, summed by step."""
     if bool(visible.all()):
         return values, values.new_zeros(len(values), guess.n_steps)
-    found = guess.guess(values, visible, memory_index, N_REMEMBERED)
+    found = guess.guess(values, visible, memory_index, N_REMEMBERED, clock)
     deviations = found.variance.sqrt().unflatten(1, (guess.n_steps, -1)).sum(2)
     return torch.where(visible, values, found.mean), deviations
 

@@ -136,9 +136,7 @@ class Ensemble(nn.Module):
             return self(values, visible, memory_index)[1]
         return read_points(self.guess(values, visible, memory_index), visible, self.support)
 
-    def quantile(
-        self, probabilities: Tensor, points: Tensor, std: Tensor, level: Tensor
-    ) -> Tensor:
+    def quantile(self, probabilities: Tensor, points: Tensor, std: Tensor, level: Tensor) -> Tensor:
         """Return (B, F) the value below which a share of the calibrated distribution lies.
 
         Parameters

@@ -105,9 +105,7 @@ class Network(nn.Module):
         tokens = self._with_row(self.tokens.visible(clean, guess), len(values), clock)
         return self.encoder(tokens, _with_row_visible(visible))
 
-    def _decode(
-        self, latent: Tensor, visible: Tensor, guess: Guess, clock: Clock | None
-    ) -> Tensor:
+    def _decode(self, latent: Tensor, visible: Tensor, guess: Guess, clock: Clock | None) -> Tensor:
         """Return (B, T, 1 + F, D): the latent, mask tokens with the guess in its gaps, decoded."""
         hidden = self._with_row(self.tokens.hidden(guess), len(visible), clock)
         shown = _with_row_visible(visible)[..., None]

@@ -33,9 +33,7 @@ def interpolate(values: Tensor, visible: Tensor, position: Tensor) -> Interpolat
     position : (B, T) time of each step, ascending
     """
     before, since = _nearest(values, visible, position)
-    after, until = (
-        x.flip(1) for x in _nearest(values.flip(1), visible.flip(1), -position.flip(1))
-    )
+    after, until = (x.flip(1) for x in _nearest(values.flip(1), visible.flip(1), -position.flip(1)))
     both = since.isfinite() & until.isfinite()
     share = torch.where(both, since / (since + until).clamp_min(1e-6), since.isinf().to(since))
     mean = torch.lerp(before, after, share)
