@@ -23,8 +23,9 @@ from models import (
 
 from maetab import MAEImputer
 from maetab.data.windows import cut
+from maetab.engine.draws import draw
 from maetab.engine.fit import fit_model
-from maetab.engine.inference import draw, predict, windows_of
+from maetab.engine.inference import predict, windows_of
 from maetab.nn.backbones import BACKBONES
 from maetab.nn.support import Support
 from maetab.nn.windows import Windows

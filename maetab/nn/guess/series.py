@@ -120,13 +120,27 @@ class SeriesGuess(nn.Module):
         memory_index, n_remembered : not read: the guess looks at no single remembered window
         clock : of the windows; None for steps of one length without phase
         """
-        cells, shown, clock = self.expand(values, visible, clock)
-        look = self.look(cells, shown, clock)
+        cells = self.coordinates.expand(torch.where(visible, values, 0.0), visible)
+        guess = self.guess(*cells, clock=clock)
+        return Guess(*(x.unflatten(1, (self.n_steps, -1)) for x in guess if x is not None))
+
+    @torch.no_grad()
+    def guess(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        memory_index: Tensor | None = None,
+        n_remembered: int | None = None,
+        clock: Clock | None = None,
+    ) -> Guess:
+        """Return the guess at coordinates, (B, T * c, ...) each, without the axis of the steps."""
+        cells, shown = (x.unflatten(1, (self.n_steps, -1)) for x in (values.double(), visible))
+        look = self.look(cells, shown, clock or _still(shown))
         evidence = self.evidence(look, shown)
         mean, std = self.mixture(evidence, torch.arange(cells.shape[2], device=cells.device))
         mean, variance = torch.where(shown, cells, mean), torch.where(shown, 0.0, std.square())
-        features = _features(look, evidence, std, shown)
-        return Guess(*(x.to(values.dtype) for x in (mean, variance, look.guesses, features)))
+        parts = mean, variance, look.guesses, _features(look, evidence, std, shown)
+        return Guess(*(x.flatten(1, 2).to(values.dtype) for x in parts))
 
     def expand(
         self, values: Tensor, visible: Tensor, clock: Clock | None
@@ -175,9 +189,10 @@ class SeriesGuess(nn.Module):
             out[rows] = drawn / std.clamp_min(1e-6)
         return out[:, self.coordinates.first].view(values.shape).to(values.dtype)
 
-    def clock_of_remembered(self) -> Clock:
-        """Return the clock (n_memory, T) of the remembered windows."""
-        return Clock(self.remembered_position, self.remembered_phase, self.remembered_calendar)
+    def clock_of(self, places: Tensor | slice) -> Clock:
+        """Return the clock (B, T) of remembered windows."""
+        position, phase = self.remembered_position[places], self.remembered_phase[places]
+        return Clock(position, phase, self.remembered_calendar[places])
 
     def _groups(self, clock: Clock) -> list[tuple[Pair, Tensor]]:
         """Return which pair of Gaussians is asked about which windows."""

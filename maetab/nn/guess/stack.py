@@ -97,6 +97,7 @@ class StackedGuess(nn.Module):
         visible: Tensor,
         memory_index: Tensor | None = None,
         n_remembered: int | None = None,
+        clock: Clock | None = None,
     ) -> Guess:
         """Return the guess at coordinates, (B, T * C) each, without the axis of the steps."""
         normal = self.base(values, visible)
