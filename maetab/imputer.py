@@ -292,9 +292,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         names = [repr(table.frame.columns[j]) for j in np.flatnonzero(far.any(0))]
         if names:
             warn(
-                f"MAEImputer: filled for more than a window ({self.timeline_.n_steps} steps) before "
-                f"their first or after their last observation in a series, from other columns alone: "
-                f"{listed(names)}; edges=False or max_gap leaves that missing."
+                f"MAEImputer: more than a window ({self.timeline_.n_steps} steps) before the first "
+                f"or after the last observation of a series, cells are filled from other columns "
+                f"alone: {listed(names)}; edges=False or max_gap leaves them missing."
             )
 
     def _check_parameters(self) -> None:

@@ -89,9 +89,9 @@ def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
             f"{listed([*free.values()])}"
         )
     if names := list(dict.fromkeys([*almost, *marked, *free])):
-        listed = ", ".join(map(repr, names[:MAX_NAMED])) + ", ..." * (len(names) > MAX_NAMED)
+        named = ", ".join(map(repr, names[:MAX_NAMED])) + ", ..." * (len(names) > MAX_NAMED)
         after = "What is a category after all is to be named"
-        parts[-1] += f". {after}: categorical_features=[{listed}]"
+        parts[-1] += f". {after}: categorical_features=[{named}]"
     return parts
 
 
