@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import nn
 
 from maetab.data.advice import advise
-from maetab.data.codec import encode_checked, missing_cells
-from maetab.data.containers import Back, as_table, read_frame
+from maetab.data.back import Back
+from maetab.data.codec import Encoded, encode_checked, missing_cells
+from maetab.data.containers import as_table, read_frame
 from maetab.data.source import FrameSource
-from maetab.data.windows import cut
+from maetab.data.timeline import Timeline, infer_timeline, lay_out
 from maetab.engine.fit import fit_model
-from maetab.engine.inference import predict, windows_of
+from maetab.engine.inference import predict
 from maetab.engine.options import FitOptions
 from maetab.engine.packed import pack, unpack
 from maetab.engine.runtime import Deadline, pick_device
 from maetab.engine.skill import skill
-from maetab.nn.backbones import BACKBONES
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
-from maetab.nn.guess.options import GUESSES, GuessOptions
-from maetab.nn.losses import LOSSES, Loss
+from maetab.nn.guess.options import GuessOptions
+from maetab.nn.losses import Loss
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.nn.windows import Windows
 from maetab.parameters import (
@@ -39,35 +38,14 @@ from maetab.parameters import (
     seed_of,
     warn_of_networks,
 )
+from maetab.parts import check_parts, config_of
 from maetab.progress import Progress, reported
+from maetab.series import View, modelled, view_of, windows_over
+from maetab.table import Table
 
-FITTED = ("n_features_in_", "schema_", "model_", "history_", "n_iter_", "missing_features_")
+FITTED = ("n_features_in_", "schema_", "timeline_", "model_", "history_", "n_iter_")
 AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameters that act there too
 SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
-# Bins of a number that are predicted, pieces that it is read in. Eight to sixteen pieces were as
-# good on small tables, 32 bins as good as a squared error or better.
-N_BINS, N_PIECES = 32, 16
-
-
-class Table(NamedTuple):
-    """A user's table on its way through the model.
-
-    frame : pandas view, columns named as in fit
-    back : gives results back in the user's kind of container
-    values, observed : (n, F)
-    free_text : place of each column of free text -> (n,) bool, True for the cells the user gave
-    """
-
-    frame: pd.DataFrame
-    back: Back
-    values: np.ndarray
-    observed: np.ndarray
-    free_text: dict[int, np.ndarray] = {}  # noqa: RUF012
-
-
-def row_windows(values: np.ndarray, observed: np.ndarray) -> Windows:
-    """Return windows over cells (n, F), each row one, which share the memory of the arrays."""
-    return windows_of(values, observed, cut(len(values)))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -101,6 +79,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     weight_decay: float = 0.01
     validation_fraction: float = 0.1
     n_iter_no_change: int = 4
+    window: int | str | None = None
+    time: Hashable | None = None
+    groups: Hashable | Sequence[Hashable] | None = None
     categorical_features: str | Sequence = "auto"
     missing_values: Any = np.nan
     device: str = "auto"
@@ -142,7 +123,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         defaults = {field.name: field.default for field in fields(cls)}
         refuse_to_change(cls.__name__, parameters, defaults | shared, fixed)
         new = cls(**(shared | parameters))
-        for name in (*FITTED, "feature_names_in_"):
+        for name in (*FITTED, "missing_features_", "feature_names_in_"):
             if hasattr(other, name):
                 setattr(new, name, getattr(other, name))
         new._check_parameters()
@@ -173,32 +154,66 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         self.__dict__ = fresh.__dict__
         return self
 
-    def _fit_model(self, X: Any) -> Table:
-        """Learn schema and model from X; return the encoded table."""
+    def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
+        """Learn schema and model from X; return the encoded table.
+
+        kept : (n,) bool, rows of series to learn from, as if nothing were observed in the others
+        """
         self._report("reading the table")
         frame, back = read_frame(X)
         self._check_size(frame)
         validate_data(self, as_table(X), skip_check_array=True)
-        source = self._source(frame)
-        self.schema_, (values, observed) = source.schema(), source.cells()
-        name = type(self).__name__
-        advise(source, name)
-        missing = missing_cells(observed, source.encoded.free_text)
+        source, self.timeline_ = self._source(frame)
+        if kept is not None:
+            source = self._source_of(frame[kept], self.timeline_)
+        self.schema_, name = source.schema(), type(self).__name__
+        advise(source, name, self.timeline_ is not None)
+        encoded = source.encoded
+        if kept is not None:
+            encoded = encode_checked(frame, self.schema_, self.missing_values)
+            encoded.observed[~kept] = False
+        table = self._table(frame, back, encoded)
+        missing = missing_cells(table.observed, table.free_text)
         self.missing_features_ = np.flatnonzero(missing.any(0))
-        windows = row_windows(values, observed)
+        windows = self._windows(table, "fitted")
         self.model_, self.history_ = fit_model(self._config(), windows, self._options())
         asked = self.n_estimators if self.max_iter != 0 else 0
         warn_of_networks(name, asked, self.history_, self.max_time, frame.shape[1])
         self.n_iter_ = self._n_epochs()
-        return Table(frame, back, values, observed, source.encoded.free_text)
+        return table
 
     def _n_epochs(self) -> int:
         return max([int(record["epoch"]) for record in self.history_], default=0)
 
-    def _source(self, frame: pd.DataFrame) -> FrameSource:
-        """Return the rows of a frame, and the schema that it suggests."""
+    def _source(self, frame: pd.DataFrame) -> tuple[FrameSource, Timeline | None]:
+        """Return the rows of a frame with the schema that it suggests, and how they lie in time."""
+        source = self._source_of(frame, None)
+        if self.window is None:
+            return source, None
+        series = self.window, self.time, self.groups, type(self).__name__
+        timeline = infer_timeline(frame, *source.cells(), *series)
+        source.take_as_keys(timeline.keys(frame))
+        return source, timeline
+
+    def _source_of(self, frame: pd.DataFrame, timeline: Timeline | None) -> FrameSource:
+        """Return the rows of a frame, whose times and groups are known if there is a timeline."""
         name = type(self).__name__
-        return FrameSource(frame, self.categorical_features, self.missing_values, name)
+        source = FrameSource(frame, self.categorical_features, self.missing_values, name)
+        if timeline is not None:
+            source.take_as_keys(timeline.keys(frame))
+        return source
+
+    def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
+        """Return a table, laid out in time if there is a timeline."""
+        timeline = self._timeline()
+        if timeline is None:
+            return Table(frame, back, *encoded)
+        static = timeline.static if timeline.groups else ()
+        return Table(frame, back, *encoded, lay_out(frame, timeline), static)
+
+    def _timeline(self) -> Timeline | None:
+        """Return the timeline of fit; models of maetab 0.1.0 have no such attribute."""
+        return getattr(self, "timeline_", None)
 
     def _read(self, X: Any) -> Table:
         """Return X encoded as in fit; nothing is learned from it."""
@@ -209,7 +224,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         names = self.schema_.names()
         if not self._fit_saw_names() or not (hasattr(X, "columns") or hasattr(X, "column_names")):
             frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
-        return Table(frame, back, *encode_checked(frame, self.schema_, self.missing_values))
+        return self._table(frame, back, encode_checked(frame, self.schema_, self.missing_values))
 
     def _fit_saw_names(self) -> bool:
         """Whether the columns had names in fit: scikit-learn keeps those that are text."""
@@ -226,20 +241,34 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         values, filled, hidden = (x[:, known] for x in (table.values, filled, hidden))
         return skill(values, filled, hidden, self.schema_.is_number()[known])
 
-    def _windows(self, table: Table) -> Windows:
-        """Return all windows of a table."""
-        return row_windows(table.values, table.observed)
+    def _windows(self, table: Table, how: str = "predicted") -> Windows:
+        """Return windows over what the model reads of a table; see `windows_over`."""
+        return windows_over(table, self.schema_, self._timeline(), how)
 
     def _incomplete(self, table: Table) -> Windows:
         """Return those windows of a table that miss something."""
         windows = self._windows(table)
-        complete = (table.observed | self.schema_.is_free_text()).all(1)
-        missing = ~torch.as_tensor(complete)[windows.rows.clamp_min(0)] & (windows.rows >= 0)
+        unseen = self.schema_.is_free_text()[modelled(self.schema_, self._timeline())]
+        complete = (windows.observed | torch.as_tensor(unseen)).all(1)
+        missing = ~complete[windows.rows.clamp_min(0)] & (windows.rows >= 0)
         return replace(windows, rows=windows.rows[missing.any(1)])
+
+    def _back(self, table: Table, found: np.ndarray, empty: float = 0.0) -> np.ndarray:
+        """Return (..., n, F) what was found of windows over a table, (..., n, M), at its cells.
+
+        empty : what stands in columns that the model does not see
+        """
+        view = self._view(table)
+        return found if view is None else view.back(found, empty)
+
+    def _view(self, table: Table) -> View | None:
+        """Return what the model reads of a table, None where that is all of it, as it is."""
+        return view_of(table, self.schema_, self._timeline())
 
     def _points(self, table: Table) -> np.ndarray:
         """Return (n, F) points of the cells of rows that miss something, 0 elsewhere."""
-        return predict(self.model_, self._incomplete(table), pick_device(self.device))
+        found = predict(self.model_, self._incomplete(table), pick_device(self.device))
+        return table.settled(self._back(table, found), self.schema_.is_number())
 
     def _check_cells(self, observed: np.ndarray) -> None:
         if not observed.any():
@@ -257,27 +286,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             )
 
     def _config(self) -> ModelConfig:
-        guess = self.guess if isinstance(self.guess, GuessOptions) else GuessOptions(self.guess)
-        return ModelConfig(
-            n_levels=self.schema_.n_modelled(),
-            n_steps=1,
-            n_phases=1,
-            n_starts=0,
-            n_calendar=0,
-            width=self.width,
-            n_heads=self.n_heads,
-            n_encoder_layers=self.n_layers,
-            n_decoder_layers=self.n_layers,
-            dropout=self.dropout,
-            n_bins=N_BINS,
-            n_pieces=N_PIECES,
-            backbone=self.backbone,
-            loss=self.loss,
-            guess=guess,
-            n_estimators=self.n_estimators,
-            n_memory=guess.n_remembered,
-            learns_swaps=self._swap_ratio() > 0,
-        )
+        timeline, n_levels = self._timeline(), self.schema_.n_modelled()
+        seen = tuple(n_levels[j] for j in modelled(self.schema_, timeline))
+        return config_of(self, seen, 1 if timeline is None else timeline.n_steps)
 
     def _swap_ratio(self) -> float:
         """Share of the visible cells that hold another row's value in a training step."""
@@ -313,16 +324,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     def _check_parameters(self) -> None:
         """Refuse what the parameters cannot be, one clear error for the first."""
         self._check_shared_numbers()
-        if not isinstance(self.loss, Loss) or isinstance(self.loss, type):
-            more = " or an object that follows maetab.nn.losses.Loss"
-            self._check_choice("loss", tuple(LOSSES), more)
-        if not _is_module(self.backbone):
-            self._check_choice("backbone", tuple(BACKBONES), " or a class of torch modules")
-        if not (_is_module(self.guess) or isinstance(self.guess, GuessOptions)):
-            more = " or a class of torch modules or GuessOptions"
-            self._check_choice("guess", tuple(GUESSES), more)
-        if not callable(self.masking) or isinstance(self.masking, type):
-            self._check_choice("masking", tuple(MASKINGS), " or an object of maetab.nn.masking")
+        self._check_series()
+        check_parts(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with the model as NumPy arrays, so that it opens on any machine."""
@@ -343,7 +346,3 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-
-def _is_module(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, nn.Module)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -11,11 +11,10 @@ from sklearn.base import OutlierMixin
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
-from maetab.base import BaseMAE, Table, row_windows
+from maetab.base import BaseMAE
 from maetab.data.containers import as_table, read_frame
 from maetab.data.schema import Schema
-from maetab.engine.embedding import remembered
-from maetab.engine.reference import Reference, make_reference
+from maetab.engine.reference import Reference, make_reference, remembered
 from maetab.engine.robust import kept_rows
 from maetab.engine.runtime import pick_device
 from maetab.engine.score_calibration import (
@@ -24,10 +23,13 @@ from maetab.engine.score_calibration import (
     start_calibration,
     unseen_cost,
 )
-from maetab.engine.scoring import Calibration, Scorer
+from maetab.engine.scoring import Calibration, Levels, Scorer
 from maetab.engine.surprises import affordable_rows
-from maetab.explanation import explained
+from maetab.explanation import reasons_of
+from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
+from maetab.series import modelled, some, stretches
+from maetab.table import Table, key_labels
 from maetab.trimming import levels_of, with_levels_of
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
@@ -125,16 +127,18 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
                 f"MAEAnomalyDetector.from_fitted cannot change trim={other.trim!r} or "
                 f"n_masks={other.n_masks_!r} of a detector that trimmed rows; fit again."
             )
-        cells = remembered(new.model_).take(slice(None))
-        values, observed = (x[:, 0].numpy() for x in cells)
-        kept = kept_rows(values, observed, new.model_.config.n_levels, new.trim)
         new.level_counts_ = [list(column.counts) for column in new.schema_.columns]
-        new._calibrate(values, observed, kept, trusted=kept)
+        windows = remembered(new.model_)
+        cells = windows.values.numpy(), windows.observed.numpy()
+        kept = kept_rows(*cells, new.model_.config.n_levels, new.trim)
+        trusted = kept[windows.rows.numpy()].mean(1) > 0.5
+        new._calibrate(windows, kept, trusted=trusted)
         return new
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return (n,) float64, higher where a row is more normal; training rows have mean 0."""
-        return self._scorer().scores(self._windows(self._read(X)))
+        table = self._read(X)
+        return self._at_rows(table, self._scorer().scores(self._windows(table)))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return (n,) `score_samples` less the threshold: negative for outliers."""
@@ -173,7 +177,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         shares are those of an exponential tail, and no longer counted.
         """
         table = self._read(X)
-        surprisal = self._scorer().cell_surprisals(self._windows(table))
+        found = self._scorer().cell_surprisals(self._windows(table))
+        surprisal = self._back(table, found, np.nan)
         return pd.DataFrame(surprisal, table.frame.index, table.frame.columns)
 
     def explain(self, X: Any, top: int = 5, n_columns: int = 3) -> pd.DataFrame:
@@ -199,7 +204,33 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         """
         check_count("top", top)
         check_count("n_columns", n_columns)
-        return explained(self._scorer(), self.schema_, self._read(X), top, n_columns)
+        scorer, table = self._scorer(), self._read(X)
+        windows, view = self._windows(table), self._view(table)
+        scores = scorer.scores(windows)
+        run, length = np.arange(len(scores)), np.zeros(len(scores), int)
+        if view is not None:
+            run, length = stretches(scores < self.offset_, view.series)
+        order = np.argsort(scores, kind="stable")
+        rows = order[np.sort(np.unique(run[order], return_index=True)[1])[:top]]
+        frame = table.frame if view is None else table.frame.iloc[view.order, view.places]
+        reasons = reasons_of(scorer, self._model_schema(), frame, windows, rows, n_columns)
+        rows = rows[reasons.pop("place").to_numpy()]
+        position = rows if view is None else view.order[rows]
+        labels = {"row": list(table.frame.index[position]), "position": position}
+        if view is not None:
+            groups, stamps = key_labels(table, self.timeline_, position)
+            if groups:
+                labels["series"] = groups[0] if len(groups) == 1 else list(zip(*groups))
+            labels |= {"time": list(stamps), "length": length[rows]}
+        labels["score"] = scores[rows].round(3)
+        for place, (name, column) in enumerate(labels.items()):
+            reasons.insert(place, name, column)
+        return reasons
+
+    def _at_rows(self, table: Table, found: np.ndarray) -> np.ndarray:
+        """Return (n, ...) what was found of the rows of the windows, at those of the table."""
+        view = self._view(table)
+        return found if view is None else view.rows_back(found)
 
     # ---- what is fitted, in the words of the engine
 
@@ -208,13 +239,25 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         check_is_fitted(self, "scores_")
         if not hasattr(self, "completed_rows_"):  # models of maetab 0.1.0
             self._keep(make_reference(self.model_))
-        levels = levels_of(self.schema_, getattr(self, "level_counts_", None))
+        levels = self._levels()
         if not hasattr(self, "unseen_cost_"):  # early models of maetab 0.1.0
-            n_observed = np.array([column.n_observed for column in self.schema_.columns])
+            n_observed = np.array([column.n_observed for column in self._model_schema().columns])
             none = np.zeros(len(n_observed))
             self.unseen_cost_ = unseen_cost(self.scores_, none, n_observed, levels.is_category)
         known = self._fitted(Reference), levels, self._fitted(Calibration)
         return Scorer(self.model_, *known, pick_device(self.device))
+
+    def _levels(self) -> Levels:
+        """Return what is known of the levels of the columns that the model reads."""
+        counts = getattr(self, "level_counts_", None)
+        if counts is not None:
+            counts = [counts[j] for j in modelled(self.schema_, self._timeline())]
+        return levels_of(self._model_schema(), counts)
+
+    def _model_schema(self) -> Schema:
+        """Return the schema of the columns that the model reads."""
+        places = modelled(self.schema_, self._timeline())
+        return Schema(tuple(self.schema_.columns[j] for j in places))
 
     def _keep(self, found: Reference | Calibration) -> None:
         """Make each field a fitted attribute."""
@@ -227,56 +270,74 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     # ---- fitting
 
-    def _fit_model(self, X: Any) -> Table:
+    def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
         if not self.trim:
             table = super()._fit_model(X)
             kept = np.ones(len(table.values), bool)
             self.level_counts_ = [list(column.counts) for column in self.schema_.columns]
         else:
-            kept, whole = self._first_look(X)
-            rows = as_table(X) if hasattr(X, "__getitem__") else np.asarray(X)
-            super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
+            kept, whole, in_time = self._first_look(X)
+            if in_time:  # rows that are trimmed keep their place in time
+                super()._fit_model(X, kept)
+            else:
+                rows = as_table(X) if hasattr(X, "__getitem__") else np.asarray(X)
+                super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
             self.schema_, self.level_counts_ = with_levels_of(self.schema_, whole)
             table = self._read(X)
         self._report("calibration of the scores")
-        rows = row_windows(table.values[:MAX_CALIBRATION], table.observed[:MAX_CALIBRATION])
+        windows, view = self._windows(table), self._view(table)
+        most = -(-MAX_CALIBRATION * len(windows) // len(kept))
+        first = replace(windows, rows=windows.rows[:most])
         device = pick_device(self.device)
-        n = affordable_rows(self.model_, rows, self.n_masks, device, self._deadline)
-        part = slice(None, None, -(-len(kept) // n))
-        self._calibrate(table.values[part], table.observed[part], kept[part])
+        n = affordable_rows(self.model_, first, self.n_masks, device, self._deadline)
+        part, rows, whole_rows = some(windows, n)
+        self._calibrate(part, (kept if view is None else kept[view.order])[rows], whole_rows)
         return table
 
-    def _first_look(self, X: Any) -> tuple[np.ndarray, Schema]:
-        """Return (n,) bool, True for the rows to learn from, and the schema of all rows."""
+    def _first_look(self, X: Any) -> tuple[np.ndarray, Schema, bool]:
+        """Return (n,) bool, True for the rows to learn from, the schema of all rows, and whether
+        they follow each other in time.
+        """
         frame, _ = read_frame(X)
         self._check_size(frame)
-        source = self._source(frame)
-        schema = source.schema()
-        n_levels = schema.n_modelled()
-        return kept_rows(*source.cells(), n_levels, self.trim, self._deadline), schema
+        source, timeline = self._source(frame)
+        schema, places = source.schema(), modelled(source.schema(), timeline)
+        n_levels = [schema.n_modelled()[j] for j in places]
+        values, observed = (cells[:, places] for cells in source.cells())
+        kept = kept_rows(values, observed, n_levels, self.trim, self._deadline)
+        return kept, schema, timeline is not None and timeline.n_steps > 1
 
     def _calibrate(
         self,
-        values: np.ndarray,
-        observed: np.ndarray,
+        windows: Windows,
         kept: np.ndarray,
+        whole: np.ndarray | None = None,
         trusted: np.ndarray | None = None,
     ) -> None:
-        """Learn from training rows, none of which sees itself, what scores are usual.
+        """Learn from windows over training rows, none of which sees itself, what scores are usual.
 
         Parameters
         ----------
         kept : (n,) bool, True where a row was learned from
-        trusted : bool, of each row that is remembered, True where it is normal; None for all
+        whole : (n,) bool, True where all windows are there that hold a row; None for all rows
+        trusted : bool, of each window that is remembered, True where it is normal; None for all,
+            and then the windows are those of the table, else the remembered ones
         """
+        values, observed = windows.values.numpy(), windows.observed.numpy()
         self._check_cells(observed[kept])
         learned = (values[kept], observed[kept]) if self.trim else None
         until = self._deadline.part(LAST_STEP)
         start = start_calibration(self.model_, self.n_masks, trusted, learned, until)
-        known = make_reference(self.model_), levels_of(self.schema_, self.level_counts_), start
-        scorer = Scorer(self.model_, *known, pick_device(self.device))
+        scorer = Scorer(
+            self.model_,
+            make_reference(self.model_),
+            self._levels(),
+            start,
+            pick_device(self.device),
+        )
         self._keep(scorer.reference)
-        self._keep(calibrated(scorer, row_windows(values, observed), kept))
+        whole = np.ones(len(kept), bool) if whole is None else whole
+        self._keep(calibrated(scorer, windows, kept, whole, remembered=trusted is not None))
         self.n_iter_ = 1 + self._n_epochs()
         self.set_threshold(self.contamination)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -10,32 +10,29 @@ import pandas as pd
 import torch
 from pandas.api.types import pandas_dtype
 from sklearn.base import TransformerMixin
-from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
-from maetab.base import BaseMAE, Table
+from maetab.base import BaseMAE
+from maetab.components import fit_components
 from maetab.data.codec import decode
 from maetab.data.feature_names import distinct_names, piece_names
 from maetab.data.schema import Column
 from maetab.engine.embedding import (
     READOUTS,
     Projection,
+    Steps,
     block_sizes,
     embed,
-    latent_size,
-    remembered,
 )
-from maetab.engine.inference import batch_rows
 from maetab.engine.pieces import decode_pieces, piece_steps
+from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
+from maetab.series import modelled, window_index
+from maetab.table import Table
 
-DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
-LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
-TOKENS = 0.125  # share of the components that are of tokens where similarities are read as well
-MAX_READ = 25_000_000  # features that components are learned from
 RIDGE = 0.01  # penalty of the linear map back from features to cells
 
 
@@ -64,6 +61,10 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
         per level of a category, expectations where a cell is missing; `get_feature_names_out`
         says which is which. May be changed after fit.
+    level : "row" or "window"
+        What the features are of. "row": of each row; with `window` in the context of the rows
+        before and after it. "window": of each of the windows that follow one another without
+        overlap, from a multiple of their length; only with `window`.
     swap_ratio : in [0, 1)
         Share of the visible cells that hold another row's value in a training step; the networks
         learn to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et
@@ -94,6 +95,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
     n_components: int | None = 128
     readout: str = "concat"
+    level: str = "row"
     add_raw: bool = True
     swap_ratio: float = 0.0
 
@@ -108,7 +110,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         return new
 
     def transform(self, X: Any) -> Any:
-        """Return the features of each row, in the same kind of container.
+        """Return the features of each row or window, in the same kind of container.
 
         Parameters
         ----------
@@ -116,11 +118,19 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
         Returns
         -------
-        features : (n, n_features_out) float32 table; a frame keeps its index
+        features : float32 table
+            (n, n_features_out), and a frame keeps its index. With level="window" a frame has the
+            labels of the group and the stamp of the first row of each window as its index; other
+            tables have them as their first columns, arrays not at all.
         """
         table = self._read(X)
-        features = self._embed(self._windows(table), with_pieces=self.add_raw)
         names = self.get_feature_names_out()
+        windows = self._read_windows(table)
+        if self.level == "window":
+            index = window_index(table, windows, self._view(table), self.timeline_)
+            features = self._embed(windows, with_pieces=self.add_raw)
+            return table.back.indexed(pd.DataFrame(features, index, names, copy=False))
+        features = self._of_rows(table, windows)
         frame = pd.DataFrame(features, index=table.frame.index, columns=names, copy=False)
         return table.back.table(frame)
 
@@ -133,10 +143,12 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
         Returns
         -------
-        values : (n, 1, F) float32; standardised numbers and codes of levels, 0 where missing
-        visible : (n, 1, F) bool, True where a cell is not missing
+        values : (W, T, F) float32; standardised numbers and codes of levels, 0 where missing
+            Of rows T is 1 and W is n. With `window`, of the columns that the model sees;
+            the windows are those of `transform` with level="window", overlapping ones with "row".
+        visible : (W, T, F) bool, True where a cell is not missing
         """
-        return self._windows(self._read(X)).take(slice(None))
+        return self._read_windows(self._read(X)).take(slice(None))
 
     def inverse_transform(self, Z: Any) -> Any:
         """Return the table that features stand for.
@@ -149,13 +161,15 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
         Parameters
         ----------
-        Z : (n, n_features_out) as from `transform`
+        Z : (n, n_features_out) as from `transform`, with level="row"
 
         Returns
         -------
         table : (n, F) frame, or array if fit saw no column names
         """
         check_is_fitted(self, "model_")
+        if self.level == "window":
+            raise ValueError("Features of windows cannot be inverted; use level='row'.")
         features = check_array(Z, dtype=np.float32)
         names = self.get_feature_names_out().tolist()
         if features.shape[1] != len(names):
@@ -169,14 +183,14 @@ class MAEEncoder(TransformerMixin, BaseMAE):
                 f"The columns of Z must be those of transform, in order: column {at} should be "
                 f"{names[at]!r}, got {labels[at]!r}."
             )
-        support = self.model_.support
         if self.add_raw:
             raw = features[:, self.n_components_ :]
         else:
-            known = self._embed(remembered(self.model_), with_pieces=True)
+            known = self._embed_remembered(remembered(self.model_), with_pieces=True)
             latent, pieces = np.split(known, [self.n_components_], axis=1)
             raw = Ridge(RIDGE).fit(latent, pieces).predict(features)
-        values, observed = decode_pieces(support, raw)
+        found = decode_pieces(self.model_.support, raw)
+        values, observed = (self._in_all_columns(x) for x in found)
         index = Z.index if isinstance(Z, pd.DataFrame) else None
         frame = decode(values, observed, self.schema_, self._blanks(len(features), index))
         return frame if self._fit_saw_names() else frame.to_numpy()
@@ -199,8 +213,12 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         inputs = _check_feature_names_in(self, input_features)
         if self.add_raw:
             support = self.model_.support
-            for j, (name, column) in enumerate(zip(inputs, self.schema_.columns, strict=True)):
-                names += piece_names(name, column, piece_steps(support, j))
+            steps = range(self.model_.config.n_steps) if self.level == "window" else (None,)
+            for step in steps:
+                for place, j in enumerate(modelled(self.schema_, self._timeline())):
+                    name = inputs[j] if step is None else f"{inputs[j]}[{step}]"
+                    pieces = piece_steps(support, place) if step is None else ()
+                    names += piece_names(name, self.schema_.columns[j], pieces)
         return np.array(distinct_names(names), dtype=object)
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -219,56 +237,71 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         check_is_fitted(self, "model_")
         if self.components_ is not None:
             return len(self.components_)
-        return latent_size(self.model_.config, self.readout)
+        return sum(self._block_sizes())
 
-    def _embed(self, windows: Windows, with_pieces: bool = False) -> np.ndarray:
+    def _block_sizes(self) -> list[int]:
+        return block_sizes(self.model_.config, self.readout, self._of_steps())
+
+    def _of_steps(self) -> bool:
+        """Whether features are of single steps of windows."""
+        return self.level == "row" and self.model_.config.n_steps > 1
+
+    def _read_windows(self, table: Table) -> Windows:
+        """Return the windows that features are read from."""
+        return self._windows(table, "apart" if self.level == "window" else "predicted")
+
+    def _of_rows(self, table: Table, windows: Windows) -> np.ndarray:
+        """Return (n, D) the features of rows, each from where it is nearest to a middle."""
+        if not self._of_steps():
+            return self._embed(windows, with_pieces=self.add_raw)
+        steps = Steps.nearest_middle(windows)
+        features = self._embed(windows, steps, self.add_raw)
+        rows, view = windows.rows.numpy()[steps], self._view(table)
+        assert view is not None
+        out = np.empty_like(features)
+        out[view.order[rows]] = features
+        return out
+
+    def _embed_remembered(self, windows: Windows, with_pieces: bool = False) -> np.ndarray:
+        """Return the readout of remembered windows; of rows that of the step in their middle."""
+        steps = Steps.middle(windows) if self._of_steps() else None
+        return self._embed(windows, steps, with_pieces)
+
+    def _in_all_columns(self, cells: np.ndarray) -> np.ndarray:
+        """Return (n, F) of cells of the columns that the model sees, 0 in the others."""
+        out = np.zeros((len(cells), len(self.schema_.columns)), cells.dtype)
+        out[:, modelled(self.schema_, self._timeline())] = cells
+        return out
+
+    def _embed(
+        self, windows: Windows, steps: Steps | None = None, with_pieces: bool = False
+    ) -> np.ndarray:
         """Return the readout of windows, projected if there are components; and pieces."""
         projection = None
         if self.components_ is not None:
             assert self.mean_ is not None
-            if len(self.mean_) != latent_size(self.model_.config, self.readout):
+            if len(self.mean_) != sum(self._block_sizes()):
                 raise ValueError(
-                    f"The 'readout' parameter of MAEEncoder was changed to {self.readout!r} after "
-                    f"fit; fit again, or make another by MAEEncoder.from_fitted."
+                    f"The 'readout' parameter of MAEEncoder was changed to {self.readout!r}, or "
+                    f"'level' to {self.level!r}, after fit; fit again, or make another by "
+                    f"MAEEncoder.from_fitted."
                 )
             projection = Projection(self.mean_, self.components_)
         device = pick_device(self.device)
-        return embed(self.model_, windows, device, self.readout, projection, with_pieces)
+        plain = self.level == "window"
+        return embed(
+            self.model_, windows, device, self.readout, projection, with_pieces, plain, steps
+        )
 
     def _fit_components(self) -> None:
-        """Learn the projection from the rows that the model remembers, or those there is time for.
-
-        Rows are few as well where the readout is so wide that memory would not hold more.
-        """
+        """Learn the projection from the rows that the model remembers; see `fit_components`."""
         self.components_: np.ndarray | None = None
         self.mean_: np.ndarray | None = None
         if self.n_components is None:
             return
-        windows = remembered(self.model_)
-        drawn = np.random.default_rng(0).random((*windows.rows.shape, windows.values.shape[1]))
-        shown = windows.observed.clone()
-        shown[windows.rows] &= torch.as_tensor(drawn >= DISTURBANCE)
-        disturbed = replace(windows, values=torch.where(shown, windows.values, 0.0), observed=shown)
-        sizes = block_sizes(self.model_.config, self.readout)
-        n = self._deadline.affordable(
-            lambda count: self._embed(replace(disturbed, rows=disturbed.rows[:count])),
-            min(len(windows), max(64, MAX_READ // max(1, sum(sizes)))),
-            passes=2.5,  # one with cells hidden, one without, and the components
-            start=batch_rows(windows.rows.shape[1] * windows.values.shape[1]),
-        )
-        few = (replace(x, rows=x.rows[:n]) for x in (windows, disturbed))
-        latent, holed = map(self._embed, few)
-        share = [self.n_components]
-        if len(sizes) > 1:
-            n_tokens = round(TOKENS * self.n_components)
-            share = [n_tokens, self.n_components - n_tokens]
-        blocks = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
-        found = [_principal(block, n) for block, n in zip(blocks, share, strict=True)]
-        axes = torch.block_diag(*map(torch.tensor, found)).numpy()
-        moved = np.square((holed - latent) @ axes.T).mean(0)
-        firm = moved <= ((latent - latent.mean(0)) @ axes.T).var(0)
-        self.components_ = (axes[firm] if firm.any() else axes).astype(np.float32)
-        self.mean_ = latent.mean(0)
+        known = remembered(self.model_), self._block_sizes(), self.n_components
+        found = fit_components(self._embed_remembered, *known, self._deadline)
+        self.mean_, self.components_ = found
 
     def _blanks(self, n_rows: int, index: pd.Index | None) -> pd.DataFrame:
         """Return a frame of the columns of fit whose cells mean nothing."""
@@ -294,6 +327,12 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         self._check_choice("readout", READOUTS)
+        self._check_choice("level", ("row", "window"))
+        if self.level == "window" and self.window is None:
+            raise ValueError(
+                "level='window' of MAEEncoder gives features of windows of several rows, and "
+                "window=None takes each row alone; pass window='auto', an int or a duration."
+            )
         if self.n_components is not None:
             self._check_number(
                 "n_components", 1, np.inf, "None or an int of at least 1", whole=True
@@ -316,16 +355,3 @@ def _blank(column: Column, n_rows: int) -> Any:
     if isinstance(dtype, np.dtype) and dtype.kind in "iub":
         return np.zeros(n_rows, dtype)
     return pd.Series(index=range(n_rows), dtype=dtype).array
-
-
-def _principal(block: np.ndarray, n_components: int) -> np.ndarray:
-    """Return at most `n_components` principal axes of (n, D), without those that hold nothing."""
-    most = min(n_components, max(len(block) - 1, 1), block.shape[1])
-    if most == 0:
-        return np.zeros((0, block.shape[1]))
-    if (block == block[0]).all():
-        return np.eye(1, block.shape[1])
-    found = PCA(most, random_state=0).fit(block)
-    variance = found.explained_variance_
-    n_kept = max(1, int((variance > LEAST_VARIANCE * variance[0]).sum()))
-    return found.components_[:n_kept]

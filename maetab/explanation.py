@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
-from maetab.base import Table, row_windows
 from maetab.data.codec import decode, to_natural
 from maetab.data.schema import Column, Schema
 from maetab.engine.inference import predict, predict_quantiles
 from maetab.engine.reference import equal_memory_index
 from maetab.engine.scoring import Scorer
+from maetab.nn.windows import Windows
+from maetab.series import compact
 
 ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
 LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much
@@ -26,48 +29,52 @@ KINDS = {"value": object, "expected": object, "surprise": float, "place": int}
 SELDOM = {0: "never seen level", 1: "level seen once"}
 
 
-def explained(
-    scorer: Scorer, schema: Schema, table: Table, top: int, n_columns: int
+def reasons_of(
+    scorer: Scorer,
+    schema: Schema,
+    frame: pd.DataFrame,
+    windows: Windows,
+    rows: np.ndarray,
+    n_columns: int,
 ) -> pd.DataFrame:
-    """Return what `MAEAnomalyDetector.explain` does: reasons of the strangest rows of a table.
+    """Return what makes some rows strange, in the order of the rows.
 
     Parameters
     ----------
-    schema : of the rows that were learned from
-    top, n_columns : most rows, and most reasons of each
+    schema : of the columns that the model reads
+    frame : of these columns and the rows of the windows
+    rows : which are explained
+    n_columns : most reasons of each
+
+    Returns
+    -------
+    reasons : place (in `rows`), and the other columns of `MAEAnomalyDetector.explain` from "column"
     """
-    scores = scorer.scores(row_windows(table.values, table.observed))
-    rows = np.argsort(scores, kind="stable")[:top]
-    frame, values, observed = table.frame.iloc[rows], table.values[rows], table.observed[rows]
-    reasons = _reasons(scorer, schema, Table(frame, table.back, values, observed), n_columns)
-    place = reasons.pop("place").to_numpy()
-    reasons.insert(0, "row", list(frame.index[place]))
-    reasons.insert(1, "position", rows[place])
-    reasons.insert(2, "score", scores[rows[place]].round(3))
-    return reasons
-
-
-def _reasons(scorer: Scorer, schema: Schema, table: Table, n_columns: int) -> pd.DataFrame:
-    """Return place (of the row in the table, from 0) and the other columns, from "column" on."""
-    strange = scorer.cell_surprisals(row_windows(table.values, table.observed))
+    holding = torch.isin(windows.rows, torch.tensor(rows)).any(1)
+    windows, own = compact(replace(windows, rows=windows.rows[holding]))
+    own_rows = np.searchsorted(own, rows)
+    strange = scorer.cell_surprisals(windows)[own_rows]
+    frame = frame.iloc[rows]
+    values, observed = (x.numpy()[own_rows] for x in (windows.values, windows.observed))
     order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
     selected = np.zeros(strange.shape, bool)
     np.put_along_axis(selected, order[:, :n_columns], True, axis=1)
-    selected &= table.observed
-    expected, low, high, usual = _expected(scorer, schema, table, selected, order)
+    selected &= observed
+    found = _expected(scorer, schema, windows, own_rows, order, selected.sum(1).max(initial=0))
+    expected, low, high, usual = _as_cells(schema, frame, values, selected, *found)
     trimmed, counts = scorer.calibration.robust_location is not None, scorer.levels.counts
     lines = []
     for i in range(len(selected)):
         cells = [
             {
                 "place": i,
-                "column": table.frame.columns[j],
-                "value": _shown(table.frame.iat[i, j], column),
+                "column": frame.columns[j],
+                "value": _shown(frame.iat[i, j], column),
                 "expected": _shown(_rounded(expected.iat[i, j], column), column),
                 "low": _rounded(low[i, j], column),
                 "high": _rounded(high[i, j], column),
                 "surprise": round(float(strange[i, j]), 3),
-                "reason": _reason(column, counts[j], trimmed, table.values[i, j]),
+                "reason": _reason(column, counts[j], trimmed, values[i, j]),
                 "usual": usual[i, j],
             }
             for j, column in ((j, schema.columns[j]) for j in order[i] if selected[i, j])
@@ -109,28 +116,48 @@ def _rounded(cell: Any, column: Column) -> Any:
 
 
 def _expected(
-    scorer: Scorer, schema: Schema, table: Table, selected: np.ndarray, order: np.ndarray
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
-    """Return what the selected cells were expected to be, both ends of an interval, and (n, F) True
-    where the cell is the level that was expected or a number in the interval.
+    scorer: Scorer,
+    schema: Schema,
+    windows: Windows,
+    rows: np.ndarray,
+    order: np.ndarray,
+    n_columns: int,
+) -> np.ndarray:
+    """Return (3, R, F) what cells of rows were expected to be, and both ends of an interval.
 
-    Each is guessed from all cells but itself and those before it in `order` (n, F).
+    Each is guessed from all cells but itself and those before it in `order` (R, F), of which
+    `n_columns` of each row are looked at.
     """
     model, device = scorer.model, scorer.device
-    index = equal_memory_index(model, scorer.reference, row_windows(table.values, table.observed))
-    visible, everyone = table.observed.copy(), np.arange(len(selected))
-    point, low, high = np.zeros((3, *selected.shape), np.float32)
-    for j in order[:, : selected.sum(1).max(initial=0)].T:
-        visible[everyone, j] = False
-        windows = row_windows(table.values, visible)
-        point[everyone, j] = predict(model, windows, device, index)[everyone, j]
-        ends = predict_quantiles(model, windows, device, list(ENDS), index)
-        low[everyone, j], high[everyone, j] = ends[:, everyone, j]
-    is_number, inside = schema.is_number(), (low <= table.values) & (table.values <= high)
-    usual = np.where(is_number, inside, table.values == point)
-    point = np.where(is_number, point.clip(low, high), point)
-    written = (_written(end, selected, schema, table.frame) for end in (low, high))
-    return decode(point, selected, schema, like=table.frame), *written, usual
+    index = equal_memory_index(model, scorer.reference, windows)
+    visible, everyone = windows.observed.clone(), np.arange(len(rows))
+    found = np.zeros((3, *order.shape), np.float32)
+    for j in order[:, :n_columns].T:
+        visible[rows, j] = False
+        seen = replace(windows, observed=visible)
+        found[0, everyone, j] = predict(model, seen, device, index)[rows, j]
+        ends = predict_quantiles(model, seen, device, list(ENDS), index)
+        found[1:, everyone, j] = ends[:, rows, j]
+    found[0] = np.where(schema.is_number(), found[0].clip(found[1], found[2]), found[0])
+    return found
+
+
+def _as_cells(
+    schema: Schema,
+    frame: pd.DataFrame,
+    values: np.ndarray,
+    selected: np.ndarray,
+    point: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    """Return points and ends in their own units, and (n, F) True where the cell is as expected:
+    the level that was expected or a number in the interval.
+    """
+    inside = (low <= values) & (values <= high)
+    usual = np.where(schema.is_number(), inside, values == point)
+    written = (_written(end, selected, schema, frame) for end in (low, high))
+    return decode(point, selected, schema, like=frame), *written, usual
 
 
 def _written(

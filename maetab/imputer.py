@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -13,13 +13,14 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
 
-from maetab.base import BaseMAE, Table
+from maetab.base import BaseMAE
 from maetab.data.codec import fill, missing_cells
-from maetab.data.schema import Schema
 from maetab.engine.draws import draw
 from maetab.engine.inference import predict_probabilities, predict_quantiles
 from maetab.engine.runtime import pick_device
 from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
+from maetab.ranges import Range, check_range
+from maetab.table import Table, tell
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -74,6 +75,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return an imputer around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
         new = super().from_fitted(other, **parameters)
         new._check_range(new.n_features_in_)
+        new._check_gaps(new.timeline_ is not None)
         return new
 
     def transform(self, X: Any) -> Any:
@@ -118,7 +120,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         seeds = np.random.default_rng(seed).integers(2**31, size=n_draws)
         windows, device = self._incomplete(table), pick_device(self.device)
         draws = (draw(self.model_, windows, device, int(one)) for one in seeds)
-        return [self._finish(table, values) for values in draws]
+        at_cells = (self._back(table, values) for values in draws)
+        is_number = self.schema_.is_number()
+        return [
+            self._finish(table, table.settled(values, is_number, drawn=True)) for values in at_cells
+        ]
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Any, Any]:
         """Return two tables between which each missing number lies with the given probability.
@@ -138,10 +144,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         table = self._read(X)
         levels = [(1 - coverage) / 2, (1 + coverage) / 2]
         windows, device = self._incomplete(table), pick_device(self.device)
-        bounds = predict_quantiles(self.model_, windows, device, levels)
+        bounds = self._back(table, predict_quantiles(self.model_, windows, device, levels))
+        bounds = [table.settled(bound, self.schema_.is_number()) for bound in bounds]
         point = self._points(table)
         bounds = np.minimum(bounds[0], point), np.maximum(bounds[1], point)
-        low, high = map(self._outwards, bounds, ("floor", "ceil"))
+        low, high = map(self._range().outwards, bounds, ("floor", "ceil"))
         return self._finish(table, low, True), self._finish(table, high, True)
 
     def predict_proba(self, X: Any) -> Any:
@@ -162,15 +169,16 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """
         table = self._read(X)
         where = [j for j, c in enumerate(self.schema_.columns) if c.kind == "category" and c.levels]
-        windows, device = self._incomplete(table), pick_device(self.device)
-        predicted = predict_probabilities(self.model_, windows, device, where)
-        labels, parts = [], [np.zeros((len(table.values), 0))]
+        predicted, left = self._probabilities(table, where), self._left(table)
+        values, known = table.visible()
+        labels, parts = [], [np.zeros((len(values), 0))]
         for i, j in enumerate(where):
-            column, n_modelled = self.schema_.columns[j], self.model_.config.n_levels[j]
-            chance = np.zeros((len(table.values), len(column.levels)))
-            chance[:, :n_modelled] = predicted[:, i, :n_modelled]
-            seen = table.observed[:, j]
-            chance[seen] = table.values[seen, j][:, None] == np.arange(len(column.levels))
+            column = self.schema_.columns[j]
+            chance = np.zeros((len(values), len(column.levels)))
+            n_modelled, seen = column.n_modelled, known[:, j]
+            chance[:, :n_modelled] = table.shared(j, predicted[:, i, :n_modelled])
+            chance[seen] = values[seen, j][:, None] == np.arange(len(column.levels))
+            chance[left[:, j]] = np.nan
             labels += [(column.name, level) for level in column.levels]
             parts.append(chance)
         names: Any
@@ -180,6 +188,14 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
             names = [f"{name}={level}" for name, level in labels]
         frame = pd.DataFrame(np.concatenate(parts, 1), index=table.frame.index, columns=names)
         return table.back.table(frame)
+
+    def _probabilities(self, table: Table, columns: list[int]) -> np.ndarray:
+        """Return (n, len(columns), K) probabilities of the levels of rows that miss something."""
+        view = self._view(table)
+        own = columns if view is None else np.searchsorted(view.places, columns).tolist()
+        windows, device = self._incomplete(table), pick_device(self.device)
+        found = predict_probabilities(self.model_, windows, device, own)
+        return found if view is None else view.rows_back(found)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the skill on cells hidden for the purpose: 1 perfect, 0 no better than the mean.
@@ -219,8 +235,10 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _finish(self, table: Table, values: np.ndarray, numbers_only: bool = False) -> Any:
         """Return the user's table with `values` (n, F) in its missing cells."""
         fillable = self._seen() & (self.schema_.is_number() | (not numbers_only))
-        to_fill = ~table.observed & fillable
-        filled = fill(table.frame, self._clip(values), to_fill, self._bounded())
+        to_fill = ~table.observed & fillable & ~self._left(table)
+        limits = self._range()
+        filled = fill(table.frame, limits.clip(values), to_fill, limits.bounded())
+        filled = tell(filled, table)
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
         missing = missing_cells(table.observed, table.free_text)
@@ -244,55 +262,6 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _indicated(self) -> list[int]:
         return self.missing_features_.tolist() if self.add_indicator else []
 
-    def _outwards(self, values: np.ndarray, how: str) -> np.ndarray:
-        """Return bounds (n, F) moved outwards, by "floor" or "ceil", to the grid of each number."""
-        values = values.astype(np.float64)
-        for j, column in enumerate(self._bounded().columns):
-            if column.kind == "number":
-                natural = values[:, j] * column.scale + column.center
-                moved = column.on_grid(natural, how)
-                scaled = (moved - column.center) / column.scale
-                values[:, j] = np.where(moved == natural, values[:, j], scaled)
-        return values
-
-    def _ends(self) -> np.ndarray:
-        """Return (2, F) smallest and largest number that may be imputed, from each origin."""
-        columns = self.schema_.columns
-        low, high = np.array([(column.lower, column.upper) for column in columns]).T
-        origin = [float(column.origin) for column in columns]
-        if self.min_value is not None:
-            low = np.asarray(self.min_value, dtype=float) - origin
-            high = np.maximum(high, low)
-        if self.max_value is not None:
-            high = np.asarray(self.max_value, dtype=float) - origin
-            low = np.minimum(low, high)
-        return np.stack([low, high])
-
-    def _bounded(self) -> Schema:
-        """Return the schema with the user's range, and without the grids if he wants none."""
-        columns = list(self.schema_.columns)
-        for j, (column, low, high) in enumerate(zip(columns, *self._ends(), strict=True)):
-            step = column.step if self.keep_grid or column.decimals is not None else None
-            inside = tuple(x for x in column.distinct if low <= x <= high)
-            columns[j] = replace(column, distinct=inside, step=step, lower=low, upper=high)
-        return Schema(tuple(columns))
-
-    def _clip(self, values: np.ndarray) -> np.ndarray:
-        """Return standardised values (n, F) inside the range of each number."""
-        values = values.astype(np.float64)
-        limits = zip(self.schema_.columns, *self._ends(), strict=True)
-        for j, (column, bottom, top) in enumerate(limits):
-            if column.kind == "number" and column.n_observed:
-                ends = (np.array([bottom, top]) - column.center) / column.scale
-                scaled = values[:, j].clip(*ends)
-                # Back in natural units rounding may pass a bound by the last bit.
-                for _ in range(2):
-                    natural = scaled * column.scale + column.center
-                    scaled = np.where(natural < bottom, np.nextafter(scaled, np.inf), scaled)
-                    scaled = np.where(natural > top, np.nextafter(scaled, -np.inf), scaled)
-                values[:, j] = scaled
-        return values
-
     def _fit_model(self, X: Any) -> Table:
         table = super()._fit_model(X)
         self._check_range(table.values.shape[1])
@@ -302,22 +271,19 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         super()._check_parameters()
         self._check_flags("add_indicator", "keep_empty_features", "keep_grid", "copy")
 
+    def _left(self, table: Table) -> np.ndarray:
+        """Return (n, F) bool: True for missing cells that are not to be filled."""
+        return np.zeros(table.observed.shape, bool)
+
+    def _check_gaps(self, in_time: bool) -> None:
+        pass
+
     def _check_range(self, n_columns: int) -> None:
-        for name in ("min_value", "max_value"):
-            value = getattr(self, name)
-            ends = np.asarray(value if value is not None else 0.0)
-            fits = ends.dtype.kind in "iuf" and ends.shape in ((), (n_columns,))
-            if not fits or np.isnan(ends).any():
-                raise ValueError(
-                    f"The {name!r} parameter of MAEImputer must be None, a number or one number "
-                    f"for each of the {n_columns} columns, got {value!r}."
-                )
-        low, high = self.min_value, self.max_value
-        if low is not None and high is not None and np.any(np.asarray(low) > np.asarray(high)):
-            raise ValueError(
-                f"The 'min_value' parameter of MAEImputer must not exceed max_value={high!r}, "
-                f"got {low!r}."
-            )
+        check_range(self.min_value, self.max_value, n_columns)
+
+    def _range(self) -> Range:
+        """Return the range of what is imputed."""
+        return Range(self.schema_, self.min_value, self.max_value, self.keep_grid)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -55,6 +55,18 @@ PARAMETERS = """mask_ratio : in [0, 1)
         against the first guess, and to calibrate.
     n_iter_no_change : at least 1
         Looks at the held-out cells (12 in a full run) without gain before a network stops.
+    window : None, "auto", int or duration such as "24h"
+        None takes rows as independent of each other. Else they are series, and cells are predicted
+        from those of so many consecutive steps, or of a span of time; "auto" finds the main period
+        in the data. Rows may come in any order, and stamps may be missing.
+    time : None or a column, or a level of the index
+        When the rows are: times, durations or numbers. None takes a DatetimeIndex, PeriodIndex or
+        TimedeltaIndex where X has one, else the order of the rows. Only with `window`.
+    groups : None, or one or several columns or levels of the index
+        Which series a row belongs to; None for one series. Only with `window`. Columns of times and
+        groups stand in the output as they are, and the model does not see them. Columns with one
+        value in each series are told from it: a missing cell gets that value, or one predicted for
+        the whole series.
     categorical_features : "auto" or sequence of column names or positions
         Columns that are categories besides those of category, text and boolean dtype. Text whose
         different values are more than 20 and more than half of its observed cells is taken for
@@ -71,6 +83,7 @@ PARAMETERS = """mask_ratio : in [0, 1)
         level INFO, and as lines on stderr, one that moves on a terminal, if no handler listens."""
 
 ATTRIBUTES = """schema_ : Schema, kinds, levels and ranges of the columns
+    timeline_ : Timeline, how rows lie in time, None without `window`
     model_ : torch.nn.Module of the fitted networks, on the CPU
     history_ : list of dict, one per look at the held-out cells while training
     n_iter_ : epochs of the longest training, 0 where no network was trained; of a detector, one
@@ -86,6 +99,7 @@ class CheckedParameters:
     n_heads: int
     max_iter: int | None
     max_time: float | None
+    window: int | str | None
 
     def _refuse_unless(self, fits: bool, name: str, words: str) -> None:
         if not fits:
@@ -114,6 +128,17 @@ class CheckedParameters:
             self._check_number("max_time", 1e-12, np.inf, "None or a positive number of seconds")
         is_multiple = self.width % self.n_heads == 0
         self._refuse_unless(is_multiple, "width", f"a multiple of n_heads={self.n_heads}")
+
+    def _check_series(self) -> None:
+        """Refuse times or groups without a window; the timeline checks what they are."""
+        for name in ("time", "groups"):
+            value = getattr(self, name)
+            if self.window is None and value is not None:
+                raise ValueError(
+                    f"The {name!r} parameter of {type(self).__name__} acts with window='auto', an "
+                    f"int of steps or a duration such as '24h' only, got {name}={value!r} and "
+                    f"window=None, which takes rows as independent of each other."
+                )
 
     def _check_shares(self, *names: str) -> None:
         for name in names:

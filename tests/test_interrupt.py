@@ -47,7 +47,7 @@ STAGES = {
         *NETWORKS,
         (MAEEncoder, "_fit_components"),
         (maetab.encoder, "remembered"),
-        (maetab.encoder, "_principal"),
+        (maetab.components, "principal_axes"),
     ],
     "detector": [
         *SHARED,

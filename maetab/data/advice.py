@@ -19,13 +19,14 @@ MAX_NAMED, MAX_SHOWN = 10, 3  # columns that one warning names; texts of one col
 TIME_INDEXES = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
 
 
-def advise(source: FrameSource, name: str) -> None:
+def advise(source: FrameSource, name: str, in_time: bool = False) -> None:
     """Warn of columns that the model does not see or can learn little from, and of unused times.
 
     Parameters
     ----------
     source : the rows given to fit
     name : of the estimator
+    in_time : whether rows are taken as series
 
     Raises
     ------
@@ -44,10 +45,11 @@ def advise(source: FrameSource, name: str) -> None:
         warn(f"{name}: {'; '.join(advice)}.")
     index = source.frame.index
     levels = index.levels if isinstance(index, pd.MultiIndex) else [index]
-    if any(isinstance(level, TIME_INDEXES) for level in levels):
+    if not in_time and any(isinstance(level, TIME_INDEXES) for level in levels):
         warn(
             f"{name}: rows are taken as independent of each other, and the times in the index of X "
-            f"are not used. Where they matter, make them a column, by X.reset_index()."
+            f"are not used. Where rows follow each other in time, pass window='auto'; where times "
+            f"matter to single rows, make them a column, by X.reset_index()."
         )
 
 
@@ -59,7 +61,7 @@ def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
     for place, column in enumerate(source.schema().columns):
         series = source.frame.iloc[:, place]
         declared = place in source.chosen or not is_undeclared(series.dtype, column.name)
-        if declared or column.kind == "number":
+        if declared or column.kind == "number" or column.key:
             continue
         given = source.encoded.free_text.get(place, slice(None))
         found = almost_of(series, column, given)

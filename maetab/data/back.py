@@ -1,7 +1,8 @@
 """The ways back from the pandas view to the container that the user gave.
 
 `give` returns the view, in which cells were changed, as that container; `table` returns a frame of
-new columns, without its index, as the same kind of container.
+new columns, without its index, as the same kind of container; `indexed` does with its index, as far
+as the container can hold one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class PandasBack:
         """Return the frame."""
         return frame
 
-    table = give
+    table = indexed = give
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class ArrayBack:
     def table(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the frame as an array of its own common dtype."""
         return frame.to_numpy()
+
+    indexed = table
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,10 @@ class TableBack:
         """Return the frame, without its index, as the same kind of table."""
         new = {str(name): self._new(str(name), frame[name]) for name in frame}
         return self._given(self._native(new))
+
+    def indexed(self, frame: pd.DataFrame) -> Any:
+        """Return the frame, its index as first columns, as the same kind of table."""
+        return self.table(frame.reset_index())
 
     def _given(self, native: Any) -> Any:
         if not self.as_batch:

@@ -49,6 +49,8 @@ class Column:
     decimals : decimals of a column of decimal.Decimal, None for all others.
     free_text : how many different values the column holds if it is free text or an identifier,
         which the model does not see; 0 for all others.
+    key : True for the time of the rows or the group that they belong to, which pass through as free
+        text does: `free_text` is then positive, and any kind of cell will do.
     """
 
     name: Hashable
@@ -69,10 +71,16 @@ class Column:
     origin: int = 0
     decimals: int | None = None
     free_text: int = 0
+    key: bool = False
 
     @property
     def words(self) -> frozenset[str]:
-        """Kinds of cell this column held in fit (keys of `SPOKEN`); empty if it held none."""
+        """Kinds of cell this column held in fit (keys of `SPOKEN`); empty if it held none.
+
+        Empty also for keys: whoever reads them says what they must be.
+        """
+        if self.key:
+            return frozenset()
         if self.kind == "number":
             return frozenset({self.temporal or "number"})
         if self.free_text:

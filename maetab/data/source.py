@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,6 +77,17 @@ class FrameSource:
         column = infer_column(cells, self.extra, place in self.chosen)
         self.encoded.put(place, cells, column)
         return column
+
+    def take_as_keys(self, places: Iterable[int]) -> None:
+        """Take columns for times or groups of the rows: no model sees them, as with free text."""
+        columns = list(self._schema.columns)
+        for place in places:
+            column = columns[place]
+            n_different = max(1, self.frame.iloc[:, place].nunique())
+            columns[place] = replace(column, levels=(), counts=(), free_text=n_different, key=True)
+            self.encoded.free_text.setdefault(place, self.encoded.observed[:, place].copy())
+            self.encoded.values[:, place], self.encoded.observed[:, place] = 0, False
+        self._schema = Schema(tuple(columns))
 
     @property
     def n_rows(self) -> int:

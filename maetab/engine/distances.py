@@ -8,7 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.inference import FARTHEST, batch_size, batches, on_device, padded, padded_clock
+from maetab.engine.inference import (
+    FARTHEST,
+    batch_size,
+    batches,
+    on_device,
+    padded,
+    padded_clock,
+)
 from maetab.engine.reference import N_REMEMBERED, Reference, completed
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
@@ -30,12 +37,13 @@ def distances(
     device: torch.device,
     usual_gap: float = 0.0,
 ) -> np.ndarray:
-    """Return (W,) the mean distance of each window to the nearest remembered ones, per step.
+    """Return (W, T) the mean distance of each step to those of the remembered windows nearest to
+    its window.
 
     Sums of absolute differences of standardised numbers and indicators of levels. What a window
     misses is what the first guess expects from its other cells, so that no window is near because
     it has few cells; what it expects counts less than what is observed, and its standard deviation
-    counts too. Steps without a row count nowhere.
+    counts too. Steps without a row count nowhere, and have 0.
 
     Parameters
     ----------
@@ -45,7 +53,7 @@ def distances(
     usual_gap : usual difference of a coordinate; a missing one of which nothing is known counts
         `UNSURE` times as much
     """
-    guess, out = model.guess, np.zeros(len(windows))
+    guess, out = model.guess, np.zeros(windows.rows.shape)
     n_nearest = max(1, min(n_nearest, int(trusted.sum()) - (2 * guess.n_steps - 1)))
     with on_device(model, device):
         arrays = reference.completed_rows, reference.completed_std, ~trusted
@@ -60,19 +68,19 @@ def distances(
             unknown = observed.flatten(1) & (n_levels > 0) & (flat >= n_levels)
             visible = visible | unknown[:, guess.memory.cells]
             own = padded(memory_index, found, size, device)
-            clock = padded_clock(windows, found, size, device)
-            full, deviation = completed(guess, cells * visible, visible, own, clock)
+            given = values, observed, padded_clock(windows, found, size, device)
+            full, deviation = completed(guess, cells * visible, visible, own, given)
             full = full.clamp(-FARTHEST, FARTHEST)
             inside = (windows.rows[found] >= 0).to(device)
             n_unknown = unknown.unflatten(1, (guess.n_steps, -1)).sum(2)
-            far = torch.zeros(len(inside), device=device)
+            far = torch.zeros(inside.shape, device=device)
             for steps in inside.unique(dim=0):
                 same = (inside == steps).all(1).nonzero()[:, 0]
                 # Its own indicator is no coordinate: two known levels differ by two of them.
-                extra = n_unknown[same][:, steps].sum(1)
-                unsure = deviation[same][:, steps].sum(1)
+                extra, unsure = n_unknown[same][:, steps], deviation[same][:, steps]
                 near = remembered.mean_distance(full[same], visible[same], own[same], steps)
-                far[same] = (near + extra + UNSURE * usual_gap * unsure) / steps.sum()
+                place = same[:, None], steps.nonzero()[:, 0]
+                far[place] = near + extra + UNSURE * usual_gap * unsure
             out[found] = far.cpu().numpy()
     return out
 
@@ -91,18 +99,20 @@ class _Remembered(NamedTuple):
     n_nearest: int
 
     def mean_distance(self, full: Tensor, visible: Tensor, own: Tensor, steps: Tensor) -> Tensor:
-        """Return (B,) the mean distance of windows (B, T * C) to the nearest at some steps (T,)."""
-        rows, unsure = self.rows, self.unsure.sum(1)
+        """Return (B, t) the mean distance of windows (B, T * C), at t of their steps (T,), to the
+        windows that are nearest at all of these.
+        """
+        rows, unsure = self.rows, self.unsure
         if not bool(steps.all()):
             inside = steps.repeat_interleave(full.shape[1] // len(steps))
             rows, full, visible = rows[:, inside], full[:, inside], visible[:, inside]
-            unsure = self.unsure[:, steps].sum(1)
-        added = unsure.masked_fill(self.barred, FAR)
+            unsure = self.unsure[:, steps]
+        added = unsure.sum(1).masked_fill(self.barred, FAR)
         parts = zip(full.split(NEAR_ROWS), own.split(NEAR_ROWS), strict=True)
         near = torch.cat([_nearest(*part, rows, added, self.n_nearest) for part in parts])
         weight = torch.where(visible, 1.0, EXPECTED)[:, None]
-        far = ((full[:, None] - rows[near]).abs() * weight).sum(-1) + unsure[near]
-        return far.mean(1)
+        gap = ((full[:, None] - rows[near]).abs() * weight).unflatten(2, (unsure.shape[1], -1))
+        return (gap.sum(-1) + unsure[near]).mean(1)
 
 
 def _nearest(full: Tensor, own: Tensor, rows: Tensor, added: Tensor, n_nearest: int) -> Tensor:

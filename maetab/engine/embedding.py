@@ -21,12 +21,11 @@ from maetab.engine.inference import (
     batches,
     on_device,
     padded_clock,
-    windows_of,
 )
-from maetab.engine.pieces import Pieces, piece_sizes
+from maetab.engine.pieces import Pieces
+from maetab.engine.reference import memory_windows
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
-from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.windows import Clock, Windows
 
 READOUTS = ("concat", "mean", "cls")
@@ -41,16 +40,39 @@ class Projection(NamedTuple):
     components: np.ndarray
 
 
-def latent_size(config: ModelConfig, readout: str) -> int:
-    """Return how many features `embed` reads out."""
-    return sum(block_sizes(config, readout))
+class Steps(NamedTuple):
+    """Single steps of windows, ascending by window: step (R,) of each of the windows (R,)."""
+
+    window: np.ndarray
+    step: np.ndarray
+
+    @classmethod
+    def middle(cls, windows: Windows) -> Steps:
+        """Return the middle step of each window."""
+        n, t = windows.rows.shape
+        return cls(np.arange(n), np.full(n, t // 2))
+
+    @classmethod
+    def nearest_middle(cls, windows: Windows) -> Steps:
+        """Return for each row that a window holds the step where it is nearest to a middle."""
+        rows = windows.rows.numpy()
+        window, step = np.nonzero(rows >= 0)
+        row, far = rows[window, step], np.abs(2 * step - rows.shape[1] + 1)
+        order = np.lexsort((window, far, row))
+        chosen = np.sort(order[np.unique(row[order], return_index=True)[1]])
+        return cls(window[chosen], step[chosen])
 
 
-def block_sizes(config: ModelConfig, readout: str) -> list[int]:
+def latent_size(config: ModelConfig, readout: str, of_step: bool = False) -> int:
+    """Return how many features `embed` reads out of a window, or of one of its steps."""
+    return sum(block_sizes(config, readout, of_step))
+
+
+def block_sizes(config: ModelConfig, readout: str, of_step: bool = False) -> list[int]:
     """Return how many features are of tokens, and how many of similarities if these are read."""
     if readout != "concat":
         return [config.n_estimators * config.width]
-    n_tokens = config.n_steps * (1 + len(config.n_levels))
+    n_tokens = (1 if of_step else config.n_steps) * (1 + len(config.n_levels))
     return [config.n_estimators * n_tokens * config.width, min(MAX_LANDMARKS, config.n_memory)]
 
 
@@ -62,49 +84,64 @@ def embed(
     readout: str,
     projection: Projection | None = None,
     with_pieces: bool = False,
+    plain: bool = False,
+    steps: Steps | None = None,
 ) -> np.ndarray:
-    """Return (W, D) the features of each window, all of them finite.
+    """Return (W, D) the features of each window, or (R, D) of single steps; all are finite.
 
     Parameters
     ----------
     windows : W of them; of a table, its rows
     readout : one of `READOUTS`
     projection : None keeps the readout as it is
-    with_pieces : (W, D + T * R), the encoded input behind the features, see `Pieces`
+    with_pieces, plain : (W, D + T * R), the encoded input behind the features, see `Pieces`
+    steps : the R steps that are read, each in its window; None for whole windows
 
     Returns
     -------
     latent : (W, D), see `latent_size`, network by network; (W, k) if projected
         "concat": of each step the row's token, then those of its cells, and behind all networks
-        the similarity to each landmark, see `Landmarks`; "mean": the mean of the cells' tokens;
-        "cls": the row's token, the mean over the steps.
+        the similarity of the window to each landmark, see `Landmarks`; "mean": the mean of the
+        cells' tokens; "cls": the row's token, the mean over the steps. Of a single step the same,
+        without the other steps.
     """
     assert readout in READOUTS, readout
-    size = latent_size(model.config, readout)
-    project = None
+    t, of_steps = model.config.n_steps, steps is not None
+    size, project = latent_size(model.config, readout, of_steps), None
     if projection is not None:
         size, project = len(projection.components), _projector(projection, device)
-    n_pieces = model.config.n_steps * sum(piece_sizes(model.support)) if with_pieces else 0
-    out = np.zeros((len(windows), size + n_pieces), np.float32)
-    n_batch = batch_rows(model.config.n_steps * len(model.config.n_levels))
+    pieces = Pieces(model.support, plain) if with_pieces else None
+    n_pieces = pieces.size * (1 if of_steps else t) if pieces else 0
+    n_batch = batch_rows(t * len(model.config.n_levels))
+    out = np.zeros((len(windows if steps is None else steps.window), size + n_pieces), np.float32)
     with on_device(model, device):
         landmarks = Landmarks(model, device) if readout == "concat" else None
-        pieces = Pieces(model.support) if with_pieces else None
         for found, values, visible in batches(windows, device, n_batch):
-            n = found.stop - found.start
+            own, read = _places(found, steps, t)
             clock = padded_clock(windows, found, n_batch, device)
-            wholes = _complete(model, values, visible, n, clock)
-            features = [_features(model, whole, readout, landmarks, clock) for whole in wholes]
+            wholes = _complete(model, values, visible, found.stop - found.start, clock=clock)
+            features = [
+                _features(model, whole, readout, landmarks, of_steps, clock) for whole in wholes
+            ]
             latent = torch.stack(features).mean(0)
             if project is not None:
                 latent = project(latent)
-            out[found, :size] = latent[:n].cpu().numpy()
+            out[own, :size] = latent[read].cpu().numpy()
             if pieces is not None:
                 encoded = torch.stack([pieces(x.flatten(0, 1)) for x in wholes]).mean(0)
-                out[found, size:] = encoded.view(n_batch, -1)[:n].cpu().numpy()
+                encoded = encoded if of_steps else encoded.view(n_batch, -1)
+                out[own, size:] = encoded[read].cpu().numpy()
             # Wild cells may pass what a float32 holds.
-            np.nan_to_num(out[found], copy=False)
+            np.nan_to_num(out[own], copy=False)
     return out
+
+
+def _places(found: slice, steps: Steps | None, t: int) -> tuple[slice, slice | Tensor]:
+    """Return where the output of some windows stands, and what is read of their batch."""
+    if steps is None:
+        return found, slice(found.stop - found.start)
+    own = slice(*np.searchsorted(steps.window, [found.start, found.stop]))
+    return own, torch.tensor((steps.window[own] - found.start) * t + steps.step[own])
 
 
 def _projector(projection: Projection, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -122,8 +159,8 @@ def _complete(
     values: Tensor,
     visible: Tensor,
     n_rows: int,
-    clock: Clock | None,
     n_times: int = N_COMPLETIONS,
+    clock: Clock | None = None,
 ) -> list[Tensor]:
     """Return values (B, T, F), completed; complete windows cost no prediction.
 
@@ -133,18 +170,19 @@ def _complete(
     """
     if visible[:n_rows].all():
         return [values]
-    n_cells, predicted = visible[0].numel(), model.predicted(values, visible, clock=clock)
-    probabilities, points, std = (x.flatten(0, 1) for x in predicted)
+    found = [x.flatten(0, 1) for x in model.predicted(values, visible, clock=clock)]
+    n_cells = visible[0].numel()
     random = np.random.default_rng(0)
     orders = np.stack([random.permutation(n_times) for _ in range(n_cells)], 1)
     wholes = []
     for level in (orders + 0.5) / n_times:
         share = torch.tensor(level, dtype=values.dtype, device=values.device)
         share = share.view(values.shape[1:]).expand_as(values).flatten(0, 1)
+        # In tables as predicted, in series as calibrated: there are no probabilities of numbers.
         if model.is_series:
-            guess = model.quantile(probabilities, points, std, share).view_as(values)
+            guess = model.quantile(*found, share).view_as(values)
         else:
-            guess = model.support.quantile(probabilities, share).view_as(values)
+            guess = model.support.quantile(found[0], share).view_as(values)
         wholes.append(torch.where(visible, values, guess))
     return wholes
 
@@ -154,18 +192,20 @@ def _features(
     whole: Tensor,
     readout: str,
     landmarks: Landmarks | None,
+    of_steps: bool,
     clock: Clock | None,
 ) -> Tensor:
-    """Return (B, D) what is read of completed windows (B, T, F)."""
-    parts, everywhere = [whole.new_zeros(len(whole), 0)], torch.ones_like(whole, dtype=torch.bool)
+    """Return (B, D) what is read of completed windows (B, T, F), or (B * T, D) of their steps."""
+    everywhere, t = torch.ones_like(whole, dtype=torch.bool), whole.shape[1]
     whole = whole.clamp(-FARTHEST, FARTHEST)
-    guess = model.guess(whole, everywhere, clock=clock) if model.is_series else None
+    parts = [whole.new_zeros(len(whole) * (t if of_steps else 1), 0)]
+    known = (model.guess(whole, everywhere, clock=clock), clock) if model.is_series else ()
     for network in model.networks:
-        tokens = network.encode(whole, everywhere, guess, clock)
-        tokens = tokens.unflatten(1, (whole.shape[1], -1))
-        parts.append(_read(tokens, readout))
+        tokens = network.encode(whole, everywhere, *known).unflatten(1, (t, -1))
+        parts.append(_read(tokens.flatten(0, 1)[:, None] if of_steps else tokens, readout))
     if landmarks is not None:
-        parts.append(landmarks(whole))
+        near = landmarks(whole)
+        parts.append(near.repeat_interleave(t, 0) if of_steps else near)
     return torch.cat(parts, 1)
 
 
@@ -188,14 +228,15 @@ class Landmarks:
         self.coordinates, memory = model.guess.coordinates, model.guess.memory
         weight = (memory.log_weight.exp() * memory.choice.softmax(0)).sum(0)
         self.root = weight[memory.cells].sqrt()
-        windows = _memory_windows(model)
+        windows = memory_windows(model)
         n = min(MAX_LANDMARKS, len(windows))
         windows = replace(windows, rows=windows.rows[:n])
         size = batch_rows(windows.rows.shape[1] * windows.values.shape[1])
-        parts = [
-            self._place(self._whole(model, windows, found, values, visible))
-            for found, values, visible in batches(windows, device, size)
-        ]
+        parts = []
+        for found, values, visible in batches(windows, device, size):
+            clock = padded_clock(windows, found, size, device)
+            whole = _complete(model, values, visible, found.stop - found.start, 1, clock)[0]
+            parts.append(self._place(whole))
         # Padded, because the kernel of a narrow product depends on the row's place.
         self.place = torch.cat([*parts, parts[0].new_zeros(16, parts[0].shape[1])])[: max(n, 16)]
         self.n, self.scale = n, 1.0
@@ -205,13 +246,6 @@ class Landmarks:
         """Return (B, n) similarities in (0, 1] of completed windows (B, T, F)."""
         return (-self._distance(self._place(values)) / self.scale).exp()
 
-    def _whole(
-        self, model: Ensemble, windows: Windows, found: slice, values: Tensor, visible: Tensor
-    ) -> Tensor:
-        """Return a batch of landmarks, completed."""
-        clock = padded_clock(windows, found, len(values), values.device)
-        return _complete(model, values, visible, found.stop - found.start, clock, 1)[0]
-
     def _place(self, values: Tensor) -> Tensor:
         everywhere = torch.ones_like(values, dtype=torch.bool)
         cells, known = self.coordinates.expand(values, everywhere)
@@ -220,34 +254,3 @@ class Landmarks:
     def _distance(self, place: Tensor) -> Tensor:
         square = place.square().sum(1, keepdim=True) + self.place.square().sum(1)
         return (square - 2 * place @ self.place.T).clamp_min(0)[:, : self.n]
-
-
-def remembered(model: Ensemble) -> Windows:
-    """Return the training windows that the first guess remembers.
-
-    Those without an observed cell are left out, unless there are no others.
-    """
-    windows = _memory_windows(model)
-    filled = windows.take(slice(None))[1].flatten(1).any(1)
-    return replace(windows, rows=windows.rows[filled | ~filled.any()])
-
-
-def _memory_windows(model: Ensemble) -> Windows:
-    """Return all places of the memory as windows, also those not taken."""
-    memory, coordinates = model.guess.memory, model.guess.coordinates
-    known = memory.visible.cpu().numpy() > 0
-    cells = memory.values.cpu().numpy()
-    n, t, f = len(cells), model.config.n_steps, len(model.config.n_levels)
-    values = np.zeros((n, t * f), np.float32)
-    for j, own in enumerate(coordinates.slices):
-        several = coordinates.n_levels[j] > 0
-        values[:, j] = cells[:, own].argmax(1) if several else cells[:, own.start]
-    observed = known[:, coordinates.first]
-    rows = np.arange(n * t).reshape(n, t)
-    windows = windows_of(values.reshape(n * t, f), observed.reshape(n * t, f), rows)
-    if not isinstance(model.guess, SeriesGuess):
-        return windows
-    position, phase, calendar = (
-        x.flatten(0, 1).cpu() for x in model.guess.clock_of(slice(None))[:3]
-    )
-    return replace(windows, clock=Clock(position, phase, calendar))

@@ -29,16 +29,26 @@ class Pieces:
 
     A number is its standardised value and how far it reaches through steps between centres of its
     bins (piecewise linear, Gorishniy et al. 2022, section 3.2), fine and coarse; a category is the
-    indicators of its levels, all 0 for a level that is not known.
+    indicators of its levels, all 0 for a level that is not known. Without steps if `plain`.
     """
 
-    def __init__(self, support: Support) -> None:
+    def __init__(self, support: Support, plain: bool = False) -> None:
         sizes = torch.tensor(piece_sizes(support))
         self.column = torch.arange(len(sizes)).repeat_interleave(sizes).to(support.center.device)
         parts = [_pieces(support, j) for j in range(len(sizes))]
         # Of each piece: where it begins, how wide it is, and from where to where it may reach.
         self.begin, self.width, self.least, self.most = torch.cat(parts, 1)
         self.is_level = ~support.is_number[self.column]
+        if plain:
+            kept = self.is_level | self.least.isinf()
+            parts = [x[kept] for x in (self.begin, self.width, self.least, self.most)]
+            self.begin, self.width, self.least, self.most = parts
+            self.column, self.is_level = self.column[kept], self.is_level[kept]
+
+    @property
+    def size(self) -> int:
+        """How many pieces a row has."""
+        return len(self.column)
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return (B, R) from cells (B, F)."""

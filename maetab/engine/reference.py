@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from maetab.engine.inference import windows_of
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.guess.stack import StackedGuess
@@ -44,16 +45,44 @@ class Reference:
 def make_reference(model: Ensemble) -> Reference:
     """Return the reference of a fitted model, which never changes."""
     memory, guess = model.guess.memory, model.guess
-    visible = memory.visible > 0
+    visible, windows = memory.visible > 0, memory_windows(model)
     completed_rows = memory.values.clone()
     completed_std = memory.values.new_zeros(len(visible), guess.n_steps)
     for places in (~visible.all(1)).nonzero()[:, 0].split(COMPLETED_TOGETHER):
+        given = *windows.take(places), windows.clock_of(places)
         rows = memory.values[places], visible[places], memory.overlapping(places)
-        clock = guess.clock_of(places) if isinstance(guess, SeriesGuess) else None
-        completed_rows[places], completed_std[places] = completed(guess, *rows, clock)
+        completed_rows[places], completed_std[places] = completed(guess, *rows, given)
     cells = memory.values.cpu().numpy(), visible.cpu().numpy()
     keys, places = np.unique(_keys(*cells), return_index=True)
     return Reference(completed_rows.cpu().numpy(), completed_std.cpu().numpy(), keys, places)
+
+
+def remembered(model: Ensemble) -> Windows:
+    """Return the training windows that the first guess remembers.
+
+    Those without an observed cell are left out, unless there are no others.
+    """
+    windows = memory_windows(model)
+    filled = windows.take(slice(None))[1].flatten(1).any(1)
+    return replace(windows, rows=windows.rows[filled | ~filled.any()])
+
+
+def memory_windows(model: Ensemble) -> Windows:
+    """Return all places of the memory as windows, also those not taken."""
+    memory, coordinates = model.guess.memory, model.guess.coordinates
+    known = memory.visible.cpu().numpy() > 0
+    cells = memory.values.cpu().numpy()
+    n, t, f = len(cells), model.config.n_steps, len(model.config.n_levels)
+    values = np.zeros((n, t * f), np.float32)
+    for j, own in enumerate(coordinates.slices):
+        several = coordinates.n_levels[j] > 0
+        values[:, j] = cells[:, own].argmax(1) if several else cells[:, own.start]
+    observed = known[:, coordinates.first]
+    rows, clock = np.arange(n * t).reshape(n, t), None
+    if isinstance(model.guess, SeriesGuess):
+        parts = model.guess.clock_of(slice(None))[:3]
+        clock = tuple(x.cpu().flatten(0, 1).numpy() for x in parts)
+    return windows_of(values.reshape(n * t, f), observed.reshape(n * t, f), rows, clock)
 
 
 def completed(
@@ -61,14 +90,21 @@ def completed(
     values: Tensor,
     visible: Tensor,
     memory_index: Tensor,
-    clock: Clock | None,
+    given: tuple[Tensor, Tensor, Clock | None],
 ) -> tuple[Tensor, Tensor]:
-    """Return (B, T * C) coordinates, completed, and (B, T) standard deviations, summed by step."""
+    """Return (B, T * C) coordinates, completed, and (B, T) standard deviations, summed by step.
+
+    given : values and observed (B, T, F) of the windows, and their clock, for a guess at series
+    """
     if bool(visible.all()):
         return values, values.new_zeros(len(values), guess.n_steps)
-    found = guess.guess(values, visible, memory_index, N_REMEMBERED, clock)
-    deviations = found.variance.sqrt().unflatten(1, (guess.n_steps, -1)).sum(2)
-    return torch.where(visible, values, found.mean), deviations
+    if isinstance(guess, SeriesGuess):
+        found = guess(*given[:2], clock=given[2])
+        mean, variance = found.mean.flatten(1), found.variance.flatten(1)
+    else:
+        mean, variance = guess.guess(values, visible, memory_index, N_REMEMBERED)[:2]
+    deviations = variance.sqrt().unflatten(1, (guess.n_steps, -1)).sum(2)
+    return torch.where(visible, values, mean), deviations
 
 
 def remembered_places(model: Ensemble, reference: Reference, windows: Windows) -> np.ndarray:

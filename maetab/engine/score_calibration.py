@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from maetab.engine.reference import training_memory_index
+from maetab.engine.reference import equal_memory_index, training_memory_index
 from maetab.engine.robust import one_hot, robust_gaussian
 from maetab.engine.runtime import Deadline
 from maetab.engine.scoring import Calibration, Scorer
@@ -46,17 +46,28 @@ def start_calibration(
     return Calibration(n_masks, remembered, location, precision)
 
 
-def calibrated(scorer: Scorer, windows: Windows, kept: np.ndarray) -> Calibration:
+def calibrated(
+    scorer: Scorer,
+    windows: Windows,
+    kept: np.ndarray,
+    whole: np.ndarray | None = None,
+    remembered: bool = False,
+) -> Calibration:
     """Return the calibration of a scorer, completed on training rows, each in some window.
 
     Parameters
     ----------
-    windows : all that were cut from these rows
+    windows : cut from these rows
     kept : (n,) bool, True where a row was learned from
+    whole : (n,) bool, True where all windows are there that hold a row, which alone has the score
+        that it would have later; None for all
+    remembered : whether the windows are those that the model remembers, of rows of their own
     """
-    rows = windows.rows.numpy()
+    rows, whole = windows.rows.numpy(), np.ones(len(kept), bool) if whole is None else whole
     inside = ((rows >= 0) & kept[rows]).any(1)
-    memory_index = training_memory_index(scorer.model, scorer.reference, windows)
+    find = equal_memory_index if remembered else training_memory_index
+    memory_index = find(scorer.model, scorer.reference, windows)
+    kept = kept & whole
     learned, index = replace(windows, rows=windows.rows[inside]), memory_index[inside]
 
     def learn(**found: Any) -> Scorer:
@@ -74,10 +85,10 @@ def calibrated(scorer: Scorer, windows: Windows, kept: np.ndarray) -> Calibratio
     scale = np.maximum(np.nanstd(logs, 0), MIN_SPREAD)
     scorer = learn(part_floor=floor, part_center=np.nanmean(logs, 0), part_scale=scale)
     observed, levels = windows.observed.numpy(), scorer.levels
-    n_unseen = levels.unseen(windows.values.numpy(), observed).sum(0)
-    normality, n_observed = scorer.normality(parts), observed.sum(0)
+    n_unseen = levels.unseen(windows.values.numpy(), observed)[whole].sum(0)
+    normality, n_observed = scorer.normality(parts[whole]), observed[whole].sum(0)
     scorer = learn(unseen_cost=unseen_cost(normality, n_unseen, n_observed, levels.is_category))
-    scores = np.sort(scorer.joined(parts, windows))
+    scores = np.sort(scorer.joined(parts, windows)[whole])
     cells = scorer.surprises(learned, index, alone=True)[kept]
     return learn(scores=scores, cell_quantiles=column_quantiles(cells)).calibration
 

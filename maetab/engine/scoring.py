@@ -167,8 +167,9 @@ class Scorer:
         if known.robust_location is not None:
             n_nearest = max(MIN_NEIGHBOURS, round(NEIGHBOURS * int(known.trusted.sum())))
         near = (n_nearest, known.trusted, self.device, known.usual_gap)
-        far = distances(self.model, self.reference, windows, memory_index, *near)
-        return row_means(np.repeat(far[:, None], windows.rows.shape[1], axis=1), windows)
+        return row_means(
+            distances(self.model, self.reference, windows, memory_index, *near), windows
+        )
 
     def _robust_distances(
         self, windows: Windows, location: np.ndarray, precision: np.ndarray

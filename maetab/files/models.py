@@ -24,6 +24,7 @@ from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.data.schema import Schema
+from maetab.data.timeline import Timeline
 from maetab.files.packing import Arrays, masking_of, masking_text, pack, unpack_all
 from maetab.files.writing import replace_file
 
@@ -38,6 +39,8 @@ FORMAT = 2  # 1, of maetab 0.1.0, differs in names only: see engine/packed.py
 READABLE = (1, 2)
 ESTIMATORS = ("MAEImputer", "MAEEncoder", "MAEAnomalyDetector")
 KEYS = {"format", "class", "versions", "parameters", "schema", "config", "attributes", "sha256"}
+OPTIONAL = {"timeline"}  # of models of series
+PARTS = ("model_", "schema_", "timeline_")  # attributes that are no plain values
 ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]*_|_sklearn_output_config")
 PACKAGES = ("maetab", "torch", "numpy", "pandas", "sklearn")
 # What reading may raise where the values are not those that were written.
@@ -85,7 +88,7 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     for key, value in est.get_params(deep=False).items():
         parameters[key] = pack(value, f"The {key!r} parameter of {name}", tensors)
     for key, value in vars(est).items():
-        if key in parameters or key in ("model_", "schema_"):
+        if key in parameters or key in PARTS:
             continue
         _check_attribute(key, type(est), TypeError)
         attributes[key] = pack(value, f"The attribute {key!r} of {name}", tensors)
@@ -98,6 +101,9 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
         "config": _plain_config(est.model_.config.to_dict(), name),
         "attributes": attributes,
     }
+    timeline = getattr(est, "timeline_", None)
+    if timeline is not None:
+        content["timeline"] = timeline.to_dict()
     content["sha256"] = _digest(content, tensors)
     replace_file(Path(path), to_bytes(tensors, metadata={"maetab": _dump(content)}))
 
@@ -209,8 +215,8 @@ def _metadata(file: Any) -> dict[str, Any]:
     if found not in READABLE:
         wanted = f"this version of maetab reads format 1 to {FORMAT}"
         raise ValueError(f"it has format {found!r}, and {wanted}")
-    if set(content) != KEYS:
-        raise ValueError(f"it lacks or has unknown entries: {sorted(set(content) ^ KEYS)}")
+    if wrong := (set(content) - OPTIONAL) ^ KEYS:
+        raise ValueError(f"it lacks or has unknown entries: {sorted(wrong)}")
     return content
 
 
@@ -224,11 +230,13 @@ def _estimator_class(name: Any) -> Any:
 
 
 def _check_attribute(name: str, cls: type, error: type[Exception]) -> None:
-    if not ATTRIBUTE_NAME.fullmatch(name) or hasattr(cls, name) or name in ("model_", "schema_"):
+    if not ATTRIBUTE_NAME.fullmatch(name) or hasattr(cls, name) or name in PARTS:
         raise error(f"{name!r} is not an attribute that fitting gives to a {cls.__name__}")
 
 
 def _build(content: dict[str, Any], tensors: Arrays) -> Any:
+    from maetab.series import modelled
+
     cls = _estimator_class(content["class"])
     arrays = {key: value for key, value in tensors.items() if key.startswith("array/")}
     parameters = unpack_all(content["parameters"], arrays, masking_of)
@@ -237,10 +245,14 @@ def _build(content: dict[str, Any], tensors: Arrays) -> Any:
         raise ValueError(f"{cls.__name__} has no parameter {', '.join(sorted(unknown))}")
     est = cls(**parameters)
     est.schema_ = Schema.from_dict(content["schema"])
+    written = content.get("timeline")
+    est.timeline_ = None if written is None else Timeline.from_dict(written)
     weights = {k.removeprefix("model/"): v for k, v in tensors.items() if k not in arrays}
     est.model_ = _build_model(content["config"], weights)
-    if len(est.schema_.columns) != len(est.model_.config.n_levels):
+    if len(modelled(est.schema_, est.timeline_)) != len(est.model_.config.n_levels):
         raise ValueError("its schema and its model differ in the number of columns")
+    if (est.timeline_.n_steps if est.timeline_ else 1) != est.model_.config.n_steps:
+        raise ValueError("its timeline and its model differ in the steps of a window")
     for key, value in unpack_all(content["attributes"], arrays, masking_of).items():
         _check_attribute(key, cls, ValueError)
         setattr(est, key, value)

@@ -15,6 +15,7 @@ from models import windows as windows_over
 from maetab.engine import embedding as embed
 from maetab.engine.inference import windows_of
 from maetab.engine.pieces import Pieces, decode_pieces, piece_sizes, piece_steps
+from maetab.engine.reference import remembered
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
@@ -66,6 +67,12 @@ def test_every_readout_has_the_size_it_says_and_is_finite(model, series, readout
     assert np.isfinite(latent).all() and np.isfinite(pieces).all()
 
 
+def known_of(model: Ensemble, whole: torch.Tensor) -> tuple:
+    """What the encoder is told of completed windows, in series also by the first guess."""
+    everywhere = torch.ones_like(whole, dtype=torch.bool)
+    return (whole, everywhere, model.guess(whole, everywhere))[: 3 if model.is_series else 2]
+
+
 @pytest.mark.parametrize("t", [1, 2])
 @pytest.mark.parametrize("readout", embed.READOUTS)
 def test_readouts_are_means_over_the_completed_rows(model, series, readout, t):
@@ -74,10 +81,9 @@ def test_readouts_are_means_over_the_completed_rows(model, series, readout, t):
     values, observed = given.take(slice(None))
     with torch.inference_mode():
         wholes = embed._complete(model.eval(), values, observed, len(values))
-        everywhere = torch.ones_like(observed)
         tokens = torch.stack(
             [
-                torch.stack([m.encode(whole, everywhere) for m in model.members], 1)
+                torch.stack([m.encode(*known_of(model, whole)) for m in model.members], 1)
                 for whole in wholes
             ]
         ).mean(0)
@@ -100,13 +106,16 @@ def test_a_missing_cell_takes_each_of_its_quantiles_once(model, series, t):
     values, observed = windows(t=t, seed=1).take(slice(None))
     with torch.inference_mode():
         wholes = embed._complete(model.eval(), values, observed, len(values))
-        chances = model(values, observed)[0].flatten(0, 1)
+        found = [x.flatten(0, 1) for x in model.predicted(values, observed)]
+    quantile = (
+        model.quantile if t > 1 else lambda chances, _, __, at: model.support.quantile(chances, at)
+    )
     taken = torch.stack(wholes).flatten(1, 2).sort(0).values
     values, observed, n = values.flatten(0, 1), observed.flatten(0, 1), len(wholes)
     assert n == embed.N_COMPLETIONS
     for i in range(n):
         level = torch.full(observed.shape, (i + 0.5) / n)
-        expected = torch.where(observed, values, model.support.quantile(chances, level))
+        expected = torch.where(observed, values, quantile(*found, level))
         torch.testing.assert_close(taken[i], expected)
     assert not torch.equal(wholes[0], torch.stack(wholes).sort(0).values[0])  # orders differ
 
@@ -169,7 +178,7 @@ def test_a_level_that_is_not_known_has_no_piece_and_comes_back_missing(model):
 @pytest.mark.parametrize("t", [1, 2])
 def test_a_remembered_row_is_most_similar_to_itself_and_similarities_are_a_kernel(model, series, t):
     model = model if t == 1 else series
-    given = embed.remembered(model)
+    given = remembered(model)
     latent = embed.embed(model, given, CPU, "concat")
     n_tokens, n = embed.block_sizes(model.config, "concat")
     similar = latent[:, n_tokens:].astype(np.float64)
@@ -186,7 +195,7 @@ def test_a_remembered_row_is_most_similar_to_itself_and_similarities_are_a_kerne
 
 def test_similarities_weigh_columns_as_the_first_guess_has_learned(model):
     """Computed from the memory by NumPy: a Gaussian kernel whose width is the median."""
-    memory, given = model.guess.memory, embed.remembered(model)
+    memory, given = model.guess.memory, remembered(model)
     values, observed = (x[:, 0].numpy() for x in given.take(slice(None)))
     latent = embed.embed(model, given, CPU, "concat")
     similar = latent[:, embed.block_sizes(model.config, "concat")[0] :].astype(np.float64)
@@ -215,7 +224,7 @@ def test_numbers_beyond_the_farthest_are_not_told_apart(model):
 
 @pytest.mark.parametrize("t", [1, 2])
 def test_remembered_windows_are_training_windows(model, series, t):
-    kept = embed.remembered(model if t == 1 else series)
+    kept = remembered(model if t == 1 else series)
     trained = windows(t=t)
     seen = trained.take(slice(None))[1].flatten(1).any(1)
     assert len(kept) == int(seen.sum())
@@ -251,7 +260,7 @@ def test_pieces_are_those_of_each_cell_computed_by_numpy(model):
 def test_how_columns_are_encoded_is_worked_out_once_whatever_the_rows(model, monkeypatch):
     """What it costs is not to be seen in any result."""
     made, make = [], Pieces.__init__
-    monkeypatch.setattr(Pieces, "__init__", lambda self, of: made.append(of) or make(self, of))
+    monkeypatch.setattr(Pieces, "__init__", lambda self, *of: made.append(of) or make(self, *of))
     for n_rows in (20, 2000):
         made.clear()
         embed.embed(model, windows(n_rows), CPU, "concat", with_pieces=True)

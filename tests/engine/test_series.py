@@ -23,8 +23,8 @@ from models import (
 
 from maetab import MAEImputer
 from maetab.data.windows import cut
-from maetab.engine.fit import fit_model
 from maetab.engine.draws import draw
+from maetab.engine.fit import fit_model
 from maetab.engine.inference import predict, windows_of
 from maetab.nn.backbones import BACKBONES
 from maetab.nn.support import Support
@@ -121,7 +121,7 @@ def test_training_reads_no_remembered_window_that_shares_a_row():
 class Series(MAEImputer):
     """An imputer whose rows are a series, read in windows of three steps."""
 
-    def _windows(self, table):
+    def _windows(self, table, how="predicted"):
         return windows_of(table.values, table.observed, cut(len(table.values), 3))
 
 
@@ -139,7 +139,7 @@ def test_complete_rows_do_not_make_distant_rows_neighbours():
 class TwoSeries(MAEImputer):
     """An imputer of a series of three rows and another of one."""
 
-    def _windows(self, table):
+    def _windows(self, table, how="predicted"):
         return windows_of(table.values, table.observed, cut(4, 3, 1, [0, 0, 0, 1]))
 
 

@@ -10,8 +10,7 @@ import torch
 from scoring_models import CPU, N_LEVELS, empty_model, fitted_model, rows_of
 
 from maetab.engine.distances import distances
-from maetab.engine.embedding import remembered
-from maetab.engine.reference import make_reference, remembered_places
+from maetab.engine.reference import make_reference, remembered, remembered_places
 from maetab.engine.robust import one_hot
 from maetab.engine.surprises import hidden_sets, surprises
 
@@ -36,7 +35,7 @@ def cells_of(model):
 
 def far(model, reference, values, observed, places, k, trusted, usual_gap=0.0):
     cells = rows_of(values, observed), places[:, None]
-    return distances(model, reference, *cells, k, trusted, CPU, usual_gap)
+    return distances(model, reference, *cells, k, trusted, CPU, usual_gap)[:, 0]
 
 
 def wrong(model, values, observed, places, sets, scale=None):

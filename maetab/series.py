@@ -1,0 +1,180 @@
+"""What a model reads of a table, as windows of its series, and its results back at their rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from maetab.data.schema import Schema
+from maetab.data.timeline import Timeline
+from maetab.data.windows import cut
+from maetab.engine.inference import windows_of
+from maetab.nn.windows import Windows
+from maetab.table import Table, key_labels
+
+# Windows that covariances are learned from at least, where the rows give them.
+FITTED_WINDOWS = 2000
+RUN = 16  # windows that follow each other where some of all are taken
+
+
+def compact(windows: Windows) -> tuple[Windows, np.ndarray]:
+    """Return windows over those rows alone that they hold, and the numbers that these rows had."""
+    rows = windows.rows.numpy()
+    own = np.unique(rows[rows >= 0])
+    cells = (x.numpy()[own] for x in (windows.values, windows.observed))
+    clock = None if windows.clock is None else tuple(x.numpy()[own] for x in windows.clock[:3])
+    return windows_of(*cells, np.where(rows >= 0, np.searchsorted(own, rows), -1), clock), own
+
+
+def some(windows: Windows, n_windows: int) -> tuple[Windows, np.ndarray, np.ndarray]:
+    """Return about as many windows as asked for, spread evenly, over the rows that they hold alone.
+
+    Windows of several steps come in runs, for scores of rows are means over all that hold them.
+
+    Returns
+    -------
+    windows : some of the windows
+    rows : (m,) the numbers that their rows had
+    whole : (m,) bool, True where all windows are there that hold a row
+    """
+    every, n_steps = -(-len(windows) // n_windows), windows.rows.shape[1]
+    run = 1 if n_steps == 1 else RUN
+    chosen = torch.arange(len(windows)) // run % every == 0
+    part, rows = compact(replace(windows, rows=windows.rows[chosen]))
+    held = [
+        np.bincount(x.rows[x.rows >= 0].numpy(), minlength=len(x.values)) for x in (windows, part)
+    ]
+    whole = held[0][rows] == held[1]
+    return part, rows, whole if whole.any() else np.ones_like(whole)
+
+
+def stretches(flagged: np.ndarray, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) the number of each row's run of flagged rows, and (n,) how long that is.
+
+    Rows that are not flagged are alone in a run of length 0.
+
+    Parameters
+    ----------
+    flagged : (n,) bool, of rows in order of time within each series
+    series : (n,) number of the series of each
+    """
+    begins = ~flagged | np.r_[True, ~flagged[:-1]] | np.r_[True, np.diff(series) != 0]
+    number = begins.cumsum() - 1
+    return number, np.where(flagged, np.bincount(number)[number], 0)
+
+
+class View(NamedTuple):
+    """The cells that a model reads, and the way back to the table.
+
+    Parameters
+    ----------
+    order : (n,) row of the table at each row that the model reads: series by series, in order of
+        time, so that the order of the user's rows changes nothing
+    series : (n,) number of the series of each
+    places : (M,) the columns that it reads
+    shape : (n, F) of the table
+    """
+
+    order: np.ndarray
+    series: np.ndarray
+    places: np.ndarray
+    shape: tuple[int, ...]
+
+    def of(self, cells: np.ndarray) -> np.ndarray:
+        """Return (n, M) of cells (n, F)."""
+        return cells[np.ix_(self.order, self.places)]
+
+    def back(self, found: np.ndarray, empty: float = 0.0) -> np.ndarray:
+        """Return (..., n, F) of what was found (..., n, M); `empty` in columns that none sees."""
+        out = np.full((*found.shape[:-2], *self.shape), empty, found.dtype)
+        out[..., self.order[:, None], self.places] = found
+        return out
+
+    def rows_back(self, found: np.ndarray) -> np.ndarray:
+        """Return (n, ...) what was found of the rows that the model reads, at the table's."""
+        out = np.empty_like(found)
+        out[self.order] = found
+        return out
+
+    def rows(self, windows: np.ndarray) -> np.ndarray:
+        """Return windows of rows of the table as windows of the rows that the model reads."""
+        number = np.empty_like(self.order)
+        number[self.order] = np.arange(len(self.order))
+        return np.where(windows >= 0, number[windows], -1)
+
+
+def modelled(schema: Schema, timeline: Timeline | None) -> np.ndarray:
+    """Return the places of the columns that a model has coordinates for.
+
+    Single rows keep those of free text, which are never observed: they always had them.
+    """
+    if timeline is None or timeline.n_steps == 1:
+        return np.arange(len(schema.columns))
+    return np.flatnonzero(~schema.is_free_text())
+
+
+def view_of(table: Table, schema: Schema, timeline: Timeline | None) -> View | None:
+    """Return the view of a model on a table; None where it reads the table as it is."""
+    if timeline is None or table.layout is None or timeline.n_steps == 1:
+        return None
+    order = np.lexsort((table.layout.position, table.layout.series))
+    series = table.layout.series[order]
+    return View(order, series, modelled(schema, timeline), table.values.shape)
+
+
+def row_windows(values: np.ndarray, observed: np.ndarray) -> Windows:
+    """Return windows over cells (n, F), each row one, which share the memory of the arrays."""
+    return windows_of(values, observed, cut(len(values)))
+
+
+def windows_over(
+    table: Table, schema: Schema, timeline: Timeline | None, how: str = "predicted"
+) -> Windows:
+    """Return windows over the cells of a table that a model reads.
+
+    Parameters
+    ----------
+    how : what they are for: "predicted" or "fitted", see `strides`; "apart" do not overlap
+    """
+    view = view_of(table, schema, timeline)
+    if view is None:
+        return row_windows(*table.visible())
+    assert timeline is not None and table.layout is not None
+    layout, (first, *finer) = table.layout, strides(timeline, len(table.values), how)
+    rows = view.rows(layout.windows(timeline.n_steps, first))
+    dense = [view.rows(layout.windows(timeline.n_steps, stride)) for stride in finer]
+    clock = tuple(x[view.order] for x in (layout.position, layout.phase, layout.calendar))
+    return windows_of(*map(view.of, table.visible()), rows, clock, *dense)
+
+
+def strides(timeline: Timeline, n_rows: int, how: str) -> list[int]:
+    """Return the steps from one window to the next, and in fit those of finer windows beside them.
+
+    A period, where a window holds one, so that all windows start at the same phase; else half a
+    window. The finer ones, which covariances are learned from, are half of that, and so on, until
+    there are `FITTED_WINDOWS`.
+
+    Parameters
+    ----------
+    how : "predicted", "fitted", or "apart" for a whole window
+    """
+    n_steps, period = timeline.n_steps, timeline.period
+    if how == "apart":
+        return [n_steps]
+    first = period if period is not None and period <= n_steps else max(1, n_steps // 2)
+    finer = first
+    while finer > 1 and n_rows // finer < FITTED_WINDOWS:
+        finer //= 2
+    return [first, finer] if how == "fitted" and finer < first else [first]
+
+
+def window_index(table: Table, windows: Windows, view: View | None, timeline: Timeline) -> pd.Index:
+    """Return the group and the stamp of the first row of each window, named as in the frame."""
+    rows = windows.rows.numpy()
+    first = rows[np.arange(len(rows)), (rows >= 0).argmax(1)]
+    groups, stamps = key_labels(table, timeline, first if view is None else view.order[first])
+    return pd.MultiIndex.from_arrays([*groups, stamps]) if groups else stamps
