@@ -1,0 +1,91 @@
+"""Gaps: runs of missing cells of a column in a series, their lengths, and where they lie."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from maetab.data.timeline import Layout, Timeline
+
+
+class Gaps(NamedTuple):
+    """The gap that each missing cell lies in, (n, F) each; 0 and False where a cell is observed.
+
+    steps : steps that the gap lasts. On a grid these are its missing cells, stamps that are not
+        there too: three hourly cells that are missing between two observed ones last 3 steps. Of
+        rows without a grid it is the time between the observed neighbours, less one usual step.
+        At an edge the time from the one neighbour to the end of the series; infinite where the
+        series has no observed cell.
+    edge : whether the gap begins before the first, or ends after the last, observed cell
+    """
+
+    steps: np.ndarray
+    edge: np.ndarray
+
+
+def find_gaps(observed: np.ndarray, layout: Layout) -> Gaps:
+    """Return the gaps of cells (n, F) that are not observed."""
+    order = np.lexsort((layout.position, layout.series))
+    series, position = layout.series[order], layout.position[order]
+    begins = np.r_[True, series[1:] != series[:-1]] if len(order) else np.zeros(0, bool)
+    ends = np.r_[begins[1:], True] if len(order) else begins
+    start = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+    first, last = (
+        position[start],
+        np.repeat(position[ends], np.diff(np.r_[np.flatnonzero(begins), len(order)])),
+    )
+    steps, edge = np.zeros(observed.shape), np.zeros(observed.shape, bool)
+    for j in range(observed.shape[1]):
+        seen = observed[order, j]
+        before = _last_seen(seen, position, start)
+        after = -_last_seen(seen[::-1], -position[::-1], _starts(ends[::-1]))[::-1]
+        inside = np.isfinite(before) & np.isfinite(after)
+        length = np.where(inside, after - before - 1, np.inf)
+        length = np.where(np.isfinite(before) & ~inside, last - before, length)
+        length = np.where(np.isfinite(after) & ~inside, after - first, length)
+        steps[order, j] = np.where(seen, 0.0, length)
+        edge[order, j] = ~seen & ~inside
+    return Gaps(steps, edge)
+
+
+def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> float:
+    """Return the most steps of a gap that is filled.
+
+    Parameters
+    ----------
+    max_gap : None for no limit, an int of steps, or a duration such as "3h"
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or a duration where stamps count no seconds.
+    """
+    wanted = (
+        f"The 'max_gap' parameter of {name} must be None, an int of at least 0 (steps) or a "
+        f"duration such as '3h'"
+    )
+    if max_gap is None:
+        return np.inf
+    if isinstance(max_gap, (int, np.integer)) and not isinstance(max_gap, bool):
+        if max_gap < 0:
+            raise ValueError(f"{wanted}, got {max_gap!r}.")
+        return float(max_gap)
+    try:
+        seconds = pd.Timedelta(max_gap).total_seconds()
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{wanted}, got {max_gap!r}.") from error
+    if timeline.unit != "second":
+        raise ValueError(f"{wanted}; stamps of X do not count seconds, so give an int.")
+    return seconds / timeline.step
+
+
+def _starts(begins: np.ndarray) -> np.ndarray:
+    return np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
+
+
+def _last_seen(seen: np.ndarray, position: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return (n,) the position of the last row seen in the same series, -inf for none."""
+    last = np.maximum.accumulate(np.where(seen, np.arange(len(seen)), -1))
+    return np.where(last >= start, position[last.clip(0)], -np.inf)
