@@ -31,7 +31,7 @@ def find_gaps(observed: np.ndarray, layout: Layout) -> Gaps:
     series, position = layout.series[order], layout.position[order]
     begins = np.r_[True, series[1:] != series[:-1]] if len(order) else np.zeros(0, bool)
     ends = np.r_[begins[1:], True] if len(order) else begins
-    start = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+    start = _starts(begins)
     first, last = (
         position[start],
         np.repeat(position[ends], np.diff(np.r_[np.flatnonzero(begins), len(order)])),

@@ -59,13 +59,18 @@ def find_time(frame: pd.DataFrame, time: Any, groups: tuple, name: str) -> Hasha
     if not isinstance(frame.index, pd.MultiIndex):
         return None
     levels = [x for x in frame.index.names if x not in groups or x is None]
-    found = [x for x in levels if x is not None and _is_time(frame.index.get_level_values(x))]
+    found = [x for x in levels if x is not None and _is_time(level(frame.index, x))]
     if len(found) > 1:
         raise ValueError(
             f"The index levels {', '.join(map(repr, found))} are times; name one in the 'time' "
             f"parameter of {name}."
         )
     return found[0] if found else None
+
+
+def level(index: pd.Index, label: Any) -> pd.Index:
+    """Return a level of an index by its name."""
+    return index.get_level_values(label)
 
 
 def _is_time(index: pd.Index) -> bool:
@@ -83,8 +88,7 @@ def read_stamps(frame: pd.DataFrame, time: Hashable | None) -> Stamps:
     index, label = frame.index, "the index"
     if time is not None:
         label = f"column {time!r}" if time in frame.columns else f"index level {time!r}"
-        given = frame[time] if time in frame.columns else index.get_level_values(time)
-        index = pd.Index(given)
+        index = pd.Index(frame[time]) if time in frame.columns else level(index, time)
     elif not _is_time(index):
         return Stamps(np.arange(len(frame), dtype=float), "order", "one", None, None)
     if index.hasnans:
