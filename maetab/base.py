@@ -35,10 +35,9 @@ from maetab.parameters import (
     PARAMETERS,
     CheckedParameters,
     refuse_to_change,
-    seed_of,
     warn_of_networks,
 )
-from maetab.parts import check_parts, config_of, masking_of
+from maetab.parts import check_parts, config_of, options_of
 from maetab.progress import Progress, reported
 from maetab.series import View, modelled, view_of, windows_over
 from maetab.table import Table
@@ -190,8 +189,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         source = self._source_of(frame, None)
         if self.window is None:
             return source, None
-        series = self.window, self.time, self.groups, type(self).__name__
-        timeline = infer_timeline(frame, *source.cells(), *series)
+        values, observed = source.cells()
+        given = frame, values, observed, self.window, self.time, self.groups
+        timeline = infer_timeline(*given, type(self).__name__)
         source.take_as_keys(timeline.keys(frame))
         return source, timeline
 
@@ -305,20 +305,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             self._progress(what)
 
     def _options(self) -> FitOptions:
-        options = FitOptions(
-            masking=masking_of(self, self._n_steps() > 1),
-            max_iter=self.max_iter,
-            deadline=self._deadline.part(self._share_of_model),
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate_init,
-            weight_decay=self.weight_decay,
-            validation_fraction=self.validation_fraction,
-            n_iter_no_change=self.n_iter_no_change,
-            visible_weight=self.visible_weight,
-            swap_ratio=self._swap_ratio(),
-            seed=seed_of(self.random_state, type(self).__name__),
-            device=pick_device(self.device),
-        )
+        deadline = self._deadline.part(self._share_of_model)
+        options = options_of(self, self._n_steps() > 1, deadline)
         if self._progress is None:
             return options
         return replace(options, on_record=self._progress.record, on_progress=self._progress)

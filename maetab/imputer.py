@@ -277,8 +277,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _indicated(self) -> list[int]:
         return self.missing_features_.tolist() if self.add_indicator else []
 
-    def _fit_model(self, X: Any) -> Table:
-        table = super()._fit_model(X)
+    def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
+        table = super()._fit_model(X, kept)
         self._check_range(table.values.shape[1])
         if table.layout is not None and self.edges and self.max_gap is None:
             self._warn_of_edges(table)
@@ -290,7 +290,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         gaps = find_gaps(table.observed, table.layout)
         far = gaps.edge & (gaps.steps > self.timeline_.n_steps) & self._seen()
         far[:, [*table.free_text, *table.static]] = False
-        names = [repr(table.frame.columns[j]) for j in np.flatnonzero(far.any(0))]
+        names = [repr(name) for name in table.frame.columns[far.any(0)]]
         if names:
             warn(
                 f"MAEImputer: more than a window ({self.timeline_.n_steps} steps) before the first "
@@ -316,11 +316,12 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         Static columns have no gaps: one value is theirs at all times.
         """
         left = np.zeros(table.observed.shape, bool)
-        if table.layout is None or (self.max_gap is None and self.edges):
+        timeline = self._timeline()
+        if timeline is None or table.layout is None or (self.max_gap is None and self.edges):
             return left
         gaps = find_gaps(table.observed, table.layout)
         if self.max_gap is not None:
-            left |= gaps.steps > max_steps(self.max_gap, self.timeline_)
+            left |= gaps.steps > max_steps(self.max_gap, timeline)
         if not self.edges:
             left |= gaps.edge
         left[:, list(table.static)] = False

@@ -81,7 +81,8 @@ def memory_windows(model: Ensemble) -> Windows:
     rows, clock = np.arange(n * t).reshape(n, t), None
     if isinstance(model.guess, SeriesGuess):
         parts = model.guess.clock_of(slice(None))[:3]
-        clock = tuple(x.cpu().flatten(0, 1).numpy() for x in parts)
+        position, phase, calendar = (x.cpu().flatten(0, 1).numpy() for x in parts)
+        clock = position, phase, calendar
     return windows_of(values.reshape(n * t, f), observed.reshape(n * t, f), rows, clock)
 
 
