@@ -10,7 +10,7 @@ from maetab.nn.backbones import BACKBONES
 from maetab.nn.config import ModelConfig
 from maetab.nn.guess.options import GUESSES, GuessOptions
 from maetab.nn.losses import LOSSES, Loss
-from maetab.nn.masking import MASKINGS
+from maetab.nn.masking import MASKINGS, Masking
 
 if TYPE_CHECKING:
     from maetab.base import BaseMAE
@@ -46,6 +46,16 @@ def config_of(estimator: BaseMAE, n_levels: tuple[int, ...], n_steps: int) -> Mo
     )
 
 
+def masking_of(estimator: BaseMAE, is_series: bool) -> Masking:
+    """Return what hides cells while the model of an estimator is trained."""
+    chosen = estimator.masking
+    if not isinstance(chosen, str):
+        return chosen
+    if chosen == "auto":
+        chosen = "gaps" if is_series else "bernoulli"
+    return MASKINGS[chosen](ratio=estimator.mask_ratio)
+
+
 def check_parts(estimator: BaseMAE) -> None:
     """Raise a ValueError that names the first part that is no name of one and no part."""
     own, check = estimator, estimator._check_choice
@@ -56,7 +66,7 @@ def check_parts(estimator: BaseMAE) -> None:
     if not (_is_module(own.guess) or isinstance(own.guess, GuessOptions)):
         check("guess", tuple(GUESSES), " or a class of torch modules or GuessOptions")
     if not callable(own.masking) or isinstance(own.masking, type):
-        check("masking", tuple(MASKINGS), " or an object of maetab.nn.masking")
+        check("masking", ("auto", *MASKINGS), " or an object of maetab.nn.masking")
 
 
 def _is_module(kind: Any) -> bool:

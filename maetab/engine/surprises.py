@@ -6,8 +6,6 @@ depends on nothing but the window and the model.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,12 +22,13 @@ from maetab.engine.inference import (
 from maetab.engine.reference import N_REMEMBERED
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.stack import StackedGuess
+from maetab.nn.losses import LEAST_STD
 from maetab.nn.support import Support
 from maetab.nn.windows import Clock, Windows
 
 ROW_SHARES = (0.3, 0.5)  # of the cells of a window that are hidden together, in turns
 CELL_SHARES = (0.15, 0.3)  # to score cells: more of the others are left to find one that is wrong
-LEAST_STD = 1e-3  # standard deviations of a column that are told apart
 CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 
 
@@ -88,17 +87,14 @@ def surprises(
         hide = torch.tensor(sets, device=device)
         low, high = _ends(model.support) if clipped else (None, None)
         usual = None if scale is None else torch.tensor(scale, device=device)
+        errors = _errors if model.uses_networks or model.is_series else _first_errors
         size = batch_size(model, windows, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
             own = padded(memory_index, found, size, device)
             truth = values.clamp(-FARTHEST, FARTHEST)
             given = truth.clamp(low, high) if clipped else truth
-            if model.is_series:
-                clock = padded_clock(windows, found, size, device)
-                wrong = _series_errors(model, truth, given, observed, clock, hide)
-            else:
-                errors = _errors if model.uses_networks else _first_errors
-                wrong = errors(model, truth, given, observed, own, hide)
+            clock = padded_clock(windows, found, size, device)
+            wrong = errors(model, truth, given, observed, own, hide, clock)
             if usual is not None:
                 wrong = torch.log1p(wrong / usual)
             out[found] = wrong.nanmean(0)[: found.stop - found.start].cpu().numpy()
@@ -112,7 +108,7 @@ def affordable_rows(
     sets = hidden_sets(windows.rows.shape[1] * windows.values.shape[1], n_masks)
 
     def look(n: int) -> None:
-        first = replace(windows, rows=windows.rows[:n])
+        first = Windows(windows.values, windows.observed, windows.rows[:n])
         surprises(model, first, np.full((n, 1), -1), sets, device)
 
     return deadline.affordable(look, len(windows), CALIBRATED, whole_batch(model, windows))
@@ -129,52 +125,45 @@ def _ends(support: Support) -> tuple[Tensor, Tensor]:
 
 
 def _errors(
-    model: Ensemble, truth: Tensor, given: Tensor, observed: Tensor, own: Tensor, hide: Tensor
-) -> Tensor:
-    """Return (n_sets, B, T, F) float64: errors of guesses at hidden cells, made from `given`.
-
-    NaN where a cell is not hidden by the set, or not observed.
-    """
-    support, errors = model.support, []
-    place = support.index(truth.flatten(0, 1)).view_as(truth)
-    for hidden in hide.view(len(hide), *truth.shape[1:]):
-        probabilities, point = model(given, observed & ~hidden, own, N_REMEMBERED)
-        found = probabilities.gather(-1, place.clamp_min(0)[..., None])[..., 0]
-        found = _at_least(model, found, place)
-        wrong = torch.where(support.is_number, (truth - point).abs(), -found.log())
-        errors.append(torch.where(observed & hidden, wrong.double(), torch.nan))
-    return torch.stack(errors)
-
-
-def _series_errors(
     model: Ensemble,
     truth: Tensor,
     given: Tensor,
     observed: Tensor,
-    clock: Clock | None,
+    own: Tensor,
     hide: Tensor,
+    clock: Clock | None,
 ) -> Tensor:
-    """Return what `_errors` does of windows of series, of numbers in predicted deviations.
+    """Return (n_sets, B, T, F) float64: errors of guesses at hidden cells, made from `given`.
 
-    Those tell a cell far from all that is visible from one between two others.
+    NaN where a cell is not hidden by the set, or not observed. In series errors of numbers are in
+    units of the deviation that is predicted.
     """
     support, errors = model.support, []
     place = support.index(truth.flatten(0, 1)).view_as(truth)
     for hidden in hide.view(len(hide), *truth.shape[1:]):
-        found = model.predicted(given, observed & ~hidden, clock=clock)
-        probabilities, point, std = found
-        chance = probabilities.gather(-1, place.clamp_min(0)[..., None])[..., 0]
-        chance = _at_least(model, chance, place)
-        off = (truth - point).abs() / std.clamp_min(LEAST_STD)
-        wrong = torch.where(support.is_number, off, -chance.log())
+        known = observed & ~hidden
+        probabilities, point, std = model.predicted(given, known, own, N_REMEMBERED, clock)
+        found = probabilities.gather(-1, place.clamp_min(0)[..., None])[..., 0]
+        found = _at_least(model, found, place)
+        missed = (truth - point).abs()
+        if model.is_series:
+            missed = missed / std.clamp_min(LEAST_STD)
+        wrong = torch.where(support.is_number, missed, -found.log())
         errors.append(torch.where(observed & hidden, wrong.double(), torch.nan))
     return torch.stack(errors)
 
 
 def _first_errors(
-    model: Ensemble, truth: Tensor, given: Tensor, observed: Tensor, own: Tensor, hide: Tensor
+    model: Ensemble,
+    truth: Tensor,
+    given: Tensor,
+    observed: Tensor,
+    own: Tensor,
+    hide: Tensor,
+    clock: Clock | None,
 ) -> Tensor:
     """Return what `_errors` does where no network has weight; only what is read is computed."""
+    assert isinstance(model.guess, StackedGuess)
     guess, flat, shown, errors = model.guess, truth.flatten(1), observed.flatten(1), []
     n_columns, coordinates = truth.shape[2], guess.coordinates
     cells, visible = coordinates.expand(torch.where(observed, given, 0.0), observed)
