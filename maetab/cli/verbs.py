@@ -84,6 +84,9 @@ def impute(args: argparse.Namespace) -> None:
     estimators.save(imputer, args)
     write_table(table, args.output, out_format, verb_files.layout_out(args, table))
     done = f"{counted(n_filled, 'cell')} filled in {time.perf_counter() - began:.1f} s"
+    left = 0 if imputer is None else int(table.frame[targets].isna().sum(axis=None))
+    if left and n_filled and imputer.window is not None:
+        done += f"; {counted(left, 'cell')} of gaps that are not to be filled stay missing"
     say(done if n_filled else "nothing to fill; copied")
 
 
@@ -170,7 +173,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def describe(args: argparse.Namespace) -> None:
     """Show the columns of a file."""
-    from maetab.cli.report.course import course_of
+    from maetab.cli.report.course import HEAD, course_of
     from maetab.cli.report.table import described
 
     series.check(args, asks_window=False)
@@ -184,7 +187,7 @@ def describe(args: argparse.Namespace) -> None:
         return
     show_lines(course.lines)
     if course.gaps:
-        show_table("Gaps: missing cells one after the other, in steps", course.HEAD, course.gaps)
+        show_table("Gaps: missing cells one after the other, in steps", HEAD, course.gaps)
     if course.options:
         words = [*verb_files.reading_options(args), *course.options, "-o filled.csv"]
         show_lines([f"to fill them: maetab impute {shlex.quote(args.input)} {' '.join(words)}"])

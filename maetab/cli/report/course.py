@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from maetab.files.layout import option
 from maetab.files.tables import TableFile
 
 UNITS = (("D", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
+HEAD = ["column", "gaps", "longest", "before the first", "after the last"]
 LEAST_STAMPS = 10  # rows of a table that may be a series
 MOST_GROUPED = 0.5  # series by rows, above which a column does not tell series apart
 
@@ -28,8 +29,6 @@ class Course(NamedTuple):
     lines: list[str]
     gaps: list[list[str]]
     options: list[str]
-
-    HEAD: ClassVar = ["column", "gaps", "longest", "before the first", "after the last"]
 
 
 def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | None:
