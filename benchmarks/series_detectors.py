@@ -123,7 +123,9 @@ def cells(
     frame: pd.DataFrame, length: int, seed: int, options: dict[str, Any] | None = None
 ) -> np.ndarray:
     """Return maetab's score of each cell of the one column."""
-    return _detector(length, seed, options or {}).fit(frame).score_cells(frame).iloc[:, 0].to_numpy()
+    return (
+        _detector(length, seed, options or {}).fit(frame).score_cells(frame).iloc[:, 0].to_numpy()
+    )
 
 
 STRETCHES: dict[str, Callable[..., np.ndarray]] = {
