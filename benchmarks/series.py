@@ -88,7 +88,8 @@ def crps(quantiles: np.ndarray, truth: np.ndarray) -> float:
     Notes
     -----
     Twice the pinball loss, averaged over the levels, as CSDI takes it (arXiv:2107.03502), here
-    without dividing by the size of the truth.
+    without dividing by the size of the truth. It is the absolute error of a point mass, and up to
+    5 % above the integral for a wide distribution.
     """
     levels = np.asarray(LEVELS)[:, None]
     missed = truth - quantiles
@@ -114,7 +115,8 @@ def measure(
         if "error" in cost:
             return cost
         try:
-            return score(task, pickle.loads((folder / "filled.pkl").read_bytes())) | cost
+            filled = Filled(**pickle.loads((folder / "filled.pkl").read_bytes()))
+            return score(task, filled) | cost
         except ValueError as failure:
             return {"error": f"ValueError: {failure}"} | cost
 

@@ -323,7 +323,7 @@ def main(folder: Path) -> None:
     start = time.perf_counter()
     try:
         filled = FILLERS[job.method](job)
-        (folder / "filled.pkl").write_bytes(pickle.dumps(filled))
+        (folder / "filled.pkl").write_bytes(pickle.dumps(filled._asdict()))
         fit, fill = filled.seconds
         cost: dict[str, Any] = {"fit_seconds": fit, "fill_seconds": fill}
     except Exception as failure:  # whatever a method raises is a result to record
