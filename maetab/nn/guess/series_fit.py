@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from maetab.nn.guess.series import SeriesGuess
 
 FITTED = 2000  # windows that a covariance is fitted to, at each phase and at all
-FOLDS, BLOCK = 3, 12  # parts of the windows, and windows in a row that are in the same part
+# Parts of the windows, and runs of windows that each part has: few, so that what is learned of the
+# guesses holds for times that are not the neighbours of those that they were fitted to.
+FOLDS, BLOCKS = 3, 2
+NOISE = 0.03  # variance of what neighbouring steps do not share, where that is taken to be much
 LOOKS = 3  # masks that each window is seen with while the guesses are weighted
 MOST_CELLS = 300_000  # that are looked at then
 LEVEL = 10.0  # variance of a window's level where that is taken for unknown
@@ -62,7 +65,7 @@ def fit_series(
     guess.folds = []
     if len(windows) >= 2 * FOLDS:
         place = torch.arange(len(windows), device=windows.rows.device)
-        block = max(1, min(BLOCK, len(windows) // (2 * FOLDS)))
+        block = max(1, len(windows) // (FOLDS * BLOCKS))
         windows = replace(windows, fold=place // block % FOLDS)
         for part in range(FOLDS):
             guess.folds.append(guess.new_gaussians())
@@ -115,10 +118,10 @@ def _fit_gaussians(
     own = torch.tensor(number, device=every[0].device).double().view(guess.n_steps, -1)
     level = torch.einsum("tc,sd,cd->tcsd", own, own, torch.eye(own.shape[1]).to(own))
     level = LEVEL * level.reshape(guess.coordinates.size, -1)
-    for pair, gaussian in zip(gaussians.children(), found, strict=True):
-        plain, free = pair.children()
-        plain.set(gaussian.location, gaussian.covariance)  # type: ignore[operator]
-        free.set(gaussian.location, gaussian.covariance + level)  # type: ignore[operator]
+    noise = NOISE * torch.eye(len(level)).to(level)
+    for kinds, gaussian in zip(gaussians.children(), found, strict=True):
+        for one, more in zip(kinds.children(), (0 * level, level, noise), strict=True):
+            one.set(gaussian.location, gaussian.covariance + more)  # type: ignore[operator]
 
 
 def _completed(guess: SeriesGuess, windows: Windows, rows: Tensor) -> Cells:
