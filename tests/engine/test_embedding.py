@@ -66,6 +66,13 @@ def test_every_readout_has_the_size_it_says_and_is_finite(model, series, readout
     assert np.isfinite(latent).all() and np.isfinite(pieces).all()
 
 
+def encoded_by_all(model: Ensemble, whole: torch.Tensor) -> torch.Tensor:
+    """Return tokens (B, networks, ...) of complete windows, of series with the first guess."""
+    everywhere = torch.ones_like(whole, dtype=torch.bool)
+    guess = model.guess(whole, everywhere) if model.is_series else None
+    return torch.stack([m.encode(whole, everywhere, guess) for m in model.members], 1)
+
+
 @pytest.mark.parametrize("t", [1, 2])
 @pytest.mark.parametrize("readout", embed.READOUTS)
 def test_readouts_are_means_over_the_completed_rows(model, series, readout, t):
@@ -73,14 +80,8 @@ def test_readouts_are_means_over_the_completed_rows(model, series, readout, t):
     latent, pieces = both(model, given, readout)
     values, observed = given.take(slice(None))
     with torch.inference_mode():
-        wholes = embed._complete(model.eval(), values, observed, len(values))
-        everywhere = torch.ones_like(observed)
-        tokens = torch.stack(
-            [
-                torch.stack([m.encode(whole, everywhere) for m in model.members], 1)
-                for whole in wholes
-            ]
-        ).mean(0)
+        wholes = embed._complete(model.eval(), values, observed, len(values), None)
+        tokens = torch.stack([encoded_by_all(model, whole) for whole in wholes]).mean(0)
         encode = Pieces(model.support)
         encoded = torch.stack([encode(whole.flatten(0, 1)) for whole in wholes]).mean(0)
     steps = tokens.unflatten(2, (t, -1))  # (B, networks, T, 1 + F, D)
@@ -99,21 +100,25 @@ def test_a_missing_cell_takes_each_of_its_quantiles_once(model, series, t):
     model = model if t == 1 else series
     values, observed = windows(t=t, seed=1).take(slice(None))
     with torch.inference_mode():
-        wholes = embed._complete(model.eval(), values, observed, len(values))
-        chances = model(values, observed)[0].flatten(0, 1)
+        wholes = embed._complete(model.eval(), values, observed, len(values), None)
+        predicted = [x.flatten(0, 1) for x in model.predicted(values, observed)]
     taken = torch.stack(wholes).flatten(1, 2).sort(0).values
     values, observed, n = values.flatten(0, 1), observed.flatten(0, 1), len(wholes)
     assert n == embed.N_COMPLETIONS
     for i in range(n):
         level = torch.full(observed.shape, (i + 0.5) / n)
-        expected = torch.where(observed, values, model.support.quantile(chances, level))
+        if t == 1:
+            own = model.support.quantile(predicted[0], level)
+        else:  # calibrated, as numbers have no bins
+            own = model.quantile(*predicted, level)
+        expected = torch.where(observed, values, own)
         torch.testing.assert_close(taken[i], expected)
     assert not torch.equal(wholes[0], torch.stack(wholes).sort(0).values[0])  # orders differ
 
 
 def test_complete_rows_are_read_as_they_are(model):
     values, observed = windows(seed=1).take(slice(None))
-    wholes = embed._complete(model, values, torch.ones_like(observed), len(values))
+    wholes = embed._complete(model, values, torch.ones_like(observed), len(values), None)
     assert len(wholes) == 1 and torch.equal(wholes[0], values)
 
 
