@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,39 +50,36 @@ def find_gaps(observed: np.ndarray, layout: Layout) -> Gaps:
     return Gaps(steps, edge)
 
 
-def read_span(max_gap: Any) -> int | pd.Timedelta:
-    """Return a number of steps, or a duration; a ValueError if `max_gap` is neither."""
-    if isinstance(max_gap, Integral) and not isinstance(max_gap, bool) and max_gap >= 0:
-        return int(max_gap)
-    try:
-        span = pd.Timedelta(max_gap) if not isinstance(max_gap, bool | int | float) else pd.NaT
-    except (ValueError, TypeError):
-        span = pd.NaT
-    if span is pd.NaT or span < pd.Timedelta(0):
-        raise ValueError(
-            f"The 'max_gap' parameter of MAEImputer must be None, an int of steps or a duration "
-            f"such as '3h', got {max_gap!r}."
-        )
-    return span
+def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> float:
+    """Return the most steps of a gap that is filled.
 
-
-def max_steps(max_gap: Any, timeline: Timeline) -> float:
-    """Return the most steps of a gap that is filled, by an int of steps or a duration.
+    Parameters
+    ----------
+    max_gap : None for no limit, an int of steps, or a duration such as "3h"
 
     Raises
     ------
     ValueError
-        If `max_gap` is neither, or a duration where stamps count no seconds.
+        If it is none of these, or a duration where stamps count no seconds.
     """
-    span = read_span(max_gap)
-    if isinstance(span, int):
-        return float(span)
+    wanted = (
+        f"The 'max_gap' parameter of {name} must be None, an int of at least 0 (steps) or a "
+        f"duration such as '3h'"
+    )
+    if max_gap is None:
+        return np.inf
+    if isinstance(max_gap, (int, np.integer)) and not isinstance(max_gap, bool) and max_gap >= 0:
+        return float(max_gap)
+    try:
+        is_number = isinstance(max_gap, (bool, int, float, np.number))
+        seconds = -1.0 if is_number else pd.Timedelta(max_gap).total_seconds()
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{wanted}, got {max_gap!r}.") from error
+    if not seconds >= 0:
+        raise ValueError(f"{wanted}, got {max_gap!r}.")
     if timeline.unit != "second":
-        raise ValueError(
-            f"The 'max_gap' parameter of MAEImputer is {max_gap!r}, but the stamps of X count no "
-            f"seconds; pass an int of steps."
-        )
-    return span.total_seconds() / timeline.step
+        raise ValueError(f"{wanted}; stamps of X do not count seconds, so give an int.")
+    return seconds / timeline.step
 
 
 def _starts(begins: np.ndarray) -> np.ndarray:
