@@ -25,30 +25,29 @@ def in_time(frame: pd.DataFrame, keys: Keys) -> tuple[pd.DataFrame, np.ndarray |
     return ordered, labels
 
 
-def parameters_in_time(frame: pd.DataFrame, keys: Keys) -> dict[str, Any]:
-    """Return `time` and `groups` of an estimator of frames from `in_time`."""
-    return keys.parameters()
-
-
 class LinearInterpolation(BaseEstimator):
     """Fill numbers on the line between the observed neighbours in time, and levels by the last.
 
-    Before the first and after the last observed cell of a series it is taken as it is. Frames are
-    those of `in_time`.
+    Before the first and after the last observed cell of a series it is taken as it is.
+
+    Parameters
+    ----------
+    n_groups : levels of the index that tell series apart; frames are those of `in_time`
     """
 
+    def __init__(self, n_groups: int = 0) -> None:
+        self.n_groups = n_groups
+
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
-        """Return the imputer, which learns nothing but the means, for series without any cell."""
-        self.means_ = X.mean(numeric_only=True)
+        """Return the imputer, which learns nothing."""
         return self
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return X filled."""
-        stamps = X.index.get_level_values(-1)
-        at = np.arange(len(X), dtype=float)
-        if not isinstance(X.index, pd.RangeIndex):
+        levels, at = X.index.names[: self.n_groups], np.arange(len(X), dtype=float)
+        if X.index.names[self.n_groups :] not in ([], [None]):
+            stamps = X.index.get_level_values(self.n_groups)
             at = np.asarray(stamps.astype("int64") if stamps.dtype.kind in "mM" else stamps, float)
-        levels = X.index.names[:-1]
         series = X.groupby(level=list(levels)).ngroup().to_numpy() if levels else np.zeros(len(X))
         filled = X.copy()
         for name in X:

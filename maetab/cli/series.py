@@ -103,7 +103,7 @@ def are_parts(names: Sequence[str]) -> bool:
 def frame_of(table: TableFile, columns: list[str], keys: Keys) -> pd.DataFrame:
     """Return what an estimator reads of a file: stamps and groups, and the columns of values.
 
-    They are in the order of the file; of several columns of time one is made, where the first stood.
+    They are in the order of the file; of several columns of time one is made, in the first place.
 
     Raises
     ------

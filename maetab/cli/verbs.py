@@ -150,7 +150,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """Show how well hidden cells of a file are filled."""
     import numpy as np
 
-    from maetab.cli.in_time import LinearInterpolation, in_time, parameters_in_time
+    from maetab.cli.in_time import LinearInterpolation, in_time
     from maetab.evaluation import cross_val_impute
 
     series.check(args)
@@ -166,9 +166,8 @@ def evaluate(args: argparse.Namespace) -> None:
     cv, labels = args.cv, None
     if is_series:  # all rows are fitted and filled: a row is one of those around it
         frame, labels = in_time(frame, keys)
-        compared["maetab"].set_params(**parameters_in_time(frame, keys))
         cv = [(np.arange(len(frame)),) * 2] * args.cv
-        compared |= {"linear": LinearInterpolation()} if "linear" in methods else {}
+        compared |= {"linear": LinearInterpolation(len(keys.groups))} if "linear" in methods else {}
     scores = cross_val_impute(
         compared,
         frame,

@@ -68,7 +68,7 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
 
 
 def _in_order(table: TableFile, names: Collection[str]) -> Course | None:
-    """Return what is to be said of rows without stamps: a period in their order, if there is one."""
+    """Return what is to be said of rows without stamps, if there is a period in their order."""
     if len(table) < LEAST_STAMPS:
         return None
     frame = table.frame[[name for name in names if name not in table.doubts]]
