@@ -15,8 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import BaseMAE
 from maetab.data.advice import listed, warn
-from maetab.data.codec import fill, missing_cells
-from maetab.data.gaps import find_gaps, longest, read_span
+from maetab.data.back import Back
+from maetab.data.codec import Encoded, fill, missing_cells
+from maetab.data.gaps import find_gaps, max_steps
 from maetab.engine.draws import draw
 from maetab.engine.inference import predict_probabilities, predict_quantiles
 from maetab.engine.runtime import pick_device
@@ -287,7 +288,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Warn of columns that are filled for more than a window beyond their observed cells."""
         assert table.layout is not None and self.timeline_ is not None
         gaps = find_gaps(table.observed, table.layout)
-        far = gaps.edge & (gaps.length > self.timeline_.n_steps) & self._seen()
+        far = gaps.edge & (gaps.steps > self.timeline_.n_steps) & self._seen()
         far[:, [*table.free_text, *table.static]] = False
         names = [repr(table.frame.columns[j]) for j in np.flatnonzero(far.any(0))]
         if names:
@@ -302,18 +303,24 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         self._check_flags("add_indicator", "keep_empty_features", "keep_grid", "copy")
         self._check_gaps()
 
+    def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
+        self._check_gaps()
+        timeline = self._timeline()
+        if timeline is not None:
+            max_steps(self.max_gap, timeline)  # refused before anything is learned
+        return super()._table(frame, back, encoded)
+
     def _left(self, table: Table) -> np.ndarray:
         """Return (n, F) bool: True for missing cells of gaps that are not to be filled.
 
         Static columns have no gaps: one value is theirs at all times.
         """
-        self._check_gaps()
         left = np.zeros(table.observed.shape, bool)
         if table.layout is None or (self.max_gap is None and self.edges):
             return left
         gaps = find_gaps(table.observed, table.layout)
         if self.max_gap is not None:
-            left |= gaps.length > longest(self.max_gap, self.timeline_)
+            left |= gaps.steps > max_steps(self.max_gap, self.timeline_)
         if not self.edges:
             left |= gaps.edge
         left[:, list(table.static)] = False
@@ -322,8 +329,6 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _check_gaps(self) -> None:
         """Refuse limits of gaps that cannot be, or where rows are in no order."""
         self._check_flags("edges")
-        if self.max_gap is not None:
-            read_span(self.max_gap)
         if self.window is None and (self.max_gap is not None or not self.edges):
             raise ValueError(
                 f"max_gap and edges of MAEImputer are about gaps of series, and window=None takes "

@@ -165,7 +165,9 @@ def strides(timeline: Timeline, n_rows: int, how: str) -> list[int]:
     n_steps, period = timeline.n_steps, timeline.period
     if how == "apart":
         return [n_steps]
-    first = period if period is not None and period <= n_steps else max(1, n_steps // 2)
+    first = max(1, n_steps // 2)
+    if period is not None and period <= n_steps:
+        first = period if 2 * period <= n_steps else max(1, period // 2)
     finer = first
     while finer > 1 and n_rows // finer < FITTED_WINDOWS:
         finer //= 2

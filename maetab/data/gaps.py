@@ -1,8 +1,7 @@
-"""How long the gaps of series are, and which of them have an end."""
+"""Gaps: runs of missing cells of a column in a series, their lengths, and where they lie."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,76 +11,82 @@ from maetab.data.timeline import Layout, Timeline
 
 
 class Gaps(NamedTuple):
-    """The gap that each cell of a table lies in.
+    """The gap that each missing cell lies in, (n, F) each; 0 and False where a cell is observed.
 
-    Parameters
-    ----------
-    length : (n, F) float64, steps from the observed cell before to the one after, without their
-        own; before the first and after the last one of a series, steps to its end; 0 where observed
-    edge : (n, F) bool, True before the first and after the last observed cell of a column in its
-        series, also where there is none
+    steps : steps that the gap lasts. On a grid these are its missing cells, stamps that are not
+        there too: three hourly cells that are missing between two observed ones last 3 steps. Of
+        rows without a grid it is the time between the observed neighbours, less one usual step.
+        At an edge the time from the one neighbour to the end of the series; infinite where the
+        series has no observed cell.
+    edge : whether the gap begins before the first, or ends after the last, observed cell
     """
 
-    length: np.ndarray
+    steps: np.ndarray
     edge: np.ndarray
 
 
 def find_gaps(observed: np.ndarray, layout: Layout) -> Gaps:
-    """Return the gaps of a table.
+    """Return the gaps of cells (n, F) that are not observed."""
+    order = np.lexsort((layout.position, layout.series))
+    series, position = layout.series[order], layout.position[order]
+    begins = np.r_[True, series[1:] != series[:-1]] if len(order) else np.zeros(0, bool)
+    ends = np.r_[begins[1:], True] if len(order) else begins
+    start = _starts(begins)
+    first, last = (
+        position[start],
+        np.repeat(position[ends], np.diff(np.r_[np.flatnonzero(begins), len(order)])),
+    )
+    steps, edge = np.zeros(observed.shape), np.zeros(observed.shape, bool)
+    for j in range(observed.shape[1]):
+        seen = observed[order, j]
+        before = _last_seen(seen, position, start)
+        after = -_last_seen(seen[::-1], -position[::-1], _starts(ends[::-1]))[::-1]
+        inside = np.isfinite(before) & np.isfinite(after)
+        length = np.where(inside, after - before - 1, np.inf)
+        length = np.where(np.isfinite(before) & ~inside, last - before, length)
+        length = np.where(np.isfinite(after) & ~inside, after - first, length)
+        steps[order, j] = np.where(seen, 0.0, length)
+        edge[order, j] = ~seen & ~inside
+    return Gaps(steps, edge)
+
+
+def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> float:
+    """Return the most steps of a gap that is filled.
 
     Parameters
     ----------
-    observed : (n, F) bool
-    layout : of its n rows
+    max_gap : None for no limit, an int of steps, or a duration such as "3h"
 
-    Examples
-    --------
-    >>> n, steps = np.zeros(5, int), np.arange(5.0)
-    >>> column = np.array([[False], [True], [False], [False], [True]])
-    >>> gaps = find_gaps(column, Layout(n, steps, n, np.zeros((5, 0))))
-    >>> gaps.length[:, 0].tolist(), gaps.edge[:, 0].tolist()
-    ([1.0, 0.0, 2.0, 2.0, 0.0], [True, False, False, False, False])
+    Raises
+    ------
+    ValueError
+        If it is none of these, or a duration where stamps count no seconds.
     """
-    order = np.lexsort((layout.position, layout.series))
-    position, series = layout.position[order], layout.series[order]
-    place = pd.DataFrame(np.where(observed[order], position[:, None], np.nan)).groupby(series)
-    before, after = place.ffill().to_numpy(), place.bfill().to_numpy()
-    edge = np.isnan(before) | np.isnan(after)
-    ends = pd.Series(position).groupby(series)
-    first, last = (ends.transform(how).to_numpy()[:, None] for how in ("min", "max"))
-    before = np.where(np.isnan(before), first - 1, before)
-    after = np.where(np.isnan(after), last + 1, after)
-    length, out = np.where(observed[order], 0.0, after - before - 1), np.empty(observed.shape)
-    out[order] = length
-    at_edge = np.empty_like(edge)
-    at_edge[order] = edge
-    return Gaps(out, at_edge)
-
-
-def read_span(max_gap: Any) -> int | pd.Timedelta:
-    """Return a number of steps, or a duration; a ValueError if `max_gap` is neither."""
-    if isinstance(max_gap, Integral) and not isinstance(max_gap, bool) and max_gap >= 0:
-        return int(max_gap)
+    wanted = (
+        f"The 'max_gap' parameter of {name} must be None, an int of at least 0 (steps) or a "
+        f"duration such as '3h'"
+    )
+    if max_gap is None:
+        return np.inf
+    if isinstance(max_gap, (int, np.integer)) and not isinstance(max_gap, bool) and max_gap >= 0:
+        return float(max_gap)
     try:
-        span = pd.Timedelta(max_gap) if not isinstance(max_gap, bool | int | float) else pd.NaT
-    except (ValueError, TypeError):
-        span = pd.NaT
-    if span is pd.NaT or span < pd.Timedelta(0):
-        raise ValueError(
-            f"The 'max_gap' parameter of MAEImputer must be None, an int of steps or a duration "
-            f"such as '3h', got {max_gap!r}."
-        )
-    return span
+        is_number = isinstance(max_gap, (bool, int, float, np.number))
+        seconds = -1.0 if is_number else pd.Timedelta(max_gap).total_seconds()
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{wanted}, got {max_gap!r}.") from error
+    if not seconds >= 0:
+        raise ValueError(f"{wanted}, got {max_gap!r}.")
+    if timeline.unit != "second":
+        raise ValueError(f"{wanted}; stamps of X do not count seconds, so give an int.")
+    return seconds / timeline.step
 
 
-def longest(max_gap: Any, timeline: Timeline) -> float:
-    """Return how many steps a gap of `max_gap` has."""
-    span = read_span(max_gap)
-    if isinstance(span, int):
-        return float(span)
-    if timeline.step is None:
-        raise ValueError(
-            f"The 'max_gap' parameter of MAEImputer is {max_gap!r}, but rows that are in order "
-            f"only have no times; pass an int of rows."
-        )
-    return span.total_seconds() / timeline.step
+def _starts(begins: np.ndarray) -> np.ndarray:
+    return np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
+
+
+def _last_seen(seen: np.ndarray, position: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return (n,) the position of the last row seen in the same series, -inf for none."""
+    last = np.maximum.accumulate(np.where(seen, np.arange(len(seen)), -1))
+    return np.where(last >= start, position[last.clip(0)], -np.inf)

@@ -76,3 +76,44 @@ def _series_bounds(
         found = pd.factorize(labels, use_na_sentinel=False)[0]
     lengths = np.bincount(found) if n_rows else np.zeros(0, dtype=np.int64)
     return np.cumsum(lengths) - lengths, lengths, np.argsort(found, kind="stable")
+
+
+def cut_places(series: np.ndarray, place: np.ndarray, window: int, stride: int) -> np.ndarray:
+    """Return the row number of every step of windows over rows that lie on a grid.
+
+    Windows start at multiples of the stride. The first of a series holds its first row, the last
+    its last row; those without a row are left out, so that long pauses cost nothing.
+
+    Parameters
+    ----------
+    series : (n,) int, the series of each row
+    place : (n,) int, its step; no two rows of a series have the same
+    window, stride : as in `cut`
+
+    Returns
+    -------
+    rows : (W, T) int64, by series and time; -1 where there is no row. Every row is in a window.
+
+    Examples
+    --------
+    >>> cut_places(np.zeros(3, int), np.array([5, 3, 0]), window=4, stride=2).tolist()
+    [[2, -1, -1, 1], [-1, 1, -1, 0]]
+    """
+    _check_steps(window, stride)
+    if not len(series):
+        return np.zeros((0, window), np.int64)
+    own = pd.Series(place).groupby(series)
+    first, last = (own.transform(x).to_numpy() for x in ("min", "max"))
+    least = first // stride
+    most = np.maximum(-((window - 1 - last) // stride), least)
+    latest = np.minimum(place // stride, most)
+    parts = []
+    for back in range(-(-window // stride)):
+        number = latest - back
+        rows = np.flatnonzero((number >= least) & (place - number * stride < window))
+        parts.append(np.stack([series[rows], number[rows], rows], 1))
+    found = np.concatenate(parts)
+    names, which = np.unique(found[:, :2], axis=0, return_inverse=True)
+    out = np.full((len(names), window), -1, np.int64)
+    out[which, place[found[:, 2]] - found[:, 1] * stride] = found[:, 2]
+    return out

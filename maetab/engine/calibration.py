@@ -75,7 +75,9 @@ def set_network_weights(model: Ensemble, errors: list[dict[str, Tensor]]) -> Non
     gap, gain = total["gap"] * number, total["gain"] * number
     doubt = DOUBT * (total["noise"] * number).sum().sqrt()
     pooled = ((gain.sum() - doubt) / gap.sum().clamp_min(1e-9)).clamp(0, 1)
-    shrink = OWN_CELLS * gap / total["count"].clamp_min(1)
+    # Errors in a window of a series go together.
+    own_cells = OWN_CELLS * model.config.n_steps
+    shrink = own_cells * gap / total["count"].clamp_min(1)
     doubt = DOUBT * total["noise"].sqrt()
     slope = (gain - doubt + shrink * pooled) / (gap + shrink).clamp_min(1e-9)
     likely = total["likelihood"].argmax(1) / (N_BLENDS - 1)

@@ -246,13 +246,6 @@ class Landmarks:
         """Return (B, n) similarities in (0, 1] of completed windows (B, T, F)."""
         return (-self._distance(self._place(values)) / self.scale).exp()
 
-    def _whole(
-        self, model: Ensemble, windows: Windows, found: slice, values: Tensor, visible: Tensor
-    ) -> Tensor:
-        """Return a batch of landmarks, completed."""
-        clock = padded_clock(windows, found, len(values), values.device)
-        return _complete(model, values, visible, found.stop - found.start, clock, 1)[0]
-
     def _place(self, values: Tensor) -> Tensor:
         everywhere = torch.ones_like(values, dtype=torch.bool)
         cells, known = self.coordinates.expand(values, everywhere)

@@ -82,7 +82,7 @@ def hold_out(windows: Windows, fraction: float, generator: torch.Generator) -> H
 
     Of tables single cells, never a row's only one; the number that decides about a cell is drawn
     for its physical row. Of windows of several steps gaps of many shapes, in windows that share no
-    row, twice the fraction of them.
+    row, three times the fraction of them.
     """
     observed = windows.observed
     if windows.rows.shape[1] > 1:
@@ -96,7 +96,7 @@ def hold_out(windows: Windows, fraction: float, generator: torch.Generator) -> H
 def _hold_out_gaps(windows: Windows, fraction: float, generator: torch.Generator) -> HeldOut:
     rows, observed = windows.rows, windows.observed
     order = torch.randperm(len(windows), generator=generator, device=rows.device)
-    most = math.ceil(2 * fraction * len(observed) / rows.shape[1]) if fraction else 0
+    most = math.ceil(3 * fraction * len(observed) / rows.shape[1]) if fraction else 0
     judged = torch.tensor(_apart(rows.cpu().numpy(), order.tolist(), most), dtype=torch.long)
     judged = judged.to(rows.device)
     held = torch.zeros_like(observed)

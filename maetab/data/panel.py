@@ -1,0 +1,86 @@
+"""The series of a panel: groups of rows, without repeated stamps, and what is constant in each."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from maetab.data.stamps import Stamps
+
+
+def group_labels(frame: pd.DataFrame, groups: Any, name: str) -> tuple[Hashable, ...]:
+    """Return the labels that `groups` names, checked."""
+    if groups is None:
+        return ()
+    known = [*frame.columns, *(x for x in frame.index.names if x is not None)]
+    is_list = isinstance(groups, (list, pd.Index, np.ndarray))
+    several = is_list or (isinstance(groups, tuple) and groups not in known)
+    labels = tuple(groups) if several else (groups,)
+    for label in labels:
+        if label not in known:
+            raise ValueError(
+                f"The 'groups' parameter of {name} must name columns or index levels of X, got "
+                f"{label!r}; there are {', '.join(map(repr, known[:10]))}."
+            )
+    if not labels or len(set(labels)) < len(labels):
+        raise ValueError(
+            f"The 'groups' parameter of {name} must name different columns or levels, "
+            f"got {groups!r}; None is for a single series."
+        )
+    return labels
+
+
+def series_of(frame: pd.DataFrame, labels: tuple) -> np.ndarray:
+    """Return (n,) the number of the series of each row, by the order of its labels."""
+    codes = np.zeros(len(frame), np.int64)
+    for label in labels:
+        inside = label in frame.columns
+        given = pd.Index(frame[label]) if inside else frame.index.get_level_values(label)
+        if given.hasnans:
+            at = int(np.flatnonzero(given.isna())[0])
+            raise ValueError(
+                f"{label!r} tells series apart, but row {at} has none; fill or drop such rows."
+            )
+        try:
+            own = pd.factorize(given, sort=True)[0]
+        except TypeError:  # labels that have no order
+            own = pd.factorize(given.map(str), sort=True)[0]
+        codes = pd.factorize(codes * (own.max(initial=0) + 1) + own, sort=True)[0]
+    return codes.astype(np.int64)
+
+
+def refuse_repeated(frame: pd.DataFrame, stamps: Stamps, series: np.ndarray, labels: tuple) -> None:
+    """Raise a ValueError if two rows of a series have one stamp."""
+    twice = pd.DataFrame({"series": series, "tick": stamps.ticks}).duplicated().to_numpy()
+    if stamps.kind == "order" or not twice.any():
+        return
+    at = int(np.flatnonzero(twice)[0])
+    when = stamps.local[at] if stamps.local is not None else stamps.ticks[at]
+    if stamps.kind == "timedelta":
+        when = pd.Timedelta(seconds=stamps.ticks[at])
+    parts = [
+        f"{x}={(frame[x].iloc[at] if x in frame.columns else frame.index.get_level_values(x)[at])}"
+        for x in labels
+    ]
+    where = f" of {', '.join(parts)}" if parts else ""
+    advice = "keep one" if labels else "keep one, or name in 'groups' what tells series apart"
+    raise ValueError(f"{int(twice.sum())} rows repeat a stamp, such as {when}{where}; {advice}.")
+
+
+def static_columns(
+    values: np.ndarray, observed: np.ndarray, series: np.ndarray, places: list[int]
+) -> tuple[int, ...]:
+    """Return the places of the columns that have one value in every series, and several in all."""
+    found = []
+    for place in places:
+        rows = observed[:, place]
+        if not rows.any():
+            continue
+        own = pd.Series(values[rows, place]).groupby(series[rows])
+        least, most, count = own.min(), own.max(), own.size()
+        if (least == most).all() and (count > 1).sum() > 1 and least.nunique() > 1:
+            found.append(place)
+    return tuple(found)

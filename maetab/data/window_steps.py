@@ -1,0 +1,68 @@
+"""How many steps a window has: as the user says, or as the period and the columns suggest."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from maetab.data.stamps import KINDS, Stamps
+
+USUAL_STEPS = 24  # of a window where nothing suggests a period
+MOST_CELLS = 1000  # of a window of two periods that "auto" gives; else it is one
+
+
+def window_steps(
+    window: Any,
+    step: float,
+    stamps: Stamps,
+    period: int | None,
+    length: int,
+    n_columns: int,
+    name: str,
+) -> int:
+    """Return the steps of a window."""
+    wanted = (
+        f"The 'window' parameter of {name} must be None, an int of at least 1, 'auto' or a "
+        f"duration such as '24h'"
+    )
+    if isinstance(window, str) and window == "auto":
+        n_steps = USUAL_STEPS if period is None else 2 * period
+        if period is not None and n_steps * n_columns > MOST_CELLS:
+            n_steps = period
+        return max(2, min(n_steps, length, max(2, MOST_CELLS // max(n_columns, 1))))
+    if isinstance(window, (int, np.integer)) and not isinstance(window, bool):
+        n_steps = int(window)
+        if n_steps < 1:
+            raise ValueError(f"{wanted}, got {window!r}.")
+    else:
+        n_steps = _steps_of_duration(window, step, stamps, wanted)
+    if n_steps > length:
+        warnings.warn(
+            f"window={window!r} of {name} is longer than the longest series; windows have its "
+            f"{length} steps.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return max(1, min(n_steps, length))
+
+
+def _steps_of_duration(window: Any, step: float, stamps: Stamps, wanted: str) -> int:
+    try:
+        seconds = pd.Timedelta(window).total_seconds()
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{wanted}, got {window!r}.") from error
+    if stamps.unit != "second":
+        given = "months" if stamps.unit == "month" else KINDS[stamps.kind]
+        raise ValueError(
+            f"{wanted}; rows here have {given}, for which {window!r} says no number of "
+            f"steps, so give an int."
+        )
+    n_steps = round(seconds / step)
+    if n_steps < 2:
+        raise ValueError(
+            f"{wanted}; {window!r} holds less than two steps of {pd.Timedelta(seconds=step)}."
+        )
+    return n_steps
