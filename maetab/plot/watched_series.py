@@ -165,7 +165,9 @@ class SeriesAnomalyDisplay:
         found = _expected(imputer, frame, whole, names, alarm, coverage)
         shown = known_course(frame, detector, series, between)
         place = np.flatnonzero(np.isin(whole.rows, shown.rows))
-        seen, point, low, high = (cells[np.ix_(place, np.array(chosen))] for cells in (values, *found))
+        seen, point, low, high = (
+            cells[np.ix_(place, np.array(chosen))] for cells in (values, *found)
+        )
         facts = scores[shown.rows], float(detector.offset_), shown
         return cls(seen, point, low, high, *facts, [schema.columns[j] for j in chosen])
 

@@ -68,18 +68,18 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
 
 
 def _in_order(table: TableFile, names: Collection[str]) -> Course | None:
-    """Return what is to be said of rows without stamps, if there is a period in their order."""
-    if len(table) < LEAST_STAMPS:
-        return None
+    """Return what is said of a file of one column, which can be a series in order; else None."""
     frame = table.frame[[name for name in names if name not in table.doubts]]
-    timeline = infer_timeline(frame, *encode(frame, infer_schema(frame)), "auto", None, None)
-    if timeline.period is None:
+    frame = frame.dropna(axis=1, how="all")
+    if len(frame) < LEAST_STAMPS or frame.shape[1] != 1:
         return None
-    line = (
-        f"time: no column of stamps, but in the order of the rows values come back after "
-        f"{timeline.period}; if rows follow each other in time, pass --window={timeline.n_steps}"
-    )
-    return Course([line], [], [])
+    schema = infer_schema(frame)
+    values, observed = encode(frame, schema)
+    timeline = infer_timeline(frame, values, observed, "auto", None, None, "maetab")
+    keys, layout = Keys(), lay_out(frame, timeline)
+    line = _time_line(frame, keys, timeline, layout)
+    gaps = gap_rows(schema, observed, layout, schema.names())
+    return Course([line], gaps, [f"--window={window_text(timeline)}"])
 
 
 def find_keys(table: TableFile, names: Collection[str], groups: Sequence[str] = ()) -> Keys | None:
@@ -138,7 +138,7 @@ def _time_line(frame: pd.DataFrame, keys: Keys, timeline: Timeline, layout: Layo
     if keys.stamp() is not None:
         stamps = frame[keys.stamp()]
         parts.append(f"{stamps.min()} to {stamps.max()}")
-    if timeline.regular:
+    if timeline.regular and keys.time:
         parts.append(f"a step of {length_text(1, timeline)}")
         by = pd.Series(layout.place).groupby(layout.series)
         n_missing = int((by.max() - by.min() + 1 - by.size()).sum())
@@ -147,7 +147,7 @@ def _time_line(frame: pd.DataFrame, keys: Keys, timeline: Timeline, layout: Layo
         parts.append(f"no regular step, about {length_text(1, timeline)}")
     if timeline.period is not None:
         steps = counted(timeline.period, "step")
-        length = f" ({length_text(timeline.period, timeline)})" if timeline.regular else ""
+        length = f" ({length_text(timeline.period, timeline)})" if keys.time else ""
         parts.append(f"a period of {steps}{length}")
     return f"time: {', '.join([where, *parts])}"
 
