@@ -51,8 +51,7 @@ class LinearInterpolation(BaseEstimator):
         series = X.groupby(level=list(levels)).ngroup().to_numpy() if levels else np.zeros(len(X))
         filled = X.copy()
         for name in X:
-            for number in np.unique(series):
-                rows = np.flatnonzero(series == number)
+            for rows in pd.Series(series).groupby(series).indices.values():
                 cells = X[name].iloc[rows]
                 filled.iloc[rows, filled.columns.get_loc(name)] = _filled(cells, at[rows]).array
         return filled
