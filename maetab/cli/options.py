@@ -9,7 +9,9 @@ from typing import Any, NamedTuple, NoReturn
 
 from maetab.cli.series import rows_or_time
 
-METHODS = ("mean", "median", "knn", "iterative")  # that can be compared with
+METHODS = ("mean", "median", "knn", "iterative", "linear")  # that can be compared with
+# Of `evaluate` where the command names none: of single rows, and of series.
+HIDDEN, COMPARED_WITH = ("mcar", "block"), (["median", "knn"], ["linear", "median"])
 # Of `detect` where the command names none: the file may hold anomalies, and rows are to be named.
 DETECTION = {"trim": 0.2, "contamination": 0.05}
 DEMO_OUTPUT = "maetab_demo_filled.csv"
@@ -230,13 +232,22 @@ LEVEL = Option(
     {"choices": ("row", "window")},
 )
 ENCODE = (*IN_AND_OUT, Options("", _ENCODED), Options("series", (*_SERIES, LEVEL)), MODEL)
-MECHANISMS = {"choices": ("mcar", "mar", "mnar", "block", "observed"), "default": "mcar"}
-COMPARED = {"metavar": "METHODS", "type": _methods, "default": ["median", "knn"]}
+MECHANISMS = {"choices": ("mcar", "mar", "mnar", "block", "observed")}
+COMPARED = {"metavar": "METHODS", "type": _methods}
 _EVALUATED = (
-    Option("--mechanism", "how cells are hidden (default: mcar)", MECHANISMS),
+    Option("--mechanism", "how cells are hidden (default: mcar, of series block)", MECHANISMS),
     Option("--frac", "share hidden (default: 0.3)", FRAC | {"default": 0.3}),
-    Option("--cv", "number of folds (default: 3)", FOLDS | {"default": 3}),
-    Option("--compare", f"of {','.join(METHODS)} (default: median,knn)", COMPARED),
+    Option(
+        "--cv",
+        "number of folds; of series the whole file is filled so many times (default: 3)",
+        FOLDS | {"default": 3},
+    ),
+    Option(
+        "--compare",
+        f"of {','.join(METHODS)} (default: median,knn; of series, where linear is interpolation "
+        "in time, linear,median)",
+        COMPARED,
+    ),
 )
 EVALUATE = (*INPUT, Options("", _EVALUATED), SERIES, MODEL)
 _SHOWN = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maetab.cli.report.output import listed
@@ -17,13 +18,17 @@ ASK_WINDOW = (
     "needs --window, the length of the windows in which rows are seen: a number of rows, a "
     "duration such as 24h, or auto"
 )
-DATE_AND_TIME = "one column of stamps, or two, of dates and of times of day, such as Date,Time"
+DATE_AND_TIME = (
+    "one column of stamps, two of dates and of times of day, such as Date,Time, or numbers in "
+    "columns named year, month, day and, if need be, hour, minute and second"
+)
+PARTS = ("year", "month", "day", "hour", "minute", "second")
 
 
 class Keys(NamedTuple):
     """The columns of a file that are no values of a series.
 
-    time : none, one with stamps, or two with dates and times of day
+    time : none, one with stamps, two with dates and times of day, or several of `PARTS`
     groups : those that tell series apart
     """
 
@@ -60,8 +65,9 @@ def check(args: argparse.Namespace, asks_window: bool = True) -> None:
         return
     if asks_window and args.window is None and used:
         args.fail(f"{used[0]} {ASK_WINDOW}")
-    if args.time is not None and not 1 <= len(args.time) <= 2:
-        args.fail(f"--time must name {DATE_AND_TIME}; got {len(args.time)} columns")
+    n_columns = len(args.time or ())
+    if args.time is not None and n_columns not in (1, 2) and not are_parts(args.time):
+        args.fail(f"--time must name {DATE_AND_TIME}; got {n_columns} columns")
     both = [name for name in args.time or () if name in args.groups]
     if both:
         args.fail(f"{both[0]!r} is both in --time and in --groups")
@@ -83,13 +89,21 @@ def in_file(keys: Keys, names: list[str]) -> Keys:
     if len(keys.time) != 1 or keys.time[0] in names:
         return keys
     pairs = [(a, b) for a in names for b in names if f"{a} {b}" == keys.time[0]]
+    parts = tuple(keys.time[0].split(" "))
+    pairs += [parts] if are_parts(parts) else []
     return keys._replace(time=pairs[0]) if pairs else keys
+
+
+def are_parts(names: Sequence[str]) -> bool:
+    """Return whether columns are named year, month, day, and smaller parts of a stamp."""
+    found = tuple(name.lower() for name in names)
+    return len(found) >= 3 and found == PARTS[: len(found)]
 
 
 def frame_of(table: TableFile, columns: list[str], keys: Keys) -> pd.DataFrame:
     """Return what an estimator reads of a file: stamps and groups, and the columns of values.
 
-    They are in the order of the file; of two columns of time one is made, where the first stood.
+    They are in the order of the file; of several columns of time one is made, in the first place.
 
     Raises
     ------
@@ -98,8 +112,12 @@ def frame_of(table: TableFile, columns: list[str], keys: Keys) -> pd.DataFrame:
     """
     wanted = {*columns, *keys.names()}
     frame = table.frame[[name for name in table.names if name in wanted]]
-    if len(keys.time) == 2:
-        return _joined(frame, keys)
+    if len(keys.time) > 1:
+        stamps = _of_parts(frame, keys) if len(keys.time) > 2 else _of_day(frame, keys)
+        place = min(map(frame.columns.get_loc, keys.time))
+        rest = frame.drop(columns=list(keys.time))
+        rest.insert(place, keys.stamp(), stamps)
+        return rest
     for name in keys.time:
         if frame[name].dtype == object or isinstance(frame[name].dtype, _categories()):
             raise ValueError(
@@ -115,8 +133,19 @@ def _categories() -> Any:
     return pd.CategoricalDtype
 
 
-def _joined(frame: pd.DataFrame, keys: Keys) -> pd.DataFrame:
-    """Return the frame with one column of stamps in place of dates and times of day."""
+def _of_parts(frame: pd.DataFrame, keys: Keys) -> pd.Series:
+    """Return the stamps of years, months, days and smaller parts."""
+    import pandas as pd
+
+    parts = frame[list(keys.time)].set_axis(PARTS[: len(keys.time)], axis=1)
+    try:
+        return pd.to_datetime(parts)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"--time: {listed(keys.time, 6)} are no dates: {error}") from error
+
+
+def _of_day(frame: pd.DataFrame, keys: Keys) -> pd.Series:
+    """Return the stamps of dates and times of day."""
     import pandas as pd
 
     date, clock = (frame[name] for name in keys.time)
@@ -129,10 +158,7 @@ def _joined(frame: pd.DataFrame, keys: Keys) -> pd.DataFrame:
             f"--time: the cells of {clock.name!r} are no times of day, such as "
             f"{listed(clock.dropna().unique(), 2)}; see --date-format"
         )
-    place = min(map(frame.columns.get_loc, keys.time))
-    rest = frame.drop(columns=list(keys.time))
-    rest.insert(place, keys.stamp(), date + clock)
-    return rest
+    return date + clock
 
 
 def rows_or_time(text: str, other: str = "") -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
+from typing import Any
 
 from maetab.cli import estimators, series, verb_files
-from maetab.cli.options import DETECTION
+from maetab.cli.options import COMPARED_WITH, DETECTION, HIDDEN
 from maetab.cli.report.output import counted, on_one_line, report_step, say, show_lines, show_table
 
 METRICS = {
@@ -147,20 +148,37 @@ def encode(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Show how well hidden cells of a file are filled."""
+    import numpy as np
+
+    from maetab.cli.in_time import LinearInterpolation, in_time
     from maetab.evaluation import cross_val_impute
 
-    table, _ = verb_files.open_table(args)
+    series.check(args)
+    if args.window is None and "linear" in (args.compare or ()):
+        args.fail("--compare linear is interpolation in time; it needs --window")
+    table, keys = verb_files.open_table(args, keys=series.keys_of(args))
+    columns = estimators.usable_columns(table, args, keys.names())
+    frame = series.frame_of(table, columns, keys)
+    is_series = args.window is not None
+    mechanism = args.mechanism or HIDDEN[is_series]
+    methods = ["maetab", *(args.compare or COMPARED_WITH[is_series])]
+    compared: dict[str, Any] = {"maetab": estimators.new_estimator(args, "MAEImputer")}
+    cv, labels = args.cv, None
+    if is_series:  # all rows are fitted and filled: a row is one of those around it
+        frame, labels = in_time(frame, keys)
+        cv = [(np.arange(len(frame)),) * 2] * args.cv
+        compared |= {"linear": LinearInterpolation(len(keys.groups))} if "linear" in methods else {}
     scores = cross_val_impute(
-        {"maetab": estimators.new_estimator(args, "MAEImputer")},
-        table.frame[estimators.usable_columns(table, args)],
-        mechanism=args.mechanism,
+        compared,
+        frame,
+        mechanism=mechanism,
         frac=args.frac,
-        cv=args.cv,
+        cv=cv,
         metrics=tuple(METRICS),
-        baselines=args.compare,
+        baselines=[name for name in methods if name not in compared],
         random_state=args.seed,
+        groups=labels,
     )
-    methods = ["maetab", *args.compare]
     means = scores.groupby(["column", "metric", "method"], sort=False)["value"].mean()
     wide = means.unstack("method")[methods].reset_index()
     for metric, title in METRICS.items():
@@ -190,7 +208,7 @@ def describe(args: argparse.Namespace) -> None:
         show_table("Gaps: missing cells one after the other, in steps", HEAD, course.gaps)
     if course.options:
         words = [*verb_files.reading_options(args), *course.options, "-o filled.csv"]
-        show_lines([f"to fill them: maetab impute {shlex.quote(args.input)} {' '.join(words)}"])
+        show_lines([f"as a series: maetab impute {shlex.quote(args.input)} {' '.join(words)}"])
 
 
 def info(args: argparse.Namespace) -> None:

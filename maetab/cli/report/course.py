@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.cli.report.output import counted, listed
-from maetab.cli.series import Keys, frame_of
+from maetab.cli.series import PARTS, Keys, are_parts, frame_of
 from maetab.data.codec import encode
 from maetab.data.gaps import find_gaps
 from maetab.data.schema import Schema, infer_schema
@@ -40,6 +40,8 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
     keys : those that the user has named; without a time they are looked for
     """
     found = keys if keys.time else find_keys(table, names, keys.groups)
+    if found is None and not keys.groups:
+        return _in_order(table, names)
     if found is None:
         return None
     columns = [name for name in names if name not in found.names()]
@@ -65,6 +67,21 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
     )
 
 
+def _in_order(table: TableFile, names: Collection[str]) -> Course | None:
+    """Return what is said of a file of one column, which can be a series in order; else None."""
+    frame = table.frame[[name for name in names if name not in table.doubts]]
+    frame = frame.dropna(axis=1, how="all")
+    if len(frame) < LEAST_STAMPS or frame.shape[1] != 1:
+        return None
+    schema = infer_schema(frame)
+    values, observed = encode(frame, schema)
+    timeline = infer_timeline(frame, values, observed, "auto", None, None, "maetab")
+    keys, layout = Keys(), lay_out(frame, timeline)
+    line = _time_line(frame, keys, timeline, layout)
+    gaps = gap_rows(schema, observed, layout, schema.names())
+    return Course([line], gaps, [f"--window={window_text(timeline)}"])
+
+
 def find_keys(table: TableFile, names: Collection[str], groups: Sequence[str] = ()) -> Keys | None:
     """Return the columns that are time and groups, if there are such.
 
@@ -79,7 +96,7 @@ def find_keys(table: TableFile, names: Collection[str], groups: Sequence[str] = 
     dates = [name for name in whole if frame[name].dtype.kind == "M"]
     clocks = [name for name in whole if _is_clock(frame[name])]
     pairs = [(date, clock) for date in dates for clock in clocks if _has_days_only(frame[date])]
-    for time in (*pairs, *((date,) for date in dates)):
+    for time in (*pairs, *((date,) for date in dates), *_parts_in(whole)):
         keys = Keys(tuple(time), tuple(groups))
         stamps = frame_of(table, [], keys)[keys.stamp()]
         by = [frame[name] for name in groups]
@@ -93,6 +110,13 @@ def find_keys(table: TableFile, names: Collection[str], groups: Sequence[str] = 
             if few and labels.dtype.kind not in "fmM" and not _repeat(stamps, [labels]):
                 return keys._replace(groups=(name,))
     return None
+
+
+def _parts_in(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the columns that are named year, month, day, and smaller parts, if there are such."""
+    own = {name.lower(): name for name in reversed(names)}
+    found = [own[part] for part in PARTS if part in own]
+    return [tuple(found)] if are_parts(found) else []
 
 
 def _is_clock(cells: pd.Series) -> bool:
@@ -114,7 +138,7 @@ def _time_line(frame: pd.DataFrame, keys: Keys, timeline: Timeline, layout: Layo
     if keys.stamp() is not None:
         stamps = frame[keys.stamp()]
         parts.append(f"{stamps.min()} to {stamps.max()}")
-    if timeline.regular:
+    if timeline.regular and keys.time:
         parts.append(f"a step of {length_text(1, timeline)}")
         by = pd.Series(layout.place).groupby(layout.series)
         n_missing = int((by.max() - by.min() + 1 - by.size()).sum())
@@ -123,7 +147,7 @@ def _time_line(frame: pd.DataFrame, keys: Keys, timeline: Timeline, layout: Layo
         parts.append(f"no regular step, about {length_text(1, timeline)}")
     if timeline.period is not None:
         steps = counted(timeline.period, "step")
-        length = f" ({length_text(timeline.period, timeline)})" if timeline.regular else ""
+        length = f" ({length_text(timeline.period, timeline)})" if keys.time else ""
         parts.append(f"a period of {steps}{length}")
     return f"time: {', '.join([where, *parts])}"
 
