@@ -98,13 +98,20 @@ def stacked(windows: Windows) -> pd.DataFrame:
     """Return the windows one below the other, each a group of its own."""
     n_windows, n_steps, _ = windows.values.shape
     columns = [label for label in windows.course.columns if label != GROUP]
-    step = windows.course.index[1] - windows.course.index[0]
-    firsts = pd.DatetimeIndex([stamp for _, stamp in windows.starts])
-    stamps = np.repeat(firsts, n_steps) + np.tile(np.arange(n_steps), n_windows) * step
     cells = windows.values.reshape(n_windows * n_steps, -1)
     # Groups of fit are 0 and up: those of windows must not be taken for one of them.
     own = 1_000 + np.repeat(np.arange(n_windows), n_steps)
-    return pd.DataFrame(cells, index=stamps, columns=columns).assign(**{GROUP: own})
+    return pd.DataFrame(cells, _stamps(windows), columns).assign(**{GROUP: own})
+
+
+def _stamps(windows: Windows) -> pd.Index | None:
+    """Return the stamp of each row of all windows, none if the course has none."""
+    if not isinstance(windows.course.index, pd.DatetimeIndex):
+        return None
+    n_windows, n_steps, _ = windows.values.shape
+    step = windows.course.index[1] - windows.course.index[0]
+    firsts = pd.DatetimeIndex([stamp for _, stamp in windows.starts])
+    return np.repeat(firsts, n_steps) + np.tile(np.arange(n_steps), n_windows) * step
 
 
 def filled(windows: Windows) -> np.ndarray:

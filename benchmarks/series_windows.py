@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,17 +23,17 @@ class Windows(NamedTuple):
 
     Parameters
     ----------
-    course : DataFrame (n, F) with a DatetimeIndex, and GROUP where there is more than one series
+    course : DataFrame (n, F + 1) with a DatetimeIndex, or none; GROUP is the last column
         What an encoder may learn from, without labels.
     values : (W, T, F) float array, missing cells nan
-    starts : list of W (group, stamp)
+    starts : list of W (group, stamp or place of the first row)
     labels : (W,) int array, or None for a forecast
     teaches : (W,) bool array
     """
 
     course: pd.DataFrame
     values: np.ndarray
-    starts: list[tuple[int, pd.Timestamp]]
+    starts: list[tuple[int, Any]]
     labels: np.ndarray | None
     teaches: np.ndarray
 
@@ -55,9 +55,10 @@ def forecast_windows(horizon: int) -> tuple[Windows, np.ndarray, np.ndarray]:
         first += list(begun)
         part += [k] * len(begun)
     picked, parts = whole[first], np.asarray(part)
+    # Rows in order, without stamps: windows with stamps are cut at midnight, these begin anywhere.
     windows = Windows(
-        frame.iloc[: ends[0]].assign(**{GROUP: 0}), picked[:, :LENGTH],
-        [(0, frame.index[i]) for i in first], None, parts == 0,
+        frame.iloc[: ends[0]].reset_index(drop=True).assign(**{GROUP: 0}), picked[:, :LENGTH],
+        [(0, i) for i in first], None, parts == 0,
     )  # fmt: skip
     return windows, picked[:, LENGTH:], parts
 

@@ -319,15 +319,16 @@ def test_few_labels_tell_classes_apart_and_noise_does_not():
     assert noise["accuracy"] == pytest.approx(0.5, abs=0.1)
 
 
-def test_stacked_windows_are_groups_that_the_fit_has_not_seen(folder):
-    windows, _, _ = series_windows.forecast_windows(24)
-    few = windows._replace(values=windows.values[:3], starts=windows.starts[:3])
-    frame = series_features.stacked(few)
-    assert len(frame) == 3 * series_windows.LENGTH
+@pytest.mark.parametrize("stamps", [None, pd.date_range("2020", periods=200, freq="h")])
+def test_stacked_windows_are_groups_that_the_fit_has_not_seen(stamps):
+    course = pd.DataFrame({"x": np.arange(200.0), series_peers.GROUP: 0}, index=stamps)
+    values = np.arange(3 * 48.0).reshape(3, 48, 1)
+    starts = [(0, course.index[i]) for i in (5, 60, 7)]
+    windows = series_windows.Windows(course, values, starts, None, np.ones(3, dtype=bool))
+    frame = series_features.stacked(windows)
     groups = frame[series_peers.GROUP]
-    assert not set(groups) & set(windows.course[series_peers.GROUP])
-    again = frame[groups == groups.iloc[-1]].drop(columns=series_peers.GROUP)
-    np.testing.assert_array_equal(again, few.values[2])
-    assert again.index[0] == few.starts[2][1] and again.index[1] - again.index[0] == pd.Timedelta(
-        "1h"
-    )
+    assert groups.value_counts().tolist() == [48] * 3 and not set(groups) & {0}
+    last = frame[groups == groups.iloc[-1]]
+    np.testing.assert_array_equal(last["x"], values[2, :, 0])
+    if stamps is not None:
+        assert list(last.index) == list(pd.date_range(stamps[7], periods=48, freq="h"))
