@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from maetab.data.timeline import Layout, Timeline
+from maetab.data.window_steps import is_count, seconds_of
+
+ROUNDING = 1e-9  # so that an irregular gap of just the duration does not count as longer
 
 
 class Gaps(NamedTuple):
@@ -15,7 +17,8 @@ class Gaps(NamedTuple):
 
     steps : steps that the gap lasts. On a grid these are its missing cells, stamps that are not
         there too: three hourly cells that are missing between two observed ones last 3 steps. Of
-        rows without a grid it is the time between the observed neighbours, less one usual step.
+        rows without a grid it is the time between the observed neighbours, less one usual step
+        and at least 0.
         At an edge the time from the one neighbour to the end of the series; infinite where the
         series has no observed cell.
     edge : whether the gap begins before the first, or ends after the last, observed cell
@@ -31,7 +34,7 @@ def find_gaps(observed: np.ndarray, layout: Layout) -> Gaps:
     series, position = layout.series[order], layout.position[order]
     begins = np.r_[True, series[1:] != series[:-1]] if len(order) else np.zeros(0, bool)
     ends = np.r_[begins[1:], True] if len(order) else begins
-    start = _starts(begins)
+    start = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
     first, last = (
         position[start],
         np.repeat(position[ends], np.diff(np.r_[np.flatnonzero(begins), len(order)])),
@@ -42,7 +45,8 @@ def find_gaps(observed: np.ndarray, layout: Layout) -> Gaps:
         before = _last_seen(seen, position, start)
         after = -_last_seen(seen[::-1], -position[::-1], _starts(ends[::-1]))[::-1]
         inside = np.isfinite(before) & np.isfinite(after)
-        length = np.where(inside, after - before - 1, np.inf)
+        apart = np.subtract(after, before, out=np.zeros(len(after)), where=inside)
+        length = np.where(inside, (apart - 1).clip(0), np.inf)
         length = np.where(np.isfinite(before) & ~inside, last - before, length)
         length = np.where(np.isfinite(after) & ~inside, after - first, length)
         steps[order, j] = np.where(seen, 0.0, length)
@@ -68,18 +72,15 @@ def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> flo
     )
     if max_gap is None:
         return np.inf
-    if isinstance(max_gap, (int, np.integer)) and not isinstance(max_gap, bool) and max_gap >= 0:
+    if is_count(max_gap) and max_gap >= 0:
         return float(max_gap)
-    try:
-        is_number = isinstance(max_gap, (bool, int, float, np.number))
-        seconds = -1.0 if is_number else pd.Timedelta(max_gap).total_seconds()
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{wanted}, got {max_gap!r}.") from error
-    if not seconds >= 0:
+    seconds = None if is_count(max_gap) else seconds_of(max_gap)
+    if seconds is None or seconds < 0:
         raise ValueError(f"{wanted}, got {max_gap!r}.")
     if timeline.unit != "second":
         raise ValueError(f"{wanted}; stamps of X do not count seconds, so give an int.")
-    return seconds / timeline.step
+    steps = seconds / timeline.step
+    return steps if timeline.regular else steps * (1 + ROUNDING)
 
 
 def _starts(begins: np.ndarray) -> np.ndarray:

@@ -47,15 +47,27 @@ def series_of(frame: pd.DataFrame, labels: tuple) -> np.ndarray:
         try:
             own = pd.factorize(given, sort=True)[0]
         except TypeError:  # labels that have no order
-            own = pd.factorize(given.map(str), sort=True)[0]
+            own = _by_kind_and_text(given)
         codes = pd.factorize(codes * (own.max(initial=0) + 1) + own, sort=True)[0]
     return codes.astype(np.int64)
 
 
+def _by_kind_and_text(labels: pd.Index) -> np.ndarray:
+    """Return codes of labels such as 1 and "1", which differ."""
+    codes, distinct = pd.factorize(labels)
+    order = sorted(
+        range(len(distinct)), key=lambda i: (type(distinct[i]).__name__, str(distinct[i]))
+    )
+    return np.argsort(order)[codes]
+
+
 def refuse_repeated(frame: pd.DataFrame, stamps: Stamps, series: np.ndarray, labels: tuple) -> None:
     """Raise a ValueError if two rows of a series have one stamp."""
-    twice = pd.DataFrame({"series": series, "tick": stamps.ticks}).duplicated().to_numpy()
-    if stamps.kind == "order" or not twice.any():
+    if stamps.kind == "order":
+        return
+    ticks = stamps.local if stamps.unit == "month" else stamps.ticks  # two days of one month differ
+    twice = pd.DataFrame({"series": series, "tick": ticks}).duplicated().to_numpy()
+    if not twice.any():
         return
     at = int(np.flatnonzero(twice)[0])
     when = stamps.local[at] if stamps.local is not None else stamps.ticks[at]

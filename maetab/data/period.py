@@ -1,66 +1,162 @@
-"""The period of series: that of the calendar, or the one that their autocorrelation shows."""
+"""The period of series: that of the calendar or another, where their autocorrelation shows it."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 DAY, WEEK = 86_400.0, 604_800.0
 LONGEST = 400  # steps of a period: longer ones would have too few rows at each phase
 CLEAR = 0.3  # autocorrelation of a period that nothing else speaks for
-MOST_ROWS = 50_000  # that autocorrelation looks at
+SHOWN = 0.03  # share of the variance within a period, for one that the calendar speaks for
+REPEATS = 5  # periods that the longest series must hold where the calendar does not speak for one
+MOST_CELLS = 400_000  # that autocorrelation looks at
+EMPTY = 20  # steps for each row, beyond which a series is no grid to look at
 
 
-def calendar_period(step: float, unit: str, span: float) -> int | None:
-    """Return the steps of the shortest usual period of the calendar, None if there is none.
+def main_period(
+    values: np.ndarray,
+    observed: np.ndarray,
+    series: np.ndarray,
+    place: np.ndarray,
+    usual: tuple[int, ...],
+) -> int | None:
+    """Return the steps of the main period of series on a grid, None for none.
+
+    Parameters
+    ----------
+    values, observed : (n, F)
+    series, place : (n,) the series and the step of each row
+    usual : periods of the calendar, in order; the first that the data show is taken
+    """
+    if not values.shape[1]:
+        return None
+    rows = _some_rows(series, place, max(1000, MOST_CELLS // values.shape[1]))
+    if not len(rows):
+        return None
+    n_lags = min(
+        LONGEST + LONGEST // 2, int(pd.Series(place).groupby(series).agg(np.ptp).max()) // 2
+    )
+    level = _without_level(values[rows], observed[rows], series[rows])
+    grid = _on_one_grid(level, observed[rows], series[rows], place[rows], n_lags)
+    found, pairs = autocorrelation(*grid, n_lags)
+    for period in usual:
+        if period + period // 2 <= n_lags and is_shown(found, pairs, period):
+            return period
+    weight = pairs.sum(1)
+    pooled = np.divide((found * pairs).sum(1), weight, where=weight > 0, out=0 * weight)
+    return clear_period(pooled, pairs.max(1))
+
+
+def calendar_periods(step: float, unit: str, span: float) -> tuple[int, ...]:
+    """Return the steps of the periods of the calendar that a span can show, the shortest first.
 
     Parameters
     ----------
     step, span : between two rows, and of the longest series, in seconds or months
     """
-    if unit == "month":
-        steps = 12 / step
-        return int(steps) if steps == int(steps) and steps > 1 and span >= 24 else None
-    for length in (DAY, WEEK):
-        steps = length / step
-        whole = abs(steps - round(steps)) < 1e-6
-        if whole and 3 < steps <= LONGEST and span >= 3 * length:
-            return round(steps)
-    return None
+    lengths, least = ((DAY, WEEK), 4) if unit == "second" else ((12.0,), 2)
+    steps = [
+        round(length / step)
+        for length in lengths
+        if abs(length / step - round(length / step)) < 1e-6 and span >= 3 * length - step
+    ]
+    return tuple(x for x in steps if least <= x <= LONGEST)
 
 
-def autocorrelation(values: np.ndarray, observed: np.ndarray, n_lags: int) -> np.ndarray:
-    """Return (n_lags + 1,) the correlation of observed pairs of one distance, over all columns.
+def autocorrelation(
+    values: np.ndarray, observed: np.ndarray, n_lags: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the correlations of observed pairs at each distance and their number.
 
     Parameters
     ----------
     values, observed : (n, F) rows on a grid, those that are not there not observed
+
+    Returns
+    -------
+    correlation, pairs : (n_lags + 1, F); 0 where there is no pair
     """
-    mean = (values * observed).sum(0) / observed.sum(0).clip(1)
+    count = observed.sum(0).clip(1)
+    mean = (values * observed).sum(0) / count
     centred = np.where(observed, values - mean, 0.0)
-    scale = np.sqrt(np.square(centred).sum(0) / observed.sum(0).clip(1)).clip(1e-12)
+    scale = np.sqrt(np.square(centred).sum(0) / count)
+    constant = scale <= 1e-9 * np.abs(mean)  # what is left is rounding
+    centred = np.where(constant, 0.0, centred) / np.where(constant, 1.0, scale)
     size = 2 ** int(np.ceil(np.log2(len(values) + n_lags + 1)))
-    spectra = np.fft.rfft(centred / scale, size, axis=0), np.fft.rfft(observed, size, axis=0)
     total, pairs = (
-        np.fft.irfft(np.square(np.abs(x)), size, axis=0)[: n_lags + 1].sum(1) for x in spectra
+        np.fft.irfft(np.square(np.abs(np.fft.rfft(x, size, axis=0))), size, axis=0)[: n_lags + 1]
+        for x in (centred, observed)
     )
-    return np.where(pairs > 0.5, total / pairs.clip(0.5), 0.0)
+    pairs = np.rint(pairs)
+    return np.where(pairs > 0, total / pairs.clip(1), 0.0), pairs
 
 
-def observed_period(values: np.ndarray, observed: np.ndarray) -> int | None:
-    """Return the steps of the period that autocorrelation shows clearly, None for none.
+def is_shown(found: np.ndarray, pairs: np.ndarray, period: int) -> bool:
+    """Whether any column is more like itself a period ago than at the distances around it.
+
+    The mean over one period around it takes off trends, random walks and what neighbours share.
+
+    Parameters
+    ----------
+    found, pairs : (L, F) as of `autocorrelation`, L at least one and a half periods
+    """
+    around = found[period - period // 2 : period + period // 2 + 1].mean(0)
+    share = (found[period] - around) / (1 - around).clip(1e-6)
+    return bool((share > SHOWN + 2 / np.sqrt(pairs[period].clip(1))).any())
+
+
+def clear_period(found: np.ndarray, pairs: np.ndarray) -> int | None:
+    """Return the steps of the period that autocorrelations show clearly, None for none.
 
     The first peak among those nearly as high as the highest, beyond where the correlation of
-    neighbours has fallen.
+    neighbours has fallen. It must stand above the distances around it by more than chance.
+
+    Parameters
+    ----------
+    found, pairs : (L,) at distances of up to half the longest series
     """
-    values, observed = values[:MOST_ROWS], observed[:MOST_ROWS]
-    n_lags = min(LONGEST, len(values) // 3)
-    if n_lags < 6:
+    longest = 2 * (len(found) - 1) // REPEATS  # L is half the longest series
+    if longest < 5:
         return None
-    found = autocorrelation(values, observed, n_lags)
-    inner = found[1:-1]
-    peaks = 1 + np.flatnonzero((inner > found[:-2]) & (inner >= found[2:]))
+    peaks = 1 + np.flatnonzero((found[1:-1] > found[:-2]) & (found[1:-1] >= found[2:]))
     low = np.flatnonzero(found < 0.5 * CLEAR)
-    peaks = peaks[(peaks >= 4) & (peaks > (low[0] if len(low) else n_lags))]
-    if not len(peaks) or found[peaks].max() < CLEAR:
+    after = low[0] if len(low) else len(found)
+    peaks = peaks[(peaks >= 4) & (peaks > after) & (peaks <= min(longest, LONGEST))]
+    above = np.array([found[p] - found[p - p // 2 : p + p // 2 + 1].mean() for p in peaks])
+    clear = CLEAR + 3 / np.sqrt(pairs[peaks].clip(1))
+    peaks = peaks[(found[peaks] >= CLEAR) & (above >= clear)]
+    if not len(peaks):
         return None
     return int(peaks[found[peaks] >= 0.9 * found[peaks].max()][0])
+
+
+def _some_rows(series: np.ndarray, place: np.ndarray, most: int) -> np.ndarray:
+    """Return rows of the longest series, at most so many, in order; without series of pauses."""
+    own = pd.Series(place).groupby(series)
+    count, span = own.size(), own.max() - own.min()
+    dense = count[span < EMPTY * count].sort_values(ascending=False, kind="stable")
+    chosen = dense.index[: max(1, int((dense.cumsum() <= most).sum()))]
+    order = np.lexsort((place, series))
+    return order[np.isin(series[order], chosen)][:most]
+
+
+def _without_level(values: np.ndarray, observed: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """Return values less the mean of their series, in units of its standard deviation."""
+    seen = pd.DataFrame(np.where(observed, values, np.nan)).groupby(series)
+    mean, scale = seen.transform("mean").to_numpy(), seen.transform("std", ddof=0).to_numpy()
+    varies = observed & (scale > 1e-9 * np.abs(mean))
+    return np.divide(values - mean, scale, where=varies, out=np.zeros(values.shape))
+
+
+def _on_one_grid(
+    values: np.ndarray, observed: np.ndarray, series: np.ndarray, place: np.ndarray, n_lags: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return series one after the other, (N, F), so far apart that no pair is of two series."""
+    own = pd.Series(place).groupby(series)
+    first, size = own.transform("min").to_numpy(), own.max() - own.min() + 1 + n_lags
+    target = place - first + (size.cumsum() - size).loc[series].to_numpy()
+    shape = int(size.sum()), values.shape[1]
+    out, seen = np.zeros(shape), np.zeros(shape, bool)
+    out[target], seen[target] = values, observed
+    return out, seen

@@ -15,7 +15,9 @@ KINDS = {
     "number": "numbers",
     "order": "no stamps",
 }
-DAYS_OF_A_MONTH = 27  # fewer between two stamps, and these do not count months
+DAYS_OF_A_MONTH = 26  # fewer between two stamps, and these do not count months
+EDGE = 4  # days at the edges of a month that hold its first or last working day
+SECONDS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 class Stamps(NamedTuple):
@@ -50,7 +52,9 @@ def find_time(frame: pd.DataFrame, time: Any, groups: tuple, name: str) -> Hasha
         If the frame has no such column or level, or several levels of its index are times.
     """
     if time is not None:
-        if time in frame.columns or time in frame.index.names:
+        if time in groups:
+            raise ValueError(f"{name} got {time!r} both as 'time' and among 'groups'.")
+        if time in [*frame.columns, *frame.index.names]:
             return time
         raise ValueError(
             f"The 'time' parameter of {name} must be a column or an index level of X, got "
@@ -58,8 +62,14 @@ def find_time(frame: pd.DataFrame, time: Any, groups: tuple, name: str) -> Hasha
         )
     if not isinstance(frame.index, pd.MultiIndex):
         return None
-    levels = [x for x in frame.index.names if x not in groups or x is None]
-    found = [x for x in levels if x is not None and _is_time(level(frame.index, x))]
+    times = [place for place, level in enumerate(frame.index.levels) if _is_time(as_times(level))]
+    found = [frame.index.names[place] for place in times]
+    if None in found:
+        raise ValueError(
+            f"Level {times[found.index(None)]} of the index of X holds times and has no name; name "
+            f"it by X.index.names, or {name} cannot find it again."
+        )
+    found = [x for x in found if x not in groups]
     if len(found) > 1:
         raise ValueError(
             f"The index levels {', '.join(map(repr, found))} are times; name one in the 'time' "
@@ -68,62 +78,93 @@ def find_time(frame: pd.DataFrame, time: Any, groups: tuple, name: str) -> Hasha
     return found[0] if found else None
 
 
-def level(index: pd.Index, label: Any) -> pd.Index:
-    """Return a level of an index by its name."""
-    return index.get_level_values(label)
-
-
 def _is_time(index: pd.Index) -> bool:
     return isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex))
 
 
-def read_stamps(frame: pd.DataFrame, time: Hashable | None) -> Stamps:
+def as_times(given: Any) -> pd.Index:
+    """Return an index, of times where these are Python objects or of Arrow."""
+    index = pd.Index(given)
+    if isinstance(index.dtype, pd.ArrowDtype) and index.dtype.kind in "mM":
+        return {"M": pd.DatetimeIndex, "m": pd.TimedeltaIndex}[index.dtype.kind](index)
+    found = ""
+    if index.dtype == object or isinstance(index.dtype, pd.ArrowDtype):
+        found = pd.api.types.infer_dtype(index, skipna=True)
+    if found in ("datetime", "datetime64", "date"):
+        return pd.DatetimeIndex(pd.to_datetime(index.astype(object)))
+    return index
+
+
+def read_stamps(
+    frame: pd.DataFrame, time: Any, unit: str | None = None, zone: str | None = None
+) -> Stamps:
     """Return the stamps of a frame, by its column or level `time`, or by its index.
+
+    Parameters
+    ----------
+    unit : "second" or "month" where it is known what dates count
+    zone : that stamps of any zone are told in; None for their own
 
     Raises
     ------
     ValueError
         For missing stamps and for columns that hold no times.
     """
-    index, label = frame.index, "the index"
+    index, label = as_times(frame.index), "the index"
     if time is not None:
-        label = f"column {time!r}" if time in frame.columns else f"index level {time!r}"
-        index = pd.Index(frame[time]) if time in frame.columns else level(index, time)
+        inside = time in frame.columns
+        label = f"column {time!r}" if inside else f"index level {time!r}"
+        index = as_times(frame[time] if inside else frame.index.get_level_values(time))
     elif not _is_time(index):
         return Stamps(np.arange(len(frame), dtype=float), "order", "one", None, None)
     if index.hasnans:
         at = int(np.flatnonzero(index.isna())[0])
         raise ValueError(f"{label} holds stamps, but that of row {at} is missing; drop such rows.")
     if isinstance(index, pd.PeriodIndex):
-        return _dates(index.to_timestamp(), "period")
+        return _dates(index.to_timestamp(), "period", unit)
     if isinstance(index, pd.DatetimeIndex):
-        return _dates(index, "datetime")
+        both = zone is not None and index.tz is not None and str(index.tz) != zone
+        return _dates(index.tz_convert(zone) if both else index, "datetime", unit)
     if isinstance(index, pd.TimedeltaIndex):
-        ticks = index.total_seconds().to_numpy(np.float64)
+        ticks = index.asi8 / SECONDS[index.unit]
         return Stamps(ticks, "timedelta", "second", None, None)
-    if pd.api.types.is_numeric_dtype(index.dtype) and not pd.api.types.is_bool_dtype(index.dtype):
-        return Stamps(index.to_numpy(np.float64), "number", "one", None, None)
-    raise ValueError(
-        f"{label} must hold times or numbers to serve as 'time', got {index.dtype} such as "
-        f"{index[0]!r}; convert it, for example by pandas.to_datetime."
-    )
+    return _numbers(index, label)
 
 
-def _dates(index: pd.DatetimeIndex, kind: str) -> Stamps:
+def epoch_seconds(index: pd.DatetimeIndex) -> np.ndarray:
+    """Return (n,) seconds since 1970, whatever the resolution; far dates have no nanoseconds."""
+    return index.asi8 / SECONDS[index.unit]
+
+
+def _numbers(index: pd.Index, label: str) -> Stamps:
+    number = pd.api.types.is_numeric_dtype(index.dtype)
+    if not number or pd.api.types.is_bool_dtype(index.dtype) or index.dtype.kind == "c":
+        example = f" such as {index[0]!r}" if len(index) else ""
+        raise ValueError(
+            f"{label} must hold times or numbers to serve as 'time', got {index.dtype}{example}; "
+            f"convert it, for example by pandas.to_datetime."
+        )
+    ticks = index.to_numpy(np.float64)
+    if not np.isfinite(ticks).all():
+        at = int(np.flatnonzero(~np.isfinite(ticks))[0])
+        raise ValueError(f"{label} holds stamps, but that of row {at} is infinite; drop such rows.")
+    return Stamps(ticks, "number", "one", None, None)
+
+
+def _dates(index: pd.DatetimeIndex, kind: str, unit: str | None) -> Stamps:
     zone = None if index.tz is None else str(index.tz)
     local = index if index.tz is None else index.tz_localize(None)
-    seconds = index.as_unit("ns").asi8 / 1e9
-    if _counts_months(local):
+    if unit == "month" or (unit is None and _counts_months(local)):
         months = (local.year - 1970) * 12 + local.month - 1
         return Stamps(months.to_numpy(np.float64), kind, "month", zone, local)
-    return Stamps(seconds, kind, "second", zone, local)
+    return Stamps(epoch_seconds(index), kind, "second", zone, local)
 
 
 def _counts_months(local: pd.DatetimeIndex) -> bool:
-    """Whether all stamps are the first, or all the last, days of months."""
-    if len(local) < 2 or len(local) > 5000:  # more months than anybody has: looked at in vain
-        return False
-    distinct = local.unique().sort_values()
-    apart = np.diff(distinct.as_unit("ns").asi8) / 8.64e13
-    bounds = local.is_month_start.all() or local.is_month_end.all()
-    return bool(bounds and len(apart) and apart.min() >= DAYS_OF_A_MONTH)
+    """Whether stamps are one day of months, or lie at the beginning, or the end, of months."""
+    for some in (local[:100], local):  # most that count no months show it early
+        day, left = some.day.to_numpy(), (some.days_in_month - some.day).to_numpy()
+        if not ((day == day[:1]).all() or (day <= EDGE).all() or (left < EDGE).all()):
+            return False
+    apart = np.diff(np.unique(epoch_seconds(local))) / 86_400
+    return bool(len(apart) and apart.min() >= DAYS_OF_A_MONTH)

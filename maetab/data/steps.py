@@ -2,20 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from maetab.data.stamps import Stamps
+from maetab.data.stamps import Stamps, epoch_seconds
 
-if TYPE_CHECKING:
-    from maetab.data.timeline import Timeline
-
+MONDAY = 4 * 86_400.0  # seconds from the beginning of 1970, a Thursday, to the first Monday
 EXACT = 0.01  # of a step that a stamp may lie off the grid
 JITTER = 0.25  # of a step, where every place of the grid has one row at most
 FINEST = 10  # times that a grid may be finer than the most frequent step
 SPARSE = 2  # steps from one row to the next, in the median, beyond which a grid is mostly empty
+EARLY = 0.1  # of a step before midnight or a full hour that stamps still belong to it
+
+
+class Grid(NamedTuple):
+    """The grid that stamps lie on.
+
+    step : in the unit of the stamps; the median where there is no grid
+    regular : whether there is a grid
+    origin : tick at position 0
+    place : (n,) int, step of each row; without a grid its number in its series
+    span, length : time between first and last row of the longest series, and its steps
+    """
+
+    step: float
+    regular: bool
+    origin: float
+    place: np.ndarray
+    span: float
+    length: int
+
+
+def find_grid(stamps: Stamps, series: np.ndarray) -> Grid:
+    """Return the grid that the stamps of all series lie on."""
+    order = np.lexsort((stamps.ticks, series))
+    step, regular = find_step(stamps.ticks[order], series[order], stamps.kind)
+    origin, place = _origin(stamps), numbers(series, order)
+    if regular and stamps.kind != "order":
+        position = (stamps.ticks - origin) / step
+        late = _lateness(position)
+        origin, place = (
+            round(origin + late * step, 6) + 0.0,
+            np.rint(position - late).astype(np.int64),
+        )
+    span, length = (time_of_longest(x, series) for x in (stamps.ticks, place))
+    return Grid(step, regular, origin, place, float(span), int(length) + 1)
+
+
+def time_of_longest(when: np.ndarray, series: np.ndarray) -> Any:
+    """Return how far the first and the last row of a series lie apart at most."""
+    own = pd.Series(when).groupby(series)
+    return (own.max() - own.min()).max()
 
 
 def find_step(ticks: np.ndarray, series: np.ndarray, kind: str) -> tuple[float, bool]:
@@ -50,17 +89,39 @@ def _common_divisor(lengths: np.ndarray, usual: float) -> float | None:
 
 def _fits(ticks: np.ndarray, series: np.ndarray, step: float) -> bool:
     position = (ticks - ticks[0]) / step
-    off = position - np.rint(position)
-    off = off - np.median(off)
-    position = position - np.median(position - np.rint(position))
+    position = position - _lateness(position)
     place = np.rint(position)
+    off = np.abs(position - place)
     apart = (np.diff(place) > 0) | (np.diff(series) != 0)
-    return bool((np.abs(off) <= EXACT).all() or ((np.abs(off) <= JITTER).all() and apart.all()))
+    return bool((off <= EXACT).all() or ((off <= JITTER).all() and apart.all()))
 
 
-def on_grid(
-    position: np.ndarray, series: np.ndarray, stamps: Stamps, timeline: Timeline
-) -> np.ndarray:
+def _lateness(position: np.ndarray) -> float:
+    """Return how far behind whole numbers positions lie, in [-EARLY, 1 - EARLY)."""
+    turn = np.angle(np.exp(2j * np.pi * position).mean()) / (2 * np.pi)  # 0.9 is near to 0.1
+    rest = position - turn
+    late = turn + np.median(rest - np.rint(rest))
+    return float((late + EARLY) % 1 - EARLY)
+
+
+def _origin(stamps: Stamps) -> float:
+    """Return the tick of position 0: midnight, Monday of a week, January, or the first row."""
+    if stamps.unit == "month" or not len(stamps.ticks):
+        return 0.0
+    if stamps.local is None:
+        return 0.0 if stamps.kind in ("timedelta", "order") else float(stamps.ticks.min())
+    at = int(stamps.ticks.argmin())
+    return float(MONDAY - epoch_seconds(stamps.local[[at]])[0] + stamps.ticks[at])
+
+
+def numbers(series: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Return (n,) the number of each row in its series, by an order of all rows."""
+    out = np.empty(len(series), np.int64)
+    out[order] = pd.Series(series[order]).groupby(series[order]).cumcount().to_numpy()
+    return out
+
+
+def on_grid(position: np.ndarray, series: np.ndarray, stamps: Stamps, step: float) -> np.ndarray:
     """Return (n,) whole positions.
 
     Raises
@@ -70,25 +131,34 @@ def on_grid(
     """
     place = np.rint(position)
     off = np.abs(position - place)
-    step = _spoken(timeline.step, timeline)
+    spoken = _spoken(step, stamps.unit)
     if len(off) and off.max() > JITTER:
         at = int(off.argmax())
         when = stamps.ticks[at] if stamps.local is None else stamps.local[at]
         raise ValueError(
-            f"stamps lay on a grid of {step} in fit, but {when} lies off it; resample X, or fit on "
-            f"rows as irregular as these."
+            f"stamps lay on a grid of {spoken} in fit, but {when} lies off it; resample X, or fit "
+            f"on rows as irregular as these."
         )
     if pd.DataFrame({"series": series, "place": place}).duplicated().any():
         raise ValueError(
-            f"stamps lay on a grid of {step} in fit, and several rows of a series are now at one "
-            f"place of it; resample X to {step}."
+            f"stamps lay on a grid of {spoken} in fit, and several rows of a series are now at one "
+            f"place of it; resample X to {spoken}."
         )
     return place
 
 
-def _spoken(step: float, timeline: Timeline) -> str:
-    if timeline.unit == "second":
+def local_steps(place: np.ndarray, stamps: Stamps, origin: float, step: float) -> np.ndarray:
+    """Return (n,) int, steps by the local clock, which a time zone moves twice a year."""
+    if stamps.local is None or stamps.zone is None or stamps.unit != "second":
+        return place
+    ahead = epoch_seconds(stamps.local) - stamps.ticks
+    position = (origin + place * step + ahead - MONDAY) / step
+    return np.floor(position + EARLY + 1e-6).astype(np.int64)
+
+
+def _spoken(step: float, unit: str) -> str:
+    if unit == "second":
         return str(pd.Timedelta(seconds=step)).replace("0 days ", "")
-    if timeline.unit == "month":
+    if unit == "month":
         return f"{step:g} months"
     return f"{step:g}"

@@ -10,13 +10,11 @@ import pandas as pd
 
 from maetab.data.calendar import calendar_features, calendar_names
 from maetab.data.panel import group_labels, refuse_repeated, series_of, static_columns
-from maetab.data.period import calendar_period, observed_period
+from maetab.data.period import calendar_periods, main_period
 from maetab.data.stamps import KINDS, Stamps, find_time, read_stamps
-from maetab.data.steps import find_step, on_grid
+from maetab.data.steps import Grid, find_grid, local_steps, numbers, on_grid
 from maetab.data.window_steps import window_steps
 from maetab.data.windows import cut_places
-
-MONDAY = 4 * 86_400.0  # seconds from the beginning of 1970, a Thursday, to the first Monday
 
 
 @dataclass(frozen=True)
@@ -118,49 +116,40 @@ def infer_timeline(
     """
     labels = group_labels(frame, groups, name)
     time = find_time(frame, time, labels, name)
-    if time is not None and time in labels:
-        raise ValueError(f"{name} got {time!r} both as 'time' and among 'groups'.")
     stamps, series = read_stamps(frame, time), series_of(frame, labels)
     refuse_repeated(frame, stamps, series, labels)
-    order = np.lexsort((stamps.ticks, series))
-    step, regular = find_step(stamps.ticks[order], series[order], stamps.kind)
-    first, last = (pd.Series(stamps.ticks).groupby(series).agg(x) for x in ("min", "max"))
-    span = float((last - first).max()) if len(first) else 0.0
-    origin = _origin(stamps, float(first.min()))
-    position = (stamps.ticks - origin) / step
-    if regular:  # the grid may lie off midnight
-        off = float(np.median(position - np.rint(position)))
-        origin, position = round(origin + off * step, 6), position - off
-    place = np.rint(position).astype(np.int64) if regular else _numbers(series, order)
+    grid = find_grid(stamps, series)
     keys = {*labels, time} - {None}
     seen = [i for i, x in enumerate(frame.columns) if x not in keys]
-    period = None
-    if regular or stamps.kind == "order":
-        if stamps.local is not None and regular:
-            period = calendar_period(step, stamps.unit, span)
-        if period is None:
-            longest = np.bincount(series).argmax()
-            period = _seen_period(values[:, seen], observed[:, seen], place, series == longest)
-    calendar: tuple[str, ...] = ()
-    if stamps.local is not None:
-        calendar = calendar_names(step, stamps.unit, span)
-    length = int(pd.Series(place).groupby(series).agg(np.ptp).max()) + 1
-    n_steps = window_steps(window, step, stamps, period, length, len(seen), name)
-    static = static_columns(values, observed, series, seen) if labels else ()
+    period = _period(values[:, seen], observed[:, seen], series, stamps, grid)
     return Timeline(
-        n_steps=n_steps,
-        step=step,
-        regular=regular,
+        n_steps=window_steps(window, grid.step, stamps, period, grid.length, len(seen), name),
+        step=grid.step,
+        regular=grid.regular,
         unit=stamps.unit,
-        origin=origin,
+        origin=grid.origin,
         period=period,
-        calendar=calendar,
+        calendar=_calendar(stamps, grid),
         kind=stamps.kind,
         zone=stamps.zone,
         time=time,
         groups=labels,
-        static=static,
+        static=static_columns(values, observed, series, seen) if labels else (),
     )
+
+
+def _period(
+    values: np.ndarray, observed: np.ndarray, series: np.ndarray, stamps: Stamps, grid: Grid
+) -> int | None:
+    if not grid.regular:
+        return None
+    has_calendar = stamps.local is not None
+    usual = calendar_periods(grid.step, stamps.unit, grid.span) if has_calendar else ()
+    return main_period(values, observed, series, grid.place, usual)
+
+
+def _calendar(stamps: Stamps, grid: Grid) -> tuple[str, ...]:
+    return () if stamps.local is None else calendar_names(grid.step, stamps.unit, grid.span)
 
 
 def lay_out(frame: pd.DataFrame, timeline: Timeline) -> Layout:
@@ -171,13 +160,37 @@ def lay_out(frame: pd.DataFrame, timeline: Timeline) -> Layout:
     ValueError
         If its stamps are of another kind, off the grid of the timeline, missing or repeated.
     """
+    _refuse_without_labels(frame, timeline)
+    stamps = read_stamps(frame, timeline.time, timeline.unit, timeline.zone)
+    _refuse_other_stamps(stamps, timeline)
+    series = series_of(frame, timeline.groups)
+    refuse_repeated(frame, stamps, series, timeline.groups)
+    position = (stamps.ticks - timeline.origin) / timeline.step
+    place = numbers(series, np.lexsort((position, series)))
+    if timeline.kind == "order":
+        position = place.astype(np.float64)
+    elif timeline.regular:
+        position = on_grid(position, series, stamps, timeline.step)
+        place = position.astype(np.int64)
+    phase = np.zeros(len(place), np.int64)
+    if timeline.period is not None:
+        phase = local_steps(place, stamps, timeline.origin, timeline.step) % timeline.period
+    calendar = np.zeros((len(place), 0), np.float32)
+    if timeline.calendar and stamps.local is not None:
+        calendar = calendar_features(stamps.local, timeline.calendar)
+    return Layout(series, place, position, phase, calendar)
+
+
+def _refuse_without_labels(frame: pd.DataFrame, timeline: Timeline) -> None:
     for label in (*timeline.groups, timeline.time):
         if label is not None and label not in frame.columns and label not in frame.index.names:
             raise ValueError(
                 f"X lacks {label!r}, which held the times or groups in fit; it must be a column or "
                 f"an index level again."
             )
-    stamps, series = read_stamps(frame, timeline.time), series_of(frame, timeline.groups)
+
+
+def _refuse_other_stamps(stamps: Stamps, timeline: Timeline) -> None:
     if stamps.kind != timeline.kind:
         raise ValueError(
             f"rows had {KINDS[timeline.kind]} in fit and now have {KINDS[stamps.kind]}; give X the "
@@ -188,79 +201,3 @@ def lay_out(frame: pd.DataFrame, timeline: Timeline) -> Layout:
             f"stamps were in zone {timeline.zone} in fit and are now in {stamps.zone}; both need a "
             f"time zone or neither: see pandas.DatetimeIndex.tz_localize and tz_convert."
         )
-    if stamps.unit != timeline.unit:  # a few months, or days that happen to begin them
-        stamps = stamps._replace(ticks=_ticks_in(timeline.unit, stamps), unit=timeline.unit)
-    refuse_repeated(frame, stamps, series, timeline.groups)
-    position = (stamps.ticks - timeline.origin) / timeline.step
-    if timeline.kind == "order":
-        position = _numbers(series, np.arange(len(series))).astype(np.float64)
-    order = np.lexsort((position, series))
-    if timeline.regular:
-        position = on_grid(position, series, stamps, timeline)
-        place = position.astype(np.int64)
-    else:
-        place = _numbers(series, order)
-    phase = np.zeros(len(place), np.int64)
-    if timeline.period is not None:
-        phase = (place + _shift(stamps, timeline)) % timeline.period
-    calendar = np.zeros((len(place), 0), np.float32)
-    if timeline.calendar and stamps.local is not None:
-        calendar = calendar_features(_in_zone(stamps, timeline), timeline.calendar)
-    return Layout(series, place, position, phase, calendar)
-
-
-def _origin(stamps: Stamps, first: float) -> float:
-    """Return the tick of position 0: midnight, Monday of a week, January, or the first row."""
-    if stamps.unit == "month":
-        return 0.0
-    if stamps.local is None:
-        return 0.0 if stamps.kind == "timedelta" else first
-    at = int(stamps.ticks.argmin())
-    offset = (stamps.local[at] - pd.Timestamp(0)).total_seconds() - stamps.ticks[at]
-    return float(MONDAY - offset)
-
-
-def _shift(stamps: Stamps, timeline: Timeline) -> np.ndarray | int:
-    """Return (n,) steps by which local clocks are ahead of those at the origin."""
-    if stamps.local is None or stamps.zone is None or timeline.unit != "second":
-        return 0
-    local = (stamps.local - pd.Timestamp(0)).total_seconds().to_numpy()
-    ahead = local - stamps.ticks - (MONDAY - timeline.origin)
-    return np.rint(ahead / timeline.step).astype(np.int64)
-
-
-def _in_zone(stamps: Stamps, timeline: Timeline) -> pd.DatetimeIndex:
-    assert stamps.local is not None
-    if timeline.zone in (None, stamps.zone):
-        return stamps.local
-    utc = pd.to_datetime(stamps.ticks, unit="s", utc=True)
-    return utc.tz_convert(timeline.zone).tz_localize(None)
-
-
-def _ticks_in(unit: str, stamps: Stamps) -> np.ndarray:
-    assert stamps.local is not None
-    if unit == "month":
-        months = (stamps.local.year - 1970) * 12 + stamps.local.month - 1
-        return months.to_numpy(np.float64)
-    zoned = stamps.local if stamps.zone is None else stamps.local.tz_localize(stamps.zone)
-    return zoned.as_unit("ns").asi8 / 1e9
-
-
-def _numbers(series: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Return (n,) the number of each row in its series, by an order of all rows."""
-    out = np.empty(len(series), np.int64)
-    out[order] = pd.Series(series[order]).groupby(series[order]).cumcount().to_numpy()
-    return out
-
-
-def _seen_period(
-    values: np.ndarray, observed: np.ndarray, place: np.ndarray, rows: np.ndarray
-) -> int | None:
-    """Return the period of the longest series."""
-    first, size = place[rows].min(), int(np.ptp(place[rows])) + 1
-    if size > 20 * rows.sum() or not values.shape[1]:
-        return None
-    grid = np.zeros((size, values.shape[1])), np.zeros((size, values.shape[1]), bool)
-    for target, source in zip(grid, (values, observed), strict=True):
-        target[place[rows] - first] = source[rows]
-    return observed_period(*grid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import warnings
 from typing import Any
 
@@ -33,7 +34,7 @@ def window_steps(
         if period is not None and n_steps * n_columns > MOST_CELLS:
             n_steps = period
         return max(2, min(n_steps, length, max(2, MOST_CELLS // max(n_columns, 1))))
-    if isinstance(window, (int, np.integer)) and not isinstance(window, bool):
+    if is_count(window):
         n_steps = int(window)
         if n_steps < 1:
             raise ValueError(f"{wanted}, got {window!r}.")
@@ -49,11 +50,27 @@ def window_steps(
     return max(1, min(n_steps, length))
 
 
-def _steps_of_duration(window: Any, step: float, stamps: Stamps, wanted: str) -> int:
+def is_count(given: Any) -> bool:
+    """Whether a parameter is a whole number; durations of NumPy are integers to Python."""
+    integer = isinstance(given, (int, np.integer))
+    return integer and not isinstance(given, (bool, np.timedelta64))
+
+
+def seconds_of(duration: Any) -> float | None:
+    """Return the seconds of a duration such as "24h", None for what is none."""
+    if not isinstance(duration, (str, datetime.timedelta, np.timedelta64)):
+        return None  # pandas takes plain numbers for nanoseconds
     try:
-        seconds = pd.Timedelta(window).total_seconds()
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{wanted}, got {window!r}.") from error
+        found = pd.Timedelta(duration)
+    except ValueError:
+        return None
+    return None if found is pd.NaT else found.total_seconds()
+
+
+def _steps_of_duration(window: Any, step: float, stamps: Stamps, wanted: str) -> int:
+    seconds = seconds_of(window)
+    if seconds is None:
+        raise ValueError(f"{wanted}, got {window!r}.")
     if stamps.unit != "second":
         given = "months" if stamps.unit == "month" else KINDS[stamps.kind]
         raise ValueError(

@@ -102,18 +102,29 @@ def cut_places(series: np.ndarray, place: np.ndarray, window: int, stride: int) 
     _check_steps(window, stride)
     if not len(series):
         return np.zeros((0, window), np.int64)
-    own = pd.Series(place).groupby(series)
-    first, last = (own.transform(x).to_numpy() for x in ("min", "max"))
-    least = first // stride
-    most = np.maximum(-((window - 1 - last) // stride), least)
-    latest = np.minimum(place // stride, most)
-    parts = []
+    label, least, most = _window_numbers(series, place, window, stride)
+    begins = np.cumsum(most - least + 1) - most - 1  # so that numbers of two series differ
+    rows, numbers = [], []
     for back in range(-(-window // stride)):
-        number = latest - back
-        rows = np.flatnonzero((number >= least) & (place - number * stride < window))
-        parts.append(np.stack([series[rows], number[rows], rows], 1))
-    found = np.concatenate(parts)
-    names, which = np.unique(found[:, :2], axis=0, return_inverse=True)
-    out = np.full((len(names), window), -1, np.int64)
-    out[which, place[found[:, 2]] - found[:, 1] * stride] = found[:, 2]
+        number = np.minimum(place // stride, most[label]) - back
+        inside = np.flatnonzero((number >= least[label]) & (place - number * stride < window))
+        rows.append(inside)
+        numbers.append(number[inside])
+    row, number = np.concatenate(rows), np.concatenate(numbers)
+    found, which = np.unique(number + begins[label[row]], return_inverse=True)
+    out = np.full((len(found), window), -1, np.int64)
+    out[which, place[row] - number * stride] = row
     return out
+
+
+def _window_numbers(
+    series: np.ndarray, place: np.ndarray, window: int, stride: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number of each row's series from 0 on; number of the first and last window of each series."""
+    label = np.unique(series, return_inverse=True)[1]
+    first = np.full(label.max() + 1, np.iinfo(np.int64).max)
+    last = np.full(label.max() + 1, np.iinfo(np.int64).min)
+    np.minimum.at(first, label, place)
+    np.maximum.at(last, label, place)
+    least = first // stride
+    return label, least, np.maximum(-((window - 1 - last) // stride), least)
