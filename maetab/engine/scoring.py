@@ -12,7 +12,7 @@ import torch
 from maetab.engine.distances import distances
 from maetab.engine.reference import Reference, equal_memory_index
 from maetab.engine.robust import one_hot, robust_distances, unknown_distances
-from maetab.engine.surprises import CELL_SHARES, ROW_SHARES, hidden_sets, surprises
+from maetab.engine.surprises import CELL_SHARES, ROW_SHARES, hidden_sets, series_sets, surprises
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
@@ -148,13 +148,16 @@ class Scorer:
         `alone` to find single cells that are wrong. Before the usual errors are known these are the
         errors themselves.
         """
-        n_cells = windows.rows.shape[1] * windows.values.shape[1]
-        shares = CELL_SHARES if alone else ROW_SHARES
+        n_steps, n_columns = windows.rows.shape[1], windows.values.shape[1]
+        n_sets = self.calibration.n_masks
+        sets = hidden_sets(n_columns, n_sets, CELL_SHARES if alone else ROW_SHARES)
+        if n_steps > 1:
+            sets = series_sets(n_steps, n_columns, n_sets)
         found = surprises(
             self.model,
             windows,
             memory_index,
-            hidden_sets(n_cells, self.calibration.n_masks, shares),
+            sets,
             self.device,
             scale=self.calibration.usual_errors,
             clipped=alone,

@@ -57,6 +57,28 @@ def hidden_sets(n_cells: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARE
     return np.stack(sets)
 
 
+def series_sets(n_steps: int, n_columns: int, n_sets: int) -> np.ndarray:
+    """Return (about n_sets, T * F) bool: cells of a window of steps to hide together.
+
+    Half of the sets are cells at random, to find single ones that are wrong; the others runs of
+    steps, to find stretches whose own steps would explain each other. Each cell is in one of
+    either. Sets are small, for what is hidden together decides what a guess costs.
+
+    Examples
+    --------
+    >>> series_sets(6, 2, 6).sum(0).tolist()
+    [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
+    >>> series_sets(6, 1, 6)[3:].astype(int).tolist()
+    [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]]
+    """
+    n_cells, half = n_steps * n_columns, max(2, n_sets // 2)
+    n_single, n_runs = min(half, n_cells), min(half, n_steps)
+    single = np.random.default_rng(n_cells).permutation(n_cells) % n_single
+    runs = np.repeat(np.arange(n_steps) * n_runs // n_steps, n_columns)
+    sets = [single == k for k in range(n_single)] + [runs == k for k in range(n_runs)]
+    return np.stack(sets)
+
+
 @torch.inference_mode()
 def surprises(
     model: Ensemble,
@@ -105,7 +127,10 @@ def affordable_rows(
     model: Ensemble, windows: Windows, n_masks: int, device: torch.device, deadline: Deadline
 ) -> int:
     """Return how many of the windows there is time to calibrate with: all without a limit."""
-    sets = hidden_sets(windows.rows.shape[1] * windows.values.shape[1], n_masks)
+    n_steps, n_columns = windows.rows.shape[1], windows.values.shape[1]
+    sets = hidden_sets(n_columns, n_masks)
+    if n_steps > 1:
+        sets = series_sets(n_steps, n_columns, n_masks)
 
     def look(n: int) -> None:
         first = Windows(windows.values, windows.observed, windows.rows[:n])
