@@ -26,8 +26,8 @@ def calendar_features(local: pd.DatetimeIndex, names: tuple[str, ...]) -> np.nda
     seconds = (local - local.normalize()).total_seconds().to_numpy()
     place = {
         "day": seconds / DAY,
-        "week": (local.dayofweek.to_numpy() + seconds / DAY) / 7,
-        "year": (local.dayofyear.to_numpy() - 1 + seconds / DAY) / 365.25,
+        "week": (local.day_of_week.to_numpy() + seconds / DAY) / 7,
+        "year": (local.day_of_year.to_numpy() - 1 + seconds / DAY) / 365.25,
     }
     angle = 2 * np.pi * np.column_stack([place[name] for name in names])
     return np.concatenate([np.sin(angle), np.cos(angle)], 1).astype(np.float32)
