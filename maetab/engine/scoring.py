@@ -119,15 +119,25 @@ class Scorer:
         usual = (np.log(parts + known.part_floor) - known.part_center) / known.part_scale
         return -(np.nan_to_num(usual) * weights).sum(1) / weights.sum()
 
-    def parts(self, windows: Windows, memory_index: np.ndarray | None = None) -> np.ndarray:
+    def parts(
+        self,
+        windows: Windows,
+        memory_index: np.ndarray | None = None,
+        errors: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Return (n, 2 or 3) what makes rows strange.
 
         The cells that surprise most given others, the distance to remembered windows, and, if rows
         are trimmed, a robust distance.
+
+        errors : (n, F) of the cells of series, as from `surprises`, where they are known
         """
         if memory_index is None:
             memory_index = equal_memory_index(self.model, self.reference, windows)
-        cells = self.surprises(windows, memory_index)
+        if errors is None:
+            cells = self.surprises(windows, memory_index)
+        else:
+            cells = self.in_usual_errors(errors)
         parts = [mean_of_largest(cells, SHARE_OF_CELLS), self.distances(windows, memory_index)]
         location, precision = self.calibration.robust_location, self.calibration.robust_precision
         if location is not None and precision is not None:
@@ -159,10 +169,16 @@ class Scorer:
             memory_index,
             sets,
             self.device,
-            scale=self.calibration.usual_errors,
+            scale=self.calibration.usual_errors if n_steps == 1 else None,
             clipped=alone,
         )
-        return row_means(found, windows)
+        cells = row_means(found, windows)
+        known = n_steps > 1 and self.calibration.usual_errors is not None
+        return self.in_usual_errors(cells) if known else cells
+
+    def in_usual_errors(self, errors: np.ndarray) -> np.ndarray:
+        """Return (n, F) surprises at cells of series with these mean errors."""
+        return np.log1p(errors / self.calibration.usual_errors)
 
     def distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
         """Return (n,) distances of rows to the nearest remembered windows that are trusted."""
