@@ -132,8 +132,8 @@ class Scorer:
         """Return (n, 2 or 3) what makes rows strange.
 
         The cells that surprise most given others, the distance to remembered windows, and, if rows
-        are trimmed, a robust distance. In series (n, 1), how far the windows that hold a row go from
-        what is usual.
+        are trimmed, a robust distance. In series (n, 1), how far the windows that hold a row go
+        from what is usual.
         """
         if self.model.is_series:
             return row_means(strangeness(self.model, windows, self.device).energy, windows)[:, None]
