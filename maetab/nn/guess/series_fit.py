@@ -28,7 +28,9 @@ LOOKS = 3  # masks that each window is seen with while the guesses are weighted
 MOST_CELLS = 300_000  # that are looked at then
 LEVEL = 10.0  # variance of a window's level where that is taken for unknown
 SEASON_ROWS = 8.0  # rows of the mean of all that the mean of a phase is shrunk by
-TIME = 0.4  # share of the time after which the Gaussians are left as they are
+# Shares of the time after which the Gaussians are left as they are, and no more windows are looked
+# at to weigh the guesses.
+TIME, LOOK_TIME = 0.4, 0.6
 
 Cells = tuple[Tensor, Tensor, Tensor]
 
@@ -69,7 +71,7 @@ def fit_series(
             guess.folds.append(guess.new_gaussians())
             _fit_gaussians(guess, guess.folds[-1], windows, part, should_stop)
     windows = _remember(guess, windows, generator)
-    _fit_mixture(guess, windows, generator)
+    _fit_mixture(guess, windows, generator, lambda: time_used() > LOOK_TIME)
     return windows
 
 
@@ -171,7 +173,12 @@ def _remember(guess: SeriesGuess, windows: Windows, generator: torch.Generator) 
     return windows
 
 
-def _fit_mixture(guess: SeriesGuess, windows: Windows, generator: torch.Generator) -> None:
+def _fit_mixture(
+    guess: SeriesGuess,
+    windows: Windows,
+    generator: torch.Generator,
+    should_stop: Callable[[], bool],
+) -> None:
     """Weigh the guesses at cells that are hidden in gaps of many shapes."""
     masking, n = Gaps(guess.options.hidden_ratio), len(windows)
     most = max(1, MOST_CELLS // guess.coordinates.size)
@@ -179,6 +186,8 @@ def _fit_mixture(guess: SeriesGuess, windows: Windows, generator: torch.Generato
     for _ in range(max(1, min(LOOKS, most // n))):
         rows = torch.randperm(n, generator=generator, device=windows.rows.device)[:most]
         for chosen in rows.split(256):
+            if looks and should_stop():
+                break
             values, observed = windows.take(chosen)
             visible = observed & ~masking(observed, generator)
             cells, shown, clock = guess.expand(values, visible, windows.clock_of(chosen))
