@@ -20,6 +20,7 @@ from maetab.nn.windows import Clock, Windows
 NOISE = 1.0
 USUAL, PRIOR = 0.8, 3.0  # mean |z| of a normal distribution; cells that it counts as much as
 LEAST = 1e-6  # probability of a level
+WILD = 6.0  # so that one wild cell does not make the rows beside it strange
 
 
 class Strange(NamedTuple):
@@ -28,8 +29,8 @@ class Strange(NamedTuple):
     cells : (W, T, F) log(1 + z) of each cell, z how many standard deviations it lies from what the
         other cells of its window say, in units of the mean z of its column there; of a category
         z is minus the logarithm of the level's probability; NaN where nothing is observed
-    energy : (W, T) mean square of a window's cells in the metric of what is usual; of all steps the
-        same
+    energy : (W, T) mean square of a window's cells in the metric of what is usual, each cell moved
+        to within `WILD` standard deviations of what the others say; of all steps the same
     """
 
     cells: np.ndarray
@@ -53,9 +54,12 @@ def strangeness(model: Ensemble, windows: Windows, device: torch.device) -> Stra
             look = guess.look(x, shown, clock)
             z = look.plain.residual.abs() / look.plain.spread.sqrt()
             odd = _of_cells(model, z, look.plain.residual, values, observed)
-            far = _energy(guess, x - guess.season[clock.phase], shown, clock, noisy)
+            most = WILD * look.plain.spread.sqrt()
+            tame = x - look.plain.residual + look.plain.residual.clamp(-most, most)
+            far = _energy(guess, tame - guess.season[clock.phase], shown, clock, noisy)
             n = found.stop - found.start
-            cells[found], energy[found] = odd[:n].cpu().numpy(), far[:n, None].cpu().numpy()
+            # Rounded: the last bits of double precision depend on the windows beside one.
+            cells[found], energy[found] = (x[:n].float().cpu() for x in (odd, far[:, None]))
     return Strange(cells, energy)
 
 
