@@ -10,7 +10,6 @@ LONGEST = 400  # steps of a period: longer ones would have too few rows at each 
 CLEAR = 0.3  # autocorrelation of a period that nothing else speaks for
 SHOWN = 0.03  # autocorrelation of a period that the calendar speaks for, above that around it
 CHANCE = 2.5  # standard errors more; 3 of 1,200 random walks of 60 to 10,000 steps had a week
-SPIKE = 2.0  # standard deviations from a mean that values count at most
 PLACES = 24  # of a period that are told apart where it has more steps: the hours of a day
 REPEATS = 5  # periods that the longest series must hold where the calendar does not speak for one
 MOST_CELLS = 400_000  # that autocorrelation looks at
@@ -189,8 +188,7 @@ def _without_level(values: np.ndarray, observed: np.ndarray, series: np.ndarray)
     seen = pd.DataFrame(np.where(observed, values, np.nan)).groupby(series)
     mean, scale = seen.transform("mean").to_numpy(), seen.transform("std", ddof=0).to_numpy()
     varies = observed & (scale > 1e-9 * np.abs(mean))
-    level = np.divide(values - mean, scale, where=varies, out=np.zeros(values.shape))
-    return level.clip(-SPIKE, SPIKE)
+    return np.divide(values - mean, scale, where=varies, out=np.zeros(values.shape))
 
 
 def _on_one_grid(
