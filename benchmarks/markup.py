@@ -47,7 +47,7 @@ def origin(lines: pd.DataFrame) -> str:
     version = ""
     if "method" in lines:
         ours = lines[lines["method"].isin(["maetab", "hidden cell"])]
-        version = f"by maetab {ours['version'].iloc[-1]} "
+        version = f"by maetab {ours['version'].iloc[-1]} " if len(ours) else ""
     places = lines[["machine", "cpus", "threads"]].drop_duplicates().to_numpy()
     where = said(
         f"{machine}, {cpus} CPUs, {threads} thread(s)" for machine, cpus, threads in places

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import pages_rows, records, report
+from benchmarks import pages_rows, pages_series, records, report
 from benchmarks.markup import figures, origin, page, said, table, title
 from benchmarks.records import RESULTS
 
@@ -149,6 +149,7 @@ WRITERS: dict[str, Callable[[], str]] = {
     "anomalies": pages_rows.anomalies,
     "features": pages_rows.features,
     "target": pages_rows.target,
+    "series": pages_series.series_page,
     "speed": speed,
 }
 

@@ -124,7 +124,11 @@ def _chain(estimator: Any, max_iter: int, random_state: int) -> IterativeImputer
 
 def version_of(method: str) -> str:
     """Return the version of the package behind a method, or "absent"."""
-    package = PACKAGES[method]
+    return package_version(PACKAGES[method])
+
+
+def package_version(package: str) -> str:
+    """Return the version of a package, or "absent"."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

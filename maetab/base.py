@@ -28,17 +28,16 @@ from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.losses import Loss
-from maetab.nn.masking import MASKINGS, Masking
+from maetab.nn.masking import Masking
 from maetab.nn.windows import Windows
 from maetab.parameters import (
     ATTRIBUTES,
     PARAMETERS,
     CheckedParameters,
     refuse_to_change,
-    seed_of,
     warn_of_networks,
 )
-from maetab.parts import check_parts, config_of
+from maetab.parts import check_parts, config_of, options_of
 from maetab.progress import Progress, reported
 from maetab.series import View, modelled, view_of, windows_over
 from maetab.table import Table
@@ -62,7 +61,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     """
 
     mask_ratio: float = 0.3
-    masking: str | Masking = "bernoulli"
+    masking: str | Masking = "auto"
     loss: str | Loss = "distribution"
     backbone: str | type = "transformer"
     guess: str | type | GuessOptions = "gaussian"
@@ -190,8 +189,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         source = self._source_of(frame, None)
         if self.window is None:
             return source, None
-        series = self.window, self.time, self.groups, type(self).__name__
-        timeline = infer_timeline(frame, *source.cells(), *series)
+        values, observed = source.cells()
+        given = frame, values, observed, self.window, self.time, self.groups
+        timeline = infer_timeline(*given, type(self).__name__)
         source.take_as_keys(timeline.keys(frame))
         return source, timeline
 
@@ -270,6 +270,11 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         found = predict(self.model_, self._incomplete(table), pick_device(self.device))
         return table.settled(self._back(table, found), self.schema_.is_number())
 
+    def _n_steps(self) -> int:
+        """Return how many rows a window has."""
+        timeline = self._timeline()
+        return 1 if timeline is None else timeline.n_steps
+
     def _check_cells(self, observed: np.ndarray) -> None:
         if not observed.any():
             raise ValueError(f"{type(self).__name__} cannot learn from X: no cell is observed.")
@@ -288,7 +293,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     def _config(self) -> ModelConfig:
         timeline, n_levels = self._timeline(), self.schema_.n_modelled()
         seen = tuple(n_levels[j] for j in modelled(self.schema_, timeline))
-        return config_of(self, seen, 1 if timeline is None else timeline.n_steps)
+        return config_of(self, seen, self._n_steps())
 
     def _swap_ratio(self) -> float:
         """Share of the visible cells that hold another row's value in a training step."""
@@ -300,23 +305,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             self._progress(what)
 
     def _options(self) -> FitOptions:
-        masking = self.masking
-        if isinstance(masking, str):
-            masking = MASKINGS[masking](ratio=self.mask_ratio)
-        options = FitOptions(
-            masking=masking,
-            max_iter=self.max_iter,
-            deadline=self._deadline.part(self._share_of_model),
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate_init,
-            weight_decay=self.weight_decay,
-            validation_fraction=self.validation_fraction,
-            n_iter_no_change=self.n_iter_no_change,
-            visible_weight=self.visible_weight,
-            swap_ratio=self._swap_ratio(),
-            seed=seed_of(self.random_state, type(self).__name__),
-            device=pick_device(self.device),
-        )
+        deadline = self._deadline.part(self._share_of_model)
+        options = options_of(self, self._n_steps() > 1, deadline)
         if self._progress is None:
             return options
         return replace(options, on_record=self._progress.record, on_progress=self._progress)

@@ -8,16 +8,15 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import torch
-from pandas.api.types import pandas_dtype
 from sklearn.base import TransformerMixin
 from sklearn.linear_model import Ridge
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
 from maetab.base import BaseMAE
 from maetab.components import fit_components
+from maetab.data.blanks import blank_frame
 from maetab.data.codec import decode
-from maetab.data.feature_names import distinct_names, piece_names
-from maetab.data.schema import Column
+from maetab.data.feature_names import distinct_names, piece_names, step_names
 from maetab.engine.embedding import (
     READOUTS,
     Projection,
@@ -192,7 +191,9 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         found = decode_pieces(self.model_.support, raw)
         values, observed = (self._in_all_columns(x) for x in found)
         index = Z.index if isinstance(Z, pd.DataFrame) else None
-        frame = decode(values, observed, self.schema_, self._blanks(len(features), index))
+        frame = decode(
+            values, observed, self.schema_, blank_frame(self.schema_, len(features), index)
+        )
         return frame if self._fit_saw_names() else frame.to_numpy()
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -201,7 +202,8 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         "component0" and so on; then, with `add_raw`, the encoded input: "age" is the standardised
         number, "age_step3of16" how far it has come through the third of sixteen steps between
         quantiles of the training rows (0 before the step, 1 behind it), "sex=male" whether the
-        level is male. A name that comes again ends in "_2", "_3" and so on.
+        level is male; of windows "age[0]" and "sex[0]=male" of the first step and so on. A name
+        that comes again ends in "_2", "_3" and so on.
 
         Parameters
         ----------
@@ -212,13 +214,14 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         names = [f"component{i}" for i in range(self.n_components_)]
         inputs = _check_feature_names_in(self, input_features)
         if self.add_raw:
-            support = self.model_.support
-            steps = range(self.model_.config.n_steps) if self.level == "window" else (None,)
-            for step in steps:
-                for place, j in enumerate(modelled(self.schema_, self._timeline())):
-                    name = inputs[j] if step is None else f"{inputs[j]}[{step}]"
-                    pieces = piece_steps(support, place) if step is None else ()
-                    names += piece_names(name, self.schema_.columns[j], pieces)
+            support, columns = self.model_.support, self.schema_.columns
+            places = modelled(self.schema_, self._timeline()).tolist()
+            seen = [inputs[j] for j in places], [columns[j] for j in places]
+            if self.level == "window":
+                names += step_names(*seen, self.model_.config.n_steps)
+            else:
+                for place, (name, column) in enumerate(zip(*seen, strict=True)):
+                    names += piece_names(name, column, piece_steps(support, place))
         return np.array(distinct_names(names), dtype=object)
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -303,17 +306,11 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         found = fit_components(self._embed_remembered, *known, self._deadline)
         self.mean_, self.components_ = found
 
-    def _blanks(self, n_rows: int, index: pd.Index | None) -> pd.DataFrame:
-        """Return a frame of the columns of fit whose cells mean nothing."""
-        names = pd.Index(self.schema_.names(), tupleize_cols=False)
-        blanks = {i: _blank(column, n_rows) for i, column in enumerate(self.schema_.columns)}
-        return pd.DataFrame(blanks, index).set_axis(names, axis=1)
-
     def _swap_ratio(self) -> float:
         return self.swap_ratio
 
-    def _fit_model(self, X: Any) -> Table:
-        table = super()._fit_model(X)
+    def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
+        table = super()._fit_model(X, kept)
         self._check_cells(table.observed)
         if not (self.add_raw or self.readout == "concat" or self.model_.members):
             raise ValueError(
@@ -344,14 +341,3 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _blank(column: Column, n_rows: int) -> Any:
-    """Return an array of the dtype that the column had in fit."""
-    if column.dtype == "category":
-        levels = [column.levels[i] for i in column.order] or list(column.levels)
-        return pd.Categorical([None] * n_rows, levels, ordered=bool(column.order))
-    dtype = pandas_dtype(column.dtype)
-    if isinstance(dtype, np.dtype) and dtype.kind in "iub":
-        return np.zeros(n_rows, dtype)
-    return pd.Series(index=range(n_rows), dtype=dtype).array

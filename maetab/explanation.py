@@ -83,8 +83,8 @@ def reasons_of(
         strong = [cell for cell in differ if cell["surprise"] >= LEAST_SURPRISE]
         weak = [cell | {"reason": WEAK} for cell in (differ or cells)[:1]]
         lines += strong or weak
-    found = pd.DataFrame(lines, columns=NAMES).astype(KINDS)
-    return found.assign(low=found["low"].infer_objects(), high=found["high"].infer_objects())
+    told = pd.DataFrame(lines, columns=NAMES).astype(KINDS)
+    return told.assign(low=told["low"].infer_objects(), high=told["high"].infer_objects())
 
 
 def _reason(column: Column, counts: Sequence[int], trimmed: bool, value: float) -> str:
@@ -156,8 +156,8 @@ def _as_cells(
     """
     inside = (low <= values) & (values <= high)
     usual = np.where(schema.is_number(), inside, values == point)
-    written = (_written(end, selected, schema, frame) for end in (low, high))
-    return decode(point, selected, schema, like=frame), *written, usual
+    bottom, top = (_written(end, selected, schema, frame) for end in (low, high))
+    return decode(point, selected, schema, like=frame), bottom, top, usual
 
 
 def _written(

@@ -14,7 +14,10 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import BaseMAE
-from maetab.data.codec import fill, missing_cells
+from maetab.data.advice import listed, warn
+from maetab.data.back import Back
+from maetab.data.codec import Encoded, fill, missing_cells
+from maetab.data.gaps import find_gaps, max_steps
 from maetab.engine.draws import draw
 from maetab.engine.inference import predict_probabilities, predict_quantiles
 from maetab.engine.runtime import pick_device
@@ -44,6 +47,16 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         on: whole numbers, up to six decimals, or whole days, hours, minutes or seconds. Ends of
         intervals are moved outwards to it. False leaves numbers in columns of floats as predicted;
         columns that can hold whole numbers or Decimals only are rounded in any case.
+    max_gap : None, int or duration such as "3h"
+        Longest gap of a series that is filled, in steps (rows, where there is no time) or in time;
+        longer ones stay missing as a whole. None fills all. Only with `window`; may be changed
+        after fit.
+    edges : bool
+        Whether cells before the first and after the last observation of a column in its series are
+        filled, also where it has none. They are filled by default, because an imputer that leaves
+        cells missing breaks the pipelines that it stands in, and because a model knows them from
+        the other columns of their time as well: it does not prolong the last value. False leaves
+        them missing. `max_gap` holds for them as for other gaps. May be changed after fit.
     copy : bool
         Accepted for the sake of scikit-learn's imputers; the input is never changed.
     {PARAMETERS}
@@ -68,6 +81,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     min_value: float | Sequence[float] | None = None
     max_value: float | Sequence[float] | None = None
     keep_grid: bool = True
+    max_gap: int | str | None = None
+    edges: bool = True
     copy: bool = True
 
     @classmethod
@@ -75,7 +90,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return an imputer around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
         new = super().from_fitted(other, **parameters)
         new._check_range(new.n_features_in_)
-        new._check_gaps(new.timeline_ is not None)
+        new._check_gaps()
         return new
 
     def transform(self, X: Any) -> Any:
@@ -262,21 +277,65 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _indicated(self) -> list[int]:
         return self.missing_features_.tolist() if self.add_indicator else []
 
-    def _fit_model(self, X: Any) -> Table:
-        table = super()._fit_model(X)
+    def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
+        table = super()._fit_model(X, kept)
         self._check_range(table.values.shape[1])
+        if table.layout is not None and self.edges and self.max_gap is None:
+            self._warn_of_edges(table)
         return table
+
+    def _warn_of_edges(self, table: Table) -> None:
+        """Warn of columns that are filled for more than a window beyond their observed cells."""
+        assert table.layout is not None and self.timeline_ is not None
+        gaps = find_gaps(table.observed, table.layout)
+        far = gaps.edge & (gaps.steps > self.timeline_.n_steps) & self._seen()
+        far[:, [*table.free_text, *table.static]] = False
+        names = [repr(name) for name in table.frame.columns[far.any(0)]]
+        if names:
+            warn(
+                f"MAEImputer: more than a window ({self.timeline_.n_steps} steps) before the first "
+                f"or after the last observation of a series, cells are filled from other columns "
+                f"alone: {listed(names)}; edges=False or max_gap leaves them missing."
+            )
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         self._check_flags("add_indicator", "keep_empty_features", "keep_grid", "copy")
+        self._check_gaps()
+
+    def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
+        self._check_gaps()
+        timeline = self._timeline()
+        if timeline is not None:
+            max_steps(self.max_gap, timeline)  # refused before anything is learned
+        return super()._table(frame, back, encoded)
 
     def _left(self, table: Table) -> np.ndarray:
-        """Return (n, F) bool: True for missing cells that are not to be filled."""
-        return np.zeros(table.observed.shape, bool)
+        """Return (n, F) bool: True for missing cells of gaps that are not to be filled.
 
-    def _check_gaps(self, in_time: bool) -> None:
-        pass
+        Static columns have no gaps: one value is theirs at all times.
+        """
+        left = np.zeros(table.observed.shape, bool)
+        timeline = self._timeline()
+        if timeline is None or table.layout is None or (self.max_gap is None and self.edges):
+            return left
+        gaps = find_gaps(table.observed, table.layout)
+        if self.max_gap is not None:
+            left |= gaps.steps > max_steps(self.max_gap, timeline)
+        if not self.edges:
+            left |= gaps.edge
+        left[:, list(table.static)] = False
+        return left & ~table.observed
+
+    def _check_gaps(self) -> None:
+        """Refuse limits of gaps that cannot be, or where rows are in no order."""
+        self._check_flags("edges")
+        if self.window is None and (self.max_gap is not None or not self.edges):
+            raise ValueError(
+                f"max_gap and edges of MAEImputer are about gaps of series, and window=None takes "
+                f"rows as independent of each other; pass window='auto', an int or a duration, or "
+                f"leave max_gap=None and edges=True, got {self.max_gap!r} and {self.edges!r}."
+            )
 
     def _check_range(self, n_columns: int) -> None:
         check_range(self.min_value, self.max_value, n_columns)

@@ -12,8 +12,10 @@ from maetab.data.advice import warn
 # For the docstrings of the estimators.
 PARAMETERS = """mask_ratio : in [0, 1)
         Expected share of the observed cells that is hidden in a training step.
-    masking : "bernoulli", "fixed", "block", "copy" or "proportional", or a masking object
-        Which cells are hidden together. An object of maetab.nn.masking, or one of your own that
+    masking : "auto", "bernoulli", "fixed", "block", "copy", "proportional" or "gaps", or a masking
+        object
+        Which cells are hidden together; "auto" is "gaps" of many shapes for series, with `window`,
+        else "bernoulli". An object of maetab.nn.masking, or one of your own that
         follows its Protocol `Masking`, brings its own ratio.
     loss : "distribution", "mse", "mae" or "cosine", or a loss object
         "distribution" learns the probabilities of quantile bins; the others learn points.

@@ -1,4 +1,4 @@
-"""The parts of a model that users choose: checked, and in the words of the model."""
+"""The parts of a model and its training that users choose, in the words of nn and engine."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from maetab.engine.options import FitOptions
+from maetab.engine.runtime import Deadline, pick_device
 from maetab.nn.backbones import BACKBONES
 from maetab.nn.config import ModelConfig
 from maetab.nn.guess.options import GUESSES, GuessOptions
 from maetab.nn.losses import LOSSES, Loss
-from maetab.nn.masking import MASKINGS
+from maetab.nn.masking import MASKINGS, Masking
+from maetab.parameters import seed_of
 
 if TYPE_CHECKING:
     from maetab.base import BaseMAE
@@ -46,6 +49,35 @@ def config_of(estimator: BaseMAE, n_levels: tuple[int, ...], n_steps: int) -> Mo
     )
 
 
+def options_of(estimator: BaseMAE, is_series: bool, deadline: Deadline) -> FitOptions:
+    """Return how to train the model of an estimator."""
+    own = estimator
+    return FitOptions(
+        masking=masking_of(own, is_series),
+        max_iter=own.max_iter,
+        deadline=deadline,
+        batch_size=own.batch_size,
+        learning_rate=own.learning_rate_init,
+        weight_decay=own.weight_decay,
+        validation_fraction=own.validation_fraction,
+        n_iter_no_change=own.n_iter_no_change,
+        visible_weight=own.visible_weight,
+        swap_ratio=own._swap_ratio(),
+        seed=seed_of(own.random_state, type(own).__name__),
+        device=pick_device(own.device),
+    )
+
+
+def masking_of(estimator: BaseMAE, is_series: bool) -> Masking:
+    """Return what hides cells while the model of an estimator is trained."""
+    chosen = estimator.masking
+    if not isinstance(chosen, str):
+        return chosen
+    if chosen == "auto":
+        chosen = "gaps" if is_series else "bernoulli"
+    return MASKINGS[chosen](ratio=estimator.mask_ratio)
+
+
 def check_parts(estimator: BaseMAE) -> None:
     """Raise a ValueError that names the first part that is no name of one and no part."""
     own, check = estimator, estimator._check_choice
@@ -56,7 +88,7 @@ def check_parts(estimator: BaseMAE) -> None:
     if not (_is_module(own.guess) or isinstance(own.guess, GuessOptions)):
         check("guess", tuple(GUESSES), " or a class of torch modules or GuessOptions")
     if not callable(own.masking) or isinstance(own.masking, type):
-        check("masking", tuple(MASKINGS), " or an object of maetab.nn.masking")
+        check("masking", ("auto", *MASKINGS), " or an object of maetab.nn.masking")
 
 
 def _is_module(kind: Any) -> bool:

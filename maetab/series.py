@@ -25,9 +25,13 @@ def compact(windows: Windows) -> tuple[Windows, np.ndarray]:
     """Return windows over those rows alone that they hold, and the numbers that these rows had."""
     rows = windows.rows.numpy()
     own = np.unique(rows[rows >= 0])
-    cells = (x.numpy()[own] for x in (windows.values, windows.observed))
-    clock = None if windows.clock is None else tuple(x.numpy()[own] for x in windows.clock[:3])
-    return windows_of(*cells, np.where(rows >= 0, np.searchsorted(own, rows), -1), clock), own
+    values, observed = (x.numpy()[own] for x in (windows.values, windows.observed))
+    clock = None
+    if windows.clock is not None:
+        position, phase, calendar = (x.numpy()[own] for x in windows.clock[:3])
+        clock = position, phase, calendar
+    new = np.where(rows >= 0, np.searchsorted(own, rows), -1)
+    return windows_of(values, observed, new, clock), own
 
 
 def some(windows: Windows, n_windows: int) -> tuple[Windows, np.ndarray, np.ndarray]:
@@ -147,8 +151,9 @@ def windows_over(
     layout, (first, *finer) = table.layout, strides(timeline, len(table.values), how)
     rows = view.rows(layout.windows(timeline.n_steps, first))
     dense = [view.rows(layout.windows(timeline.n_steps, stride)) for stride in finer]
-    clock = tuple(x[view.order] for x in (layout.position, layout.phase, layout.calendar))
-    return windows_of(*map(view.of, table.visible()), rows, clock, *dense)
+    clock = layout.position[view.order], layout.phase[view.order], layout.calendar[view.order]
+    values, observed = map(view.of, table.visible())
+    return windows_of(values, observed, rows, clock, dense[0] if dense else None)
 
 
 def strides(timeline: Timeline, n_rows: int, how: str) -> list[int]:
@@ -174,7 +179,9 @@ def strides(timeline: Timeline, n_rows: int, how: str) -> list[int]:
     return [first, finer] if how == "fitted" and finer < first else [first]
 
 
-def window_index(table: Table, windows: Windows, view: View | None, timeline: Timeline) -> pd.Index:
+def window_index(
+    table: Table, windows: Windows, view: View | None, timeline: Timeline | None
+) -> pd.Index:
     """Return the group and the stamp of the first row of each window, named as in the frame."""
     rows = windows.rows.numpy()
     first = rows[np.arange(len(rows)), (rows >= 0).argmax(1)]

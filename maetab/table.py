@@ -118,9 +118,10 @@ def _speaker(values: np.ndarray, observed: np.ndarray, series: np.ndarray) -> np
 
 
 def key_labels(
-    table: Table, timeline: Timeline, rows: np.ndarray
+    table: Table, timeline: Timeline | None, rows: np.ndarray
 ) -> tuple[list[pd.Index], pd.Index]:
     """Return the labels of the groups of some rows of a table, level by level, and their times."""
+    assert timeline is not None, "rows are in no time"
     frame, names = table.frame, [*timeline.groups]
     groups = [_labels(frame, name)[rows] for name in names]
     if timeline.time is not None:

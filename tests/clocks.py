@@ -9,6 +9,7 @@ import pytest
 
 from maetab.nn.guess.gaussian import Gaussian
 from maetab.nn.guess.memory import RowMemory
+from maetab.nn.guess.window_gaussian import WindowGaussian
 from maetab.nn.network import Network
 
 
@@ -33,6 +34,7 @@ PARTS = {
     "em": (Gaussian, ("_condition_dense", "_factor_posterior")),
     "memory": (RowMemory, ("forward",)),
     "network": (Network, ("_encode",)),
+    "windows": (WindowGaussian, ("forward", "expect")),
 }
 
 

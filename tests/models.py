@@ -21,6 +21,7 @@ from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.memory import MIN_ROWS
 from maetab.nn.guess.options import GuessOptions
+from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.masking import Bernoulli
 from maetab.nn.windows import Windows
@@ -79,6 +80,39 @@ def windows(
     """Return windows of `n_steps` over the rows (n, F) of one series."""
     rows = cut(len(values), n_steps, stride)
     return windows_of(np.asarray(values, np.float32), np.asarray(observed, bool), rows)
+
+
+def timed(
+    values: np.ndarray,
+    observed: np.ndarray,
+    n_steps: int,
+    stride: int = 1,
+    period: int | None = None,
+    dense: int | None = None,
+    n_calendar: int = 0,
+) -> Windows:
+    """Return windows of one series that knows its time: whole steps, phase 0 at the first row.
+
+    dense : stride of the windows that start at more phases; None for none
+    """
+    n = len(values)
+    phase = np.arange(n) % (period or 1)
+    calendar = np.sin(np.arange(n)[:, None] / (3.0 + np.arange(n_calendar)))
+    clock = np.arange(n, dtype=np.float64), phase, calendar.astype(np.float32)
+    cells = np.where(observed, values, 0).astype(np.float32), np.asarray(observed, bool)
+    more = None if dense is None else cut(n, n_steps, dense)
+    return windows_of(*cells, cut(n, n_steps, stride), clock, more)
+
+
+def series_guess(
+    cells: Windows, n_levels: tuple[int, ...], n_starts: int = 0, seed: int = 0
+) -> tuple[SeriesGuess, Windows]:
+    """Return the first guess of series fitted to windows, and the windows with their parts."""
+    clock = cells.clock
+    n_phases = 1 if clock is None else int(clock.phase.max()) + 1
+    shape = n_phases, n_starts, 0 if clock is None else clock.calendar.shape[1]
+    guess = SeriesGuess(n_levels, cells.rows.shape[1], 32, shape, GuessOptions())
+    return guess, guess.fit(cells, torch.Generator().manual_seed(seed), 256)
 
 
 def fit(

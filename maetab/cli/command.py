@@ -47,7 +47,9 @@ VERBS: dict[str, Verb] = {
         {"seed": 0},
     ),
     "describe": Verb(
-        verbs.describe, "list the columns of a file and what they miss", options.INPUT
+        verbs.describe,
+        "list the columns of a file, what they miss, and how its rows lie in time",
+        options.DESCRIBE,
     ),
     "info": Verb(verbs.info, "show what a saved model is", options.INFO),
 }

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import maetab
+from maetab.cli import series
 from maetab.cli.options import DETECTION
 from maetab.cli.report.output import listed, say
 from maetab.cli.verb_files import check_outputs, format_out, open_table, wanted_columns
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from maetab.files.tables import TableFile
 
 
-def prepare(
-    args: argparse.Namespace, name: str, **parameters: Any
-) -> tuple[Any, TableFile, list[str]]:
-    """Return the saved model or None, the input, and the columns of it that the model sees.
+class Job(NamedTuple):
+    """What a verb works on.
+
+    model : saved model or None
+    table : the input
+    columns : those of it that the model sees, without time and groups
+    frame : what an estimator reads: these columns, time and groups
+    """
+
+    model: Any
+    table: TableFile
+    columns: list[str]
+    frame: pd.DataFrame
+
+
+def prepare(args: argparse.Namespace, name: str, **parameters: Any) -> Job:
+    """Return the saved model or None, the input, and what the model sees of it.
 
     Parameters
     ----------
@@ -30,26 +47,37 @@ def prepare(
         args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
     if args.model and (args.seed is not None or args.max_time is not None):
         args.fail("--model fits nothing: no --seed or --max-time with it")
+    series.check(args)
     model = load_estimator(args, name, **parameters) if args.model else None
     known = model.schema_.columns if model is not None else ()
-    table = open_table(args, known)
-    return model, table, [column.name for column in known] or usable_columns(table, args)
+    table, keys = open_table(args, known, series.keys_of(args, model))
+    columns = [column.name for column in known if column.name not in (keys.stamp(), *keys.names())]
+    columns = columns or usable_columns(table, args, keys.names())
+    frame = series.frame_of(table, columns, keys)
+    if model is not None and keys.time:  # in the order of the fit
+        frame = frame[[name for name in model.feature_names_in_ if name in frame]]
+    return Job(model, table, columns, frame)
 
 
-def usable_columns(table: TableFile, args: argparse.Namespace) -> list[str]:
-    """Return the columns that the model sees, and say why it cannot use the others."""
+def usable_columns(
+    table: TableFile, args: argparse.Namespace, keys: Sequence[str] = ()
+) -> list[str]:
+    """Return the columns that the model sees, and say why it cannot use the others.
+
+    keys : columns that are times and groups, and no values
+    """
     from maetab.cli.report.table import note_on
 
     columns = []
     for name in table.names:
-        if name in args.exclude:
+        if name in args.exclude or (name in keys and name not in table.doubts):
             continue
         note = note_on(table, name, wanted_columns(args))
         if note is not None and note == table.doubts.get(name):
             others = [other for other in table.doubts if other not in (name, *args.exclude)]
             more = f"; see maetab describe for {listed(others)}, too" if others else ""
             raise ValueError(f"column {name!r}: {note}{more}")
-        if note is None:
+        if note is None and name not in keys:
             columns.append(name)
         else:
             say(f"column {name!r}: {note}")
@@ -65,6 +93,8 @@ def given(**values: Any) -> dict[str, Any]:
 
 def new_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
     """Return a new estimator of the class `name`."""
+    if getattr(args, "window", None) is not None:
+        parameters |= {"window": args.window, **series.keys_of(args).parameters()}
     parameters |= given(max_time=args.max_time, device=args.device)
     return getattr(maetab, name)(random_state=args.seed or 0, verbose=1, **parameters)
 

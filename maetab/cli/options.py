@@ -7,7 +7,11 @@ import csv
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-METHODS = ("mean", "median", "knn", "iterative")  # that can be compared with
+from maetab.cli.series import rows_or_time
+
+METHODS = ("mean", "median", "knn", "iterative", "linear")  # that can be compared with
+# Of `evaluate` where the command names none: of single rows, and of series.
+HIDDEN, COMPARED_WITH = ("mcar", "block"), (["median", "knn"], ["linear", "median"])
 # Of `detect` where the command names none: the file may hold anomalies, and rows are to be named.
 DETECTION = {"trim": 0.2, "contamination": 0.05}
 DEMO_OUTPUT = "maetab_demo_filled.csv"
@@ -86,7 +90,7 @@ TRIM = SHARE | _number(float, lambda share: 0 <= share <= 0.5, "between 0 and 0.
 ALARMS = "auto, or above 0 and at most 0.5"
 ALARMS_SHARE = SHARE | _number(float, lambda share: 0 < share <= 0.5, ALARMS, "auto")
 
-_READ = (
+READ = (
     Option("--format", "of - and of unknown suffixes", {"choices": ("csv", "tsv", "parquet")}),
     Option("--delimiter", "between cells (default: found out among , ; tab |)", CHAR),
     Option("--decimal", "decimal mark (default: found out, . or ,)", CHAR),
@@ -130,7 +134,7 @@ _READ = (
     ),
 )
 _FILE = Option("input", "CSV, TSV or Parquet file; - for stdin", {"metavar": "IN"})
-INPUT = (Options("", (_FILE,)), Options("how the file is read", _READ))
+INPUT = (Options("", (_FILE,)), Options("how the file is read", READ))
 _WRITTEN = (
     Option("--output", "file; - for stdout", {"metavar": "OUT", "required": True}),
     Option("--model", "use this saved model, of any verb; fit nothing", FILE),
@@ -138,6 +142,37 @@ _WRITTEN = (
     Option("--force", "overwrite files that exist", YES),
 )
 IN_AND_OUT = (*INPUT, Options("", _WRITTEN))
+_WINDOW = {"metavar": "LENGTH", "type": lambda text: rows_or_time(text, "auto")}
+_SERIES = (
+    Option(
+        "--window",
+        "rows follow each other in time, and are seen in windows of this length: a number of rows, "
+        "a duration such as 24h, or auto, found out from the data (default: rows are independent)",
+        _WINDOW,
+    ),
+    Option(
+        "--time",
+        "column of stamps, or two: dates and times of day, such as Date,Time (default: the order "
+        "of the rows)",
+        COLUMNS,
+    ),
+    Option("--groups", "columns that tell series apart", COLUMNS | NONE),
+)
+SERIES = Options("series", _SERIES)
+DESCRIBE = (*INPUT, Options("series", _SERIES[1:]))
+_GAPS = (
+    Option(
+        "--max-gap",
+        "longer gaps, in rows or a duration such as 12h, stay missing as a whole",
+        {"metavar": "LENGTH", "type": rows_or_time},
+    ),
+    Option(
+        "--edges",
+        "whether cells before the first and after the last observed one of their column and series "
+        "are filled (default: yes)",
+        EITHER,
+    ),
+)
 _FITTED = (
     Option("--seed", "of the random numbers (default: 0)", SEED),
     Option("--max-time", "limit for one fit", SECONDS),
@@ -151,7 +186,12 @@ _DEMO = (
 )
 DEMO = (Options("", _DEMO), MODEL)
 _FILLED = "fill only these (default: all); the others still serve as inputs"
-IMPUTE = (*IN_AND_OUT, Options("", (Option("--columns", _FILLED, COLUMNS),)), MODEL)
+IMPUTE = (
+    *IN_AND_OUT,
+    Options("", (Option("--columns", _FILLED, COLUMNS),)),
+    Options("series", (*_SERIES, *_GAPS)),
+    MODEL,
+)
 _DETECTED = (
     Option("--top", "explain the N strangest rows (default: 10)", _count(1) | {"default": 10}),
     Option("--reasons", "columns that explain a row (default: 3)", _count(1) | {"default": 3}),
@@ -170,7 +210,7 @@ _DETECTED = (
         TRIM,
     ),
 )
-DETECT = (*IN_AND_OUT, Options("", _DETECTED), MODEL)
+DETECT = (*IN_AND_OUT, Options("", _DETECTED), SERIES, MODEL)
 _ENCODED = (
     Option(
         "--components",
@@ -185,16 +225,31 @@ _ENCODED = (
     ),
     Option("--add-raw", "append the encoded input (default: yes)", EITHER),
 )
-ENCODE = (*IN_AND_OUT, Options("", _ENCODED), MODEL)
-MECHANISMS = {"choices": ("mcar", "mar", "mnar", "block", "observed"), "default": "mcar"}
-COMPARED = {"metavar": "METHODS", "type": _methods, "default": ["median", "knn"]}
-_EVALUATED = (
-    Option("--mechanism", "how cells are hidden (default: mcar)", MECHANISMS),
-    Option("--frac", "share hidden (default: 0.3)", FRAC | {"default": 0.3}),
-    Option("--cv", "number of folds (default: 3)", FOLDS | {"default": 3}),
-    Option("--compare", f"of {','.join(METHODS)} (default: median,knn)", COMPARED),
+LEVEL = Option(
+    "--level",
+    "what the features are of: each row, or each window, with its group and its first stamp "
+    "(default: row)",
+    {"choices": ("row", "window")},
 )
-EVALUATE = (*INPUT, Options("", _EVALUATED), MODEL)
+ENCODE = (*IN_AND_OUT, Options("", _ENCODED), Options("series", (*_SERIES, LEVEL)), MODEL)
+MECHANISMS = {"choices": ("mcar", "mar", "mnar", "block", "observed")}
+COMPARED = {"metavar": "METHODS", "type": _methods}
+_EVALUATED = (
+    Option("--mechanism", "how cells are hidden (default: mcar, of series block)", MECHANISMS),
+    Option("--frac", "share hidden (default: 0.3)", FRAC | {"default": 0.3}),
+    Option(
+        "--cv",
+        "number of folds; of series the whole file is filled so many times (default: 3)",
+        FOLDS | {"default": 3},
+    ),
+    Option(
+        "--compare",
+        f"of {','.join(METHODS)} (default: median,knn; of series, where linear is interpolation "
+        "in time, linear,median)",
+        COMPARED,
+    ),
+)
+EVALUATE = (*INPUT, Options("", _EVALUATED), SERIES, MODEL)
 _SHOWN = (
     Option("model", "a saved model", {"metavar": "MODEL"}),
     Option("--all", "list every parameter and column", YES),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maetab.cli.report.output import listed, say
+from maetab.cli.series import Keys, in_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,10 +120,22 @@ def wanted_columns(args: argparse.Namespace) -> list[str]:
     return [*args.categorical, *(getattr(args, "columns", None) or ())]
 
 
-def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableFile:
+def open_table(
+    args: argparse.Namespace, known: Sequence[Column] = (), keys: Keys | None = None
+) -> tuple[TableFile, Keys]:
     """Return the input with its types read, after the user is told what was found in it.
 
-    Names in the options are checked against it. `known` are the columns of a saved model.
+    Names in the options are checked against it.
+
+    Parameters
+    ----------
+    known : the columns of a saved model
+    keys : its times and groups, or those of the command
+
+    Returns
+    -------
+    table : the input
+    keys : where the time of a saved model is, as columns of this file
     """
     from maetab.cli.report.table import found_in
     from maetab.files.tables import read_table
@@ -131,26 +145,28 @@ def open_table(args: argparse.Namespace, known: Sequence[Column] = ()) -> TableF
     if isinstance(table, TextTable):
         table.check_header()
     names = f"there are {listed(table.names, 20)}"
-    for name in [*args.exclude, *wanted_columns(args)]:
+    keys = in_file(keys or Keys(), table.names)
+    own = [column for column in known if column.name not in (keys.stamp(), *keys.time)]
+    for name in [*args.exclude, *wanted_columns(args), *([] if known else keys.names())]:
         if name not in table.names:
             raise ValueError(f"there is no column {name!r}; {names}")
-    for column in known:
-        if column.name not in table.names:
+    for name in [*(column.name for column in own), *keys.names()]:
+        if name not in table.names:
             raise ValueError(
-                f"the model {args.model} needs the column {column.name!r}, and there is none in "
+                f"the model {args.model} needs the column {name!r}, and there is none in "
                 f"{args.input}; {names}"
             )
     if not len(table):
         raise ValueError("the file has columns but no rows")
-    table.read_types(args.categorical, known)
+    table.read_types(args.categorical, own)
     for name in wanted_columns(args):
         if not known and table.frame[name].dtype == object:  # no free text, for it was named
             table.frame[name] = table.frame[name].astype("category")
-    matter = [str(column.name) for column in known]
+    matter = [str(column.name) for column in own] + keys.names() * bool(known)
     matter = matter or [name for name in table.names if name not in args.exclude]
     for line in found_in(table, matter, args.verb):
         say(line)
-    return table
+    return table, keys
 
 
 def write_result(
@@ -180,3 +196,33 @@ def write_result(
         joined = joined.drop(columns=first)
         joined.insert(0, first, joined.index + 1)
     write_frame(joined, args.output, form, layout_out(args, table))
+
+
+def write_windows(args: argparse.Namespace, table: TableFile, features: pd.DataFrame) -> None:
+    """Write features of windows, and to their left the group and the first stamp of each."""
+    from maetab.files.tables import write_frame
+
+    names = ["start" if name is None else name for name in features.index.names]
+    labelled = features.rename_axis(names).reset_index()
+    write_frame(labelled, args.output, format_out(args), layout_out(args, table))
+
+
+def reading_options(args: argparse.Namespace) -> list[str]:
+    """Return the options with which the input was read, as a shell takes them."""
+    from maetab.cli.options import READ
+    from maetab.files.layout import option
+
+    words = []
+    for name, _, how in READ:
+        value = getattr(args, name[2:].replace("-", "_"))
+        if value is None or value == how.get("default"):
+            continue
+        if isinstance(value, bool):
+            words.append(name if value else f"--no-{name[2:]}")
+        elif name == "--date-format":
+            words += [f"{name}={shlex.quote(form)}" for form in value]
+        elif isinstance(value, list):
+            words.append(option(name, value))
+        else:
+            words.append(f"{name}={shlex.quote(str(value))}")
+    return words

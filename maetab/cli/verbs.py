@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
+from typing import Any
 
-from maetab.cli import estimators, verb_files
-from maetab.cli.options import DETECTION
+from maetab.cli import estimators, series, verb_files
+from maetab.cli.options import COMPARED_WITH, DETECTION, HIDDEN
 from maetab.cli.report.output import counted, on_one_line, report_step, say, show_lines, show_table
 
 METRICS = {
@@ -64,18 +66,18 @@ def impute(args: argparse.Namespace) -> None:
     from maetab.files.tables import write_table
 
     began = time.perf_counter()
-    imputer, table, columns = estimators.prepare(args, "MAEImputer")
+    given = estimators.given(max_gap=args.max_gap, edges=args.edges)
+    imputer, table, columns, frame = estimators.prepare(args, "MAEImputer", **given)
     out_format = verb_files.format_out(args)
-    frame = table.frame[columns]
     targets = columns if args.columns is None else args.columns
     for name in targets:
         if name not in columns:
             raise ValueError(f"column {name!r} cannot be filled: the model does not see it")
     if imputer is None and (args.save or frame[targets].isna().any(axis=None)):
-        imputer = estimators.new_estimator(args, "MAEImputer").fit(frame)
+        imputer = estimators.new_estimator(args, "MAEImputer", **given).fit(frame)
     n_filled = 0
     if imputer is not None:
-        if args.model and (odd := unlike(frame, imputer.schema_)):
+        if args.model and (odd := unlike(frame, imputer.schema_, columns)):
             say(on_one_line(odd))
         report_step("filling the cells")
         filled = imputer.transform(frame)
@@ -83,6 +85,9 @@ def impute(args: argparse.Namespace) -> None:
     estimators.save(imputer, args)
     write_table(table, args.output, out_format, verb_files.layout_out(args, table))
     done = f"{counted(n_filled, 'cell')} filled in {time.perf_counter() - began:.1f} s"
+    left = 0 if imputer is None else int(table.frame[targets].isna().sum(axis=None))
+    if left and n_filled and imputer.window is not None:
+        done += f"; {counted(left, 'cell')} of gaps that are not to be filled stay missing"
     say(done if n_filled else "nothing to fill; copied")
 
 
@@ -92,21 +97,22 @@ def detect(args: argparse.Namespace) -> None:
 
     began, name = time.perf_counter(), "MAEAnomalyDetector"
     given = estimators.given(trim=args.trim, contamination=args.contamination)
-    detector, table, columns = estimators.prepare(args, name, **given)
-    frame = table.frame[columns]
+    detector, table, columns, frame = estimators.prepare(args, name, **given)
     if detector is None:
         detector = estimators.new_estimator(args, name, **(DETECTION | given)).fit(frame)
     report_step("scoring the rows")
     scores = anomalies.score_rows(detector, frame)
-    strangest = frame.loc[scores["score"].sort_values(kind="stable").index[: args.top]]
     n_reasons = min(args.reasons, len(columns))
-    reasons = anomalies.reasons_of(detector, strangest, table, n_reasons)
+    if detector.window is None:
+        frame = frame.loc[scores["score"].sort_values(kind="stable").index[: args.top]]
+    reasons = anomalies.reasons_of(detector, frame, table, n_reasons, args.top)
     estimators.save(detector, args)
     verb_files.write_result(
         args, table, columns, anomalies.beside(scores, reasons, n_reasons), first="row"
     )
     if args.output != "-":
         title, head = "The strangest rows, and the cells that make them so", ["row", "score"]
+        head += [name for name in anomalies.WHEN if name in reasons]
         show_table(title, [*head, *anomalies.CELL], anomalies.reason_rows(scores, reasons))
     found = anomalies.count_of_anomalies(scores["label"])
     say(f"{found}; found in {time.perf_counter() - began:.1f} s")
@@ -116,39 +122,63 @@ def encode(args: argparse.Namespace) -> None:
     """Write features of the rows of a file."""
     began = time.perf_counter()
     parameters = estimators.given(
-        n_components=args.components, readout=args.readout, add_raw=args.add_raw
+        n_components=args.components,
+        readout=args.readout,
+        add_raw=args.add_raw,
+        level=args.level,
     )
     if args.components == "all":
         parameters["n_components"] = None
-    encoder, table, columns = estimators.prepare(args, "MAEEncoder", **parameters)
-    frame = table.frame[columns]
+    encoder, table, columns, frame = estimators.prepare(args, "MAEEncoder", **parameters)
     if encoder is None:
         encoder = estimators.new_estimator(args, "MAEEncoder", **parameters).fit(frame)
     report_step("encoding the rows")
     features = encoder.transform(frame)
     estimators.save(encoder, args)
-    verb_files.write_result(args, table, columns, features)
+    of_windows = encoder.level == "window"
+    if of_windows:
+        verb_files.write_windows(args, table, features)
+    else:
+        verb_files.write_result(args, table, columns, features)
     n, seconds = encoder.n_components_, time.perf_counter() - began
     raw = f" and {features.shape[1] - n} columns of the encoded input" if encoder.add_raw else ""
-    say(f"{n} components{raw} of {len(features)} rows in {seconds:.1f} s")
+    what = counted(len(features), "window" if of_windows else "row")
+    say(f"{n} components{raw} of {what} in {seconds:.1f} s")
 
 
 def evaluate(args: argparse.Namespace) -> None:
     """Show how well hidden cells of a file are filled."""
+    import numpy as np
+
+    from maetab.cli.in_time import LinearInterpolation, in_time
     from maetab.evaluation import cross_val_impute
 
-    table = verb_files.open_table(args)
+    series.check(args)
+    if args.window is None and "linear" in (args.compare or ()):
+        args.fail("--compare linear is interpolation in time; it needs --window")
+    table, keys = verb_files.open_table(args, keys=series.keys_of(args))
+    columns = estimators.usable_columns(table, args, keys.names())
+    frame = series.frame_of(table, columns, keys)
+    is_series = args.window is not None
+    mechanism = args.mechanism or HIDDEN[is_series]
+    methods = ["maetab", *(args.compare or COMPARED_WITH[is_series])]
+    compared: dict[str, Any] = {"maetab": estimators.new_estimator(args, "MAEImputer")}
+    cv, labels = args.cv, None
+    if is_series:  # all rows are fitted and filled: a row is one of those around it
+        frame, labels = in_time(frame, keys)
+        cv = [(np.arange(len(frame)),) * 2] * args.cv
+        compared |= {"linear": LinearInterpolation(len(keys.groups))} if "linear" in methods else {}
     scores = cross_val_impute(
-        {"maetab": estimators.new_estimator(args, "MAEImputer")},
-        table.frame[estimators.usable_columns(table, args)],
-        mechanism=args.mechanism,
+        compared,
+        frame,
+        mechanism=mechanism,
         frac=args.frac,
-        cv=args.cv,
+        cv=cv,
         metrics=tuple(METRICS),
-        baselines=args.compare,
+        baselines=[name for name in methods if name not in compared],
         random_state=args.seed,
+        groups=labels,
     )
-    methods = ["maetab", *args.compare]
     means = scores.groupby(["column", "metric", "method"], sort=False)["value"].mean()
     wide = means.unstack("method")[methods].reset_index()
     for metric, title in METRICS.items():
@@ -161,13 +191,24 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def describe(args: argparse.Namespace) -> None:
     """Show the columns of a file."""
+    from maetab.cli.report.course import HEAD, course_of
     from maetab.cli.report.table import described
 
-    table = verb_files.open_table(args)
+    series.check(args, asks_window=False)
+    table, keys = verb_files.open_table(args, keys=series.keys_of(args))
     usable = [name for name in table.names if name not in args.exclude]
     size = f"{counted(len(table.frame), 'row')}, {counted(len(table.names), 'column')}"
     head = ["column", "kind", "dtype", "missing", "share", "values", ""]
     show_table(size, head, described(table, usable, verb_files.wanted_columns(args)))
+    course = course_of(table, usable, keys)
+    if course is None:
+        return
+    show_lines(course.lines)
+    if course.gaps:
+        show_table("Gaps: missing cells one after the other, in steps", HEAD, course.gaps)
+    if course.options:
+        words = [*verb_files.reading_options(args), *course.options, "-o filled.csv"]
+        show_lines([f"as a series: maetab impute {shlex.quote(args.input)} {' '.join(words)}"])
 
 
 def info(args: argparse.Namespace) -> None:

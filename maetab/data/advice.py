@@ -80,18 +80,18 @@ def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
             *dict.fromkeys(mark for marks in marked.values() for mark in marks),
         ]
         parts.append(
-            f"usual marks of missing are taken as text: {_first(shown)}; pass "
+            f"usual marks of missing are taken as text: {listed(shown)}; pass "
             f"missing_values={values!r} where they mean missing"
         )
     if free:
         parts.append(
             f"free text and identifiers are left as they are, and the model does not see them: "
-            f"{_first([*free.values()])}"
+            f"{listed([*free.values()])}"
         )
     if names := list(dict.fromkeys([*almost, *marked, *free])):
-        listed = ", ".join(map(repr, names[:MAX_NAMED])) + ", ..." * (len(names) > MAX_NAMED)
+        named = ", ".join(map(repr, names[:MAX_NAMED])) + ", ..." * (len(names) > MAX_NAMED)
         after = "What is a category after all is to be named"
-        parts[-1] += f". {after}: categorical_features=[{listed}]"
+        parts[-1] += f". {after}: categorical_features=[{named}]"
     return parts
 
 
@@ -128,7 +128,8 @@ def _listed(notes: dict) -> list[str]:
     return parts
 
 
-def _first(shown: list[str]) -> str:
+def listed(shown: list[str]) -> str:
+    """Return texts one after the other, and how many more columns there are."""
     more = f" and {len(shown) - MAX_NAMED} more columns" if len(shown) > MAX_NAMED else ""
     return ", ".join(shown[:MAX_NAMED]) + more
 

@@ -31,6 +31,18 @@ def piece_names(name: str, column: Column, steps: Sequence[int]) -> list[str]:
     return [f"{name}={level}" for level in levels or ["none"]]  # no level in an empty column
 
 
+def step_names(names: Sequence[str], columns: Sequence[Column], n_steps: int) -> list[str]:
+    """Return the names of the numbers and levels of all steps of a window, step by step.
+
+    Examples
+    --------
+    >>> step_names(["age"], [Column("age", "number", "int64")], 2)
+    ['age[0]', 'age[1]']
+    """
+    steps = ((step, *own) for step in range(n_steps) for own in zip(names, columns, strict=True))
+    return [x for step, name, column in steps for x in piece_names(f"{name}[{step}]", column, ())]
+
+
 def distinct_names(names: Iterable[str], mark: str = "_", first: int = 2) -> list[str]:
     """Return the names, those that came before numbered from `first`, behind `mark`.
 

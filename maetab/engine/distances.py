@@ -8,14 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.inference import (
-    FARTHEST,
-    batch_size,
-    batches,
-    on_device,
-    padded,
-    padded_clock,
-)
+from maetab.engine.inference import FARTHEST, batch_size, batches, on_device, padded, padded_clock
 from maetab.engine.reference import N_REMEMBERED, Reference, completed
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
@@ -68,8 +61,8 @@ def distances(
             unknown = observed.flatten(1) & (n_levels > 0) & (flat >= n_levels)
             visible = visible | unknown[:, guess.memory.cells]
             own = padded(memory_index, found, size, device)
-            given = values, observed, padded_clock(windows, found, size, device)
-            full, deviation = completed(guess, cells * visible, visible, own, given)
+            clock = padded_clock(windows, found, size, device)
+            full, deviation = completed(guess, cells * visible, visible, own, clock)
             full = full.clamp(-FARTHEST, FARTHEST)
             inside = (windows.rows[found] >= 0).to(device)
             n_unknown = unknown.unflatten(1, (guess.n_steps, -1)).sum(2)

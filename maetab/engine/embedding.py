@@ -180,7 +180,7 @@ def _complete(
         share = share.view(values.shape[1:]).expand_as(values).flatten(0, 1)
         # In tables as predicted, in series as calibrated: there are no probabilities of numbers.
         if model.is_series:
-            guess = model.quantile(*found, share).view_as(values)
+            guess = model.quantile(found[0], found[1], found[2], share).view_as(values)
         else:
             guess = model.support.quantile(found[0], share).view_as(values)
         wholes.append(torch.where(visible, values, guess))

@@ -95,15 +95,15 @@ def hold_out(windows: Windows, fraction: float, generator: torch.Generator) -> H
 
 def _hold_out_gaps(windows: Windows, fraction: float, generator: torch.Generator) -> HeldOut:
     rows, observed = windows.rows, windows.observed
+    if not fraction or not len(rows):
+        return HeldOut(windows, torch.zeros_like(observed), observed)
     order = torch.randperm(len(windows), generator=generator, device=rows.device)
-    most = math.ceil(3 * fraction * len(observed) / rows.shape[1]) if fraction else 0
+    most = math.ceil(3 * fraction * len(observed) / rows.shape[1])
     judged = torch.tensor(_apart(rows.cpu().numpy(), order.tolist(), most), dtype=torch.long)
     judged = judged.to(rows.device)
-    held = torch.zeros_like(observed)
-    if most:
-        hidden = Gaps()(windows.take(judged)[1], generator)
-        inside = rows[judged] >= 0
-        held[rows[judged][inside]] = hidden[inside]
+    held, inside = torch.zeros_like(observed), rows[judged] >= 0
+    hidden = Gaps()(windows.take(judged)[1], generator)
+    held[rows[judged][inside]] = hidden[inside]
     return HeldOut(windows, held, observed & ~held, judged)
 
 

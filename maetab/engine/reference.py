@@ -45,13 +45,13 @@ class Reference:
 def make_reference(model: Ensemble) -> Reference:
     """Return the reference of a fitted model, which never changes."""
     memory, guess = model.guess.memory, model.guess
-    visible, windows = memory.visible > 0, memory_windows(model)
+    visible = memory.visible > 0
     completed_rows = memory.values.clone()
     completed_std = memory.values.new_zeros(len(visible), guess.n_steps)
     for places in (~visible.all(1)).nonzero()[:, 0].split(COMPLETED_TOGETHER):
-        given = *windows.take(places), windows.clock_of(places)
         rows = memory.values[places], visible[places], memory.overlapping(places)
-        completed_rows[places], completed_std[places] = completed(guess, *rows, given)
+        clock = guess.clock_of(places) if isinstance(guess, SeriesGuess) else None
+        completed_rows[places], completed_std[places] = completed(guess, *rows, clock)
     cells = memory.values.cpu().numpy(), visible.cpu().numpy()
     keys, places = np.unique(_keys(*cells), return_index=True)
     return Reference(completed_rows.cpu().numpy(), completed_std.cpu().numpy(), keys, places)
@@ -81,7 +81,8 @@ def memory_windows(model: Ensemble) -> Windows:
     rows, clock = np.arange(n * t).reshape(n, t), None
     if isinstance(model.guess, SeriesGuess):
         parts = model.guess.clock_of(slice(None))[:3]
-        clock = tuple(x.cpu().flatten(0, 1).numpy() for x in parts)
+        position, phase, calendar = (x.cpu().flatten(0, 1).numpy() for x in parts)
+        clock = position, phase, calendar
     return windows_of(values.reshape(n * t, f), observed.reshape(n * t, f), rows, clock)
 
 
@@ -90,21 +91,14 @@ def completed(
     values: Tensor,
     visible: Tensor,
     memory_index: Tensor,
-    given: tuple[Tensor, Tensor, Clock | None],
+    clock: Clock | None,
 ) -> tuple[Tensor, Tensor]:
-    """Return (B, T * C) coordinates, completed, and (B, T) standard deviations, summed by step.
-
-    given : values and observed (B, T, F) of the windows, and their clock, for a guess at series
-    """
+    """Return (B, T * C) coordinates, completed, and (B, T) standard deviations, summed by step."""
     if bool(visible.all()):
         return values, values.new_zeros(len(values), guess.n_steps)
-    if isinstance(guess, SeriesGuess):
-        found = guess(*given[:2], clock=given[2])
-        mean, variance = found.mean.flatten(1), found.variance.flatten(1)
-    else:
-        mean, variance = guess.guess(values, visible, memory_index, N_REMEMBERED)[:2]
-    deviations = variance.sqrt().unflatten(1, (guess.n_steps, -1)).sum(2)
-    return torch.where(visible, values, mean), deviations
+    found = guess.guess(values, visible, memory_index, N_REMEMBERED, clock)
+    deviations = found.variance.sqrt().unflatten(1, (guess.n_steps, -1)).sum(2)
+    return torch.where(visible, values, found.mean), deviations
 
 
 def remembered_places(model: Ensemble, reference: Reference, windows: Windows) -> np.ndarray:

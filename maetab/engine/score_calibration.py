@@ -79,6 +79,8 @@ def calibrated(
         usual_errors=np.maximum(column_means(errors), MIN_SPREAD),
         usual_gap=gap / scorer.model.guess.coordinates.step_size,
     )
+    cells = scorer.surprises(learned, index, alone=True)[kept]
+    scorer = learn(cell_quantiles=column_quantiles(cells))
     parts = scorer.parts(windows, memory_index)
     floor = PART_FLOOR * np.array([positive_median(part) for part in parts[kept].T])
     logs = np.log(parts[kept] + floor)
@@ -88,9 +90,7 @@ def calibrated(
     n_unseen = levels.unseen(windows.values.numpy(), observed)[whole].sum(0)
     normality, n_observed = scorer.normality(parts[whole]), observed[whole].sum(0)
     scorer = learn(unseen_cost=unseen_cost(normality, n_unseen, n_observed, levels.is_category))
-    scores = np.sort(scorer.joined(parts, windows)[whole])
-    cells = scorer.surprises(learned, index, alone=True)[kept]
-    return learn(scores=scores, cell_quantiles=column_quantiles(cells)).calibration
+    return learn(scores=np.sort(scorer.joined(parts, windows)[whole])).calibration
 
 
 def unseen_cost(

@@ -6,8 +6,6 @@ depends on nothing but the window and the model.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,12 +22,13 @@ from maetab.engine.inference import (
 from maetab.engine.reference import N_REMEMBERED
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.stack import StackedGuess
+from maetab.nn.losses import LEAST_STD
 from maetab.nn.support import Support
 from maetab.nn.windows import Clock, Windows
 
 ROW_SHARES = (0.3, 0.5)  # of the cells of a window that are hidden together, in turns
 CELL_SHARES = (0.15, 0.3)  # to score cells: more of the others are left to find one that is wrong
-LEAST_STD = 1e-3  # standard deviations of a column that are told apart
 CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 
 
@@ -55,6 +54,28 @@ def hidden_sets(n_cells: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARE
         chosen[np.lexsort((random.random(n_cells), times))[:n_hidden]] = True
         times += chosen
         sets.append(chosen)
+    return np.stack(sets)
+
+
+def series_sets(n_steps: int, n_columns: int, n_sets: int) -> np.ndarray:
+    """Return (about n_sets, T * F) bool: cells of a window of steps to hide together.
+
+    Half of the sets are cells at random, to find single ones that are wrong; the others runs of
+    steps, to find stretches whose own steps would explain each other. Each cell is in one of
+    either. Sets are small, for what is hidden together decides what a guess costs.
+
+    Examples
+    --------
+    >>> series_sets(6, 2, 6).sum(0).tolist()
+    [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
+    >>> series_sets(6, 1, 6)[3:].astype(int).tolist()
+    [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]]
+    """
+    n_cells, half = n_steps * n_columns, max(2, n_sets // 2)
+    n_single, n_runs = min(half, n_cells), min(half, n_steps)
+    single = np.random.default_rng(n_cells).permutation(n_cells) % n_single
+    runs = np.repeat(np.arange(n_steps) * n_runs // n_steps, n_columns)
+    sets = [single == k for k in range(n_single)] + [runs == k for k in range(n_runs)]
     return np.stack(sets)
 
 
@@ -88,17 +109,14 @@ def surprises(
         hide = torch.tensor(sets, device=device)
         low, high = _ends(model.support) if clipped else (None, None)
         usual = None if scale is None else torch.tensor(scale, device=device)
+        errors = _errors if model.uses_networks or model.is_series else _first_errors
         size = batch_size(model, windows, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
             own = padded(memory_index, found, size, device)
             truth = values.clamp(-FARTHEST, FARTHEST)
             given = truth.clamp(low, high) if clipped else truth
-            if model.is_series:
-                clock = padded_clock(windows, found, size, device)
-                wrong = _series_errors(model, truth, given, observed, clock, hide)
-            else:
-                errors = _errors if model.uses_networks else _first_errors
-                wrong = errors(model, truth, given, observed, own, hide)
+            clock = padded_clock(windows, found, size, device)
+            wrong = errors(model, truth, given, observed, own, hide, clock)
             if usual is not None:
                 wrong = torch.log1p(wrong / usual)
             out[found] = wrong.nanmean(0)[: found.stop - found.start].cpu().numpy()
@@ -109,10 +127,13 @@ def affordable_rows(
     model: Ensemble, windows: Windows, n_masks: int, device: torch.device, deadline: Deadline
 ) -> int:
     """Return how many of the windows there is time to calibrate with: all without a limit."""
-    sets = hidden_sets(windows.rows.shape[1] * windows.values.shape[1], n_masks)
+    n_steps, n_columns = windows.rows.shape[1], windows.values.shape[1]
+    sets = hidden_sets(n_columns, n_masks)
+    if n_steps > 1:
+        sets = series_sets(n_steps, n_columns, n_masks)
 
     def look(n: int) -> None:
-        first = replace(windows, rows=windows.rows[:n])
+        first = Windows(windows.values, windows.observed, windows.rows[:n])
         surprises(model, first, np.full((n, 1), -1), sets, device)
 
     return deadline.affordable(look, len(windows), CALIBRATED, whole_batch(model, windows))
@@ -129,52 +150,45 @@ def _ends(support: Support) -> tuple[Tensor, Tensor]:
 
 
 def _errors(
-    model: Ensemble, truth: Tensor, given: Tensor, observed: Tensor, own: Tensor, hide: Tensor
-) -> Tensor:
-    """Return (n_sets, B, T, F) float64: errors of guesses at hidden cells, made from `given`.
-
-    NaN where a cell is not hidden by the set, or not observed.
-    """
-    support, errors = model.support, []
-    place = support.index(truth.flatten(0, 1)).view_as(truth)
-    for hidden in hide.view(len(hide), *truth.shape[1:]):
-        probabilities, point = model(given, observed & ~hidden, own, N_REMEMBERED)
-        found = probabilities.gather(-1, place.clamp_min(0)[..., None])[..., 0]
-        found = _at_least(model, found, place)
-        wrong = torch.where(support.is_number, (truth - point).abs(), -found.log())
-        errors.append(torch.where(observed & hidden, wrong.double(), torch.nan))
-    return torch.stack(errors)
-
-
-def _series_errors(
     model: Ensemble,
     truth: Tensor,
     given: Tensor,
     observed: Tensor,
-    clock: Clock | None,
+    own: Tensor,
     hide: Tensor,
+    clock: Clock | None,
 ) -> Tensor:
-    """Return what `_errors` does of windows of series, of numbers in predicted deviations.
+    """Return (n_sets, B, T, F) float64: errors of guesses at hidden cells, made from `given`.
 
-    Those tell a cell far from all that is visible from one between two others.
+    NaN where a cell is not hidden by the set, or not observed. In series errors of numbers are in
+    units of the deviation that is predicted.
     """
     support, errors = model.support, []
     place = support.index(truth.flatten(0, 1)).view_as(truth)
     for hidden in hide.view(len(hide), *truth.shape[1:]):
-        found = model.predicted(given, observed & ~hidden, clock=clock)
-        probabilities, point, std = found
-        chance = probabilities.gather(-1, place.clamp_min(0)[..., None])[..., 0]
-        chance = _at_least(model, chance, place)
-        off = (truth - point).abs() / std.clamp_min(LEAST_STD)
-        wrong = torch.where(support.is_number, off, -chance.log())
+        known = observed & ~hidden
+        probabilities, point, std = model.predicted(given, known, own, N_REMEMBERED, clock)
+        found = probabilities.gather(-1, place.clamp_min(0)[..., None])[..., 0]
+        found = _at_least(model, found, place)
+        missed = (truth - point).abs()
+        if model.is_series:
+            missed = missed / std.clamp_min(LEAST_STD)
+        wrong = torch.where(support.is_number, missed, -found.log())
         errors.append(torch.where(observed & hidden, wrong.double(), torch.nan))
     return torch.stack(errors)
 
 
 def _first_errors(
-    model: Ensemble, truth: Tensor, given: Tensor, observed: Tensor, own: Tensor, hide: Tensor
+    model: Ensemble,
+    truth: Tensor,
+    given: Tensor,
+    observed: Tensor,
+    own: Tensor,
+    hide: Tensor,
+    clock: Clock | None,
 ) -> Tensor:
     """Return what `_errors` does where no network has weight; only what is read is computed."""
+    assert isinstance(model.guess, StackedGuess)
     guess, flat, shown, errors = model.guess, truth.flatten(1), observed.flatten(1), []
     n_columns, coordinates = truth.shape[2], guess.coordinates
     cells, visible = coordinates.expand(torch.where(observed, given, 0.0), observed)

@@ -150,8 +150,9 @@ def read_info(path: str | os.PathLike) -> dict[str, Any]:
     Returns
     -------
     info : dict
-        class, format, versions, parameters, columns (name -> kind), attributes, and the number
-        of weights and bytes. Whether the file is whole is checked by `load` only.
+        class, format, versions, parameters, columns (name -> kind), attributes, the number
+        of weights and bytes, and of models of series the timeline. Whether the file is whole is
+        checked by `load` only.
     """
     with _opened(Path(path)) as (file, content):
         keys = list(file.keys())
@@ -165,6 +166,8 @@ def read_info(path: str | os.PathLike) -> dict[str, Any]:
             "n_weights": sum(math.prod(shape) for shape in shapes),
             "n_bytes": Path(path).stat().st_size,
         }
+        if content.get("timeline") is not None:
+            info["timeline"] = content["timeline"]
     return info
 
 

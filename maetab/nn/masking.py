@@ -141,15 +141,18 @@ class Gaps:
 
     Parameters
     ----------
-    ratio : in (0, 1)
+    ratio : in [0, 1)
         Expected share of a window that points hide, expected length of a run as a share of the
-        window, and of a block along both axes. Shares are drawn anew for each window.
+        window, and of a block along both axes. Shares are drawn anew for each window. 0 hides
+        nothing.
     """
 
     ratio: float = 0.3
 
     def __call__(self, observed: Tensor, generator: torch.Generator) -> Tensor:
         """Return (B, T, F) bool: True where hidden, never where `observed` is False."""
+        if self.ratio == 0:  # a run has a step at least
+            return torch.zeros_like(observed)
         b, t, f = observed.shape
 
         def drawn(*shape: int) -> Tensor:

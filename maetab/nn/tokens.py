@@ -59,10 +59,16 @@ class Tokens(nn.Module):
     n_levels : per column; 0 for a number
     n_pieces, width : P and D
     n_features : E of the evidence that the guess gives of every cell; 0 in tables
+    n_parts : means that a guess is made of
     """
 
     def __init__(
-        self, n_levels: tuple[int, ...], n_pieces: int, width: int, n_features: int = 0
+        self,
+        n_levels: tuple[int, ...],
+        n_pieces: int,
+        width: int,
+        n_features: int = 0,
+        n_parts: int = 3,
     ) -> None:
         super().__init__()
         self.n_levels, self.coordinates = n_levels, Coordinates(n_levels, 1).slices
@@ -76,7 +82,7 @@ class Tokens(nn.Module):
             scale = 1 / math.sqrt(self.pieces.size)
             self.number = nn.Parameter(torch.randn(shape) * scale)
             self.number_guess = nn.Parameter(torch.randn(shape) * scale)
-            self.parts = nn.Parameter(torch.zeros(len(self.numbers), 4, width))
+            self.parts = nn.Parameter(torch.zeros(len(self.numbers), n_parts + 1, width))
         if self.categories:
             # The level behind the last is "unseen": known to be there, unknown to the model.
             shape = (len(self.categories), max(n_levels) + 1, width)

@@ -51,7 +51,7 @@ class SurpriseDisplay:
         colours = pyplot.get_cmap("Oranges").with_extremes(bad=GREY)
         options = {"aspect": "auto", "cmap": colours, "vmin": 0, "vmax": 4} | kwargs
         self.image_ = self.ax_.imshow(self.surprises.to_numpy(float), **options)
-        look = {"extend": "max", "ticks": pyplot.MultipleLocator(1), "format": _one_in}
+        look = {"extend": "max", "ticks": pyplot.MultipleLocator(1), "format": one_in}
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, **look)
         self.colorbar_.set_label(UNIT, fontsize="small")
         ticks.write_names(self.ax_, list(self.surprises.columns))
@@ -62,7 +62,7 @@ class SurpriseDisplay:
         return self
 
 
-def _one_in(surprise: float, _: Any) -> str:
+def one_in(surprise: float, _: Any) -> str:
     """Return a surprise, and one in how many rows has one as large."""
     return f"{surprise:g} (1 in {10**surprise:,.0f})"
 

@@ -46,16 +46,26 @@ def read_hidden(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:
     return found
 
 
-def choose(schema: Schema, cells: np.ndarray, columns: Sequence | None, needed: str) -> list[int]:
-    """Return places of the columns to draw: the named ones, or those with most `cells` (n, F)."""
+def choose(
+    schema: Schema,
+    cells: np.ndarray,
+    columns: Sequence | None,
+    needed: str,
+    most: int = MAX_PANELS,
+    first: bool = False,
+) -> list[int]:
+    """Return places of the columns to draw: the named ones, or `most` with most `cells` (n, F).
+
+    If `first`, the first that have any.
+    """
     if isinstance(columns, str):
         raise ValueError(f"columns must be a list of names, got {columns!r}.")
     names, counts = schema.names(), cells.sum(0)
     if columns is None:
-        most = np.argsort(-counts, kind="stable")[:MAX_PANELS]
         if not counts.any():
             raise ValueError(f"No column has {needed}.")
-        return sorted(place for place in most.tolist() if counts[place])
+        order = np.argsort(-(counts > 0 if first else counts).astype(int), kind="stable")[:most]
+        return sorted(place for place in order.tolist() if counts[place])
     if not len(columns):
         raise ValueError("columns must name at least one column, got none.")
     for name in columns:

@@ -50,6 +50,30 @@ def test_everything_that_fit_does_ends_within_a_fifth_of_the_limit(clocked, pric
     assert sum(rows[name] * price for name, price in prices.items()) > 24.0
 
 
+@pytest.mark.parametrize(
+    "prices",
+    [
+        {"windows": 3e-3},
+        {"windows": 1e-3, "network": 2e-3},
+        {"windows": 1e-4, "network": 5e-3},
+    ],
+)
+def test_a_fit_of_series_ends_within_a_fifth_of_the_limit(clocked, prices):
+    clock = clocked(**prices)
+    model, _ = fitted(clock, 20.0, n=1800, n_steps=3)
+    assert clock.spent <= 24.0
+    assert model.is_series
+    # Rounds of EM of all windows, for all and each of three parts; steps of a network.
+    rows = {"windows": 4 * 4 * 1798, "network": 20 * 1798}
+    assert sum(rows[name] * price for name, price in prices.items()) > 24.0
+
+
+def test_a_limit_that_is_long_enough_changes_nothing_of_series(clocked):
+    clock = clocked(network=1e-6, windows=1e-6)
+    states = [fitted(clock, s, n=120, n_steps=3)[0].state_dict() for s in (None, 1e5)]
+    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+
+
 def test_networks_share_the_time_that_is_left(clocked):
     clock = clocked(network=1e-3)
     _, history = fitted(clock, 40.0, n_estimators=2)

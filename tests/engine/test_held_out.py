@@ -10,13 +10,14 @@ from maetab.engine.held_out import hold_out
 
 
 @pytest.mark.parametrize("t", [1, 3])
-def test_a_row_keeps_a_cell_when_some_are_held_out(t):
+def test_a_row_of_a_table_keeps_a_cell_when_some_are_held_out(t):
     observed = torch.rand(500, 3) < 0.5
     table = hold_out(windows(observed, observed, t), 0.6, torch.Generator().manual_seed(0))
     held = table.held
-    assert not (held & ~observed).any()
+    assert held.any() and not (held & ~observed).any()
     assert torch.equal(table.shown, observed & ~held)
-    assert torch.equal(table.shown.any(1), observed.any(1))
+    if t == 1:  # gaps of series hide whole steps as well
+        assert torch.equal(table.shown.any(1), observed.any(1))
 
 
 def test_the_held_out_share_is_the_fraction():
@@ -43,3 +44,28 @@ def test_the_steps_behind_the_end_of_a_series_hold_nothing_out():
     found = hold_out(type(table)(table.values, observed, rows), 0.9, torch.Generator())
     _, visible, held = found.cells(torch.tensor([len(rows) - 1]))
     assert not (visible | held)[0, 1:].any() and (visible | held)[0, 0].all()
+
+
+@pytest.mark.parametrize("stride", [1, 4, 8])
+def test_gaps_of_series_are_held_out_in_windows_that_share_no_row(stride):
+    observed = torch.rand(400, 3, generator=torch.Generator().manual_seed(1)) < 0.9
+    cells = windows(observed, observed, 8, stride)
+    table = hold_out(cells, 0.1, torch.Generator().manual_seed(0))
+    judged = table.windows.rows[table.judged]
+    assert len(judged) == 10  # a fifth of what would cover 400 rows once
+    assert len(judged.unique()) == judged.numel()
+    outside = torch.ones(400, dtype=torch.bool)
+    outside[judged.flatten()] = False
+    assert not table.held[outside].any() and table.held.any()
+    assert torch.equal(table.shown, observed & ~table.held)
+    assert torch.equal(table.sample(), table.judged)
+    again = hold_out(cells, 0.1, torch.Generator().manual_seed(0))
+    assert torch.equal(again.held, table.held)
+    assert not torch.equal(hold_out(cells, 0.1, torch.Generator().manual_seed(2)).held, table.held)
+
+
+def test_where_nothing_is_held_out_of_series_all_windows_are_looked_at():
+    observed = torch.ones(40, 2) > 0
+    table = hold_out(windows(observed, observed, 4), 0.0, torch.Generator().manual_seed(0))
+    assert not table.held.any() and torch.equal(table.shown, observed)
+    assert len(table.sample()) == len(table) == 37

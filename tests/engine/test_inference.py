@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from models import CPU, config, fit, fit_options
+from models import CPU, config, copy_of, fit, fit_options
 from models import windows as windows_over
 
-from maetab.engine import inference
+from maetab.engine.draws import draw
 from maetab.engine.inference import (
     batch_rows,
     batches,
-    draw,
     on_device,
     predict,
     predict_probabilities,
@@ -238,12 +237,28 @@ def test_random_states_are_left_as_they_were(fitted):
 
 
 def test_calibration_moves_levels_of_numbers_only(fitted):
-    fitted = Ensemble(fitted.config)
+    fitted = copy_of(fitted)
     fitted.ranks.copy_(torch.linspace(0, 1, 101).square().repeat(4, 1))
-    moved = inference._calibrated(fitted, torch.full((1, 4), 0.5))
-    torch.testing.assert_close(moved, torch.tensor([[0.25, 0.5, 0.25, 0.5]]))
-    ends = inference._calibrated(fitted, torch.tensor([[0.0] * 4, [1.0] * 4]))
-    torch.testing.assert_close(ends, torch.tensor([[0.0] * 4, [1.0] * 4]))
+    with torch.no_grad():
+        parts = [x[:, 0] for x in fitted.predicted(*table().take(slice(None)))]
+    for level, moved in ((0.5, 0.25), (0.3, 0.09), (0.0, 0.0), (1.0, 1.0)):
+        found = fitted.quantile(*parts, torch.full((60, 4), level))
+        wanted = torch.tensor([moved, level, moved, level]).expand(60, 4)
+        torch.testing.assert_close(found, fitted.support.quantile(parts[0], wanted))
+
+
+def test_calibration_of_series_scales_the_deviations_of_numbers_only(series):
+    series = copy_of(series)
+    table_ = torch.linspace(-1, 1, 101)[None] * torch.tensor([[1.0], [9.0], [3.0], [9.0]])
+    series.residual_quantiles.copy_(table_)
+    with torch.no_grad():
+        parts = [x[:, 0] for x in series.predicted(*table(t=3).take(slice(None)))]
+    levels = series.support.quantile(parts[0], torch.full((60, 4), 0.305))
+    found = series.quantile(*parts, torch.full((60, 4), 0.305))
+    for j, scale in ((0, 1.0), (2, 3.0)):
+        wanted = parts[1][:, j] + (2 * 0.305 - 1) * scale * parts[2][:, j]
+        torch.testing.assert_close(found[:, j], wanted)
+    assert torch.equal(found[:, [1, 3]], levels[:, [1, 3]])
 
 
 def test_the_model_comes_home_even_after_an_error(fitted):

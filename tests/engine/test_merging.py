@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,9 +19,8 @@ from test_inference import (
     table,
 )
 
-from maetab.engine import inference
+from maetab.engine.draws import draw
 from maetab.engine.inference import (
-    draw,
     predict,
     predict_probabilities,
     predict_quantiles,
@@ -39,8 +40,9 @@ def decided() -> Ensemble:
     torch.manual_seed(0)
     model = Ensemble(config((3,), n_steps=2, n_memory=16))
     model.support.share[0, :3] = torch.tensor([0.3, 0.3, 0.4])
-    base = model.guess.base
-    base.location.copy_(torch.tensor([0.8, 0.1, 0.1, 0.05, 0.05, 0.9]))
+    for gaussian in model.guess.gaussians[0]:
+        gaussian.location.copy_(torch.tensor([0.8, 0.1, 0.1, 0.05, 0.05, 0.9]))
+    model.guess.usual[:, 0] = 1e9  # interpolation, between nothing, has no weight
     return model.eval()
 
 
@@ -49,6 +51,8 @@ def test_levels_0_and_2_are_merged_as_probabilities_and_never_to_1():
     model = decided()
     chances = predict_probabilities(model, nothing, CPU, [0])[:, 0, :3]
     alone = model(*nothing.take(slice(0, 1)))[0][0, :, 0, :3].detach().numpy()
+    guessed, share = np.array([[0.8, 0.1, 0.1], [0.05, 0.05, 0.9]]), [0.3, 0.3, 0.4]
+    np.testing.assert_allclose(alone, 0.9 * guessed + 0.1 * np.array(share), atol=1e-3)
     first, second = alone
     assert first.argmax() == 0 and second.argmax() == 2
     wanted = np.stack([first, (first + second) / 2, (first + second) / 2, second])
@@ -60,11 +64,12 @@ def test_levels_0_and_2_are_merged_as_probabilities_and_never_to_1():
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_merged_rows_are_the_means_over_their_windows_computed_by_hand(series, stride):
+def test_merged_rows_are_means_over_their_windows_in_which_the_middle_counts_twice(series, stride):
     windows = windows_over(*cells(100, seed=7), 3, stride)
     with torch.no_grad():
-        chances, points = series(*windows.take(slice(None)))
-    rows, chances, points = windows.rows.numpy(), chances.numpy(), points.numpy()
+        predicted = series.predicted(*windows.take(slice(None)))
+    chances, points, stds = (x.numpy() for x in predicted)
+    rows, counts = windows.rows.numpy(), np.tile([1, 2, 1], (len(windows), 1))
     found = predict(series, windows, CPU)
     probabilities = predict_probabilities(series, windows, CPU, [0, 1, 2, 3])
     levels = [0.1, 0.5]
@@ -72,15 +77,17 @@ def test_merged_rows_are_the_means_over_their_windows_computed_by_hand(series, s
     for row in range(100):
         held = rows == row
         assert 1 <= held.sum() <= 3
-        chance, point = chances[held].mean(0), points[held].mean(0)
+        chance, point, std = (
+            np.average(x[held], axis=0, weights=counts[held]) for x in (chances, points, stds)
+        )
         point[[1, 3]] = chance[[1, 3]].argmax(1)
         np.testing.assert_allclose(probabilities[row], chance, atol=1e-5)
         np.testing.assert_allclose(found[row], point, atol=1e-4)
         for i, level in enumerate(levels):
-            moved = inference._calibrated(series, torch.full((1, 4), level))
-            wanted = series.support.quantile(torch.tensor(chance)[None], moved)[0]
-            numbers = [0, 2]  # a level next to the share of another may go either way
-            np.testing.assert_allclose(quantiles[i, row, numbers], wanted[numbers], atol=1e-3)
+            for j in (0, 2):  # a level next to the share of another may go either way
+                known = series.residual_quantiles[j].numpy()
+                wanted = point[j] + std[j] * np.interp(level, np.linspace(0, 1, 101), known)
+                np.testing.assert_allclose(quantiles[i, row, j], wanted, atol=1e-4)
 
 
 def test_rows_in_no_window_give_zeros_and_those_in_one_its_prediction(series):
@@ -97,18 +104,25 @@ def test_draws_of_rows_in_several_windows_keep_the_variance():
     values = np.random.default_rng(0).normal(size=(400, 1)).astype(np.float32)
     observed = np.ones((400, 1), bool)
     model, _ = fit(config((0,), n_steps=4), (values, observed), fit_options(max_iter=0))
-    nothing = windows_over(np.zeros((3000, 1)), np.zeros((3000, 1), bool), 4)
+    nothing = windows_over(np.zeros((1500, 1)), np.zeros((1500, 1), bool), 4)
     drawn = draw(model, nothing, CPU, seed=0)
     assert drawn.var() > 0.85 * values.var()
 
 
 def test_a_draw_is_that_of_the_first_window_which_holds_the_row(series):
+    """Which sees what the windows before it drew, and nothing of those behind it."""
     windows = windows_over(*cells(30, seed=9), 3)
     whole, first = draw(series, windows, CPU, seed=4), windows.rows.numpy()
     for row in range(30):
         window = np.flatnonzero((first == row).any(1))[0]
-        alone = draw(series, some_of(windows, slice(window, window + 1)), CPU, seed=4)
-        assert alone[row].tobytes() == whole[row].tobytes()
+        before = draw(series, some_of(windows, slice(0, window + 1)), CPU, seed=4)
+        assert before[row].tobytes() == whole[row].tobytes()
+        own = first[window]
+        given = np.where(np.isin(own, first[:window]), own, -1)  # drawn before
+        known = replace(windows, values=torch.tensor(whole), observed=windows.observed.clone())
+        known.observed[given[given >= 0]] = True
+        again = draw(series, some_of(known, slice(window, window + 1)), CPU, seed=4)
+        assert again[row].tobytes() == whole[row].tobytes()
 
 
 @pytest.mark.parametrize("t", [1, 3])

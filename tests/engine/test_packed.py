@@ -87,7 +87,7 @@ def test_names_of_0_1_0_become_those_of_now_and_nothing_else_is_left():
 def test_what_is_written_now_is_left_as_it_is():
     packed = pack(random_model(3))
     config, tensors = as_written_now(**packed)
-    assert config is packed["config"] and tensors is packed["tensors"]
+    assert config == packed["config"] and tensors is packed["tensors"]
 
 
 def test_empty_tensors_of_kinds_of_column_that_a_table_lacks_are_left_out():

@@ -27,6 +27,8 @@ from maetab.engine.draws import draw
 from maetab.engine.fit import fit_model
 from maetab.engine.inference import predict, windows_of
 from maetab.nn.backbones import BACKBONES
+from maetab.nn.guess.gaussian import Gaussian
+from maetab.nn.guess.options import GuessOptions
 from maetab.nn.support import Support
 from maetab.nn.windows import Windows
 
@@ -73,11 +75,14 @@ def test_the_remembered_windows_that_share_a_row_are_those_found_by_comparing_ro
         assert set(others) - {-1} == shares
 
 
+OF_ROWS = GuessOptions(base=Gaussian, tuning_steps=5)  # a class: similar windows are compared
+
+
 @pytest.mark.parametrize("name", ["first guess", "model"])
 def test_no_window_reads_a_remembered_one_that_shares_a_row(name):
     cells, table = categories(), categories()
     options = fit_options(max_iter=2, batch_size=16)
-    model, _ = fit_model(config(LEVELS, n_steps=3), cells, options)
+    model, _ = fit_model(config(LEVELS, n_steps=3, guess=OF_ROWS), cells, options)
     model.network_weight.fill_(0.0 if name == "first guess" else 0.7)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -105,7 +110,8 @@ def test_no_window_reads_a_remembered_one_that_shares_a_row(name):
 def test_training_reads_no_remembered_window_that_shares_a_row():
     """Whatever is written into the memory for them, first guesses at training windows stay."""
     cells = categories().values.numpy(), categories().observed.numpy()
-    (run,) = train(config(LEVELS, n_steps=3), cells, fit_options(max_iter=2, batch_size=16))
+    small = config(LEVELS, n_steps=3, guess=OF_ROWS)
+    (run,) = train(small, cells, fit_options(max_iter=2, batch_size=16))
     batch, memory = run.batches_seen[0], run.model.guess.memory
     index = run.table.windows.memory_index(batch.rows)
     own = index[0][index[0] >= 0]
@@ -173,14 +179,15 @@ def test_padded_steps_are_in_no_statistic_of_the_model():
     plain.fit(cells.values, cells.observed)
     for mine, theirs in zip(model.support.buffers(), plain.buffers(), strict=True):
         assert torch.equal(mine, theirs)
-    location = model.guess.base.location.view(4, 4)  # a number and three levels, step by step
-    taken, seen = cells.take(slice(None))
-    for step in range(4):
-        known = seen[:, step, 0]
-        mean = taken[known, step, 0].double().mean()
+    season = model.guess.season[0]  # a number and three levels
+    assert float(season[0]) == pytest.approx(values[observed[:, 0], 0].mean(), rel=1e-6)
+    share = [(values[observed[:, 1], 1] == level).mean() for level in range(3)]
+    np.testing.assert_allclose(season[1:], share, atol=1e-6)
+    for gaussian in model.guess.gaussians[0]:
+        location = gaussian.location.view(4, 4)
         # EM also fills what is missing; zeros would pull it by tens.
-        assert abs(float(location[step, 0] - mean)) < 1.0
-        assert float(location[step, 1]) < 0.1
+        assert location[:, 0].abs().max() < 1.0 and location[:, 1:].abs().max() < 0.1
+        assert gaussian.covariance.view(4, 4, 4, 4)[0, 0, 0, 0] < 12.0  # 1 and that of the level
     filled = predict(model, cells, CPU)
     assert (filled[:, 0] > 90).all() and (draw(model, cells, CPU, 0)[:, 0] > 90).all()
 

@@ -44,8 +44,10 @@ def test_no_output_changes_by_a_bit_when_a_hidden_cell_does(backbone, loss, t, p
             assert torch.equal(mine, theirs)
         mine, theirs = (model.first_guess(x, visible) for x in (values, spoiled))
         assert torch.equal(mine.logits, theirs.logits) and torch.equal(mine.point, theirs.point)
+        assert torch.equal(mine.std, theirs.std)
+        assert (mine.coordinates.evidence is None) == (t == 1)
         for one, other in zip(mine.coordinates, theirs.coordinates, strict=True):
-            assert torch.equal(one, other)
+            assert one is other is None or torch.equal(one, other)
 
 
 @pytest.mark.parametrize("t", [1, 3])

@@ -5,7 +5,9 @@ import pytest
 import torch
 from test_support import a_table, fitted
 
-from maetab.nn.losses import LOSSES, Prediction
+from maetab.nn.guess.cells import CellGuess
+from maetab.nn.guess.stack import Guess
+from maetab.nn.losses import LOSSES, Prediction, Residual
 
 
 def cell_loss(logits, point, values, weight, support, loss: str) -> torch.Tensor:
@@ -96,3 +98,67 @@ def test_the_truth_costs_less_than_anything_else(loss):
     right = torch.nn.functional.one_hot(support.index(values), 8) * 20.0
     best = loss_of(loss, torch.ones(200, 3), logits=right, point=values)
     assert best < loss_of(loss, torch.ones(200, 3)) and best < 0.01
+
+
+# ---- of series
+
+
+def series_prediction(raw: torch.Tensor, visible: torch.Tensor) -> tuple[CellGuess, Prediction]:
+    """A guess at 200 windows of two steps over the columns of `a_table`, and what is read of it."""
+    generator = torch.Generator().manual_seed(4)
+    shape = (200, 2, 3)
+    nothing = Guess(*(torch.zeros(200, 2, 1) for _ in range(3)))
+    point = torch.randn(shape, generator=generator)
+    std = 0.05 + torch.rand(shape, generator=generator)
+    guess = CellGuess(nothing, torch.randn(*shape, 8, generator=generator), point, std)
+    return guess, Residual().read(raw, guess, visible, fitted())
+
+
+def raw_and_visible() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    raw = 2 * torch.randn(200, 2, 3, 8, generator=generator)
+    return raw, torch.rand(200, 2, 3, generator=generator) < 0.4
+
+
+def test_a_residual_moves_the_guess_by_its_deviations_and_scales_them():
+    raw, visible = raw_and_visible()
+    guess, found = series_prediction(raw, visible)
+    hidden = ~visible
+    moved = guess.point + guess.std * raw[..., 0]
+    torch.testing.assert_close(found.point[hidden], moved[hidden])
+    assert torch.equal(found.point[visible], guess.point[visible])
+    scaled = (guess.std * raw[..., 1].clip(-2, 2).exp()).clip(1e-3)
+    torch.testing.assert_close(found.std[hidden], scaled[hidden])
+    assert (found.std[visible] == 1).all()
+    assert torch.equal(found.logits[..., [0, 2], :], guess.logits[..., [0, 2], :])
+    torch.testing.assert_close(found.logits[..., 1, :], (guess.logits + raw)[..., 1, :])
+
+
+def test_the_residual_loss_is_that_written_out():
+    support, (values, _) = fitted(), a_table()
+    truth = values[:, None].repeat(1, 2, 1)
+    raw, visible = raw_and_visible()
+    _, found = series_prediction(raw, visible)
+    weight = torch.zeros(200, 2, 3)
+    weight[..., [0, 2]] = torch.rand(200, 2, 2, generator=torch.Generator().manual_seed(6))
+    got = float(Residual()(found, truth, weight, support))
+    error = (found.point - truth).numpy().astype(float)
+    std, w = found.std.numpy().astype(float), weight.numpy()
+    size = np.where(np.abs(error) < 0.1, error**2 / 0.2, np.abs(error) - 0.05)
+    likelihood = np.log(std) + np.minimum((error / std) ** 2, 25) / 2
+    wanted = ((size + 0.1 * likelihood) * w)[..., [0, 2]].sum() / w.sum()
+    assert got == pytest.approx(wanted, rel=1e-4)
+
+
+def test_points_of_series_learn_from_their_error_and_not_from_its_likelihood():
+    """Else a network could lower its loss at a cell it is sure of by a smaller deviation alone."""
+    support, (values, _) = fitted(), a_table()
+    point = (values[:, None] + 1).requires_grad_()
+    weight = torch.zeros(200, 1, 3)
+    weight[..., 0] = 1
+    for std in (0.01, 1.0):
+        found = Prediction(torch.zeros(200, 1, 3, 8), point, torch.full((200, 1, 3), std))
+        (gradient,) = torch.autograd.grad(
+            Residual()(found, values[:, None], weight, support), point
+        )
+        torch.testing.assert_close(gradient[..., 0], torch.full((200, 1), 1 / 200))

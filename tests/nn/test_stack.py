@@ -123,7 +123,8 @@ def test_what_is_not_visible_is_never_read(fitted, support, poison):
     values, visible = rows(seed=3)
     clean = fitted(values, visible)
     spoiled = fitted(torch.where(visible, values, poison), visible)
-    for mine, theirs in zip(clean, spoiled, strict=True):
+    assert clean.evidence is spoiled.evidence is None
+    for mine, theirs in zip(clean[:3], spoiled[:3], strict=True):
         assert torch.equal(mine, theirs)
     mine, theirs = (read_guess(guess, visible, support).logits for guess in (clean, spoiled))
     assert torch.equal(mine, theirs)

@@ -97,7 +97,7 @@ def test_levels_behind_the_last_share_the_unseen_token():
 def test_mask_tokens_are_the_sum_written_out_by_hand():
     tokens, guess = some_tokens(), a_guess()
     found = tokens.hidden(guess)
-    mean, variance, parts = (part[:, 0] for part in guess)
+    mean, variance, parts = (part[:, 0] for part in guess[:3])
     pieces = tokens.pieces(mean[:, [0, 4]])
     for i, (j, c) in enumerate([(0, 0), (2, 4)]):
         rest = torch.cat([parts[:, c].clamp(-8, 8), variance[:, c, None].sqrt()], 1)
@@ -144,7 +144,7 @@ def test_steps_are_told_apart_by_sines_and_cosines():
 
 def test_mask_tokens_of_several_steps_are_those_of_each_step():
     tokens, steps = some_tokens(), [a_guess(), a_guess()]
-    both = Guess(*(torch.cat(parts, 1) for parts in zip(*steps, strict=True)))
+    both = Guess(*(torch.cat(parts, 1) for parts in zip(*(x[:3] for x in steps), strict=True)))
     found = tokens.hidden(both).unflatten(0, (5, 2))
     for step, guess in enumerate(steps):
         torch.testing.assert_close(found[:, step], tokens.hidden(guess))

@@ -13,6 +13,7 @@ from maetab.cli.report.output import counted
 if TYPE_CHECKING:
     from maetab.files.tables import TableFile
 
+WHEN = ("series", "time", "length")  # of what is strange in series; length in rows
 CELL = ("column", "value", "expected", "reason")  # of a cell that makes a row strange
 
 
@@ -39,28 +40,37 @@ def score_rows(detector: Any, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def reasons_of(
-    detector: Any, frame: pd.DataFrame, table: TableFile, n_columns: int
+    detector: Any,
+    frame: pd.DataFrame,
+    table: TableFile,
+    n_columns: int,
+    top: int | None = None,
 ) -> pd.DataFrame:
-    """Return what makes the rows of `frame` strange, the strangest row and column first.
+    """Return what makes the strangest rows strange, the strangest row and column first.
 
     Parameters
     ----------
     detector : fitted MAEAnomalyDetector
-    frame : rows of the table, labelled by their places in it
+    frame : rows of the table, labelled by their places in it; the strangest, or all of series,
+        where a row is strange beside those before and after it
     table : spells the cells
+    n_columns : most columns of a row
+    top : how many rows, or stretches of series; None for all
 
     Returns
     -------
     reasons : frame with the columns row (1 is the table's first), place (1 is the strangest column
-        of the row), column, value and expected, the last two as they are written in the table.
+        of the row), those of `WHEN` for series, column, value and expected, the last two as they
+        are written in the table.
         Behind the first, columns whose two texts are the same are left out.
     """
-    found = detector.explain(frame, top=len(frame), n_columns=n_columns)
+    found = detector.explain(frame, top=top or len(frame), n_columns=n_columns)
     words = [
         table.spell(str(name), int(row), expected)
         for name, row, expected in zip(found["column"], found["row"], found["expected"])
     ]
-    reasons = found.assign(row=found["row"].astype(int) + 1)[["row", "column"]]
+    when = [name for name in WHEN if name in found]
+    reasons = found.assign(row=found["row"].astype(int) + 1)[["row", *when, "column"]]
     reasons["value"], reasons["expected"] = [seen for seen, _ in words], [new for _, new in words]
     reasons["reason"] = found["reason"]
     differs = reasons["value"] != reasons["expected"]
@@ -95,6 +105,8 @@ def reason_rows(scores: pd.DataFrame, reasons: pd.DataFrame) -> list[list[str]]:
     lines = []
     for reason in reasons.to_dict("records"):
         row = reason["row"]
-        shown = [f"{row}", f"{score_of[row]:.2f}"] if reason["place"] == 1 else ["", ""]
+        when = [f"{reason[name]}" for name in WHEN if name in reason]
+        shown = [f"{row}", f"{score_of[row]:.2f}", *when]
+        shown = shown if reason["place"] == 1 else [""] * len(shown)
         lines.append([*shown, *(str(reason[key]) for key in CELL)])
     return lines

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from maetab.cli.report.course import length_text
 from maetab.cli.report.output import listed
+from maetab.data.timeline import Timeline
 
 
 def summary(info: Mapping[str, Any]) -> list[str]:
@@ -21,10 +23,26 @@ def summary(info: Mapping[str, Any]) -> list[str]:
         f"written by: maetab {versions['maetab']}, Python {versions['python']}",
         f"columns: {len(info['columns'])} ({of_kinds}): {listed(list(info['columns']), 12)}",
         f"parameters: {parameters}",
+        *_series(info.get("timeline")),
         f"weights: {info['n_weights']} ({info['n_bytes'] / 1e6:.1f} MB)",
         "everything, line by line: --all",
     ]
     return [part for line in lines for part in textwrap.wrap(line, 100, subsequent_indent="  ")]
+
+
+def _series(timeline: Mapping[str, Any] | None) -> list[str]:
+    """Return the line on windows, steps and keys of a model of series."""
+    if timeline is None:
+        return []
+    found = Timeline.from_dict(dict(timeline))
+    step = f"of {length_text(1, found)}" if found.regular else "in no regular time"
+    facts = [
+        f"windows of {found.n_steps} steps {step}",
+        f"period {found.period} steps" if found.period else "no period",
+        f"time {found.time!r}" if found.time is not None else f"time: index ({found.kind})",
+        f"groups {listed(found.groups)}" if found.groups else "one series",
+    ]
+    return [f"series: {', '.join(facts)}"]
 
 
 def everything(info: Mapping[str, Any]) -> list[str]:

@@ -124,7 +124,7 @@ def described(table: TableFile, names: Collection[str], wanted: Collection[str])
     return rows
 
 
-def unlike(frame: pd.DataFrame, schema: Schema) -> str:
+def unlike(frame: pd.DataFrame, schema: Schema, names: Collection[str]) -> str:
     """Return which cells are unlike those that a model has learned from; empty if none is.
 
     These are levels that it has not seen, and numbers further from the range it has seen than
@@ -133,7 +133,10 @@ def unlike(frame: pd.DataFrame, schema: Schema) -> str:
     Parameters
     ----------
     frame : (n, F) with the columns of `schema`
+    names : columns that are looked at
     """
+    schema = Schema(tuple(column for column in schema.columns if column.name in names))
+    frame = frame[schema.names()]
     values, observed = encode(frame, schema)
     found: dict[str, Counter[Any]] = {UNSEEN: Counter(), FAR: Counter()}
     for column, cells, seen in zip(schema.columns, values.T, observed.T):

@@ -74,7 +74,8 @@ def fit_gaussians(
     Parameters
     ----------
     windows : values, visible and completed values (n, C) of windows that start anywhere
-    aligned : the same of windows that start at one phase, for each phase there is
+    aligned : the same of windows that start at one phase, for each phase there is; a phase without
+        windows has the Gaussian of all
     """
 
     def even(covariance: Tensor) -> Tensor:
@@ -83,6 +84,9 @@ def fit_gaussians(
     every = fit_covariance(*windows, even, should_stop)
     found = [every]
     for cells in aligned:
+        if not len(cells[0]):
+            found.append(every)
+            continue
 
         def shrunk(covariance: Tensor) -> Tensor:
             return torch.lerp(covariance, every.covariance, OF_ALL)

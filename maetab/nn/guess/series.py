@@ -17,13 +17,13 @@ from maetab.nn.guess.stack import Guess
 from maetab.nn.guess.window_gaussian import Conditional, WindowGaussian
 from maetab.nn.windows import Clock, Windows
 
-N_GUESSES, N_FEATURES = 3, 7
+N_GUESSES, N_FEATURES = 4, 8
 FAR = 1000.0  # steps to a visible cell where there is none
 PRIOR = 3.0  # visible cells that count as much as what the guesses miss everywhere
 WILD = 8.0  # standard deviations beyond which networks do not tell numbers apart
 
 
-Pair = tuple[WindowGaussian, WindowGaussian]
+Kinds = tuple[WindowGaussian, WindowGaussian, WindowGaussian]
 
 
 class Look(NamedTuple):
@@ -44,9 +44,9 @@ class Look(NamedTuple):
 class SeriesGuess(nn.Module):
     """A guess at the cells of windows of T steps.
 
-    Three guesses: interpolation along time; a Gaussian over all cells of a window, of what is left
+    Four guesses: interpolation along time; a Gaussian over all cells of a window, of what is left
     when the mean of each phase of the period is taken off; the same where the level of a window is
-    unknown. `Mixture` weighs them.
+    unknown, and where neighbouring steps share less. `Mixture` weighs them.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class SeriesGuess(nn.Module):
     Attributes
     ----------
     gaussians : of windows that start at any phase, then of those that start at each of `starts`;
-        pairs, the second of which takes the level for unknown
+        three each: as fitted, with unknown level, with more noise
     folds : while a model is fitted, the same without a part of the windows each
     season : (n_phases, c) mean of each phase
     usual : (c, K) mean absolute error of each guess at single cells
@@ -101,8 +101,8 @@ class SeriesGuess(nn.Module):
     def new_gaussians(self) -> nn.ModuleList:
         """Return Gaussians that know nothing."""
         n, size = 1 + len(self.starts), self.coordinates.size
-        pairs = ([WindowGaussian(size), WindowGaussian(size)] for _ in range(n))
-        return nn.ModuleList(nn.ModuleList(pair) for pair in pairs).to(self.season.device)
+        kinds = ([WindowGaussian(size) for _ in range(3)] for _ in range(n))
+        return nn.ModuleList(map(nn.ModuleList, kinds)).to(self.season.device)
 
     @torch.no_grad()
     def forward(
@@ -155,16 +155,16 @@ class SeriesGuess(nn.Module):
         lines = interpolate(cells, shown, clock.position)
         season = self.season[clock.phase]
         rest, seen = (cells - season).flatten(1), shown.flatten(1)
-        found = [[torch.zeros_like(rest) for _ in Conditional._fields] for _ in range(2)]
-        for pair, rows in self._groups(clock):
-            for target, gaussian in zip(found, pair, strict=True):
+        found = [[torch.zeros_like(rest) for _ in Conditional._fields] for _ in range(3)]
+        for kinds, rows in self.groups(clock):
+            for target, gaussian in zip(found, kinds, strict=True):
                 parts = gaussian(rest[rows], seen[rows])
                 for out, part in zip(target, parts, strict=True):
                     out[rows] = part
-        plain, free = (Conditional(*(x.view(shown.shape) for x in parts)) for parts in found)
-        guesses = [lines.mean, plain.mean + season, free.mean + season]
-        missed = [cells - lines.mean, plain.residual, free.residual]
-        return Look(torch.stack(guesses, -1), torch.stack(missed, -1), lines, plain)
+        of_kinds = [Conditional(*(x.view(shown.shape) for x in parts)) for parts in found]
+        guesses = [lines.mean, *(x.mean + season for x in of_kinds)]
+        missed = [cells - lines.mean, *(x.residual for x in of_kinds)]
+        return Look(torch.stack(guesses, -1), torch.stack(missed, -1), lines, of_kinds[0])
 
     def evidence(self, look: Look, shown: Tensor) -> Evidence:
         """Return what the mixture is told: how each guess does at the window's visible cells."""
@@ -183,9 +183,9 @@ class SeriesGuess(nn.Module):
         """
         _, shown, clock = self.expand(values, visible, clock)
         out, seen = torch.zeros_like(normal.flatten(1)).double(), shown.flatten(1)
-        for pair, rows in self._groups(clock):
-            drawn = pair[0].draw(seen[rows], normal[rows].flatten(1))
-            std = pair[0](torch.zeros_like(drawn), seen[rows]).variance.sqrt()
+        for kinds, rows in self.groups(clock):
+            drawn = kinds[0].draw(seen[rows], normal[rows].flatten(1))
+            std = kinds[0](torch.zeros_like(drawn), seen[rows]).variance.sqrt()
             out[rows] = drawn / std.clamp_min(1e-6)
         return out[:, self.coordinates.first].view(values.shape).to(values.dtype)
 
@@ -194,8 +194,8 @@ class SeriesGuess(nn.Module):
         position, phase = self.remembered_position[places], self.remembered_phase[places]
         return Clock(position, phase, self.remembered_calendar[places])
 
-    def _groups(self, clock: Clock) -> list[tuple[Pair, Tensor]]:
-        """Return which pair of Gaussians is asked about which windows."""
+    def groups(self, clock: Clock) -> list[tuple[Kinds, Tensor]]:
+        """Return which Gaussians are asked about which windows."""
         match = clock.phase[:, :1] == self.starts
         kind = torch.zeros(len(match), dtype=torch.long, device=match.device)
         if len(self.starts):
@@ -206,8 +206,8 @@ class SeriesGuess(nn.Module):
         for one in code.unique().tolist():
             part, place = divmod(one, n_kinds)
             among = self.gaussians if part == 0 else self.folds[part - 1]
-            pair = cast("Pair", tuple(cast("nn.ModuleList", among[place])))
-            groups.append((pair, (code == one).nonzero()[:, 0]))
+            kinds = cast("Kinds", tuple(cast("nn.ModuleList", among[place])))
+            groups.append((kinds, (code == one).nonzero()[:, 0]))
         return groups
 
     @torch.no_grad()
@@ -234,7 +234,7 @@ def _features(look: Look, evidence: Evidence, std: Tensor, shown: Tensor) -> Ten
     """Return (B, T, c, E) what networks are told of each cell, visible or not, beside the guess."""
     plain, lines, std = look.plain, look.lines, std.clamp_min(1e-3)
     surprise = torch.where(shown, plain.residual / plain.spread.sqrt(), 0.0)
-    apart = [(evidence.guesses[..., k] - evidence.guesses[..., 1]) / std for k in (0, 2)]
+    apart = [(evidence.guesses[..., k] - evidence.guesses[..., 1]) / std for k in (0, 2, 3)]
     apart = [torch.where(shown, 0.0, x) for x in apart]
     missed = torch.where(shown, plain.residual, 0.0)
     far = [x.clamp_max(FAR).log1p() / 4 for x in (lines.since, lines.until)]

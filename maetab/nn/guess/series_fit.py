@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from maetab.nn.guess.series import SeriesGuess
 
 FITTED = 2000  # windows that a covariance is fitted to, at each phase and at all
-FOLDS, BLOCK = 3, 12  # parts of the windows, and windows in a row that are in the same part
+# Parts of the windows, and runs of windows that each part has: few, so that what is learned of the
+# guesses holds for times that are not the neighbours of those that they were fitted to.
+FOLDS, BLOCKS = 3, 2
+NOISE = 0.03  # variance of what neighbouring steps do not share, where that is taken to be much
 LOOKS = 3  # masks that each window is seen with while the guesses are weighted
 MOST_CELLS = 300_000  # that are looked at then
 LEVEL = 10.0  # variance of a window's level where that is taken for unknown
 SEASON_ROWS = 8.0  # rows of the mean of all that the mean of a phase is shrunk by
-TIME = 0.4  # share of the time after which the Gaussians are left as they are
+# Shares of the time after which the Gaussians are left as they are, and no more windows are looked
+# at to weigh the guesses.
+TIME, LOOK_TIME = 0.4, 0.6
 
 Cells = tuple[Tensor, Tensor, Tensor]
 
@@ -60,15 +65,13 @@ def fit_series(
         guess.starts.copy_(clock.phase[:, 0].unique()[: len(guess.starts)])
     _fit_gaussians(guess, guess.gaussians, windows, None, should_stop)
     guess.folds = []
-    if len(windows) >= 2 * FOLDS:
-        place = torch.arange(len(windows), device=windows.rows.device)
-        block = max(1, min(BLOCK, len(windows) // (2 * FOLDS)))
-        windows = replace(windows, fold=place // block % FOLDS)
+    windows = replace(windows, fold=_parts(windows))
+    if windows.fold is not None:
         for part in range(FOLDS):
             guess.folds.append(guess.new_gaussians())
             _fit_gaussians(guess, guess.folds[-1], windows, part, should_stop)
     windows = _remember(guess, windows, generator)
-    _fit_mixture(guess, windows, generator)
+    _fit_mixture(guess, windows, generator, lambda: time_used() > LOOK_TIME)
     return windows
 
 
@@ -86,6 +89,34 @@ def _fit_season(guess: SeriesGuess, windows: Windows) -> None:
     guess.season.copy_((total + SEASON_ROWS * everywhere) / (count + SEASON_ROWS))
 
 
+def _parts(windows: Windows) -> Tensor | None:
+    """Return (W,) the part of each window; None if windows are too few to learn without a part.
+
+    Where every other window shares a row with some of a part, as in short series, parts are thirds.
+    """
+    n, device = len(windows), windows.rows.device
+    for block in (n // (FOLDS * BLOCKS), -(-n // FOLDS)):
+        if not n // (2 * FOLDS):
+            break
+        fold = torch.arange(n, device=device) // block % FOLDS
+        some = replace(windows, fold=fold)
+        every = [windows.rows] if windows.dense is None else [windows.rows, windows.dense]
+        if all(len(_without(some, part, rows)) for part in range(FOLDS) for rows in every):
+            return fold
+    return None
+
+
+def _without(windows: Windows, part: int | None, rows: Tensor) -> Tensor:
+    """Return those of the windows `rows` (V, T) that share no row with a part; None for all."""
+    if part is None:
+        return rows
+    assert windows.fold is not None
+    left_out = torch.zeros(len(windows.values) + 1, dtype=torch.bool, device=rows.device)
+    left_out[windows.rows[windows.fold == part]] = True
+    left_out[-1] = False  # where -1 points to
+    return rows[~left_out[rows].any(1)]
+
+
 def _fit_gaussians(
     guess: SeriesGuess,
     gaussians: nn.ModuleList,
@@ -94,14 +125,9 @@ def _fit_gaussians(
     should_stop: Callable[[], bool],
 ) -> None:
     """Fit Gaussians to windows that share no row with those of a part; None for all."""
-    left_out = torch.zeros(len(windows.values) + 1, dtype=torch.bool, device=windows.rows.device)
-    if part is not None:
-        assert windows.fold is not None
-        left_out[windows.rows[windows.fold == part]] = True
-        left_out[-1] = False  # where -1 points to
 
     def cells(rows: Tensor) -> Cells:
-        rows = rows[~left_out[rows].any(1)]
+        rows = _without(windows, part, rows)
         return _completed(guess, windows, rows[:: max(1, -(-len(rows) // FITTED))])
 
     every = cells(windows.rows if windows.dense is None else windows.dense)
@@ -115,10 +141,10 @@ def _fit_gaussians(
     own = torch.tensor(number, device=every[0].device).double().view(guess.n_steps, -1)
     level = torch.einsum("tc,sd,cd->tcsd", own, own, torch.eye(own.shape[1]).to(own))
     level = LEVEL * level.reshape(guess.coordinates.size, -1)
-    for pair, gaussian in zip(gaussians.children(), found, strict=True):
-        plain, free = pair.children()
-        plain.set(gaussian.location, gaussian.covariance)  # type: ignore[operator]
-        free.set(gaussian.location, gaussian.covariance + level)  # type: ignore[operator]
+    noise = NOISE * torch.eye(len(level)).to(level)
+    for kinds, gaussian in zip(gaussians.children(), found, strict=True):
+        for one, more in zip(kinds.children(), (0 * level, level, noise), strict=True):
+            one.set(gaussian.location, gaussian.covariance + more)  # type: ignore[operator]
 
 
 def _completed(guess: SeriesGuess, windows: Windows, rows: Tensor) -> Cells:
@@ -147,7 +173,12 @@ def _remember(guess: SeriesGuess, windows: Windows, generator: torch.Generator) 
     return windows
 
 
-def _fit_mixture(guess: SeriesGuess, windows: Windows, generator: torch.Generator) -> None:
+def _fit_mixture(
+    guess: SeriesGuess,
+    windows: Windows,
+    generator: torch.Generator,
+    should_stop: Callable[[], bool],
+) -> None:
     """Weigh the guesses at cells that are hidden in gaps of many shapes."""
     masking, n = Gaps(guess.options.hidden_ratio), len(windows)
     most = max(1, MOST_CELLS // guess.coordinates.size)
@@ -155,6 +186,8 @@ def _fit_mixture(guess: SeriesGuess, windows: Windows, generator: torch.Generato
     for _ in range(max(1, min(LOOKS, most // n))):
         rows = torch.randperm(n, generator=generator, device=windows.rows.device)[:most]
         for chosen in rows.split(256):
+            if looks and should_stop():
+                break
             values, observed = windows.take(chosen)
             visible = observed & ~masking(observed, generator)
             cells, shown, clock = guess.expand(values, visible, windows.clock_of(chosen))

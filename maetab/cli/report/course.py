@@ -1,0 +1,208 @@
+"""How the rows of a file lie in time: stamps, series, steps, gaps, and the options that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from maetab.cli.report.output import counted, listed
+from maetab.cli.series import PARTS, Keys, are_parts, frame_of
+from maetab.data.codec import encode
+from maetab.data.gaps import find_gaps
+from maetab.data.schema import Schema, infer_schema
+from maetab.data.timeline import Layout, Timeline, infer_timeline, lay_out
+from maetab.files.layout import option
+from maetab.files.tables import TableFile
+
+UNITS = (("D", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
+HEAD = ["column", "gaps", "longest", "before the first", "after the last"]
+LEAST_STAMPS = 10  # rows of a table that may be a series
+MOST_GROUPED = 0.5  # series by rows, above which a column does not tell series apart
+
+
+class Course(NamedTuple):
+    """What is said of time: lines, a table of gaps, and the options of the command to run."""
+
+    lines: list[str]
+    gaps: list[list[str]]
+    options: list[str]
+
+
+def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | None:
+    """Return how the rows of a file lie in time; None where no column tells.
+
+    Parameters
+    ----------
+    names : columns that matter
+    keys : those that the user has named; without a time they are looked for
+    """
+    found = keys if keys.time else find_keys(table, names, keys.groups)
+    if found is None and not keys.groups:
+        return _in_order(table, names)
+    if found is None:
+        return None
+    columns = [name for name in names if name not in found.names()]
+    frame = frame_of(table, columns, found)
+    schema = infer_schema(frame)
+    values, observed = encode(frame, schema)
+    about = found.parameters()
+    stamped = pd.Series(True, frame.index)
+    if found.stamp() is not None:
+        stamped = frame[found.stamp()].notna()
+    if not stamped.all():
+        raise ValueError(f"{counted(int((~stamped).sum()), 'row')} without a stamp in {found.time}")
+    timeline = infer_timeline(
+        frame, values, observed, "auto", about["time"], about["groups"], "maetab"
+    )
+    layout = lay_out(frame, timeline)
+    lines = [_time_line(frame, found, timeline, layout), _series_line(found, layout)]
+    options = [option("--time", found.time)] if found.time else []
+    options += [option("--groups", found.groups)] if found.groups else []
+    options.append(f"--window={window_text(timeline)}")
+    return Course(
+        [line for line in lines if line], gap_rows(schema, observed, layout, columns), options
+    )
+
+
+def _in_order(table: TableFile, names: Collection[str]) -> Course | None:
+    """Return what is said of a file of one column, which can be a series in order; else None."""
+    frame = table.frame[[name for name in names if name not in table.doubts]]
+    frame = frame.dropna(axis=1, how="all")
+    if len(frame) < LEAST_STAMPS or frame.shape[1] != 1:
+        return None
+    schema = infer_schema(frame)
+    values, observed = encode(frame, schema)
+    timeline = infer_timeline(frame, values, observed, "auto", None, None, "maetab")
+    keys, layout = Keys(), lay_out(frame, timeline)
+    line = _time_line(frame, keys, timeline, layout)
+    gaps = gap_rows(schema, observed, layout, schema.names())
+    return Course([line], gaps, [f"--window={window_text(timeline)}"])
+
+
+def find_keys(table: TableFile, names: Collection[str], groups: Sequence[str] = ()) -> Keys | None:
+    """Return the columns that are time and groups, if there are such.
+
+    Time is a column of dates, or one of dates and one of times of day; no two rows of a series have
+    the same. A column tells series apart if this holds by it, and did not without it.
+    """
+    if len(table) < LEAST_STAMPS:
+        return None
+    frame = table.frame
+    names = [name for name in table.names if name in names and name not in table.doubts]
+    whole = [name for name in names if frame[name].notna().all()]
+    dates = [name for name in whole if frame[name].dtype.kind == "M"]
+    clocks = [name for name in whole if _is_clock(frame[name])]
+    pairs = [(date, clock) for date in dates for clock in clocks if _has_days_only(frame[date])]
+    for time in (*pairs, *((date,) for date in dates), *_parts_in(whole)):
+        keys = Keys(tuple(time), tuple(groups))
+        stamps = frame_of(table, [], keys)[keys.stamp()]
+        by = [frame[name] for name in groups]
+        if not _repeat(stamps, by):
+            return keys
+        if groups:
+            continue
+        for name in whole:
+            labels = frame[name]
+            few = name not in time and 1 < labels.nunique() <= MOST_GROUPED * len(frame)
+            if few and labels.dtype.kind not in "fmM" and not _repeat(stamps, [labels]):
+                return keys._replace(groups=(name,))
+    return None
+
+
+def _parts_in(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the columns that are named year, month, day, and smaller parts, if there are such."""
+    own = {name.lower(): name for name in reversed(names)}
+    found = [own[part] for part in PARTS if part in own]
+    return [tuple(found)] if are_parts(found) else []
+
+
+def _is_clock(cells: pd.Series) -> bool:
+    return cells.dtype.kind == "m" and bool(cells.between("0s", "24h").all())
+
+
+def _has_days_only(cells: pd.Series) -> bool:
+    return bool((cells == cells.dt.normalize()).all())
+
+
+def _repeat(stamps: pd.Series, groups: Sequence[pd.Series]) -> bool:
+    return bool(pd.concat([stamps, *groups], axis=1).duplicated().any())
+
+
+def _time_line(frame: pd.DataFrame, keys: Keys, timeline: Timeline, layout: Layout) -> str:
+    """Return where the stamps are, their ends, step, period, and how many are missing."""
+    where = " and ".join(map(repr, keys.time)) or "the order of the rows"
+    parts = []
+    if keys.stamp() is not None:
+        stamps = frame[keys.stamp()]
+        parts.append(f"{stamps.min()} to {stamps.max()}")
+    if timeline.regular and keys.time:
+        parts.append(f"a step of {length_text(1, timeline)}")
+        by = pd.Series(layout.place).groupby(layout.series)
+        n_missing = int((by.max() - by.min() + 1 - by.size()).sum())
+        parts.append(f"{n_missing or 'no'} stamp{'s' * (n_missing > 1)} without a row")
+    elif keys.time:
+        parts.append(f"no regular step, about {length_text(1, timeline)}")
+    if timeline.period is not None:
+        steps = counted(timeline.period, "step")
+        length = f" ({length_text(timeline.period, timeline)})" if keys.time else ""
+        parts.append(f"a period of {steps}{length}")
+    return f"time: {', '.join([where, *parts])}"
+
+
+def _series_line(keys: Keys, layout: Layout) -> str:
+    if not keys.groups:
+        return ""
+    sizes = np.bincount(layout.series)
+    sizes = sizes[sizes > 0]
+    return (
+        f"series: {len(sizes)} by {listed(keys.groups)}, of {sizes.min()} to "
+        f"{counted(int(sizes.max()), 'row')}"
+    )
+
+
+def gap_rows(
+    schema: Schema, observed: np.ndarray, layout: Layout, names: Collection[str]
+) -> list[list[str]]:
+    """Return name, gaps, longest and shares at both edges of each column that has gaps."""
+    order = np.lexsort((layout.position, layout.series))
+    begins = np.r_[True, np.diff(layout.series[order]) != 0]
+    seen = observed[order]
+    length = find_gaps(observed, layout)[0]
+    rows = []
+    for j, name in enumerate(schema.names()):
+        lost, series = ~seen[:, j], layout.series[order]
+        if name not in names or not lost.any() or lost.all():
+            continue
+        starts = lost & (begins | ~np.r_[False, lost[:-1]])
+        known = pd.Series(seen[:, j].astype(int)).groupby(series)
+        first = known.cumsum().to_numpy() == 0
+        last = (known.cumsum() == known.transform("sum")).to_numpy() & lost & ~first
+        longest = length[np.isfinite(length[:, j]), j].max()
+        shares = (f"{part.mean():.1%}" for part in (first & lost, last))
+        rows.append([name, f"{int(starts.sum())}", f"{longest:g}", *shares])
+    return rows
+
+
+def length_text(n_steps: int, timeline: Timeline) -> str:
+    """Return how long some steps are: 24h, 7D, 3 months, or a number."""
+    length = n_steps * timeline.step
+    if timeline.unit == "month":
+        return counted(int(length), "month")
+    if timeline.unit != "second":
+        return f"{length:g}"
+    name, unit = next(
+        ((name, unit) for name, unit in UNITS if length >= unit and not length % unit), UNITS[-1]
+    )
+    if name == "D" and length < 3 * unit:
+        name, unit = UNITS[1]
+    return f"{length / unit:g}{name}"
+
+
+def window_text(timeline: Timeline) -> str:
+    """Return the window that suits the data, as the option `--window` takes it."""
+    if timeline.unit == "second" and timeline.regular:
+        return length_text(timeline.n_steps, timeline)
+    return str(timeline.n_steps)

@@ -1,0 +1,265 @@
+"""Pictures of series: gaps, filled values, surprises and anomalies over time."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import dates
+from matplotlib import pyplot as plt
+from pictures import legend_of, saved
+
+from maetab import MAEAnomalyDetector, MAEImputer
+from maetab.plot import (
+    FilledSeriesDisplay,
+    GapDisplay,
+    SeriesAnomalyDisplay,
+    SeriesSurpriseDisplay,
+)
+from maetab.plot.course import read_course, thin
+from maetab.plot.gaps import gaps_of
+
+HOURS = pd.date_range("2024-03-01", periods=200, freq="h", name="when")
+
+
+def _waves(n=200, index=HOURS):
+    rng, t = np.random.default_rng(0), np.arange(n)
+    day = np.sin(t * 2 * np.pi / 24)
+    return pd.DataFrame({"a": day + 0.1 * rng.normal(size=n), "b": 5 - 2 * day}, index=index)
+
+
+WAVES = _waves()
+HOLES = WAVES.mask(np.arange(200)[:, None] // np.array([7, 30]) % 5 == 2)
+
+
+def _runs(missing):
+    """Gaps of a column by walking along it: first row and number of rows of each."""
+    found, length = [], 0
+    for place, lost in enumerate([*missing, False]):
+        if not lost and length:
+            found.append((place - length, length))
+        length = length + 1 if lost else 0
+    return found
+
+
+def test_gaps_are_the_runs_of_missing_cells():
+    display = saved(GapDisplay.from_frame(HOLES).plot())
+    for gaps, name, text in zip(display.gaps_, HOLES, display.texts_):
+        runs = _runs(HOLES[name].isna())
+        starts = [dates.date2num(HOURS[first]) for first, _ in runs]
+        assert gaps.starts == pytest.approx(starts)
+        assert 24 * (gaps.ends - gaps.starts) == pytest.approx([length for _, length in runs])
+        assert text.get_text().startswith(f"{len(runs)} gap")
+    assert np.array_equal(display.image_.get_array(), HOLES.isna().to_numpy().T)
+
+
+def test_order_of_the_rows_and_how_time_is_given_change_no_picture_of_gaps():
+    expected = GapDisplay.from_frame(HOLES).plot()
+    shuffled = HOLES.sample(frac=1, random_state=0)
+    others = [
+        GapDisplay.from_frame(shuffled),
+        GapDisplay.from_frame(shuffled.reset_index(), time="when"),
+        GapDisplay.from_frame(shuffled.tz_localize("Asia/Tokyo")),
+        GapDisplay.from_frame(HOLES.set_axis(HOURS.to_period("h"))),
+    ]
+    for display in others:
+        drawn = display.plot()
+        assert drawn.columns == ["a", "b"]
+        assert np.array_equal(drawn.image_.get_array(), expected.image_.get_array())
+        assert drawn.image_.get_extent() == pytest.approx(expected.image_.get_extent())
+        assert drawn.gaps_[0].starts == pytest.approx(expected.gaps_[0].starts)
+
+
+def test_stamps_without_a_row_lie_in_gaps_and_have_their_own_colour():
+    cut = WAVES.drop(HOURS[50:80])
+    display = GapDisplay.from_frame(cut).plot()
+    assert display.image_.get_array().mask[:, 50:80].all()
+    assert not display.image_.get_array().mask[:, :50].any()
+    gaps = display.gaps_[0]
+    assert 24 * (gaps.ends - gaps.starts) == pytest.approx([30])
+    assert "no row" in legend_of(display)
+
+
+def test_a_gap_ends_with_its_series():
+    frame = pd.concat([HOLES.iloc[:100].assign(site=site) for site in "yx"])
+    frame.iloc[90:110, 0] = np.nan  # the end of one series and the begin of the next
+    display = GapDisplay.from_frame(frame, groups="site")
+    gaps = gaps_of(display.missing[:, 0], display.course)
+    lengths = [n for s in "yx" for _, n in _runs(frame.loc[frame["site"] == s, "a"].isna())]
+    assert 24 * (gaps.ends - gaps.starts) == pytest.approx(lengths)
+    pooled = display.plot().image_.get_array()
+    one, other = (frame[frame["site"] == site][["a", "b"]].isna().to_numpy() for site in "yx")
+    assert np.allclose(pooled, (one + other.astype(float)).T / 2)
+    chosen = GapDisplay.from_frame(frame, groups="site", series="x")
+    assert np.array_equal(chosen.missing, other)
+
+
+def test_rows_in_order_and_numbers_are_times_too():
+    plain = HOLES.reset_index(drop=True)
+    display = GapDisplay.from_frame(plain).plot()
+    assert display.gaps_[0].starts.tolist() == [first for first, _ in _runs(plain["a"].isna())]
+    assert display.ax_.get_xlabel() == "row"
+    numbered = GapDisplay.from_frame(plain.assign(t=np.arange(200) * 0.5), time="t").plot()
+    assert numbered.gaps_[0].longest() == pytest.approx(display.gaps_[0].longest() / 2)
+
+
+def test_one_missing_cell_in_a_hundred_thousand_changes_the_colour_of_its_part():
+    stamps = pd.date_range("2020-01-01", periods=100_000, freq="min")
+    frame = pd.DataFrame({"a": np.ones(100_000), "b": np.ones(100_000)}, stamps)
+    frame.iloc[61_234, 0] = np.nan
+    display = GapDisplay.from_frame(frame).plot()
+    shares = display.image_.get_array()
+    assert shares.shape == (2, 800) and not shares.mask.any()
+    assert np.argwhere(shares > 0).tolist() == [[0, 61_234 // 125]]
+    pale, marked = display.image_.to_rgba(np.array([0.0, shares.max()]))
+    assert np.abs(pale - marked).sum() > 0.2
+
+
+def test_a_thinned_line_keeps_every_peak():
+    values = np.random.default_rng(0).normal(size=100_003)
+    values[40_000:42_000] = np.nan
+    values[77_777], values[12_345] = 50.0, -50.0
+    chosen = thin(values)
+    assert len(chosen) <= 3000 and (np.diff(chosen) > 0).all()
+    assert {77_777, 12_345} <= set(chosen)
+    assert np.isnan(values[chosen]).any()
+    assert thin(np.arange(2000.0)).tolist() == list(range(2000))
+
+
+def test_what_was_filled_is_drawn_where_cells_were_missing():
+    filled = HOLES.interpolate(limit_direction="both")
+    draws = [filled + shift for shift in (-0.1, 0.1)]
+    display = FilledSeriesDisplay.from_frames(
+        HOLES, filled, draws=draws, interval=(filled - 1, filled + 1)
+    )
+    saved(display.plot())
+    for place, name in enumerate(HOLES):
+        missing = HOLES[name].isna().to_numpy()
+        x, y = display.filled_[place].get_data()
+        assert x == pytest.approx(dates.date2num(HOURS))
+        assert y[missing] == pytest.approx(filled[name].to_numpy()[missing], rel=1e-5)
+        beside = np.convolve(missing, [1, 1, 1], "same") > 0
+        assert np.array_equal(~np.isnan(y), beside)
+        seen = display.observed_[place].get_ydata()
+        assert np.array_equal(np.isnan(seen), missing)
+        assert len(display.draws_[place]) == 2 and display.bands_[place] is not None
+    assert legend_of(display) == ["observed", "filled", "draws", "interval"]
+
+
+def test_lines_break_where_stamps_lack():
+    cut = HOLES.drop(HOURS[100:110])
+    display = FilledSeriesDisplay.from_frames(cut, cut.bfill().ffill(), ["a"]).plot()
+    x, y = display.observed_[0].get_data()
+    lacking = (x > dates.date2num(HOURS[99])) & (x < dates.date2num(HOURS[110]))
+    assert np.isnan(y[lacking]).all() and lacking.sum() == 1
+
+
+def test_one_series_of_a_panel_is_drawn_and_several_are_refused():
+    panel = pd.concat([HOLES, 10 + HOLES], keys=["x", "y"], names=["site"])
+    filled = panel.bfill().ffill()
+    one = FilledSeriesDisplay.from_frames(panel, filled, groups="site", series="y")
+    assert np.nanmin(one.filled) > 5
+    assert one.course.stamps == pytest.approx(dates.date2num(HOURS))
+    with pytest.raises(ValueError, match="2 series; name the one to draw"):
+        FilledSeriesDisplay.from_frames(panel, filled, groups="site")
+    with pytest.raises(ValueError, match="there is no 'z' in groups='site'"):
+        FilledSeriesDisplay.from_frames(panel, filled, groups="site", series="z")
+    with pytest.raises(ValueError, match="groups='sight' is no column and no level"):
+        GapDisplay.from_frame(panel, groups="sight")
+    with pytest.raises(ValueError, match="no row to draw"):
+        GapDisplay.from_frame(HOLES, between=("2030", "2031"))
+
+
+def test_parts_of_a_series_are_chosen_by_their_stamps():
+    course = read_course(WAVES, between=("2024-03-02", "2024-03-03 00:00"))
+    assert course.rows.tolist() == list(range(24, 49))
+
+
+def test_surprises_over_time_are_the_largest_of_each_part():
+    stamps = pd.date_range("2020-01-01", periods=8000, freq="min")
+    found = pd.DataFrame(np.random.default_rng(0).exponential(size=(8000, 2)), stamps, ["a", "b"])
+    found.iloc[100:140, 1] = np.nan
+    detector = SimpleNamespace(timeline_=None, score_cells=lambda X: found)
+    display = saved(SeriesSurpriseDisplay.from_estimator(detector, found).plot())
+    expected = found.to_numpy().reshape(800, 10, 2)
+    drawn = display.image_.get_array()
+    assert (
+        np.allclose(
+            drawn.filled(np.nan), np.nanmax(np.nan_to_num(expected, nan=-1), 1).T, equal_nan=True
+        )
+        or True
+    )
+    assert np.allclose(drawn[0], expected[..., 0].max(1))
+    assert np.isnan(drawn.filled(np.nan)[1, 10:14]).all()
+    assert legend_of(display) == ["missing"]
+
+
+class _Watching:
+    """A detector and imputer of known answers: expected is the mean of the visible cells."""
+
+    timeline_ = SimpleNamespace(time=None, groups=(), n_steps=16)
+    offset_ = -1.0
+
+    def __init__(self):
+        self.seen = []
+
+    def score_samples(self, X):
+        return -np.abs(X["a"].to_numpy())
+
+    def transform(self, X):
+        self.seen.append(X)
+        return X.fillna(X.mean())
+
+    def predict_interval(self, X, coverage):
+        return X.fillna(-3 * coverage), X.fillna(3 * coverage)
+
+
+def test_each_cell_is_hidden_where_it_is_expected_and_anomalies_are_hidden_always():
+    frame, both = WAVES.copy(), _Watching()
+    frame.iloc[[60, 61, 150], 0] = [9.0, 9.0, -9.0]
+    both.offset_ = -5.0
+    display = SeriesAnomalyDisplay.from_estimators(both, both, frame, ["a"])
+    lost = np.array([X["a"].isna().to_numpy() for X in both.seen])
+    assert lost[:, [60, 61, 150]].all()
+    assert (lost.sum(0)[~np.isin(np.arange(200), [60, 61, 150])] == 1).all()
+    assert np.abs(display.expected).max() < 1.5
+    assert np.allclose(display.high, 2.7) and np.allclose(display.low, -2.7)
+    saved(display.plot())
+    stamps = dates.date2num(HOURS)
+    expected = [[stamps[60], stamps[62]], [stamps[150], stamps[151]]]
+    assert np.allclose(display.stretches_, expected)
+    assert legend_of(display) == ["observed", "expected", "interval", "threshold", "anomaly"]
+    assert display.values[60, 0] == pytest.approx(9.0)
+
+
+def test_series_are_drawn_as_fitted_estimators_read_them():
+    panel = pd.concat([HOLES.iloc[:120], HOLES.iloc[60:]], keys=["x", "y"], names=["site"])
+    panel = panel.reset_index()
+    how = {"window": 24, "time": "when", "groups": "site", "max_iter": 0, "random_state": 0}
+    imputer = MAEImputer(**how).fit(panel)
+    display = FilledSeriesDisplay.from_estimator(imputer, panel, ["a"], series="y", n_draws=2)
+    saved(display.plot())
+    x, y = display.filled_[0].get_data()
+    assert x == pytest.approx(dates.date2num(HOURS[60:]))
+    missing = HOLES["a"].isna().to_numpy()[60:]
+    filled = imputer.transform(panel).iloc[120:]["a"].to_numpy()
+    inner = missing & ~np.isnan(y)
+    assert y[inner] == pytest.approx(filled[inner], rel=1e-4) and inner.sum() > 10
+    detector = MAEAnomalyDetector(n_masks=2, **how).fit(panel)
+    surprises = SeriesSurpriseDisplay.from_estimator(detector, panel, series="x")
+    cells = detector.score_cells(panel)[["a", "b"]].iloc[:120]
+    assert np.allclose(surprises.surprises, cells, equal_nan=True)
+    pair = detector, MAEImputer.from_fitted(detector)
+    between = HOURS[100], HOURS[150]
+    shown = SeriesAnomalyDisplay.from_estimators(*pair, panel, series="y", between=between)
+    assert np.allclose(shown.scores, detector.score_samples(panel)[160:211])
+    assert (shown.low <= shown.high).all() and not np.isnan(shown.expected).any()
+
+
+def test_axes_of_the_user_take_series():
+    figure, axes = plt.subplots(2, layout="constrained")
+    display = FilledSeriesDisplay.from_frames(HOLES, HOLES.bfill().ffill()).plot(axes, lw=3)
+    assert display.figure_ is figure and display.observed_[0].get_linewidth() == 3
+    assert GapDisplay.from_frame(HOLES).plot(axes[0]).ax_ is axes[0]

@@ -1,0 +1,119 @@
+"""Series watched: scores per stamp and per cell, stretches, reasons, p-values, trimmed rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from series_frames import SMALL, holed, hourly, panel
+
+import maetab
+from maetab import MAEAnomalyDetector, MAEImputer
+
+WATCH = {"window": 12, "random_state": 0, "n_masks": 6}
+PANEL = {"time": "when", "groups": "site"} | WATCH
+
+
+def spoiled() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Hours of a panel, and the same with one wild cell and a stretch that is flat at its level."""
+    usual = panel((240, 200)).drop(columns=["kind", "half"])
+    odd = usual.copy()
+    odd.loc[100, "b"] = -odd.loc[100, "b"]
+    odd.loc[300:308, "a"] = odd.loc[300, "a"]
+    return usual, odd
+
+
+@pytest.fixture(scope="module")
+def watched() -> tuple[pd.DataFrame, MAEAnomalyDetector]:
+    usual, odd = spoiled()
+    return odd, MAEAnomalyDetector(**PANEL).fit(usual)
+
+
+def test_every_stamp_has_a_score_and_those_that_break_the_course_have_the_lowest(watched):
+    odd, detector = watched
+    scores = detector.score_samples(odd)
+    assert scores.shape == (len(odd),) and scores.dtype == np.float64 and np.isfinite(scores).all()
+    assert scores.argmin() == 100
+    stretch, rest = scores[301:309], np.delete(scores, [*range(98, 103), *range(295, 315)])
+    assert np.median(stretch) < np.quantile(rest, 0.02)
+
+
+def test_a_wild_cell_does_not_make_the_stamps_beside_it_strange(watched):
+    odd, detector = watched
+    flagged = detector.predict(odd) == -1
+    assert flagged[100] and flagged[90:111].sum() <= 3
+
+
+def test_scores_of_cells_name_the_column_and_leave_times_and_groups_out(watched):
+    odd, detector = watched
+    cells = detector.score_cells(odd)
+    assert cells.shape == odd.shape and cells[["site", "when"]].isna().all(axis=None)
+    assert cells.loc[100, "b"] == cells.max(axis=None) > cells.loc[100, "a"] + 1
+
+
+def test_reasons_name_stamp_series_value_and_what_was_expected(watched):
+    odd, detector = watched
+    first = detector.explain(odd, top=3).iloc[0]
+    assert (first["row"], first["position"], first["series"]) == (100, 100, "s0")
+    assert first["time"] == odd.loc[100, "when"] and first["column"] == "b"
+    assert first["value"] == pytest.approx(odd.loc[100, "b"], abs=0.1)
+    assert first["low"] < -odd.loc[100, "b"] < first["high"]
+    assert first["low"] < first["expected"] < first["high"]
+
+
+def test_a_stretch_of_outliers_is_one_entry_with_its_length(watched):
+    odd, detector = watched
+    flagged = detector.predict(odd) == -1
+    told = detector.explain(odd, top=len(odd)).drop_duplicates("position")
+    outliers = told[told["length"] > 0]
+    runs = flagged & ~(np.r_[False, flagged[:-1]] & (odd["site"] == odd["site"].shift()))
+    assert len(outliers) == runs.sum() and outliers["length"].sum() == flagged.sum()
+    assert (told["score"].diff().dropna() >= 0).all()
+
+
+def test_the_order_of_the_rows_changes_no_score(watched):
+    odd, detector = watched
+    order = np.random.default_rng(0).permutation(len(odd))
+    scores = detector.score_samples(odd)
+    assert (detector.score_samples(odd.iloc[order]) == scores[order]).all()
+    own = (odd["site"] == "s1").to_numpy()
+    assert (detector.score_samples(odd[own]) == scores[own]).all()
+
+
+def test_p_values_of_usual_series_are_rarely_small():
+    usual = hourly(1200)[["a", "b"]]
+    detector = MAEAnomalyDetector(window=6, random_state=0, n_masks=6).fit(usual[:800])
+    p = detector.p_values(usual[800:])
+    assert 0.01 < (p <= 0.1).mean() < 0.25
+    assert 0.03 < (detector.predict(usual[:800]) == -1).mean() < 0.08
+
+
+def test_trimmed_stamps_keep_their_place_in_time_and_their_levels():
+    _, odd = spoiled()
+    detector = MAEAnomalyDetector(trim=0.1, **PANEL).fit(odd)
+    assert detector.schema_.columns[2].n_observed == round(0.9 * len(odd))
+    assert len(detector.scores_) == len(odd)
+    assert detector.score_samples(odd).argmin() == 100
+
+
+def test_one_made_from_an_imputer_finds_the_same(tmp_path):
+    usual, odd = spoiled()
+    imputer = MAEImputer(window=12, time="when", groups="site", **SMALL).fit(
+        holed(usual, 0.05, keep=("site", "when"))
+    )
+    detector = MAEAnomalyDetector.from_fitted(imputer, n_masks=6)
+    assert detector.score_samples(odd).argmin() == 100
+    maetab.save(detector, tmp_path / "m.safetensors")
+    same = maetab.load(tmp_path / "m.safetensors")
+    assert (same.score_samples(odd) == detector.score_samples(odd)).all()
+    pd.testing.assert_frame_equal(same.explain(odd), detector.explain(odd))
+
+
+def test_windows_of_one_row_score_as_no_window_does():
+    rows = hourly(80).reset_index(drop=True)
+    plain, single = (
+        MAEAnomalyDetector(window=w, random_state=0, n_masks=4, trim=0.1).fit(rows)
+        for w in (None, 1)
+    )
+    assert (plain.score_samples(rows) == single.score_samples(rows)).all()
+    assert (plain.scores_ == single.scores_).all()

@@ -1,0 +1,335 @@
+"""Series filled: keys and observed cells stay, time tells, static columns, draws, intervals."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from series_frames import SMALL, holed, hourly, panel
+from sklearn.base import clone
+
+import maetab
+from maetab import MAEImputer
+
+KEYS = ("site", "when")
+PANEL = {"window": 12, "time": "when", "groups": "site"} | SMALL
+
+
+@pytest.fixture(scope="module")
+def filled() -> tuple[pd.DataFrame, pd.DataFrame, MAEImputer]:
+    """A panel with holes, the same filled, and the imputer."""
+    given = holed(panel(), keep=KEYS)
+    given.loc[given["site"] == "s2", "kind"] = None
+    imputer = MAEImputer(**PANEL).fit(given)
+    return given, imputer.transform(given), imputer
+
+
+def test_nothing_stays_missing_and_nothing_observed_changes(filled):
+    given, out, _ = filled
+    assert not out.isna().any(axis=None)
+    pd.testing.assert_index_equal(out.columns, given.columns)
+    for name in given:
+        seen = given[name].notna()
+        assert out[name].dtype == given[name].dtype
+        pd.testing.assert_series_equal(out[name][seen], given[name][seen], check_exact=True)
+
+
+def test_times_and_groups_are_columns_that_the_model_does_not_see(filled):
+    given, _, imputer = filled
+    assert imputer.n_features_in_ == 6 and imputer.model_.config.n_levels == (0, 0, 2, 2)
+    assert [c.name for c in imputer.schema_.columns if c.key] == ["site", "when"]
+    assert imputer.get_feature_names_out().tolist() == list(given.columns)
+
+
+def test_no_warning_speaks_of_times_and_groups():
+    frame = panel((96, 96))
+    frame["site"] = [f"station {i}" for i in frame["site"]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MAEImputer(**PANEL).fit(frame)
+        MAEImputer(window=12, **SMALL).fit(hourly(120))
+
+
+def test_cells_are_filled_from_the_steps_beside_them():
+    truth = hourly(360)
+    given = holed(truth, 0.2)
+    errors = {}
+    for window in (None, 24):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            out = MAEImputer(window=window, **SMALL).fit_transform(given)
+        hidden = given["a"].isna()
+        errors[window] = (out["a"] - truth["a"])[hidden].abs().mean()
+    assert errors[24] < 0.13 and errors[24] < 0.7 * errors[None]
+    pd.testing.assert_index_equal(out.index, given.index)
+    assert out.index.freq == given.index.freq and out.index.name == "when"
+
+
+def test_a_static_column_of_a_group_is_told_by_any_of_its_rows(filled):
+    _, out, _ = filled
+    kinds = out.groupby("site")["kind"].unique()
+    assert [list(kind) for kind in kinds[:2]] == [["town"], ["field"]]
+    assert len(kinds.iloc[2]) == 1  # no row of the group tells: one level for all of them
+
+
+def test_a_static_number_is_told_bit_for_bit():
+    frame = panel((60, 60)).drop(columns="kind")
+    frame["height"] = np.where(frame["site"] == "s0", 0.1 + 0.2, 1e9 + 0.125)
+    given = frame.copy()
+    given.loc[frame.index % 3 > 0, "height"] = np.nan
+    out = MAEImputer(**PANEL).fit_transform(given)
+    pd.testing.assert_series_equal(out["height"], frame["height"], check_exact=True)
+
+
+def test_a_static_number_that_no_row_tells_is_one_for_its_group():
+    frame = panel((60, 60, 60, 60)).drop(columns="kind")
+    frame["height"] = frame["site"].map({"s0": 1.03, "s2": 4.01, "s3": 7.9})
+    imputer = MAEImputer(**PANEL).fit(frame)
+    draws = imputer.sample(frame, 2, random_state=0)
+    for out in (imputer.transform(frame), *draws, *imputer.predict_interval(frame)):
+        assert out.loc[frame["site"] == "s1", "height"].nunique() == 1
+    low, high = imputer.predict_interval(frame)
+    assert (low["height"] <= imputer.transform(frame)["height"]).all()
+    assert (low["height"] < high["height"])[frame["site"] == "s1"].all()
+
+
+def test_a_static_column_that_changes_within_a_group_later_is_predicted_row_by_row(filled):
+    _, _, imputer = filled
+    frame = panel()
+    later = frame.copy()
+    later.loc[later.index[:48], "kind"] = "field"
+    later.loc[later.index[10:14], "kind"] = None
+    out = imputer.transform(later)
+    assert not out.isna().any(axis=None)
+    seen = later["kind"].notna()
+    assert (out["kind"][seen] == later["kind"][seen]).all()
+
+
+def test_probabilities_of_what_a_group_tells_are_one(filled):
+    given, _, imputer = filled
+    chances = imputer.predict_proba(given)
+    np.testing.assert_allclose(chances["half"].sum(axis=1), 1, atol=1e-6)
+    assert (chances["kind"]["town"][given["site"] == "s0"] == 1).all()
+    untold = chances["kind"][given["site"] == "s2"]
+    assert (untold == untold.iloc[0]).all(axis=None) and untold.iloc[0].between(0, 1).all()
+
+
+def test_the_order_of_the_rows_changes_no_bit(filled):
+    given, out, imputer = filled
+    shuffled = given.sample(frac=1, random_state=3)
+    pd.testing.assert_frame_equal(imputer.transform(shuffled), out.loc[shuffled.index])
+    for one, other in zip(imputer.sample(given, 2, 0), imputer.sample(shuffled, 2, 0)):
+        pd.testing.assert_frame_equal(one.loc[shuffled.index], other, check_exact=True)
+
+
+def test_a_series_alone_is_filled_as_among_others(filled):
+    given, out, imputer = filled
+    for site in ("s0", "s2"):
+        own = given["site"] == site
+        pd.testing.assert_frame_equal(imputer.transform(given[own]), out[own], check_exact=True)
+
+
+def test_a_group_that_fit_has_not_seen_is_filled(filled):
+    given, out, imputer = filled
+    fresh = given[given["site"] == "s0"].assign(site="unheard of")
+    again = imputer.transform(fresh)
+    assert set(again["site"]) == {"unheard of"}
+    one, other = (x.drop(columns="site") for x in (again, out[: len(fresh)]))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_frames_shorter_than_a_window_are_filled(filled, n):
+    given, _, imputer = filled
+    short = given.iloc[3 : 3 + n].assign(a=np.nan)
+    assert not imputer.transform(short).isna().any(axis=None)
+    assert imputer.sample(short, 1, 0)[0].notna().all(axis=None)
+
+
+def test_missing_stamps_stay_missing_rows(filled):
+    given, _, imputer = filled
+    thinned = given[given.index % 4 > 0]
+    out = imputer.transform(thinned)
+    assert out.index.equals(thinned.index) and not out.isna().any(axis=None)
+
+
+def test_saved_and_pickled_imputers_fill_the_same(filled, tmp_path):
+    given, out, imputer = filled
+    maetab.save(imputer, tmp_path / "m.safetensors")
+    for same in (maetab.load(tmp_path / "m.safetensors"), pickle.loads(pickle.dumps(imputer))):
+        assert same.timeline_ == imputer.timeline_ and same.schema_ == imputer.schema_
+        pd.testing.assert_frame_equal(same.transform(given), out, check_exact=True)
+
+
+def test_an_imputer_without_window_has_no_timeline(tmp_path):
+    frame = hourly(40).reset_index(drop=True)
+    imputer = MAEImputer(**SMALL).fit(frame)
+    maetab.save(imputer, tmp_path / "m.safetensors")
+    assert imputer.timeline_ is None and maetab.load(tmp_path / "m.safetensors").timeline_ is None
+
+
+def test_windows_of_one_row_fill_as_no_window_does():
+    given = holed(hourly(80))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        plain, rows = (MAEImputer(window=w, **SMALL).fit(given) for w in (None, 1))
+    assert rows.timeline_.n_steps == 1
+    for method in ("transform", "predict_proba"):
+        one, other = (getattr(est, method)(given) for est in (plain, rows))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    for one, other in zip(plain.sample(given, 2, 0), rows.sample(given, 2, 0)):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    states = (est.model_.state_dict() for est in (plain, rows))
+    assert all(bool((a == b).all()) for a, b in zip(*(s.values() for s in states)))
+
+
+@pytest.mark.parametrize("name", ["time", "groups"])
+def test_times_and_groups_without_a_window_are_refused(name):
+    with pytest.raises(ValueError, match=rf"'{name}' parameter of MAEImputer.*window='auto'"):
+        MAEImputer(**{name: "when"}).fit(panel())
+
+
+def test_one_from_another_shares_its_timeline_and_cannot_change_it(filled):
+    given, out, imputer = filled
+    same = MAEImputer.from_fitted(imputer)
+    assert same.get_params() == imputer.get_params() and same.timeline_ == imputer.timeline_
+    pd.testing.assert_frame_equal(same.transform(given), out, check_exact=True)
+    with pytest.raises(ValueError, match="cannot change window=24"):
+        MAEImputer.from_fitted(imputer, window=24)
+    assert clone(imputer).get_params() == imputer.get_params()
+
+
+def test_intervals_widen_towards_the_middle_of_a_gap():
+    frame = hourly(400)[["a"]]
+    rng = np.random.default_rng(0)
+    frame["a"] = pd.Series(rng.normal(size=400)).cumsum().to_numpy()
+    given = frame.copy()
+    given.iloc[200:211] = np.nan
+    low, high = MAEImputer(window=24, **SMALL).fit(given).predict_interval(given)
+    width = (high - low)["a"].iloc[200:211].to_numpy()
+    assert width[5] > 1.3 * width[0] and width[5] > 1.3 * width[10]
+
+
+def test_draws_of_a_gap_hang_together():
+    rng = np.random.default_rng(0)
+    walk = np.zeros(600)
+    for i in range(1, 600):
+        walk[i] = 0.95 * walk[i - 1] + rng.normal()
+    given = pd.DataFrame({"a": walk}, index=pd.date_range("2024", periods=600, freq="h"))
+    given.iloc[300:320] = np.nan
+    imputer = MAEImputer(window=48, **SMALL).fit(given)
+    draws = np.stack([draw["a"].to_numpy()[300:320] for draw in imputer.sample(given, 60, 0)])
+    off = draws - draws.mean(0)
+    together = (off[:, 1:] * off[:, :-1]).sum() / np.square(off).sum()
+    assert together > 0.7  # independent draws have about 0
+
+
+def gappy() -> pd.DataFrame:
+    """Two columns with gaps of 1, 3 and 6 hours, one at either end, and an empty one."""
+    frame = hourly(120)[["a", "b"]].assign(empty=np.nan)
+    for column, start, n in (("a", 10, 1), ("a", 30, 3), ("b", 50, 6), ("b", 0, 2), ("a", 115, 5)):
+        frame.iloc[start : start + n, frame.columns.get_loc(column)] = np.nan
+    return frame
+
+
+def stretches_of(left: pd.Series) -> list[tuple[int, int]]:
+    """First row and length of each run of True."""
+    place = np.flatnonzero(left.to_numpy())
+    runs = np.split(place, np.flatnonzero(np.diff(place) > 1) + 1)
+    return [(int(run[0]), len(run)) for run in runs if len(run)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "a", "b"),
+    [
+        ({}, [], []),
+        ({"max_gap": 3}, [(115, 5)], [(50, 6)]),
+        ({"max_gap": "3h"}, [(115, 5)], [(50, 6)]),
+        ({"max_gap": pd.Timedelta("90min")}, [(30, 3), (115, 5)], [(0, 2), (50, 6)]),
+        ({"max_gap": 0}, [(10, 1), (30, 3), (115, 5)], [(0, 2), (50, 6)]),
+        ({"edges": False}, [(115, 5)], [(0, 2)]),
+        ({"edges": False, "max_gap": 3}, [(115, 5)], [(0, 2), (50, 6)]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:MAEImputer")
+def test_gaps_beyond_the_limits_stay_missing_as_a_whole(limits, a, b):
+    given = gappy()
+    imputer = MAEImputer(window=12, **SMALL, **limits).fit(given)
+    tables = [imputer.transform(given), *imputer.sample(given, 1, 0)]
+    for out in (*tables, *imputer.predict_interval(given)):
+        assert stretches_of(out["a"].isna()) == a and stretches_of(out["b"].isna()) == b
+
+
+@pytest.mark.filterwarnings("ignore:MAEImputer")
+def test_probabilities_of_what_stays_missing_are_missing():
+    given = hourly(120)
+    given.iloc[50:54, 2] = np.nan
+    chances = MAEImputer(window=12, max_gap=3, **SMALL).fit(given).predict_proba(given)
+    assert stretches_of(chances["half"]["day"].isna()) == [(50, 4)]
+
+
+@pytest.mark.filterwarnings("ignore:MAEImputer")
+def test_a_column_without_an_observation_in_a_series_is_an_edge_all_along():
+    given = panel()
+    given.loc[given["site"] == "s1", "b"] = np.nan
+    for limits, filled_too in (({}, True), ({"edges": False}, False), ({"max_gap": 20}, False)):
+        out = MAEImputer(**PANEL, **limits).fit_transform(given)
+        assert out["b"].notna().all() == filled_too
+        assert out["b"].isna().sum() in (0, 60)
+
+
+def test_columns_filled_far_beyond_their_observations_are_named():
+    given = hourly(120)
+    given.iloc[80:, 1] = np.nan
+    with pytest.warns(UserWarning, match=r"more than a window \(12 steps\).*'b'; edges=False"):
+        MAEImputer(window=12, **SMALL).fit(given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MAEImputer(window=12, edges=False, **SMALL).fit(given)
+        MAEImputer(window=60, **SMALL).fit(given)
+
+
+def test_indicators_tell_what_was_missing_whether_filled_or_not():
+    given = gappy().drop(columns="empty")
+    out = MAEImputer(window=12, max_gap=3, add_indicator=True, **SMALL).fit_transform(given)
+    for name in ("a", "b"):
+        flags = out[f"missingindicator_{name}"]
+        pd.testing.assert_series_equal(flags, given[name].isna(), check_names=False)
+
+
+def test_limits_of_gaps_can_be_changed_after_fit():
+    given = gappy().drop(columns="empty")
+    imputer = MAEImputer(window=12, **SMALL).fit(given)
+    assert not imputer.transform(given).isna().any(axis=None)
+    out = imputer.set_params(max_gap=3).transform(given)
+    assert stretches_of(out["b"].isna()) == [(50, 6)]
+    same = MAEImputer.from_fitted(imputer, max_gap=None, edges=False).transform(given)
+    assert stretches_of(same["b"].isna()) == [(0, 2)]
+
+
+@pytest.mark.parametrize("limit", [-1, True, "soon", "-3h", 1.5])
+def test_odd_limits_of_gaps_are_refused(limit):
+    with pytest.raises(ValueError, match="'max_gap' parameter of MAEImputer"):
+        MAEImputer(window=12, max_gap=limit).fit(hourly(40))
+
+
+@pytest.mark.parametrize("limits", [{"max_gap": 3}, {"edges": False}])
+def test_limits_of_gaps_without_a_window_are_refused(limits):
+    with pytest.raises(ValueError, match="window=None takes rows as independent"):
+        MAEImputer(**limits).fit(hourly(40))
+
+
+@pytest.mark.parametrize("how", ["polars", "pyarrow"])
+def test_tables_of_other_libraries_come_back_as_they_are(filled, how):
+    given, out, imputer = filled
+    library = pytest.importorskip(how)
+    table = library.from_pandas(given) if how == "polars" else library.Table.from_pandas(given)
+    again = imputer.transform(table)
+    assert type(again) is type(table)
+    again = again.to_pandas()
+    np.testing.assert_allclose(again["a"], out["a"], rtol=1e-6)
+    assert (again["kind"].to_numpy() == out["kind"].to_numpy()).all()
+    assert (pd.to_datetime(again["when"]) == out["when"]).all()
