@@ -10,6 +10,7 @@ LONGEST = 400  # steps of a period: longer ones would have too few rows at each 
 CLEAR = 0.3  # autocorrelation of a period that nothing else speaks for
 SHOWN = 0.03  # autocorrelation of a period that the calendar speaks for, above that around it
 CHANCE = 2.5  # standard errors more; 3 of 1,200 random walks of 60 to 10,000 steps had a week
+PLACES = 24  # of a period that are told apart where it has more steps: the hours of a day
 REPEATS = 5  # periods that the longest series must hold where the calendar does not speak for one
 MOST_CELLS = 400_000  # that autocorrelation looks at
 EMPTY = 20  # steps for each row, beyond which a series is no grid to look at
@@ -96,21 +97,42 @@ def autocorrelation(
 def is_shown(values: np.ndarray, observed: np.ndarray, period: int) -> bool:
     """Whether any column is more like itself a period ago than at the distances around it.
 
-    The running mean over one period is taken off first: trends and random walks have no period.
-    How far chance goes is the standard error of a correlation at a distance where there is none,
-    by those between neighbours (Bartlett, J. R. Stat. Soc. Suppl. 8 (1946) 27).
+    Looked at step by step, for short peaks, and with many steps put together, whose noise then
+    hides less.
 
     Parameters
     ----------
     values, observed : (n, F) as of `autocorrelation`
     """
+    widths = [x for x in range(1, period // PLACES + 1) if period % x == 0] or [1]
+    return any(
+        _stands_out(*_means(values, observed, width), period // width)
+        for width in sorted({1, widths[-1]})
+    )
+
+
+def _stands_out(values: np.ndarray, observed: np.ndarray, period: int) -> bool:
+    """Whether an autocorrelation is higher at a period than around it, by more than chance.
+
+    The running mean over one period is taken off first: trends and random walks have no period.
+    How far chance goes is the standard error of a correlation at a distance where there is none,
+    by those between neighbours (Bartlett, J. R. Stat. Soc. Suppl. 8 (1946) 27).
+    """
     half = period // 2
     total, count = (_running_sum(x, half) for x in (values * observed, observed))
-    level = total / count.clip(1)
-    found, pairs = autocorrelation(values - level, observed, period + half)
+    found, pairs = autocorrelation(values - total / count.clip(1), observed, period + half)
     above = found[period] - found[period - half : period + half + 1].mean(0)
     share = (1 + 2 * np.square(found[1 : half + 1]).sum(0)) / pairs[period].clip(1)
     return bool((above > SHOWN + CHANCE * np.sqrt(share)).any())
+
+
+def _means(values: np.ndarray, observed: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of the observed cells of `width` steps each, and where there are some."""
+    pad = ((0, -len(values) % width), (0, 0))
+    total, count = (
+        np.pad(x, pad).reshape(-1, width, x.shape[1]).sum(1) for x in (values * observed, observed)
+    )
+    return total / count.clip(1), count > 0
 
 
 def _running_sum(values: np.ndarray, half: int) -> np.ndarray:

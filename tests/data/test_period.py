@@ -79,6 +79,14 @@ def test_two_peaks_a_day_are_a_day():
     assert period_of(traffic, usual=(24, 168)) == 24
 
 
+def test_a_day_of_fine_steps_is_seen_beneath_their_noise():
+    random, steps = np.random.default_rng(0), np.arange(288 * 14)
+    faint = 0.35 * np.sin(2 * np.pi * steps / 288) + random.normal(size=len(steps))
+    assert period_of(faint, usual=(288,)) == 288
+    short = 8.0 * (steps % 288 == 100) + random.normal(size=len(steps))
+    assert period_of(short, usual=(288,)) == 288
+
+
 def test_a_week_is_taken_where_days_are_all_the_same():
     hours = np.arange(24 * 7 * 20)
     weekend = (hours // 24 % 7 >= 5) + np.random.default_rng(0).normal(0, 0.1, len(hours))
