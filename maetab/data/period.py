@@ -8,7 +8,8 @@ import pandas as pd
 DAY, WEEK = 86_400.0, 604_800.0
 LONGEST = 400  # steps of a period: longer ones would have too few rows at each phase
 CLEAR = 0.3  # autocorrelation of a period that nothing else speaks for
-SHOWN = 0.03  # share of the variance within a period, for one that the calendar speaks for
+SHOWN = 0.03  # autocorrelation of a period that the calendar speaks for, above that around it
+CHANCE = 2.5  # standard errors more; 3 of 1,200 random walks of 60 to 10,000 steps had a week
 REPEATS = 5  # periods that the longest series must hold where the calendar does not speak for one
 MOST_CELLS = 400_000  # that autocorrelation looks at
 EMPTY = 20  # steps for each row, beyond which a series is no grid to look at
@@ -39,10 +40,10 @@ def main_period(
     )
     level = _without_level(values[rows], observed[rows], series[rows])
     grid = _on_one_grid(level, observed[rows], series[rows], place[rows], n_lags)
-    found, pairs = autocorrelation(*grid, n_lags)
     for period in usual:
-        if period + period // 2 <= n_lags and is_shown(found, pairs, period):
+        if period + period // 2 <= n_lags and is_shown(*grid, period):
             return period
+    found, pairs = autocorrelation(*grid, n_lags)
     weight = pairs.sum(1)
     pooled = np.divide((found * pairs).sum(1), weight, where=weight > 0, out=0 * weight)
     return clear_period(pooled, pairs.max(1))
@@ -92,18 +93,29 @@ def autocorrelation(
     return np.where(pairs > 0, total / pairs.clip(1), 0.0), pairs
 
 
-def is_shown(found: np.ndarray, pairs: np.ndarray, period: int) -> bool:
+def is_shown(values: np.ndarray, observed: np.ndarray, period: int) -> bool:
     """Whether any column is more like itself a period ago than at the distances around it.
 
-    The mean over one period around it takes off trends, random walks and what neighbours share.
+    The running mean over one period is taken off first: trends and random walks have no period.
+    How far chance goes is the standard error of a correlation at a distance where there is none,
+    by those between neighbours (Bartlett, J. R. Stat. Soc. Suppl. 8 (1946) 27).
 
     Parameters
     ----------
-    found, pairs : (L, F) as of `autocorrelation`, L at least one and a half periods
+    values, observed : (n, F) as of `autocorrelation`
     """
-    around = found[period - period // 2 : period + period // 2 + 1].mean(0)
-    share = (found[period] - around) / (1 - around).clip(1e-6)
-    return bool((share > SHOWN + 2 / np.sqrt(pairs[period].clip(1))).any())
+    half = period // 2
+    total, count = (_running_sum(x, half) for x in (values * observed, observed))
+    level = total / count.clip(1)
+    found, pairs = autocorrelation(values - level, observed, period + half)
+    above = found[period] - found[period - half : period + half + 1].mean(0)
+    share = (1 + 2 * np.square(found[1 : half + 1]).sum(0)) / pairs[period].clip(1)
+    return bool((above > SHOWN + CHANCE * np.sqrt(share)).any())
+
+
+def _running_sum(values: np.ndarray, half: int) -> np.ndarray:
+    padded = np.pad(values, ((half + 1, half), (0, 0))).cumsum(0)
+    return padded[2 * half + 1 :] - padded[: -2 * half - 1]
 
 
 def clear_period(found: np.ndarray, pairs: np.ndarray) -> int | None:
@@ -124,11 +136,19 @@ def clear_period(found: np.ndarray, pairs: np.ndarray) -> int | None:
     after = low[0] if len(low) else len(found)
     peaks = peaks[(peaks >= 4) & (peaks > after) & (peaks <= min(longest, LONGEST))]
     above = np.array([found[p] - found[p - p // 2 : p + p // 2 + 1].mean() for p in peaks])
-    clear = CLEAR + 3 / np.sqrt(pairs[peaks].clip(1))
+    clear = CLEAR + CHANCE / np.sqrt(pairs[peaks].clip(1))
     peaks = peaks[(found[peaks] >= CLEAR) & (above >= clear)]
     if not len(peaks):
         return None
-    return int(peaks[found[peaks] >= 0.9 * found[peaks].max()][0])
+    return _middle_of_peak(found, int(peaks[found[peaks] >= 0.9 * found[peaks].max()][0]))
+
+
+def _middle_of_peak(found: np.ndarray, peak: int) -> int:
+    """Return the highest place near a peak of a curve that chance makes uneven, smoothed."""
+    half = peak // 20
+    smooth = np.convolve(np.pad(found, half, mode="edge"), np.ones(2 * half + 1), "valid")
+    near = np.arange(peak - peak // 7, min(peak + peak // 7 + 1, len(found)))
+    return int(near[smooth[near].argmax()])
 
 
 def _some_rows(series: np.ndarray, place: np.ndarray, most: int) -> np.ndarray:

@@ -12,6 +12,16 @@ from maetab.data.stamps import Stamps, epoch_seconds
 MONDAY = 4 * 86_400.0  # seconds from the beginning of 1970, a Thursday, to the first Monday
 EXACT = 0.01  # of a step that a stamp may lie off the grid
 JITTER = 0.25  # of a step, where every place of the grid has one row at most
+USUAL = tuple(
+    size * unit
+    for unit, sizes in {
+        1.0: (1, 2, 5, 10, 15, 20, 30),
+        60.0: (1, 2, 5, 10, 15, 20, 30),
+        3600.0: (1, 2, 3, 4, 6, 8, 12),
+        86_400.0: (1, 7),
+    }.items()
+    for size in sizes
+)  # seconds between stamps that clocks and schedules give
 FINEST = 10  # times that a grid may be finer than the most frequent step
 SPARSE = 2  # steps from one row to the next, in the median, beyond which a grid is mostly empty
 EARLY = 0.1  # of a step before midnight or a full hour that stamps still belong to it
@@ -72,7 +82,10 @@ def find_step(ticks: np.ndarray, series: np.ndarray, kind: str) -> tuple[float, 
         return 1.0, False
     lengths, counts = np.unique(np.round(apart, 6), return_counts=True)
     step = float(lengths[counts.argmax()])
-    for size in (step, _common_divisor(lengths, step)):
+    sizes = [step, _common_divisor(lengths, step)]
+    if kind != "number":
+        sizes.append(_usual_step(float(np.median(apart))))
+    for size in sizes:
         if size and np.median(apart) <= SPARSE * size and _fits(ticks, series, size):
             return size, True
     return float(np.median(apart)), False
@@ -85,6 +98,12 @@ def _common_divisor(lengths: np.ndarray, usual: float) -> float | None:
         return None
     step = float(np.gcd.reduce(whole.astype(np.int64)))
     return step if usual / step <= FINEST else None
+
+
+def _usual_step(seconds: float) -> float | None:
+    """Return the usual step near a jittered one, None where none is near."""
+    nearest = min(USUAL, key=lambda x: abs(x - seconds))
+    return nearest if abs(nearest - seconds) <= 0.1 * seconds else None
 
 
 def _fits(ticks: np.ndarray, series: np.ndarray, step: float) -> bool:

@@ -33,7 +33,7 @@ def window_steps(
         n_steps = USUAL_STEPS if period is None else 2 * period
         if period is not None and n_steps * n_columns > MOST_CELLS:
             n_steps = period
-        return max(2, min(n_steps, length, max(2, MOST_CELLS // max(n_columns, 1))))
+        return min(n_steps, length, max(2, MOST_CELLS // max(n_columns, 1)))
     if is_count(window):
         n_steps = int(window)
         if n_steps < 1:

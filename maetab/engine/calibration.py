@@ -24,7 +24,8 @@ def held_out_errors(
 
     "gap": (network - guess)^2; "gain": (truth - guess)(network - guess); "noise": (truth -
     guess)^2 (network - guess)^2; "error": (truth - network)^2; "count"; "likelihood" (F, 5):
-    log-likelihood of categories at five weights of the network.
+    log-likelihood of categories at five weights of the network; "absolute" (F, 5): |truth - mixed
+    point| at these.
     """
     network.eval()
     sums: dict[str, Tensor] = {}
@@ -54,6 +55,7 @@ def _errors_in(
     net, own = (x.logits.flatten(0, 1).softmax(-1).gather(-1, index) for x in (prediction, guess))
     blends = torch.linspace(0, 1, N_BLENDS, device=values.device)
     likelihood = (own + blends * (net - own)).clamp_min(1e-9).log()
+    absolute = (missed[..., None] - gap[..., None] * blends).abs()
     return {
         "gap": gap.square().sum(0),
         "gain": (missed * gap).sum(0),
@@ -61,6 +63,7 @@ def _errors_in(
         "error": ((values - point).square() * held).sum(0),
         "count": held.sum(0).to(values.dtype),
         "likelihood": (likelihood * known[..., None]).sum(0),
+        "absolute": absolute.sum(0),
     }
 
 
@@ -75,17 +78,34 @@ def set_network_weights(model: Ensemble, errors: list[dict[str, Tensor]]) -> Non
     gap, gain = total["gap"] * number, total["gain"] * number
     doubt = DOUBT * (total["noise"] * number).sum().sqrt()
     pooled = ((gain.sum() - doubt) / gap.sum().clamp_min(1e-9)).clamp(0, 1)
-    # Errors in a window of a series go together.
-    own_cells = OWN_CELLS * model.config.n_steps
-    shrink = own_cells * gap / total["count"].clamp_min(1)
+    shrink = OWN_CELLS * gap / total["count"].clamp_min(1)
     doubt = DOUBT * total["noise"].sqrt()
     slope = (gain - doubt + shrink * pooled) / (gap + shrink).clamp_min(1e-9)
     likely = total["likelihood"].argmax(1) / (N_BLENDS - 1)
+    if model.is_series:
+        slope = _least_absolute(total["absolute"], total["count"], model.config.n_steps)
     if total["count"].sum() == 0:  # nothing was held out: nothing speaks against the networks
         slope, likely = torch.ones_like(slope), torch.ones_like(likely)
     model.network_weight.copy_(torch.where(number, slope.clamp(0, 1), likely))
     std = (total["error"] / total["count"].clamp_min(1)).sqrt().clamp_min(1e-3)
     model.residual_std.copy_(torch.where(total["count"] > 0, std, 1.0))
+
+
+def _least_absolute(absolute: Tensor, count: Tensor, n_steps: int) -> Tensor:
+    """Return (F,) the weight of the networks with which columns of series have the least error.
+
+    A window's errors go together: a column's own count as much as those of all columns where it
+    has `OWN_CELLS` windows.
+
+    Parameters
+    ----------
+    absolute : (F, N_BLENDS) sums of absolute errors
+    count : (F,) cells
+    """
+    own = absolute / absolute[:, :1].clamp_min(1e-9)
+    pooled = absolute.sum(0) / absolute[:, 0].sum().clamp_min(1e-9)
+    share = (count / (count + OWN_CELLS * n_steps))[:, None]
+    return torch.lerp(pooled.expand_as(own), own, share).argmin(1) / (N_BLENDS - 1)
 
 
 @torch.no_grad()

@@ -76,15 +76,19 @@ def _draw_series(model: Ensemble, windows: Windows, device: torch.device, seed: 
     """Return (n, F) joint draws of series: a Gaussian copula of what the windows predict.
 
     Deviations from what is predicted hang together as the Gaussian of the first guess says, and
-    have the distributions that are predicted. Windows that share no row are drawn together, of
-    those that do one after the other, each seeing what was drawn before it.
+    have the distributions that are predicted. Windows that share no incomplete row are drawn
+    together, of those that do one after the other, each seeing what was drawn before it.
     """
     assert isinstance(model.guess, SeriesGuess)
     values, visible = windows.values.clone(), windows.observed.clone()
     c = model.guess.coordinates.step_size
-    size = batch_size(model, windows)
+    size = most = batch_size(model, windows)
+    rows = windows.rows.numpy()
+    incomplete = np.append(~windows.observed.numpy().all(1), False)  # False where -1 points to
     with on_device(model, device):
-        for turn in _turns(windows.rows.numpy()):
+        for turn in _turns(np.where(incomplete[rows], rows, -1)):
+            if not model.uses_networks:  # no padding: windows are guessed one by one
+                size = min(most, len(turn))
             for start in range(0, len(turn), size):
                 chosen = torch.as_tensor(turn[start : start + size])
                 now = Windows(values, visible, windows.rows[chosen], clock=windows.clock)
@@ -95,7 +99,7 @@ def _draw_series(model: Ensemble, windows: Windows, device: torch.device, seed: 
 def _draw_windows(
     model: Ensemble, windows: Windows, device: torch.device, seed: int, size: int, c: int
 ) -> None:
-    """Draw the cells of windows that share no row, and write them where they belong."""
+    """Draw the cells of windows that share no incomplete row, and write them where they belong."""
     assert isinstance(model.guess, SeriesGuess)
     rows = windows.rows.numpy()
     for found, values, visible in batches(windows, device, size):
@@ -113,7 +117,8 @@ def _draw_windows(
 
 def _turns(rows: np.ndarray) -> list[np.ndarray]:
     """Return windows in turns: none of a turn shares a row with another of it, nor with a later
-    window of an earlier turn; each comes after those before it that share a row with it.
+    window of an earlier turn; each comes after those before it that share a row with it. Windows
+    without a row are in none.
     """
     turn, last = np.zeros(len(rows), int), np.zeros(rows.max(initial=-1) + 1, int)
     for i, own in enumerate(rows):
@@ -121,4 +126,5 @@ def _turns(rows: np.ndarray) -> list[np.ndarray]:
         turn[i] = last[own].max(initial=0)
         last[own] = turn[i] + 1
     order = np.argsort(turn, kind="stable")
+    order = order[(rows[order] >= 0).any(1)]
     return np.split(order, np.flatnonzero(np.diff(turn[order])) + 1) if len(order) else []

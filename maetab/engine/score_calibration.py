@@ -73,15 +73,15 @@ def calibrated(
     def learn(**found: Any) -> Scorer:
         return replace(scorer, calibration=replace(scorer.calibration, **found))
 
-    of_rows = scorer.surprises(learned, index)
-    errors, is_series = of_rows[kept], rows.shape[1] > 1
+    errors = scorer.surprises(learned, index)[kept]
     gap = positive_median(scorer.distances(learned, index)[kept])
     scorer = learn(
         usual_errors=np.maximum(column_means(errors), MIN_SPREAD),
         usual_gap=gap / scorer.model.guess.coordinates.step_size,
     )
-    # Those of series take long, and say all; single rows are looked at anew, in other sets.
-    parts = scorer.parts(windows, memory_index, of_rows if is_series and inside.all() else None)
+    cells = scorer.surprises(learned, index, alone=True)[kept]
+    scorer = learn(cell_quantiles=column_quantiles(cells))
+    parts = scorer.parts(windows, memory_index)
     floor = PART_FLOOR * np.array([positive_median(part) for part in parts[kept].T])
     logs = np.log(parts[kept] + floor)
     scale = np.maximum(np.nanstd(logs, 0), MIN_SPREAD)
@@ -90,12 +90,7 @@ def calibrated(
     n_unseen = levels.unseen(windows.values.numpy(), observed)[whole].sum(0)
     normality, n_observed = scorer.normality(parts[whole]), observed[whole].sum(0)
     scorer = learn(unseen_cost=unseen_cost(normality, n_unseen, n_observed, levels.is_category))
-    scores = np.sort(scorer.joined(parts, windows)[whole])
-    if is_series:
-        cells = scorer.in_usual_errors(errors)
-    else:
-        cells = scorer.surprises(learned, index, alone=True)[kept]
-    return learn(scores=scores, cell_quantiles=column_quantiles(cells)).calibration
+    return learn(scores=np.sort(scorer.joined(parts, windows)[whole])).calibration
 
 
 def unseen_cost(

@@ -12,6 +12,7 @@ import torch
 from maetab.engine.distances import distances
 from maetab.engine.reference import Reference, equal_memory_index
 from maetab.engine.robust import one_hot, robust_distances, unknown_distances
+from maetab.engine.series_scores import strangeness
 from maetab.engine.surprises import CELL_SHARES, ROW_SHARES, hidden_sets, series_sets, surprises
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
@@ -20,6 +21,7 @@ SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score i
 WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `Scorer.parts`
 NEIGHBOURS = 0.05  # share of the trusted remembered windows that a trimming detector compares with
 MIN_NEIGHBOURS = 10  # of them at least
+RARE = 4.0  # -log10 of the share of cells beyond which a single one makes a row of series strange
 TAIL = 0.05  # share of a column's surprises beyond which they are taken for exponential
 EQUAL = 1e-6  # difference of surprises that are taken for equal
 NOT_YET: Any = None  # what is found later in calibration
@@ -109,9 +111,16 @@ class Scorer:
         return self.joined(self.parts(windows, memory_index), windows)
 
     def joined(self, parts: np.ndarray, windows: Windows) -> np.ndarray:
-        """Return (n,) the scores of rows with these parts, levels that are unseen taken off."""
+        """Return (n,) the scores of rows with these parts, levels that are unseen taken off.
+
+        In series also single cells stranger than one in `10 ** RARE`, of which windows say little.
+        """
         unseen = self.levels.unseen(windows.values.numpy(), windows.observed.numpy())
-        return self.normality(parts) - unseen @ self.calibration.unseen_cost
+        scores = self.normality(parts) - unseen @ self.calibration.unseen_cost
+        if self.model.is_series:
+            rarest = np.nan_to_num(self.cell_surprisals(windows)).max(1)
+            scores -= np.maximum(rarest - RARE, 0)
+        return scores
 
     def normality(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""
@@ -119,25 +128,18 @@ class Scorer:
         usual = (np.log(parts + known.part_floor) - known.part_center) / known.part_scale
         return -(np.nan_to_num(usual) * weights).sum(1) / weights.sum()
 
-    def parts(
-        self,
-        windows: Windows,
-        memory_index: np.ndarray | None = None,
-        errors: np.ndarray | None = None,
-    ) -> np.ndarray:
+    def parts(self, windows: Windows, memory_index: np.ndarray | None = None) -> np.ndarray:
         """Return (n, 2 or 3) what makes rows strange.
 
         The cells that surprise most given others, the distance to remembered windows, and, if rows
-        are trimmed, a robust distance.
-
-        errors : (n, F) of the cells of series, as from `surprises`, where they are known
+        are trimmed, a robust distance. In series (n, 1), how far the windows that hold a row go
+        from what is usual.
         """
+        if self.model.is_series:
+            return row_means(strangeness(self.model, windows, self.device).energy, windows)[:, None]
         if memory_index is None:
             memory_index = equal_memory_index(self.model, self.reference, windows)
-        if errors is None:
-            cells = self.surprises(windows, memory_index)
-        else:
-            cells = self.in_usual_errors(errors)
+        cells = self.surprises(windows, memory_index)
         parts = [mean_of_largest(cells, SHARE_OF_CELLS), self.distances(windows, memory_index)]
         location, precision = self.calibration.robust_location, self.calibration.robust_precision
         if location is not None and precision is not None:
@@ -146,6 +148,9 @@ class Scorer:
 
     def cell_surprisals(self, windows: Windows) -> np.ndarray:
         """Return (n, F) -log10 of the shares of cells, by column, that surprise as much."""
+        if self.model.is_series:
+            cells = self.surprises(windows, np.zeros((0, 0), int), alone=True)
+            return tail_surprisal(cells, self.calibration.cell_quantiles)
         memory_index = equal_memory_index(self.model, self.reference, windows)
         cells = self.surprises(windows, memory_index, alone=True)
         return tail_surprisal(cells, self.calibration.cell_quantiles)
@@ -156,8 +161,10 @@ class Scorer:
         """Return (n, F) surprises of cells given changing others, NaN where not observed.
 
         `alone` to find single cells that are wrong. Before the usual errors are known these are the
-        errors themselves.
+        errors themselves. In series cells are judged one by one.
         """
+        if self.model.is_series:
+            return row_means(strangeness(self.model, windows, self.device).cells, windows)
         n_steps, n_columns = windows.rows.shape[1], windows.values.shape[1]
         n_sets = self.calibration.n_masks
         sets = hidden_sets(n_columns, n_sets, CELL_SHARES if alone else ROW_SHARES)
@@ -169,16 +176,10 @@ class Scorer:
             memory_index,
             sets,
             self.device,
-            scale=self.calibration.usual_errors if n_steps == 1 else None,
+            scale=self.calibration.usual_errors,
             clipped=alone,
         )
-        cells = row_means(found, windows)
-        known = n_steps > 1 and self.calibration.usual_errors is not None
-        return self.in_usual_errors(cells) if known else cells
-
-    def in_usual_errors(self, errors: np.ndarray) -> np.ndarray:
-        """Return (n, F) surprises at cells of series with these mean errors."""
-        return np.log1p(errors / self.calibration.usual_errors)
+        return row_means(found, windows)
 
     def distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
         """Return (n,) distances of rows to the nearest remembered windows that are trusted."""

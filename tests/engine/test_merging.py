@@ -104,7 +104,7 @@ def test_draws_of_rows_in_several_windows_keep_the_variance():
     values = np.random.default_rng(0).normal(size=(400, 1)).astype(np.float32)
     observed = np.ones((400, 1), bool)
     model, _ = fit(config((0,), n_steps=4), (values, observed), fit_options(max_iter=0))
-    nothing = windows_over(np.zeros((3000, 1)), np.zeros((3000, 1), bool), 4)
+    nothing = windows_over(np.zeros((1500, 1)), np.zeros((1500, 1), bool), 4)
     drawn = draw(model, nothing, CPU, seed=0)
     assert drawn.var() > 0.85 * values.var()
 

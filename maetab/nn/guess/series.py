@@ -156,7 +156,7 @@ class SeriesGuess(nn.Module):
         season = self.season[clock.phase]
         rest, seen = (cells - season).flatten(1), shown.flatten(1)
         found = [[torch.zeros_like(rest) for _ in Conditional._fields] for _ in range(3)]
-        for kinds, rows in self._groups(clock):
+        for kinds, rows in self.groups(clock):
             for target, gaussian in zip(found, kinds, strict=True):
                 parts = gaussian(rest[rows], seen[rows])
                 for out, part in zip(target, parts, strict=True):
@@ -183,7 +183,7 @@ class SeriesGuess(nn.Module):
         """
         _, shown, clock = self.expand(values, visible, clock)
         out, seen = torch.zeros_like(normal.flatten(1)).double(), shown.flatten(1)
-        for kinds, rows in self._groups(clock):
+        for kinds, rows in self.groups(clock):
             drawn = kinds[0].draw(seen[rows], normal[rows].flatten(1))
             std = kinds[0](torch.zeros_like(drawn), seen[rows]).variance.sqrt()
             out[rows] = drawn / std.clamp_min(1e-6)
@@ -194,7 +194,7 @@ class SeriesGuess(nn.Module):
         position, phase = self.remembered_position[places], self.remembered_phase[places]
         return Clock(position, phase, self.remembered_calendar[places])
 
-    def _groups(self, clock: Clock) -> list[tuple[Kinds, Tensor]]:
+    def groups(self, clock: Clock) -> list[tuple[Kinds, Tensor]]:
         """Return which Gaussians are asked about which windows."""
         match = clock.phase[:, :1] == self.starts
         kind = torch.zeros(len(match), dtype=torch.long, device=match.device)
