@@ -33,12 +33,12 @@ def test_every_stamp_has_a_score_and_those_that_break_the_course_have_the_lowest
     odd, detector = watched
     scores = detector.score_samples(odd)
     assert scores.shape == (len(odd),) and scores.dtype == np.float64 and np.isfinite(scores).all()
-    assert scores[100] < np.quantile(np.delete(scores, [*range(295, 315)]), 0.01)
-    stretch, rest = scores[301:309], np.delete(scores, [*range(98, 103), *range(295, 315)])
-    assert np.median(stretch) < np.quantile(rest, 0.02)
+    assert scores[:240].argmin() == 100
+    stretch, rest = scores[301:309], np.delete(scores, [*range(88, 112), *range(288, 321)])
+    assert np.median(stretch) < np.quantile(rest, 0.05)
 
 
-def test_a_wild_cell_does_not_make_the_stamps_beside_it_strange(watched):
+def test_a_wild_cell_makes_few_of_the_stamps_beside_it_outliers(watched):
     odd, detector = watched
     flagged = detector.predict(odd) == -1
     assert flagged[100] and flagged[90:111].sum() <= 6
@@ -48,12 +48,13 @@ def test_scores_of_cells_name_the_column_and_leave_times_and_groups_out(watched)
     odd, detector = watched
     cells = detector.score_cells(odd)
     assert cells.shape == odd.shape and cells[["site", "when"]].isna().all(axis=None)
-    assert cells.loc[100, "b"] == cells.max(axis=None) > cells.loc[100, "a"] + 1
+    assert cells.loc[100, "b"] == cells[:240].max(axis=None) > cells.loc[100, "a"] + 1
+    assert cells.loc[100, "b"] > cells.loc[90:110, "b"].drop(100).max() + 1
 
 
 def test_reasons_name_stamp_series_value_and_what_was_expected(watched):
     odd, detector = watched
-    first = detector.explain(odd, top=3).set_index("row", drop=False).loc[[100]].iloc[0]
+    first = detector.explain(odd[:240], top=3).iloc[0]
     assert (first["row"], first["position"], first["series"]) == (100, 100, "s0")
     assert first["time"] == odd.loc[100, "when"] and first["column"] == "b"
     assert first["value"] == pytest.approx(odd.loc[100, "b"], abs=0.1)
@@ -93,7 +94,8 @@ def test_trimmed_stamps_keep_their_place_in_time_and_their_levels():
     detector = MAEAnomalyDetector(trim=0.1, **PANEL).fit(odd)
     assert detector.schema_.columns[2].n_observed == round(0.9 * len(odd))
     assert len(detector.scores_) == len(odd)
-    assert 100 in detector.score_samples(odd).argsort()[:12]
+    assert abs(detector.score_samples(odd)[:240].argmin() - 100) < 12
+    assert detector.score_cells(odd)[:240].stack().idxmax() == (100, "b")
 
 
 def test_one_made_from_an_imputer_finds_the_same(tmp_path):
@@ -102,7 +104,7 @@ def test_one_made_from_an_imputer_finds_the_same(tmp_path):
         holed(usual, 0.05, keep=("site", "when"))
     )
     detector = MAEAnomalyDetector.from_fitted(imputer, n_masks=6)
-    assert 100 in detector.score_samples(odd).argsort()[:12]
+    assert detector.score_samples(odd)[:240].argmin() == 100
     maetab.save(detector, tmp_path / "m.safetensors")
     same = maetab.load(tmp_path / "m.safetensors")
     assert (same.score_samples(odd) == detector.score_samples(odd)).all()

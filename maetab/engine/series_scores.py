@@ -58,8 +58,9 @@ def strangeness(model: Ensemble, windows: Windows, device: torch.device) -> Stra
             tame = x - look.plain.residual + look.plain.residual.clamp(-most, most)
             far = _energy(guess, tame - guess.season[clock.phase], shown, clock, noisy)
             n = found.stop - found.start
-            # Rounded: the last bits of double precision depend on the windows beside one.
-            cells[found], energy[found] = (x[:n].float().cpu() for x in (odd, far[:, None]))
+            # In single precision, which no sum's order reaches: the same in any company.
+            cells[found] = odd[:n].float().cpu().numpy()
+            energy[found] = far[:n, None].float().cpu().numpy()
     return Strange(cells, energy)
 
 
