@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.linalg import toeplitz
 
-from maetab.nn.guess.covariance import NOISE, along_time, fit_covariance, fit_gaussians
+from maetab.nn.guess.covariance import NOISE, ROUNDS, along_time, fit_covariance, fit_gaussians
 from maetab.nn.guess.window_gaussian import WindowGaussian
 
 
@@ -228,3 +228,22 @@ def test_gaussians_of_phases_lie_between_their_own_windows_and_all():
     own = np.cov(3 * values[:40], rowvar=False, bias=True)
     np.testing.assert_allclose(found[1].covariance, (own + even) / 2 + NOISE * np.eye(4), atol=1e-8)
     np.testing.assert_allclose(found[1].location, 3 * values[:40].mean(0), atol=1e-9)
+
+
+def test_rounds_of_em_are_those_done_row_by_row():
+    values, _ = stationary(50, 4)
+    visible = np.random.default_rng(1).random(values.shape) < 0.6
+    filled, rest = np.where(visible, values, 3.0), np.zeros((4, 4))
+    cells = (torch.tensor(x) for x in (values, visible, filled))
+    gaussian = fit_covariance(*cells, lambda x: x, lambda: False)
+    mine = WindowGaussian(4)
+    for _ in range(ROUNDS + 1):
+        centred = filled - filled.mean(0)
+        covariance = (centred.T @ centred + rest) / 50 + NOISE * np.eye(4)
+        mine.set(torch.tensor(filled.mean(0)), torch.tensor(covariance))
+        filled, rest = np.where(visible, values, 0.0), np.zeros((4, 4))
+        for i, seen in enumerate(visible):
+            filled[i, ~seen], left = conditional(mine, values[i], seen)
+            rest[np.ix_(~seen, ~seen)] += left
+    np.testing.assert_allclose(gaussian.location, mine.location, atol=1e-8)
+    np.testing.assert_allclose(gaussian.covariance, mine.covariance, atol=1e-8)

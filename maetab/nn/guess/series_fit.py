@@ -17,7 +17,7 @@ from maetab.nn.masking import Gaps
 from maetab.nn.windows import Windows
 
 if TYPE_CHECKING:
-    from maetab.nn.guess.series import SeriesGuess
+    from maetab.nn.guess.series import Look, SeriesGuess
 
 FITTED = 2000  # windows that a covariance is fitted to, at each phase and at all
 # Parts of the windows, and runs of windows that each part has: few, so that what is learned of the
@@ -182,7 +182,7 @@ def _fit_mixture(
     """Weigh the guesses at cells that are hidden in gaps of many shapes."""
     masking, n = Gaps(guess.options.hidden_ratio), len(windows)
     most = max(1, MOST_CELLS // guess.coordinates.size)
-    looks = []
+    looks: list[tuple[Look, Tensor, Tensor, Tensor]] = []
     for _ in range(max(1, min(LOOKS, most // n))):
         rows = torch.randperm(n, generator=generator, device=windows.rows.device)[:most]
         for chosen in rows.split(256):
