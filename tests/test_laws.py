@@ -22,9 +22,9 @@ from maetab import MAEImputer
 from maetab.data.codec import decode, encode
 from maetab.data.schema import infer_schema
 from maetab.data.windows import cut
+from maetab.engine.draws import draw
 from maetab.engine.fit import fit_model
 from maetab.engine.inference import (
-    draw,
     predict,
     predict_probabilities,
     predict_quantiles,
