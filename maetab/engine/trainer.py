@@ -32,9 +32,9 @@ CHECKS = 12  # times the held-out cells are looked at in a full run
 # Steps of one network when `max_iter` is None. Small tables are left to the first guess sooner:
 # there it is hard to beat, and seconds count.
 N_EPOCHS, LEAST_STEPS, MOST_STEPS = 20, 20, 100
-# Of series, whose guesses are kept from the windows that are learned from: steps, masks that a
-# window is seen with, and cells in a step.
-SERIES_STEPS, SERIES_MASKS, SERIES_CELLS = 900, 12, 6000
+# Of series, whose guesses know nothing of the windows that are learned from: steps, batches that
+# differ, and cells in a step.
+SERIES_STEPS, SERIES_BATCHES, SERIES_CELLS = 900, 300, 6000
 
 
 class Batch(NamedTuple):
@@ -72,19 +72,19 @@ class Trainer:
         self.progress(0.0)
         n = len(table)
         self.batch_size = min(n, table.max_batch_rows(options.batch_size))
-        self.n_masks, steps = N_MASKS, 0
         if model.is_series:
             self.batch_size = min(self.batch_size, max(8, SERIES_CELLS // table.n_cells))
-            self.n_masks, steps = SERIES_MASKS, SERIES_STEPS
         self.per_epoch = max(1, n // self.batch_size)
-        steps = steps or min(max(N_EPOCHS * (self.per_epoch - 3), LEAST_STEPS), MOST_STEPS)
+        steps = min(max(N_EPOCHS * (self.per_epoch - 3), LEAST_STEPS), MOST_STEPS)
         epochs = options.max_iter or max(4, math.ceil(steps / self.per_epoch))
         self.steps = epochs * self.per_epoch
+        if model.is_series and options.max_iter is None:
+            self.steps = SERIES_STEPS
         self.optimizer = _optimizer(self.network, options.learning_rate, options.weight_decay)
         self.schedule = _schedule(self.optimizer, self.steps)
         self.kept: list[list[Batch]] = []
-        kept_bytes = table.windows.rows.numel() * self.n_masks * self._row_bytes()
-        several = self.steps > self.n_masks * self.per_epoch
+        kept_bytes = table.windows.rows.numel() * N_MASKS * self._row_bytes()
+        several = self.steps > N_MASKS * self.per_epoch
         self.keeps = several and kept_bytes <= options.kept_bytes
         self.checked = self._checked(n_checked)
         self.waited, self.best = 0, math.inf
@@ -163,6 +163,9 @@ class Trainer:
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """Give the batches of all epochs."""
+        if self.model.is_series:
+            yield from self._pooled(generator)
+            return
         for epoch in range(self.steps // self.per_epoch):
             yield from self._epoch(epoch, generator)
 
@@ -173,22 +176,48 @@ class Trainer:
         before come again, in another order.
         """
         device = self.table.held.device
-        if self.keeps and epoch >= self.n_masks:
-            known = self.kept[epoch % self.n_masks]
+        if self.keeps and epoch >= N_MASKS:
+            known = self.kept[epoch % N_MASKS]
             for i in torch.randperm(len(known), generator=generator, device=device).tolist():
                 yield known[i]
             return
         self.kept.append([])
+        for batch in self._new_batches(generator):
+            if self.keeps:
+                self.kept[-1].append(batch)
+            yield batch
+
+    def _pooled(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Give the batches of series: new ones first, then those again, in an order of each round.
+
+        The guess at windows of many steps costs several times the step itself.
+        """
+        size = self.batch_size * self.table.windows.rows.shape[1] * self._row_bytes()
+        most = max(1, min(SERIES_BATCHES, self.options.kept_bytes // size))
+        pool: list[Batch] = []
+        while len(pool) < min(most, self.steps):
+            for batch in self._new_batches(generator):
+                pool.append(batch)
+                yield batch
+                if len(pool) == min(most, self.steps):
+                    break
+        given, device = len(pool), self.table.held.device
+        while given < self.steps:
+            for i in torch.randperm(len(pool), generator=generator, device=device).tolist():
+                if given < self.steps:
+                    given += 1
+                    yield pool[i]
+
+    def _new_batches(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Give windows, masks and first guesses, each window once."""
+        device = self.table.held.device
         order = torch.randperm(len(self.table), generator=generator, device=device)
         for rows in order.split(self.batch_size)[: self.per_epoch]:
             _, allowed, _ = self.table.cells(rows)
             hidden = self._hidden(allowed, generator)
             visible = allowed & ~hidden
             clock = self.table.windows.clock_of(rows)
-            batch = Batch(rows, visible, hidden, self._guess(rows, visible), clock)
-            if self.keeps:
-                self.kept[-1].append(batch)
-            yield batch
+            yield Batch(rows, visible, hidden, self._guess(rows, visible), clock)
 
     def _hidden(self, observed: Tensor, generator: torch.Generator) -> Tensor:
         """Return the cells that the masking hides, checked: it may be the user's own."""
