@@ -50,10 +50,10 @@ class LinearInterpolation(BaseEstimator):
             at = np.asarray(stamps.astype("int64") if stamps.dtype.kind in "mM" else stamps, float)
         series = X.groupby(level=list(levels)).ngroup().to_numpy() if levels else np.zeros(len(X))
         filled = X.copy()
-        for name in X:
+        for place, name in enumerate(X):
             for rows in pd.Series(series).groupby(series).indices.values():
                 cells = X[name].iloc[rows]
-                filled.iloc[rows, filled.columns.get_loc(name)] = _filled(cells, at[rows]).array
+                filled.iloc[rows, place] = _filled(cells, at[rows]).array
         return filled
 
 

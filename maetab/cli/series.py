@@ -88,7 +88,9 @@ def in_file(keys: Keys, names: list[str]) -> Keys:
     """Return keys whose time is in the file: "Date Time" of a saved model may be two columns."""
     if len(keys.time) != 1 or keys.time[0] in names:
         return keys
-    pairs = [(a, b) for a in names for b in names if f"{a} {b}" == keys.time[0]]
+    pairs: list[tuple[str, ...]] = [
+        (a, b) for a in names for b in names if f"{a} {b}" == keys.time[0]
+    ]
     parts = tuple(keys.time[0].split(" "))
     pairs += [parts] if are_parts(parts) else []
     return keys._replace(time=pairs[0]) if pairs else keys
@@ -114,7 +116,7 @@ def frame_of(table: TableFile, columns: list[str], keys: Keys) -> pd.DataFrame:
     frame = table.frame[[name for name in table.names if name in wanted]]
     if len(keys.time) > 1:
         stamps = _of_parts(frame, keys) if len(keys.time) > 2 else _of_day(frame, keys)
-        place = min(map(frame.columns.get_loc, keys.time))
+        place = min(map(list(frame.columns).index, keys.time))
         rest = frame.drop(columns=list(keys.time))
         rest.insert(place, keys.stamp(), stamps)
         return rest

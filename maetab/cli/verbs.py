@@ -85,8 +85,9 @@ def impute(args: argparse.Namespace) -> None:
     estimators.save(imputer, args)
     write_table(table, args.output, out_format, verb_files.layout_out(args, table))
     done = f"{counted(n_filled, 'cell')} filled in {time.perf_counter() - began:.1f} s"
-    left = 0 if imputer is None else int(table.frame[targets].isna().sum(axis=None))
-    if left and n_filled and imputer.window is not None:
+    left = int(table.frame[targets].isna().to_numpy().sum())
+    limited = getattr(imputer, "max_gap", None) is not None or not getattr(imputer, "edges", True)
+    if left and n_filled and limited:
         done += f"; {counted(left, 'cell')} of gaps that are not to be filled stay missing"
     say(done if n_filled else "nothing to fill; copied")
 

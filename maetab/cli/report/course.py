@@ -78,7 +78,7 @@ def _in_order(table: TableFile, names: Collection[str]) -> Course | None:
     timeline = infer_timeline(frame, values, observed, "auto", None, None, "maetab")
     keys, layout = Keys(), lay_out(frame, timeline)
     line = _time_line(frame, keys, timeline, layout)
-    gaps = gap_rows(schema, observed, layout, schema.names())
+    gaps = gap_rows(schema, observed, layout, list(map(str, schema.names())))
     return Course([line], gaps, [f"--window={window_text(timeline)}"])
 
 
@@ -172,7 +172,7 @@ def gap_rows(
     seen = observed[order]
     length = find_gaps(observed, layout)[0]
     rows = []
-    for j, name in enumerate(schema.names()):
+    for j, name in enumerate(map(str, schema.names())):
         lost, series = ~seen[:, j], layout.series[order]
         if name not in names or not lost.any() or lost.all():
             continue
