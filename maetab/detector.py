@@ -57,7 +57,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         0 trusts every row (novelty detection); 0.2 suits rows among which there are outliers.
         `contamination` and `p_values` refer to all training rows, those trimmed as well.
     n_masks : at least 1
-        Sets of columns that are hidden, one after the other, to score a row.
+        Sets of columns that are hidden, one after the other, to score a row; series, with `window`,
+        have their cells judged one by one.
     {PARAMETERS}
 
     Attributes
@@ -191,8 +192,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         Returns
         -------
         reasons : frame with the columns
-            row (label), position (in X, from 0), score, column, value (seen), expected (from cells
-            less strange, within the interval), low and high (of the interval that holds 90 % of
+            row (label), position (in X, from 0), with `window` series (label of the group, if there
+            are groups), time and length (rows of the stretch of outliers of which this row, the
+            strangest, stands for all; 0 if it is none), then score, column, value (seen), expected
+            (from cells less strange, within the interval), low and high (of the interval that holds 90 % of
             such cells; missing for categories), surprise (as in `score_cells`), and reason: a
             level never seen, seen once or of trimmed rows only, outside the observed range (with
             `trim`, that of the other rows), or unexpected given the others
