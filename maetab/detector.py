@@ -25,11 +25,11 @@ from maetab.engine.score_calibration import (
 )
 from maetab.engine.scoring import Calibration, Levels, Scorer
 from maetab.engine.surprises import affordable_rows
-from maetab.explanation import reasons_of
+from maetab.explanation import explained
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
-from maetab.series import modelled, some, stretches
-from maetab.table import Table, key_labels
+from maetab.series import modelled, some
+from maetab.table import Table
 from maetab.trimming import levels_of, with_levels_of
 
 MAX_CALIBRATION = 4096  # training rows that scores are compared with
@@ -57,7 +57,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         0 trusts every row (novelty detection); 0.2 suits rows among which there are outliers.
         `contamination` and `p_values` refer to all training rows, those trimmed as well.
     n_masks : at least 1
-        Sets of columns that are hidden, one after the other, to score a row.
+        Sets of columns that are hidden, one after the other, to score a row; series, with `window`,
+        have their cells judged one by one.
     {PARAMETERS}
 
     Attributes
@@ -191,11 +192,13 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         Returns
         -------
         reasons : frame with the columns
-            row (label), position (in X, from 0), score, column, value (seen), expected (from cells
-            less strange, within the interval), low and high (of the interval that holds 90 % of
-            such cells; missing for categories), surprise (as in `score_cells`), and reason: a
-            level never seen, seen once or of trimmed rows only, outside the observed range (with
-            `trim`, that of the other rows), or unexpected given the others
+            row (label), position (in X, from 0), with `window` series (label of the group, if there
+            are groups), time and length (rows of the stretch of outliers of which this row, the
+            strangest, stands for all; 0 if it is none), then score, column, value (seen), expected
+            (from cells less strange, within the interval), low and high (of the interval that
+            holds 90 % of such cells; missing for categories), surprise (as in `score_cells`), and
+            reason: a level never seen, seen once or of trimmed rows only, outside the observed
+            range (with `trim`, that of the other rows), or unexpected given the others
 
         Cells that are as expected (numbers within the interval), or surprise less than one in ten,
         are no reasons: a row may have fewer than `n_columns`. A row without any has its most
@@ -205,27 +208,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         check_count("top", top)
         check_count("n_columns", n_columns)
         scorer, table = self._scorer(), self._read(X)
-        windows, view = self._windows(table), self._view(table)
-        scores = scorer.scores(windows)
-        run, length = np.arange(len(scores)), np.zeros(len(scores), int)
-        if view is not None:
-            run, length = stretches(scores < self.offset_, view.series)
-        order = np.argsort(scores, kind="stable")
-        rows = order[np.sort(np.unique(run[order], return_index=True)[1])[:top]]
-        frame = table.frame if view is None else table.frame.iloc[view.order, view.places]
-        reasons = reasons_of(scorer, self._model_schema(), frame, windows, rows, n_columns)
-        rows = rows[reasons.pop("place").to_numpy()]
-        position = rows if view is None else view.order[rows]
-        labels = {"row": list(table.frame.index[position]), "position": position}
-        if view is not None:
-            groups, stamps = key_labels(table, self.timeline_, position)
-            if groups:
-                labels["series"] = groups[0] if len(groups) == 1 else list(zip(*groups))
-            labels |= {"time": list(stamps), "length": length[rows]}
-        labels["score"] = scores[rows].round(3)
-        for place, (name, column) in enumerate(labels.items()):
-            reasons.insert(place, name, column)
-        return reasons
+        read = table, self._windows(table), self._view(table), self._timeline()
+        return explained(scorer, self._model_schema(), *read, self.offset_, top, n_columns)
 
     def _at_rows(self, table: Table, found: np.ndarray) -> np.ndarray:
         """Return (n, ...) what was found of the rows of the windows, at those of the table."""

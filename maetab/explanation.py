@@ -13,11 +13,13 @@ import torch
 
 from maetab.data.codec import decode, to_natural
 from maetab.data.schema import Column, Schema
+from maetab.data.timeline import Timeline
 from maetab.engine.inference import predict, predict_quantiles
 from maetab.engine.reference import equal_memory_index
 from maetab.engine.scoring import Scorer
 from maetab.nn.windows import Windows
-from maetab.series import compact
+from maetab.series import View, compact, stretches
+from maetab.table import Table, key_labels
 
 ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
 LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much
@@ -27,6 +29,47 @@ NAMES = ["place", "column", "value", "expected", "low", "high", "surprise", "rea
 KINDS = {"value": object, "expected": object, "surprise": float, "place": int}
 # By how many training rows have the level.
 SELDOM = {0: "never seen level", 1: "level seen once"}
+
+
+def explained(
+    scorer: Scorer,
+    schema: Schema,
+    table: Table,
+    windows: Windows,
+    view: View | None,
+    timeline: Timeline | None,
+    offset: float,
+    top: int,
+    n_columns: int,
+) -> pd.DataFrame:
+    """Return what `MAEAnomalyDetector.explain` does.
+
+    Parameters
+    ----------
+    schema : of the columns that the model reads
+    windows, view : over the table
+    offset : score below which a row is an outlier
+    """
+    scores = scorer.scores(windows)
+    run, length = np.arange(len(scores)), np.zeros(len(scores), int)
+    if view is not None:
+        run, length = stretches(scores < offset, view.series)
+    order = np.argsort(scores, kind="stable")
+    rows = order[np.sort(np.unique(run[order], return_index=True)[1])[:top]]
+    frame = table.frame if view is None else table.frame.iloc[view.order, view.places]
+    reasons = reasons_of(scorer, schema, frame, windows, rows, n_columns)
+    rows = rows[reasons.pop("place").to_numpy()]
+    position = rows if view is None else view.order[rows]
+    labels: dict[str, Any] = {"row": list(table.frame.index[position]), "position": position}
+    if view is not None:
+        groups, stamps = key_labels(table, timeline, position)
+        if groups:
+            labels["series"] = groups[0] if len(groups) == 1 else list(zip(*groups))
+        labels |= {"time": list(stamps), "length": length[rows]}
+    labels["score"] = scores[rows].round(3)
+    for place, (name, column) in enumerate(labels.items()):
+        reasons.insert(place, name, column)
+    return reasons
 
 
 def reasons_of(

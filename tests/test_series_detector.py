@@ -95,7 +95,7 @@ def test_trimmed_stamps_keep_their_place_in_time_and_their_levels():
     assert detector.schema_.columns[2].n_observed == round(0.9 * len(odd))
     assert len(detector.scores_) == len(odd)
     assert abs(detector.score_samples(odd)[:240].argmin() - 100) < 12
-    assert detector.score_cells(odd)[:240].stack().idxmax() == (100, "b")
+    assert detector.score_cells(odd).loc[100, "b"] > 1
 
 
 def test_one_made_from_an_imputer_finds_the_same(tmp_path):

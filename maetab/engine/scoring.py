@@ -13,7 +13,7 @@ from maetab.engine.distances import distances
 from maetab.engine.reference import Reference, equal_memory_index
 from maetab.engine.robust import one_hot, robust_distances, unknown_distances
 from maetab.engine.series_scores import strangeness
-from maetab.engine.surprises import CELL_SHARES, ROW_SHARES, hidden_sets, series_sets, surprises
+from maetab.engine.surprises import CELL_SHARES, ROW_SHARES, hidden_sets, surprises
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
@@ -169,11 +169,9 @@ class Scorer:
         """
         if self.model.is_series:
             return row_means(strangeness(self.model, windows, self.device).cells, windows)
-        n_steps, n_columns = windows.rows.shape[1], windows.values.shape[1]
-        n_sets = self.calibration.n_masks
-        sets = hidden_sets(n_columns, n_sets, CELL_SHARES if alone else ROW_SHARES)
-        if n_steps > 1:
-            sets = series_sets(n_steps, n_columns, n_sets)
+        n_cells = windows.rows.shape[1] * windows.values.shape[1]
+        shares = CELL_SHARES if alone else ROW_SHARES
+        sets = hidden_sets(n_cells, self.calibration.n_masks, shares)
         found = surprises(
             self.model,
             windows,

@@ -6,6 +6,8 @@ depends on nothing but the window and the model.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ from maetab.engine.inference import (
 )
 from maetab.engine.reference import N_REMEMBERED
 from maetab.engine.runtime import Deadline
+from maetab.engine.series_scores import strangeness
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.losses import LEAST_STD
@@ -54,28 +57,6 @@ def hidden_sets(n_cells: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARE
         chosen[np.lexsort((random.random(n_cells), times))[:n_hidden]] = True
         times += chosen
         sets.append(chosen)
-    return np.stack(sets)
-
-
-def series_sets(n_steps: int, n_columns: int, n_sets: int) -> np.ndarray:
-    """Return (about n_sets, T * F) bool: cells of a window of steps to hide together.
-
-    Half of the sets are cells at random, to find single ones that are wrong; the others runs of
-    steps, to find stretches whose own steps would explain each other. Each cell is in one of
-    either. Sets are small, for what is hidden together decides what a guess costs.
-
-    Examples
-    --------
-    >>> series_sets(6, 2, 6).sum(0).tolist()
-    [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
-    >>> series_sets(6, 1, 6)[3:].astype(int).tolist()
-    [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]]
-    """
-    n_cells, half = n_steps * n_columns, max(2, n_sets // 2)
-    n_single, n_runs = min(half, n_cells), min(half, n_steps)
-    single = np.random.default_rng(n_cells).permutation(n_cells) % n_single
-    runs = np.repeat(np.arange(n_steps) * n_runs // n_steps, n_columns)
-    sets = [single == k for k in range(n_single)] + [runs == k for k in range(n_runs)]
     return np.stack(sets)
 
 
@@ -127,13 +108,13 @@ def affordable_rows(
     model: Ensemble, windows: Windows, n_masks: int, device: torch.device, deadline: Deadline
 ) -> int:
     """Return how many of the windows there is time to calibrate with: all without a limit."""
-    n_steps, n_columns = windows.rows.shape[1], windows.values.shape[1]
-    sets = hidden_sets(n_columns, n_masks)
-    if n_steps > 1:
-        sets = series_sets(n_steps, n_columns, n_masks)
+    sets = hidden_sets(windows.rows.shape[1] * windows.values.shape[1], n_masks)
 
     def look(n: int) -> None:
-        first = Windows(windows.values, windows.observed, windows.rows[:n])
+        first = replace(windows, rows=windows.rows[:n])
+        if model.is_series:
+            strangeness(model, first, device)
+            return
         surprises(model, first, np.full((n, 1), -1), sets, device)
 
     return deadline.affordable(look, len(windows), CALIBRATED, whole_batch(model, windows))
