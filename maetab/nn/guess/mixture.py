@@ -64,7 +64,8 @@ class Mixture(nn.Module):
         weight = self.share[column] + about @ self.common - self.trust * evidence.misses
         weight = weight.softmax(-1)
         mean = (weight * evidence.guesses).sum(-1)
-        misses = (weight * evidence.misses).sum(-1)
+        # Shares are learned for the mean alone.
+        misses = (weight.detach() * evidence.misses).sum(-1)
         known = evidence.variance.clamp_min(LEAST).log()
         parts = torch.stack([known, near, gap, misses], -1)
         return mean, (self.scale[column] + parts @ self.scale_of).clamp(-7, 3).exp()
@@ -72,8 +73,8 @@ class Mixture(nn.Module):
     def fit(self, evidence: Evidence, column: Tensor, truth: Tensor) -> None:
         """Learn from hidden cells, (N, ...) each.
 
-        Their mean by the absolute error, in units of its column, as gaps have heavy tails; the
-        standard deviation by the likelihood of a normal distribution whose errors are clipped.
+        Their mean by the absolute error in units of the standard deviation, so that cells between
+        near neighbours count as those of long gaps do; the standard deviation by the likelihood of a normal distribution whose errors are clipped.
         """
         with torch.enable_grad():
             self._fit(evidence, column, truth)
@@ -82,8 +83,8 @@ class Mixture(nn.Module):
         optimizer = torch.optim.Adam(self.parameters(), lr=RATE)
         for _ in range(STEPS):
             mean, std = self(evidence, column)
-            missed = (mean - truth).abs()
-            ratio = (missed.detach() / std).square().clamp_max(25)
+            missed = (mean - truth).abs() / std.detach()
+            ratio = ((mean - truth).detach() / std).square().clamp_max(25)
             pull = self.share.square().sum() + (self.scale - self.scale.mean()).square().sum()
             loss = (missed + std.log() + ratio / 2).mean() + PULL * pull
             optimizer.zero_grad(set_to_none=True)
