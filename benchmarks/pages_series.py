@@ -155,7 +155,10 @@ def filling() -> list[str]:
         f"has holes of the same pattern. {origin(lines)}",
         title("Windows on their own", "-"),
         "Each window of the judged part is filled alone, as in TSI-Bench (ETT_h1: 48 steps, 7 "
-        "columns, 14 months to learn from). Published figures are of other draws of the masks.",
+        "columns, 14 months to learn from). Networks learn from windows side by side and stop by "
+        "a further part; maetab learns from the course that these windows make up and knows its "
+        "stamps, and does not see that further part. Published figures are of other draws of the "
+        "masks.",
     ]
     for name in (*JUDGING, *CHOOSING):
         part = inside[(inside["data_set"] == name) & (inside["pattern"] != "own")]
