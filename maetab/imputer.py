@@ -41,7 +41,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     keep_empty_features : bool
         Whether a column without any observed cell in fit stays in the output, still missing.
     min_value, max_value : None, number, or sequence of one per column
-        Range of the imputed numbers, in the units of the columns. None is the observed range.
+        Range of the imputed numbers, in the units of the columns. None is the observed range; of
+        series, whose level may move, three times its length more on both sides, but no other sign
+        than that of all observed numbers.
     keep_grid : bool
         Whether imputed numbers keep the grid that all observed cells of their column in fit lie
         on: whole numbers, up to six decimals, or whole days, hours, minutes or seconds. Ends of
@@ -342,7 +344,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     def _range(self) -> Range:
         """Return the range of what is imputed."""
-        return Range(self.schema_, self.min_value, self.max_value, self.keep_grid)
+        timeline = self._timeline()
+        in_time = timeline is not None and timeline.n_steps > 1
+        return Range(self.schema_, self.min_value, self.max_value, self.keep_grid, in_time)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from pandas.api.types import pandas_dtype
 
+from maetab.data.columns import Column
 from maetab.data.schema import Schema
+
+BEYOND = 3.0  # lengths of the observed range by which the numbers of series may leave it
 
 End = float | Sequence[float] | None
 
@@ -37,17 +41,19 @@ class Range:
     ----------
     schema : of the columns
     min_value, max_value, keep_grid : as in MAEImputer
+    in_time : whether rows are series, whose level may move beyond what fit has seen
     """
 
     schema: Schema
     min_value: End
     max_value: End
     keep_grid: bool
+    in_time: bool = False
 
     def ends(self) -> np.ndarray:
         """Return (2, F) smallest and largest number that may be imputed, from each origin."""
         columns = self.schema.columns
-        low, high = np.array([(column.lower, column.upper) for column in columns]).T
+        low, high = np.array([self._observed(column) for column in columns]).T
         origin = [float(column.origin) for column in columns]
         if self.min_value is not None:
             low = np.asarray(self.min_value, dtype=float) - origin
@@ -56,6 +62,28 @@ class Range:
             high = np.asarray(self.max_value, dtype=float) - origin
             low = np.minimum(low, high)
         return np.stack([low, high])
+
+    def _observed(self, column: Column) -> tuple[float, float]:
+        """Return the smallest and largest number that a column may have, from its origin.
+
+        Those that it had in fit. Of series `BEYOND` times their difference further, but never of
+        another sign than all that was seen, nor beyond what the dtype holds.
+        """
+        low, high, origin = column.lower, column.upper, float(column.origin)
+        if not self.in_time or column.kind != "number" or column.temporal is not None:
+            return low, high
+        more = BEYOND * (high - low)
+        least, most = low - more, high + more
+        if low + origin >= 0:
+            least = max(least, -origin)
+        if high + origin <= 0:
+            most = min(most, -origin)
+        if column.integer and column.dtype != "object":
+            dtype = pandas_dtype(column.dtype)
+            dtype = getattr(dtype, "numpy_dtype", dtype)
+            least = max(least, float(np.iinfo(dtype).min) - origin)
+            most = min(most, float(np.iinfo(dtype).max) - origin)
+        return least, most
 
     def bounded(self) -> Schema:
         """Return the schema with the user's range, and without the grids if he wants none."""
