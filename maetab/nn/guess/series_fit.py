@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FITTED = 2000  # windows that a covariance is fitted to, at each phase and at all
 # Parts of the windows, and runs of windows that each part has: few, so that what is learned of the
 # guesses holds for times that are not the neighbours of those that they were fitted to.
-FOLDS, BLOCKS = 3, 2
+FOLDS, BLOCKS = 3, 1
 NOISE = 0.03  # variance of what neighbouring steps do not share, where that is taken to be much
 LOOKS = 3  # masks that each window is seen with while the guesses are weighted
 MOST_CELLS = 300_000  # that are looked at then
