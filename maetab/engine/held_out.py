@@ -98,7 +98,7 @@ def _hold_out_gaps(windows: Windows, fraction: float, generator: torch.Generator
     if not fraction or not len(rows):
         return HeldOut(windows, torch.zeros_like(observed), observed)
     order = torch.randperm(len(windows), generator=generator, device=rows.device)
-    most = math.ceil(3 * fraction * len(observed) / rows.shape[1])
+    most = math.ceil(round(3 * fraction * len(observed) / rows.shape[1], 6))
     judged = torch.tensor(_apart(rows.cpu().numpy(), order.tolist(), most), dtype=torch.long)
     judged = judged.to(rows.device)
     held, inside = torch.zeros_like(observed), rows[judged] >= 0

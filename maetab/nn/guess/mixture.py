@@ -78,7 +78,8 @@ class Mixture(nn.Module):
         """Learn from hidden cells, (N, ...) each.
 
         Their mean by the absolute error in units of the standard deviation, so that cells between
-        near neighbours count as those of long gaps do; the standard deviation by the likelihood of a normal distribution whose errors are clipped.
+        near neighbours count as those of long gaps do; the standard deviation by the likelihood of
+        a normal distribution whose errors are clipped.
         """
         with torch.enable_grad():
             self._fit(evidence, column, truth)
