@@ -137,7 +137,7 @@ def test_complete_rows_do_not_make_distant_rows_neighbours():
 
 @pytest.mark.parametrize("missing", [0, 3])
 def test_padded_steps_are_not_taken_for_incomplete_rows(missing):
-    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 2)))
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 2)), columns=["a", "b"])
     frame.iloc[missing, 1] = np.nan
     frame["series"] = [0, 0, 0, 1]
     imputer = MAEImputer(window=3, groups="series", max_iter=0, random_state=0).fit(frame)
