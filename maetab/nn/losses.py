@@ -164,14 +164,26 @@ class Residual(PointLoss):
         self, prediction: Prediction, values: Tensor, weight: Tensor, support: Support
     ) -> Tensor:
         assert prediction.std is not None
+        numbers, total = _counted(values, weight, support)
+        missed = self._missed(prediction, values, numbers).detach()
+        std = prediction.std.flatten(0, 1)
+        of_std = std.log() + (missed / std).square().clamp_max(MAX_SQUARE) / 2
+        error = self.of_points(prediction, values, weight, support)
+        return error + OF_STD * (of_std * numbers).sum() / total
+
+    def of_points(
+        self, prediction: Prediction, values: Tensor, weight: Tensor, support: Support
+    ) -> Tensor:
+        """Return the loss without what the deviations add: what a network is judged by."""
         entropy = cross_entropy(prediction, values, weight, support, ~support.is_number)
         numbers, total = _counted(values, weight, support)
-        truth = torch.where(numbers > 0, values.flatten(0, 1), 0.0)
-        missed = prediction.point.flatten(0, 1) - truth
-        std = prediction.std.flatten(0, 1)
+        missed = self._missed(prediction, values, numbers)
         size = nnf.smooth_l1_loss(missed, torch.zeros_like(missed), beta=0.1, reduction="none")
-        ratio = (missed.detach() / std).square().clamp_max(MAX_SQUARE)
-        return entropy + ((size + OF_STD * (std.log() + ratio / 2)) * numbers).sum() / total
+        return entropy + (size * numbers).sum() / total
+
+    def _missed(self, prediction: Prediction, values: Tensor, numbers: Tensor) -> Tensor:
+        truth = torch.where(numbers > 0, values.flatten(0, 1), 0.0)
+        return prediction.point.flatten(0, 1) - truth
 
     def probabilities(
         self, prediction: Prediction, residual_std: Tensor, support: Support
