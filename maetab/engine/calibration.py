@@ -24,8 +24,8 @@ def held_out_errors(
 
     "gap": (network - guess)^2; "gain": (truth - guess)(network - guess); "noise": (truth -
     guess)^2 (network - guess)^2; "error": (truth - network)^2; "count"; "likelihood" (F, 5):
-    log-likelihood of categories at five weights of the network; "absolute" (F, 5): |truth - mixed
-    point| at these.
+    log-likelihood of categories at five weights of the network; "absolute" (F, 5): what these add
+    to the absolute error of the guess, and "absolute_square" its squares.
     """
     network.eval()
     sums: dict[str, Tensor] = {}
@@ -55,7 +55,7 @@ def _errors_in(
     net, own = (x.logits.flatten(0, 1).softmax(-1).gather(-1, index) for x in (prediction, guess))
     blends = torch.linspace(0, 1, N_BLENDS, device=values.device)
     likelihood = (own + blends * (net - own)).clamp_min(1e-9).log()
-    absolute = (missed[..., None] - gap[..., None] * blends).abs()
+    absolute = (missed[..., None] - gap[..., None] * blends).abs() - missed.abs()[..., None]
     return {
         "gap": gap.square().sum(0),
         "gain": (missed * gap).sum(0),
@@ -64,6 +64,7 @@ def _errors_in(
         "count": held.sum(0).to(values.dtype),
         "likelihood": (likelihood * known[..., None]).sum(0),
         "absolute": absolute.sum(0),
+        "absolute_square": absolute.square().sum(0),
     }
 
 
@@ -83,7 +84,7 @@ def set_network_weights(model: Ensemble, errors: list[dict[str, Tensor]]) -> Non
     slope = (gain - doubt + shrink * pooled) / (gap + shrink).clamp_min(1e-9)
     likely = total["likelihood"].argmax(1) / (N_BLENDS - 1)
     if model.is_series:
-        slope = _least_absolute(total["absolute"], total["count"], model.config.n_steps)
+        slope = _least_absolute(total, number, model.config.n_steps)
     if total["count"].sum() == 0:  # nothing was held out: nothing speaks against the networks
         slope, likely = torch.ones_like(slope), torch.ones_like(likely)
     model.network_weight.copy_(torch.where(number, slope.clamp(0, 1), likely))
@@ -91,21 +92,26 @@ def set_network_weights(model: Ensemble, errors: list[dict[str, Tensor]]) -> Non
     model.residual_std.copy_(torch.where(total["count"] > 0, std, 1.0))
 
 
-def _least_absolute(absolute: Tensor, count: Tensor, n_steps: int) -> Tensor:
+def _least_absolute(total: dict[str, Tensor], number: Tensor, n_steps: int) -> Tensor:
     """Return (F,) the weight of the networks with which columns of series have the least error.
 
-    A window's errors go together: a column's own count as much as those of all columns where it
-    has `OWN_CELLS` windows.
+    A part of a standard error counts against the networks. The errors of a window go together: so
+    that error is as of one cell in a window, and a column's own cells count as much as those of all
+    columns where it has `OWN_CELLS` windows.
 
     Parameters
     ----------
-    absolute : (F, N_BLENDS) sums of absolute errors
-    count : (F,) cells
+    total : sums of `held_out_errors`
+    number : (F,) bool, columns of numbers
     """
-    own = absolute / absolute[:, :1].clamp_min(1e-9)
-    pooled = absolute.sum(0) / absolute[:, 0].sum().clamp_min(1e-9)
+    count = total["count"] * number
+    added, square = (total[x] * number[:, None] for x in ("absolute", "absolute_square"))
+    every = count.sum().clamp_min(1)
+    pooled = added.sum(0) / every
+    doubt = DOUBT * (n_steps * square.sum(0)).sqrt() / every
+    own = added / count.clamp_min(1)[:, None]
     share = (count / (count + OWN_CELLS * n_steps))[:, None]
-    return torch.lerp(pooled.expand_as(own), own, share).argmin(1) / (N_BLENDS - 1)
+    return (torch.lerp(pooled.expand_as(own), own, share) + doubt).argmin(1) / (N_BLENDS - 1)
 
 
 @torch.no_grad()

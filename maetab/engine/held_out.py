@@ -19,6 +19,7 @@ from maetab.nn.windows import Windows
 N_PAIRS = 20_000_000  # pairs of tokens that a training batch may compare
 PASSED_PAIRS = 5_000_000  # that may be compared together where nothing is learned
 COORDINATES = 1_000_000  # coordinates of windows that a pass looks at together
+LAST, LEAST_WINDOWS = 0.2, 30  # share of the windows of a course that judges, if it has so many
 LIMITED = 256  # windows that it looks at together where time is short
 
 
@@ -27,12 +28,14 @@ class HeldOut:
     """Windows, the cells of their rows `held` (n, F) out, and those left `shown` (n, F).
 
     judged : windows that cells were held out from; None for all
+    learned : windows that networks learn from; None for all
     """
 
     windows: Windows
     held: Tensor
     shown: Tensor
     judged: Tensor | None = None
+    learned: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -81,8 +84,9 @@ def hold_out(windows: Windows, fraction: float, generator: torch.Generator) -> H
     """Return windows with observed cells kept from training.
 
     Of tables single cells, never a row's only one; the number that decides about a cell is drawn
-    for its physical row. Of windows of several steps gaps of many shapes, in windows that share no
-    row, three times the fraction of them.
+    for its physical row. Of windows of several steps gaps of many shapes, in the last windows of
+    the course, that share no row, as many as hold three times the fraction of the rows if there are
+    so many; networks learn from the windows before: what they bring is to hold for later times.
     """
     observed = windows.observed
     if windows.rows.shape[1] > 1:
@@ -97,14 +101,20 @@ def _hold_out_gaps(windows: Windows, fraction: float, generator: torch.Generator
     rows, observed = windows.rows, windows.observed
     if not fraction or not len(rows):
         return HeldOut(windows, torch.zeros_like(observed), observed)
-    order = torch.randperm(len(windows), generator=generator, device=rows.device)
-    most = math.ceil(3 * fraction * len(observed) / rows.shape[1])
+    n, most = len(rows), math.ceil(round(3 * fraction * len(observed) / rows.shape[1], 6))
+    first = n - math.ceil(LAST * n) if n >= LEAST_WINDOWS else 0
+    order = first + torch.randperm(n - first, generator=generator, device=rows.device)
     judged = torch.tensor(_apart(rows.cpu().numpy(), order.tolist(), most), dtype=torch.long)
-    judged = judged.to(rows.device)
+    judged, learned = judged.to(rows.device), None
+    if first:
+        late = torch.zeros(len(observed) + 1, dtype=torch.bool, device=rows.device)
+        late[rows[first:]] = True
+        late[-1] = False  # where -1 points to
+        learned = (~late[rows].any(1)).nonzero()[:, 0]
     held, inside = torch.zeros_like(observed), rows[judged] >= 0
     hidden = Gaps()(windows.take(judged)[1], generator)
     held[rows[judged][inside]] = hidden[inside]
-    return HeldOut(windows, held, observed & ~held, judged)
+    return HeldOut(windows, held, observed & ~held, judged, learned)
 
 
 def _apart(rows: np.ndarray, order: list[int], most: int) -> list[int]:

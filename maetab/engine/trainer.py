@@ -70,7 +70,7 @@ class Trainer:
         self.network: Any = model.members[number]
         self.until, self.n_networks = until, len(model.members)
         self.progress(0.0)
-        n = len(table)
+        n = len(table) if table.learned is None else len(table.learned)
         self.batch_size = min(n, table.max_batch_rows(options.batch_size))
         if model.is_series:
             self.batch_size = min(self.batch_size, max(8, SERIES_CELLS // table.n_cells))
@@ -211,7 +211,10 @@ class Trainer:
     def _new_batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """Give windows, masks and first guesses, each window once."""
         device = self.table.held.device
-        order = torch.randperm(len(self.table), generator=generator, device=device)
+        learned = self.table.learned
+        n = len(self.table) if learned is None else len(learned)
+        order = torch.randperm(n, generator=generator, device=device)
+        order = order if learned is None else learned[order]
         for rows in order.split(self.batch_size)[: self.per_epoch]:
             _, allowed, _ = self.table.cells(rows)
             hidden = self._hidden(allowed, generator)

@@ -124,17 +124,10 @@ def test_training_reads_no_remembered_window_that_shares_a_row():
 # ---- windows are cut before rows are chosen
 
 
-class Series(MAEImputer):
-    """An imputer whose rows are a series, read in windows of three steps."""
-
-    def _windows(self, table, how="predicted"):
-        return windows_of(table.values, table.observed, cut(len(table.values), 3))
-
-
 def test_complete_rows_do_not_make_distant_rows_neighbours():
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 2)))
     frame.iloc[[2, 11, 12, 19], [0, 1, 0, 1]] = np.nan
-    imputer = Series(guess=QUICK, max_iter=0, random_state=0).fit(frame)
+    imputer = MAEImputer(window=3, guess=QUICK, max_iter=0, random_state=0).fit(frame)
     table = imputer._read(frame)
     found = imputer._incomplete(table).rows.numpy()
     assert (np.diff(found, axis=1) == 1).all()
@@ -142,18 +135,12 @@ def test_complete_rows_do_not_make_distant_rows_neighbours():
     assert found.tolist() == np.array(wanted).tolist() and len(found) == 8
 
 
-class TwoSeries(MAEImputer):
-    """An imputer of a series of three rows and another of one."""
-
-    def _windows(self, table, how="predicted"):
-        return windows_of(table.values, table.observed, cut(4, 3, 1, [0, 0, 0, 1]))
-
-
 @pytest.mark.parametrize("missing", [0, 3])
 def test_padded_steps_are_not_taken_for_incomplete_rows(missing):
-    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 2)))
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 2)), columns=["a", "b"])
     frame.iloc[missing, 1] = np.nan
-    imputer = TwoSeries(guess=QUICK, max_iter=0, random_state=0).fit(frame)
+    frame["series"] = [0, 0, 0, 1]
+    imputer = MAEImputer(window=3, groups="series", max_iter=0, random_state=0).fit(frame)
     rows = imputer._incomplete(imputer._read(frame)).rows.tolist()
     assert rows == {0: [[0, 1, 2]], 3: [[3, -1, -1]]}[missing]
 

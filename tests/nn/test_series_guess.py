@@ -11,7 +11,7 @@ import torch
 from models import LEVELS, series_guess, timed, windows
 
 from maetab.nn.guess.series import SeriesGuess
-from maetab.nn.guess.series_fit import FOLDS, LEVEL, SEASON_ROWS
+from maetab.nn.guess.series_fit import FOLDS, LEVEL, NOISE, SEASON_ROWS
 from maetab.nn.guess.stack import Guess
 from maetab.nn.windows import Clock, Windows
 
@@ -157,12 +157,14 @@ def test_gaussians_whose_level_is_unknown_add_it_to_the_covariance_of_numbers():
     values = np.random.default_rng(0).normal(size=(60, 2))
     values[:, 1] = values[:, 1] > 0
     guess, _ = series_guess(windows(values, np.ones((60, 2)), 2, 2), (0, 2))
-    plain, free = guess.gaussians[0]
+    plain, free, noisy = guess.gaussians[0]
     added = (free.covariance - plain.covariance).view(2, 3, 2, 3)
     wanted = torch.zeros(2, 3, 2, 3).double()
     wanted[:, 0, :, 0] = LEVEL
     torch.testing.assert_close(added, wanted)
     assert torch.equal(plain.location, free.location)
+    more = noisy.covariance - plain.covariance
+    torch.testing.assert_close(more, NOISE * torch.eye(6).double())
 
 
 def test_steps_without_a_clock_are_one_apart_and_have_no_phase():
@@ -193,8 +195,7 @@ def test_the_clock_of_irregular_steps_is_read():
 
 def test_every_window_is_in_a_part_and_parts_are_windows_in_a_row(fitted):
     fold = fitted[1].fold.tolist()
-    block = min(12, len(fold) // (2 * FOLDS))
-    assert fold == [i // block % FOLDS for i in range(len(fold))]
+    assert fold == [i * FOLDS // len(fold) for i in range(len(fold))]
     assert set(fold) == set(range(FOLDS))
 
 

@@ -24,6 +24,8 @@ class Evidence(NamedTuple):
     near, gap : steps to the nearest visible cell, and from the one before to the one after
     misses : (..., K) log of the error of each guess at visible cells near by
     variance : of the cell, as the closed form gives it
+    strain : log of the mean error of the Gaussian at the visible cells of the window, in standard
+        deviations that it gives itself
     """
 
     guesses: Tensor
@@ -31,6 +33,7 @@ class Evidence(NamedTuple):
     gap: Tensor
     misses: Tensor
     variance: Tensor
+    strain: Tensor
 
     def at(self, cells: Tensor) -> Evidence:
         """Return the same of some cells, (N, ...) each."""
@@ -49,10 +52,10 @@ class Mixture(nn.Module):
         super().__init__()
         double = torch.float64
         self.share = nn.Parameter(torch.zeros(n_coordinates, n_guesses, dtype=double))
-        self.common = nn.Parameter(torch.zeros(4, n_guesses, dtype=double))
+        self.common = nn.Parameter(torch.zeros(5, n_guesses, dtype=double))
         self.trust = nn.Parameter(torch.ones((), dtype=double))
         self.scale = nn.Parameter(torch.zeros(n_coordinates, dtype=double))
-        self.scale_of = nn.Parameter(torch.tensor([0.4, 0.0, 0.0, 0.1], dtype=double))
+        self.scale_of = nn.Parameter(torch.tensor([0.4, 0.0, 0.0, 0.1, 0.5], dtype=double))
 
     def forward(self, evidence: Evidence, column: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation of cells, each of the shape of `evidence.near`.
@@ -60,21 +63,23 @@ class Mixture(nn.Module):
         column : the coordinate of a step that each cell is
         """
         near, gap = (x.clamp(1, 1e4).log() for x in (evidence.near, evidence.gap))
-        about = torch.stack([torch.ones_like(near), near, gap, near * gap / 4], -1)
+        parts = torch.ones_like(near), near, gap, near * gap / 4, evidence.strain
+        about = torch.stack(parts, -1)
         weight = self.share[column] + about @ self.common - self.trust * evidence.misses
         weight = weight.softmax(-1)
         mean = (weight * evidence.guesses).sum(-1)
         # Shares are learned for the mean alone.
         misses = (weight.detach() * evidence.misses).sum(-1)
         known = evidence.variance.clamp_min(LEAST).log()
-        parts = torch.stack([known, near, gap, misses], -1)
-        return mean, (self.scale[column] + parts @ self.scale_of).clamp(-7, 3).exp()
+        of_scale = torch.stack([known, near, gap, misses, evidence.strain], -1)
+        return mean, (self.scale[column] + of_scale @ self.scale_of).clamp(-7, 3).exp()
 
     def fit(self, evidence: Evidence, column: Tensor, truth: Tensor) -> None:
         """Learn from hidden cells, (N, ...) each.
 
         Their mean by the absolute error in units of the standard deviation, so that cells between
-        near neighbours count as those of long gaps do; the standard deviation by the likelihood of a normal distribution whose errors are clipped.
+        near neighbours count as those of long gaps do; the standard deviation by the likelihood of
+        a normal distribution whose errors are clipped.
         """
         with torch.enable_grad():
             self._fit(evidence, column, truth)

@@ -19,6 +19,7 @@ from maetab.nn.windows import Clock, Windows
 
 N_GUESSES, N_FEATURES = 4, 8
 FAR = 1000.0  # steps to a visible cell where there is none
+USUAL_Z, STRAINED = 0.8, 30.0  # mean |z| of normal numbers; most of one cell
 PRIOR = 3.0  # visible cells that count as much as what the guesses miss everywhere
 WILD = 8.0  # standard deviations beyond which networks do not tell numbers apart
 
@@ -173,7 +174,11 @@ class SeriesGuess(nn.Module):
         misses = ((error + PRIOR * self.usual) / (count + PRIOR)).clamp_min(1e-3).log()
         since, until = (x.double().clamp_max(FAR) for x in (look.lines.since, look.lines.until))
         near, gap = torch.minimum(since, until), since + until
-        return Evidence(look.guesses, near, gap, misses.expand_as(look.missed), look.plain.variance)
+        z = (look.plain.residual.abs() / look.plain.spread.sqrt()).clamp_max(STRAINED)
+        total = (z * shown).sum((1, 2), keepdim=True) + PRIOR * USUAL_Z
+        strain = (total / (shown.sum((1, 2), keepdim=True) + PRIOR) / USUAL_Z).log()
+        misses, variance = misses.expand_as(look.missed), look.plain.variance
+        return Evidence(look.guesses, near, gap, misses, variance, strain.expand_as(near))
 
     @torch.no_grad()
     def draw(self, values: Tensor, visible: Tensor, normal: Tensor, clock: Clock | None) -> Tensor:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from maetab.nn.guess.series import Look, SeriesGuess
 
 FITTED = 2000  # windows that a covariance is fitted to, at each phase and at all
-# Parts of the windows, and runs of windows that each part has: few, so that what is learned of the
-# guesses holds for times that are not the neighbours of those that they were fitted to.
-FOLDS, BLOCKS = 3, 2
+# Parts of the windows, each a stretch of time: what is learned of the guesses is to hold for times
+# that are not the neighbours of those that they were fitted to.
+FOLDS = 3
 NOISE = 0.03  # variance of what neighbouring steps do not share, where that is taken to be much
 LOOKS = 3  # masks that each window is seen with while the guesses are weighted
 MOST_CELLS = 300_000  # that are looked at then
@@ -90,20 +90,14 @@ def _fit_season(guess: SeriesGuess, windows: Windows) -> None:
 
 
 def _parts(windows: Windows) -> Tensor | None:
-    """Return (W,) the part of each window; None if windows are too few to learn without a part.
-
-    Where every other window shares a row with some of a part, as in short series, parts are thirds.
-    """
+    """Return (W,) the part of each window, a third of the course; None if there are too few."""
     n, device = len(windows), windows.rows.device
-    for block in (n // (FOLDS * BLOCKS), -(-n // FOLDS)):
-        if not n // (2 * FOLDS):
-            break
-        fold = torch.arange(n, device=device) // block % FOLDS
-        some = replace(windows, fold=fold)
-        every = [windows.rows] if windows.dense is None else [windows.rows, windows.dense]
-        if all(len(_without(some, part, rows)) for part in range(FOLDS) for rows in every):
-            return fold
-    return None
+    if n < 2 * FOLDS:
+        return None
+    windows = replace(windows, fold=torch.arange(n, device=device) * FOLDS // n)
+    every = [windows.rows] if windows.dense is None else [windows.rows, windows.dense]
+    leaves = (len(_without(windows, part, rows)) for part in range(FOLDS) for rows in every)
+    return windows.fold if all(leaves) else None
 
 
 def _without(windows: Windows, part: int | None, rows: Tensor) -> Tensor:
