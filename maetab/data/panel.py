@@ -15,6 +15,11 @@ def group_labels(frame: pd.DataFrame, groups: Any, name: str) -> tuple[Hashable,
     """Return the labels that `groups` names, checked."""
     if groups is None:
         return ()
+    if isinstance(groups, pd.Series):
+        raise ValueError(
+            f"The 'groups' parameter of {name} must name columns or index levels of X, got a "
+            f"Series; put it into X as a column and give the name of that."
+        )
     known = [*frame.columns, *(x for x in frame.index.names if x is not None)]
     is_list = isinstance(groups, (list, pd.Index, np.ndarray))
     several = is_list or (isinstance(groups, tuple) and groups not in known)

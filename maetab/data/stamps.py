@@ -52,13 +52,15 @@ def find_time(frame: pd.DataFrame, time: Any, groups: tuple, name: str) -> Hasha
         If the frame has no such column or level, or several levels of its index are times.
     """
     if time is not None:
-        if time in groups:
+        label = pd.api.types.is_hashable(time)
+        if label and time in groups:
             raise ValueError(f"{name} got {time!r} both as 'time' and among 'groups'.")
-        if time in [*frame.columns, *frame.index.names]:
+        if label and time in [*frame.columns, *frame.index.names]:
             return time
+        shown = f"a {type(time).__name__} of values" if hasattr(time, "dtype") else repr(time)
         raise ValueError(
             f"The 'time' parameter of {name} must be a column or an index level of X, got "
-            f"{time!r}; the columns are {', '.join(map(repr, frame.columns[:10]))}."
+            f"{shown}; the columns are {', '.join(map(repr, frame.columns[:10]))}."
         )
     if not isinstance(frame.index, pd.MultiIndex):
         return None

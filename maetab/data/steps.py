@@ -25,6 +25,11 @@ USUAL = tuple(
 FINEST = 10  # times that a grid may be finer than the most frequent step
 SPARSE = 2  # steps from one row to the next, in the median, beyond which a grid is mostly empty
 EARLY = 0.1  # of a step before midnight or a full hour that stamps still belong to it
+CLOSE = 0.05  # of a step that is the mean of all: within more, few rows lie on one by chance
+NEAR = 10  # steps between two rows that are counted surely where a step is known to 1 in 20
+# Times nearer to the stamps that a grid of the mean step must be. A clock that is moved once, by
+# daylight saving, is at most twice as near to one, and keeps its round step.
+CLEARER = 4
 
 
 class Grid(NamedTuple):
@@ -54,7 +59,7 @@ def find_grid(stamps: Stamps, series: np.ndarray) -> Grid:
         position = (stamps.ticks - origin) / step
         late = _lateness(position)
         origin, place = (
-            round(origin + late * step, 6) + 0.0,
+            round(origin + late * step, _digits(step)) + 0.0,
             np.rint(position - late).astype(np.int64),
         )
     span, length = (time_of_longest(x, series) for x in (stamps.ticks, place))
@@ -86,9 +91,36 @@ def find_step(ticks: np.ndarray, series: np.ndarray, kind: str) -> tuple[float, 
     if kind != "number":
         sizes.append(_usual_step(float(np.median(apart))))
     for size in sizes:
-        if size and np.median(apart) <= SPARSE * size and _fits(ticks, series, size):
-            return size, True
-    return float(np.median(apart)), False
+        if size and np.median(apart) <= SPARSE * size:
+            off = _off(ticks, series, size)
+            if off <= JITTER:
+                return _nearer_step(size, off, apart, ticks, series), True
+    median = float(np.median(apart))
+    mean = _mean_step(median, apart)
+    return (mean, True) if _off(ticks, series, mean) <= CLOSE else (median, False)
+
+
+def _mean_step(step: float, apart: np.ndarray) -> float:
+    """Return the mean step of rows that are few steps apart: stamps at 30 Hz have no round one."""
+    count = np.rint(apart / step)
+    near = (count >= 1) & (count <= NEAR)
+    return float(apart[near].sum() / count[near].sum()) if near.any() else step
+
+
+def _nearer_step(
+    step: float, off: float, apart: np.ndarray, ticks: np.ndarray, series: np.ndarray
+) -> float:
+    """Return the mean step where stamps are clearly nearer to its grid, else the step."""
+    rounding = 8 * np.spacing(np.abs(ticks).max()) / step
+    if off <= max(rounding, 1e-9):
+        return step
+    mean = _mean_step(step, apart)
+    return mean if CLEARER * _off(ticks, series, mean) < off else step
+
+
+def _digits(step: float) -> int:
+    """Return the decimals that an origin is rounded to: a millionth of a step, or of one."""
+    return max(6, 6 - int(np.floor(np.log10(step))))
 
 
 def _common_divisor(lengths: np.ndarray, usual: float) -> float | None:
@@ -106,13 +138,14 @@ def _usual_step(seconds: float) -> float | None:
     return nearest if abs(nearest - seconds) <= 0.1 * seconds else None
 
 
-def _fits(ticks: np.ndarray, series: np.ndarray, step: float) -> bool:
+def _off(ticks: np.ndarray, series: np.ndarray, step: float) -> float:
+    """Return the most, in steps, that a stamp lies off a grid; infinite if two share a place."""
     position = (ticks - ticks[0]) / step
     position = position - _lateness(position)
     place = np.rint(position)
     off = np.abs(position - place)
     apart = (np.diff(place) > 0) | (np.diff(series) != 0)
-    return bool((off <= EXACT).all() or ((off <= JITTER).all() and apart.all()))
+    return float(off.max()) if (off <= EXACT).all() or apart.all() else np.inf
 
 
 def _lateness(position: np.ndarray) -> float:

@@ -58,13 +58,20 @@ def is_count(given: Any) -> bool:
 
 def seconds_of(duration: Any) -> float | None:
     """Return the seconds of a duration such as "24h", None for what is none."""
-    if not isinstance(duration, (str, datetime.timedelta, np.timedelta64)):
-        return None  # pandas takes plain numbers for nanoseconds
+    if not isinstance(duration, (str, datetime.timedelta, np.timedelta64)) or _is_number(duration):
+        return None  # pandas takes plain numbers, and "24", for nanoseconds
     try:
         found = pd.Timedelta(duration)
     except ValueError:
         return None
     return None if found is pd.NaT else found.total_seconds()
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and np.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _steps_of_duration(window: Any, step: float, stamps: Stamps, wanted: str) -> int:

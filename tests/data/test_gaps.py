@@ -116,7 +116,7 @@ def test_the_longest_gap_is_said_in_steps_or_as_a_duration(given, steps):
     assert max_steps(given, timeline_of(HOURS)) == pytest.approx(steps)
 
 
-@pytest.mark.parametrize("given", [-1, True, 2.5, "three", "-3h", "NaT", [3], pd.NaT])
+@pytest.mark.parametrize("given", [-1, True, 2.5, "three", "3", "3e2", "-3h", "NaT", [3], pd.NaT])
 def test_what_is_no_longest_gap_is_refused(given):
     with pytest.raises(ValueError, match="'max_gap' parameter of MAEImputer must be None, an int"):
         max_steps(given, timeline_of(HOURS))

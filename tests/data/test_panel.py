@@ -97,7 +97,7 @@ def test_groups_must_be_different_and_some(groups):
         timeline_of(panel(), 4, "when", groups)
 
 
-@pytest.mark.parametrize("groups", [{"town"}, [["town"]], {"town": 1}])
+@pytest.mark.parametrize("groups", [{"town"}, [["town"]], {"town": 1}, pd.Series(["a"] * 6)])
 def test_groups_that_are_no_labels_are_refused(groups):
     with pytest.raises((ValueError, TypeError), match="'groups' parameter of MAEImputer"):
         timeline_of(panel(), 4, "when", groups)

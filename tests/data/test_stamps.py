@@ -86,7 +86,9 @@ def test_an_infinite_number_is_no_stamp():
         timeline_of(frame, 2, "when")
 
 
-@pytest.mark.parametrize("time", ["date", 3, ["when"]])
+@pytest.mark.parametrize(
+    "time", ["date", 3, ["when"], pd.Series(HOURS), HOURS, np.array(["when"]), {"when": 1}]
+)
 def test_an_unknown_time_is_refused(time):
     frame = table(pd.RangeIndex(60)).assign(when=HOURS)
     with pytest.raises(
@@ -197,13 +199,13 @@ def test_a_window_is_said_in_steps_or_as_a_duration(window, steps):
     assert timeline_of(table(HOURS), window).n_steps == steps
 
 
-@pytest.mark.parametrize("window", [0, -3, True, 2.5, "week", "NaT", [4], {}])
+@pytest.mark.parametrize("window", [0, -3, True, 2.5, "week", "NaT", [4], {}, "24"])
 def test_what_is_no_window_is_refused(window):
     with pytest.raises(ValueError, match="'window' parameter of MAEImputer must be None, an int"):
         timeline_of(table(HOURS), window)
 
 
-@pytest.mark.parametrize("window", ["30min", "-6h", "24"])
+@pytest.mark.parametrize("window", ["30min", "-6h"])
 def test_a_window_shorter_than_two_steps_is_refused(window):
     with pytest.raises(ValueError, match="holds less than two steps of 0 days 01:00:00"):
         timeline_of(table(HOURS), window)
