@@ -14,7 +14,6 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import BaseMAE
-from maetab.data.advice import listed, warn
 from maetab.data.back import Back
 from maetab.data.codec import Encoded, fill, missing_cells
 from maetab.data.gaps import find_gaps, max_steps
@@ -23,6 +22,7 @@ from maetab.engine.inference import predict_probabilities, predict_quantiles
 from maetab.engine.runtime import pick_device
 from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
 from maetab.ranges import Range, check_range
+from maetab.series import warn_of_edges
 from maetab.table import Table, tell
 
 
@@ -283,22 +283,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         table = super()._fit_model(X, kept)
         self._check_range(table.values.shape[1])
         if table.layout is not None and self.edges and self.max_gap is None:
-            self._warn_of_edges(table)
+            warn_of_edges(table, self.timeline_, self._seen())
         return table
-
-    def _warn_of_edges(self, table: Table) -> None:
-        """Warn of columns that are filled for more than a window beyond their observed cells."""
-        assert table.layout is not None and self.timeline_ is not None
-        gaps = find_gaps(table.observed, table.layout)
-        far = gaps.edge & (gaps.steps > self.timeline_.n_steps) & self._seen()
-        far[:, [*table.free_text, *table.static]] = False
-        names = [repr(name) for name in table.frame.columns[far.any(0)]]
-        if names:
-            warn(
-                f"MAEImputer: more than a window ({self.timeline_.n_steps} steps) before the first "
-                f"or after the last observation of a series, cells are filled from other columns "
-                f"alone: {listed(names)}; edges=False or max_gap leaves them missing."
-            )
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

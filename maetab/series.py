@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from maetab.data.advice import listed, warn
+from maetab.data.gaps import find_gaps
 from maetab.data.schema import Schema
 from maetab.data.timeline import Timeline
 from maetab.data.windows import cut
@@ -187,3 +189,21 @@ def window_index(
     first = rows[np.arange(len(rows)), (rows >= 0).argmax(1)]
     groups, stamps = key_labels(table, timeline, first if view is None else view.order[first])
     return pd.MultiIndex.from_arrays([*groups, stamps]) if groups else stamps
+
+
+def warn_of_edges(table: Table, timeline: Timeline | None, seen: np.ndarray) -> None:
+    """Warn of columns that are filled for more than a window beyond their observed cells.
+
+    seen : (F,) bool, columns that had an observed cell in fit
+    """
+    assert table.layout is not None and timeline is not None
+    gaps = find_gaps(table.observed, table.layout)
+    far = gaps.edge & (gaps.steps > timeline.n_steps) & seen
+    far[:, [*table.free_text, *table.static]] = False
+    names = [repr(name) for name in table.frame.columns[far.any(0)]]
+    if names:
+        warn(
+            f"MAEImputer: more than a window ({timeline.n_steps} steps) before the first or after "
+            f"the last observation of a series, cells are filled from other columns alone: "
+            f"{listed(names)}; edges=False or max_gap leaves them missing."
+        )

@@ -123,7 +123,11 @@ def _stands_out(values: np.ndarray, observed: np.ndarray, period: int) -> bool:
     found, pairs = autocorrelation(values - total / count.clip(1), observed, period + half)
     above = found[period] - found[period - half : period + half + 1].mean(0)
     share = (1 + 2 * np.square(found[1 : half + 1]).sum(0)) / pairs[period].clip(1)
-    return bool((above > SHOWN + CHANCE * np.sqrt(share)).any())
+    least = SHOWN + CHANCE * np.sqrt(share)
+    # Columns of few pairs are not left to chance: together they may show what each hides.
+    together = pairs[period] / pairs[period].sum().clip(1)
+    pooled = SHOWN + CHANCE * np.sqrt((together**2 * share).sum())
+    return bool((above > least).any() or (above * together).sum() > pooled)
 
 
 def _means(values: np.ndarray, observed: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
