@@ -212,7 +212,11 @@ def test_law_5_windows_are_independent_bit_for_bit(frame, parameters, t, seed):
                 continue  # the mean of a window and itself
             mine = apply(model, windows_of(values, observed, rows[some]), CPU, **more)
             once = np.unique(rows[some][rows[some] >= 0])
-            once = once[np.bincount(rows[rows >= 0])[once] == 1]
+            held = np.bincount(rows[rows >= 0])
+            once = once[held[once] == 1]
+            if apply is draw:  # a window is drawn after those before it that share a row with it
+                linked = rows[(held[rows.clip(0)] * (rows >= 0) > 1).any(1)]
+                once = np.setdiff1d(once, linked)
             assert mine[..., once, :].tobytes() == whole[..., once, :].tobytes()
 
 

@@ -17,8 +17,9 @@ from maetab.nn.losses import Prediction
 from maetab.nn.windows import Windows
 
 
-def numbers(n: int = 300, t: int = 1) -> Windows:
-    """Three numbers that go together; the last is rarely observed."""
+def numbers(n: int | None = None, t: int = 1) -> Windows:
+    """Three numbers that go together; the last is rarely observed. More of series."""
+    n = n or (300 if t == 1 else 1200)
     rng = np.random.default_rng(0)
     values = (rng.normal(size=(n, 1)) + 0.5 * rng.normal(size=(n, 3))).astype(np.float32)
     observed = rng.random((n, 3)) < [1.0, 0.8, 0.2]

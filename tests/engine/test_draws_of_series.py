@@ -56,7 +56,7 @@ def test_draws_have_the_autocorrelation_of_the_series_inside_gaps(model, stride)
     hidden = ~cells.observed[:, 0].numpy()
     # Windows side by side see a gap at their edge from one side alone: there draws of six seeds
     # are 1.13 to 1.23 wide instead of 1, as deviations far from all that is visible are too large.
-    wide, off = (0.3, 0.14) if stride == T else (0.15, 0.08)
+    wide, off = (0.3, 0.14) if stride == T else (0.15, 0.1)
     assert abs(drawn[hidden].std() - 1) < wide
     for lag in (1, 2, 4):
         assert abs(lagged(drawn, hidden, lag) - RHO**lag) < off

@@ -24,6 +24,7 @@ def evidence(
         gap=2 * near,
         misses=torch.zeros(N, K).double(),
         variance=torch.ones(N).double(),
+        strain=torch.zeros(N).double(),
     )
     return told, torch.arange(N) % 2, truth
 
