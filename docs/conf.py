@@ -38,7 +38,9 @@ pages = (
     r"(MAE|evaluation|plot|nn\.masking|nn\.losses\.(Point)?Loss$|nn\.backbones\.(Backbone|Shape)$"
     r"|nn\.guess\.(gaussian\.BaseGuess|options\.GuessOptions)$)"
 )
-nitpick_ignore_regex = [(r"py:class", rf"(?!maetab\.{pages}).*")]
+# Course is what displays of series are made of: their constructors from frames make it.
+inner = r"maetab\.plot\.course\.Course"
+nitpick_ignore_regex = [(r"py:class", rf"(?!maetab\.{pages}).*"), (r"py:class", inner)]
 
 html_theme = "alabaster"
 html_theme_options = {
