@@ -7,6 +7,8 @@ from typing import Any
 
 from maetab.nn.guess.options import GuessOptions
 
+MOST_COORDINATES = 1000  # of a window, whose covariance is full: 60 of them take 1 GB
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -48,8 +50,12 @@ class ModelConfig:
 
     @property
     def is_series(self) -> bool:
-        """Whether windows have several steps, and the first guess is that of series."""
-        return self.n_steps > 1 and isinstance(self.guess.base, str)
+        """Whether windows have several steps, and the first guess is that of series.
+
+        It holds up to 60 covariances of a window: wider ones are guessed as rows are, by factors.
+        """
+        size = self.n_steps * sum(max(n, 1) for n in self.n_levels)
+        return self.n_steps > 1 and isinstance(self.guess.base, str) and size <= MOST_COORDINATES
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, ready for JSON where no object is the user's."""
