@@ -22,12 +22,13 @@ WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `Scorer.pa
 NEIGHBOURS = 0.05  # share of the trusted remembered windows that a trimming detector compares with
 MIN_NEIGHBOURS = 10  # of them at least
 # What single cells add to the strangeness of a row of series: nothing up to one in a thousand, and
-# then for each power of ten as much as this many standard deviations of what windows say. Both, on
-# half of the series of benchmarks/series_detect.py: VUS-PR .44 (.45 without cells), and values that
-# are planted come first five times as often.
+# then for each power of ten as much as this many standard deviations of what windows say. Chosen in
+# trials on the choosing half of benchmarks/series_detect.py, of which no script is kept: cells cost
+# stretches little there, and without them a single wild value is hardly ever the first.
 RARE, OF_CELL = 3.0, 4.0
 TAIL = 0.05  # share of a column's surprises beyond which they are taken for exponential
 EQUAL = 1e-6  # difference of surprises that are taken for equal
+UNREAD = np.zeros((0, 0), np.int64)  # remembered windows where none is looked at
 NOT_YET: Any = None  # what is found later in calibration
 MIN_REACH = 1e-2  # least mean of that exponential: many columns have equal surprises in their tail
 
@@ -112,17 +113,28 @@ class Scorer:
 
     def scores(self, windows: Windows, memory_index: np.ndarray | None = None) -> np.ndarray:
         """Return (n,) float64, higher where a row is more normal."""
-        return self.joined(self.parts(windows, memory_index), windows)
+        if not self.model.is_series:
+            return self.joined(self.parts(windows, memory_index), windows)
+        found = strangeness(self.model, windows, self.device)
+        energy, cells = (row_means(x, windows) for x in (found.energy, found.cells))
+        return self.joined(energy[:, None], windows, cells)
 
-    def joined(self, parts: np.ndarray, windows: Windows) -> np.ndarray:
+    def joined(
+        self, parts: np.ndarray, windows: Windows, cells: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return (n,) the scores of rows with these parts, levels that are unseen taken off.
 
         In series also single cells stranger than one in `10 ** RARE`, of which windows say little.
+
+        cells : (n, F) surprises of the cells of series, if they are known
         """
         unseen = self.levels.unseen(windows.values.numpy(), windows.observed.numpy())
         scores = self.normality(parts) - unseen @ self.calibration.unseen_cost
         if self.model.is_series:
-            rarest = np.nan_to_num(self.cell_surprisals(windows)).max(1)
+            if cells is None:
+                cells = self.surprises(windows, UNREAD, alone=True)
+            found = tail_surprisal(cells, self.calibration.cell_quantiles)
+            rarest = np.nan_to_num(found).max(1)
             scores -= OF_CELL * np.maximum(rarest - RARE, 0)
         return scores
 
@@ -152,10 +164,9 @@ class Scorer:
 
     def cell_surprisals(self, windows: Windows) -> np.ndarray:
         """Return (n, F) -log10 of the shares of cells, by column, that surprise as much."""
-        if self.model.is_series:
-            cells = self.surprises(windows, np.zeros((0, 0), int), alone=True)
-            return tail_surprisal(cells, self.calibration.cell_quantiles)
-        memory_index = equal_memory_index(self.model, self.reference, windows)
+        memory_index = UNREAD
+        if not self.model.is_series:
+            memory_index = equal_memory_index(self.model, self.reference, windows)
         cells = self.surprises(windows, memory_index, alone=True)
         return tail_surprisal(cells, self.calibration.cell_quantiles)
 

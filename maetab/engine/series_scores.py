@@ -15,8 +15,9 @@ from maetab.nn.guess.window_gaussian import WindowGaussian
 from maetab.nn.windows import Clock, Windows
 
 # Variance, in those of a column, that is added to what windows are measured by: what is odd in
-# stretches is how far and how long a series goes, more than which fine course it takes. Chosen on
-# half of the series of benchmarks/series_detect.py (VUS-PR .446; .41 with a tenth of it).
+# stretches is how far and how long a series goes, more than which fine course it takes. Chosen in
+# trials on the choosing half of benchmarks/series_detect.py (a tenth of it was worse), of which no
+# script is kept; what is reported is the judging half.
 NOISE = 1.0
 USUAL, PRIOR = 0.8, 3.0  # mean |z| of a normal distribution; cells that it counts as much as
 LEAST = 1e-6  # probability of a level

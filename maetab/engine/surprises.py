@@ -26,7 +26,6 @@ from maetab.engine.runtime import Deadline
 from maetab.engine.series_scores import strangeness
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.stack import StackedGuess
-from maetab.nn.losses import LEAST_STD
 from maetab.nn.support import Support
 from maetab.nn.windows import Clock, Windows
 
@@ -141,20 +140,16 @@ def _errors(
 ) -> Tensor:
     """Return (n_sets, B, T, F) float64: errors of guesses at hidden cells, made from `given`.
 
-    NaN where a cell is not hidden by the set, or not observed. In series errors of numbers are in
-    units of the deviation that is predicted.
+    NaN where a cell is not hidden by the set, or not observed.
     """
     support, errors = model.support, []
     place = support.index(truth.flatten(0, 1)).view_as(truth)
     for hidden in hide.view(len(hide), *truth.shape[1:]):
         known = observed & ~hidden
-        probabilities, point, std = model.predicted(given, known, own, N_REMEMBERED, clock)
+        probabilities, point = model(given, known, own, N_REMEMBERED, clock)
         found = probabilities.gather(-1, place.clamp_min(0)[..., None])[..., 0]
         found = _at_least(model, found, place)
-        missed = (truth - point).abs()
-        if model.is_series:
-            missed = missed / std.clamp_min(LEAST_STD)
-        wrong = torch.where(support.is_number, missed, -found.log())
+        wrong = torch.where(support.is_number, (truth - point).abs(), -found.log())
         errors.append(torch.where(observed & hidden, wrong.double(), torch.nan))
     return torch.stack(errors)
 
