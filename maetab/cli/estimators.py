@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import maetab
 from maetab.cli import series
 from maetab.cli.options import DETECTION
+from maetab.cli.reading import recall, remember
 from maetab.cli.report.output import listed, say
 from maetab.cli.verb_files import check_outputs, format_out, open_table, wanted_columns
 
@@ -102,6 +103,7 @@ def new_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any
 def load_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
     """Return the saved model as an estimator of the class `name`."""
     model = maetab.load(args.model)
+    recall(args, model)
     same = type(model).__name__ == name
     if same and list(parameters) == ["contamination"]:  # only moves a threshold
         model.set_params(**parameters).set_threshold(**parameters)
@@ -111,8 +113,9 @@ def load_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> An
     return model if args.device is None else model.set_params(device=args.device)
 
 
-def save(model: Any, args: argparse.Namespace) -> None:
+def save(model: Any, args: argparse.Namespace, table: TableFile) -> None:
     """Save a model where that is asked for, without the reports to the command line."""
     if args.save:
+        remember(model, args, table)
         maetab.save(model.set_params(verbose=0), args.save)
         say(f"model saved to {args.save}")

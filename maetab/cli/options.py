@@ -121,7 +121,12 @@ READ = (
         "a dash",
         TEXTS | NONE,
     ),
-    Option("--only-na-values", "the only cells that count as missing beside empty ones", TEXTS),
+    Option(
+        "--only-na-values",
+        "the only cells that count as missing beside empty ones, in place of NA, NaN, ..., ? - "
+        "-- and . (where one of these is a value)",
+        TEXTS,
+    ),
     Option(
         "--categorical",
         "columns that are categories although they look like numbers or free text",

@@ -48,6 +48,7 @@ class Layout:
         hold them and an error is wanted where it looks like data
     skip_rows : lines before the header
     comment : what begins a line that is no row; None where no line does
+    known_dates : formats that are taken where dates can be read in several ways
     """
 
     delimiter: str = ","
@@ -59,6 +60,7 @@ class Layout:
     header: bool | None = True
     skip_rows: int = 0
     comment: str | None = None
+    known_dates: Collection[str] = ()
 
 
 class CellFormat(Protocol):
