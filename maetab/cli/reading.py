@@ -22,32 +22,36 @@ TEXT_OPTIONS = (*REMEMBERED, "header", "skip_rows", "comment")
 
 
 def remember(model: Any, args: argparse.Namespace, table: TableFile) -> None:
-    """Give a model `reading_`: the options and forms of dates that its file was read with."""
+    """Give a model `reading_`: how its file was read, by the command and by what was found."""
+    from maetab.files.text_table import TextTable
     from maetab.files.time_format import Date
 
-    given = {name: getattr(args, name) for name in REMEMBERED}
-    formats = getattr(table, "formats", {}).values()
-    dates = {one.form.replace("%-", "%") for one in formats if isinstance(one, Date)}
-    model.reading_ = {name: value for name, value in given.items() if value not in (None, [])}
-    model.reading_ |= {"dates": sorted(dates)} if dates else {}
+    model.reading_ = {name: getattr(args, name) for name in REMEMBERED if _names(args, name)}
+    if isinstance(table, TextTable):
+        forms = {one.form for one in table.formats.values() if isinstance(one, Date)}
+        model.reading_["known_dates"] = sorted(form.replace("%-", "%") for form in forms)
+        model.reading_["known_decimal"] = table.layout.decimal
 
 
 def recall(args: argparse.Namespace, model: Any) -> None:
-    """Put the options that a model remembers where the command names none of their own."""
+    """Put what a model remembers where the command names nothing else."""
     kept = dict(getattr(model, "reading_", {}))
-    args.known_dates = kept.pop("dates", [])
-    if args.na_values or args.only_na_values is not None:
-        kept = {name: value for name, value in kept.items() if name not in MARKS}
-    unnamed = {name for name in REMEMBERED if getattr(args, name) in (None, [])}
-    kept = {name: value for name, value in kept.items() if name in unnamed}
-    if not kept:
-        return
+    for name in ("known_dates", "known_decimal"):
+        setattr(args, name, kept.pop(name, ""))
+    named = {name for name in REMEMBERED if _names(args, name)}
+    named |= {*MARKS} if named & {*MARKS} else set()
+    kept = {name: value for name, value in kept.items() if name not in named}
     words = " ".join(words_of(kept))
-    if format_in(args) == "parquet":
+    if kept and format_in(args) == "parquet":
         say(f"in the fit of {args.model}, {words} is for text files; {args.input} is read as it is")
-        return
-    vars(args).update(kept)
-    say(f"read as in the fit of {args.model}: {words}")
+    elif kept:
+        vars(args).update(kept)
+        say(f"read as in the fit of {args.model}: {words}")
+
+
+def _names(args: argparse.Namespace, name: str) -> bool:
+    """Return whether a command names an option."""
+    return getattr(args, name) not in (None, [])
 
 
 def format_in(args: argparse.Namespace) -> str:
@@ -72,8 +76,8 @@ def layout_in(args: argparse.Namespace) -> Layout:
     na_values = (*na_values, *args.na_values)
     marks = args.delimiter or "", args.decimal or "", args.thousands
     lines = args.header, args.skip_rows, args.comment
-    known = getattr(args, "known_dates", ())
-    return Layout(*marks, args.date_format, args.encoding, na_values, *lines, known)
+    known = getattr(args, "known_dates", ()), getattr(args, "known_decimal", "")
+    return Layout(*marks, args.date_format, args.encoding, na_values, *lines, *known)
 
 
 def _check_marks(args: argparse.Namespace) -> None:
@@ -128,7 +132,7 @@ def codes(args: argparse.Namespace, table: TableFile, names: Collection[str]) ->
     """Return numbers that may mean missing, where the command names no marks of missing."""
     from maetab.cli.report.table import far_numbers
 
-    if args.na_values or args.only_na_values is not None:
+    if any(_names(args, name) for name in MARKS):
         return []
     return [f"{value:.0f}" for value in far_numbers(table, names)]
 

@@ -130,3 +130,13 @@ def test_what_stays_missing_is_told_with_its_reason(folder, capsys):
     assert "35 cells stay missing, in gaps longer than 3h" in capsys.readouterr().err
     run("impute", "march.csv", "--model", "m", "--no-edges", "-o", "b.csv")
     assert "in gaps longer than 3h or at an end of a series" in capsys.readouterr().err
+
+
+def test_a_column_that_the_next_file_lacks_all_cells_of_is_filled_as_it_was_written(folder):
+    lines = [f"{x};{3.27 * x:.2f};{x}".replace(".", ",") for x in np.arange(N) % 7]
+    (folder / "all.csv").write_text("\n".join(["whole;real;x", *lines, ";;1"]) + "\n")
+    run("impute", "all.csv", "--max-time", "1", "-o", "a.csv", "--save", "m")
+    (folder / "next.csv").write_text("whole;real;x\n;;1\n;;2\n")
+    run("impute", "next.csv", "--model", "m", "-o", "b.csv")
+    rows = [line.split(";") for line in (folder / "b.csv").read_text().splitlines()[1:]]
+    assert all(whole.isdigit() and "," in real and "." not in real for whole, real, _ in rows)
