@@ -197,13 +197,18 @@ def warn_of_edges(table: Table, timeline: Timeline | None, seen: np.ndarray) -> 
     seen : (F,) bool, columns that had an observed cell in fit
     """
     assert table.layout is not None and timeline is not None
+    if timeline.n_steps == 1:  # rows are filled by themselves, at edges as elsewhere
+        return
     gaps = find_gaps(table.observed, table.layout)
     far = gaps.edge & (gaps.steps > timeline.n_steps) & seen
     far[:, [*table.free_text, *table.static]] = False
     names = [repr(name) for name in table.frame.columns[far.any(0)]]
+    alone = table.values.shape[1] - len(table.free_text) == 1
+    near = "their time" if alone else "the other columns"
     if names:
         warn(
-            f"MAEImputer: more than a window ({timeline.n_steps} steps) before the first or after "
-            f"the last observation of a series, cells are filled from other columns alone: "
-            f"{listed(names)}; edges=False or max_gap leaves them missing."
+            f"MAEImputer: cells of {listed(names)} are filled more than a window "
+            f"({timeline.n_steps} steps) before the first or after the last observation of a "
+            f"series, where nothing near is known but {near}; "
+            f"edges=False or max_gap leaves them missing."
         )

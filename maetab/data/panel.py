@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from maetab.data.containers import label_of
 from maetab.data.stamps import Stamps
 
 
@@ -23,7 +24,7 @@ def group_labels(frame: pd.DataFrame, groups: Any, name: str) -> tuple[Hashable,
     known = [*frame.columns, *(x for x in frame.index.names if x is not None)]
     is_list = isinstance(groups, (list, pd.Index, np.ndarray))
     several = is_list or (isinstance(groups, tuple) and groups not in known)
-    labels = tuple(groups) if several else (groups,)
+    labels = tuple(label_of(frame, label) for label in (groups if several else (groups,)))
     for label in labels:
         if label not in known:
             raise ValueError(

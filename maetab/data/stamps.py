@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from maetab.data.containers import label_of
+
 KINDS = {
     "datetime": "dates",
     "timedelta": "durations",
@@ -51,6 +53,7 @@ def find_time(frame: pd.DataFrame, time: Any, groups: tuple, name: str) -> Hasha
     ValueError
         If the frame has no such column or level, or several levels of its index are times.
     """
+    time = label_of(frame, time)
     if time is not None:
         label = pd.api.types.is_hashable(time)
         if label and time in groups:
