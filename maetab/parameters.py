@@ -60,7 +60,8 @@ PARAMETERS = """mask_ratio : in [0, 1)
     window : None, "auto", int or duration such as "24h"
         None takes rows as independent of each other. Else they are series, and cells are predicted
         from those of so many consecutive steps, or of a span of time; "auto" finds the main period
-        in the data. Rows may come in any order, and stamps may be missing.
+        in the data. Rows may come in any order, and stamps may be missing. Where all are Mondays
+        to Fridays, steps are working days.
     time : None or a column (of arrays its position), or a level of the index
         When the rows are: times, durations or numbers. None takes a DatetimeIndex, PeriodIndex or
         TimedeltaIndex where X has one, else the order of the rows. Only with `window`.

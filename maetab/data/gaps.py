@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from maetab.data.stamps import COUNTED, KINDS
 from maetab.data.timeline import Layout, Timeline
 from maetab.data.window_steps import is_count, seconds_of
 
@@ -78,7 +79,8 @@ def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> flo
     if seconds is None or seconds < 0:
         raise ValueError(f"{wanted}, got {max_gap!r}.")
     if timeline.unit != "second":
-        raise ValueError(f"{wanted}; stamps of X do not count seconds, so give an int.")
+        counted = COUNTED[timeline.unit] or KINDS[timeline.kind]
+        raise ValueError(f"{wanted}; rows here have {counted}, so give an int of steps.")
     steps = seconds / timeline.step
     return steps if timeline.regular else steps * (1 + ROUNDING)
 

@@ -26,7 +26,7 @@ class Timeline:
     n_steps : T, steps of a window
     step : from one row to the next, in `unit`; of rows without a regular step their median
     regular : whether rows lie on a grid of such steps; else windows are of rows in a row
-    unit : "second", "month" or "one" (numbers, and rows in order)
+    unit : "second", "month", "workday" (Monday to Friday) or "one" (numbers, and rows in order)
     origin : tick at position 0
     period : steps of the main period, None for none
     calendar : cycles of the calendar that are told to the model

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maetab.data.stamps import KINDS, Stamps
+from maetab.data.stamps import COUNTED, KINDS, Stamps
 
 USUAL_STEPS = 24  # of a window where nothing suggests a period
 MOST_CELLS = 1000  # of a window of two periods that "auto" gives; else it is one
@@ -79,7 +79,7 @@ def _steps_of_duration(window: Any, step: float, stamps: Stamps, wanted: str) ->
     if seconds is None:
         raise ValueError(f"{wanted}, got {window!r}.")
     if stamps.unit != "second":
-        given = "months" if stamps.unit == "month" else KINDS[stamps.kind]
+        given = COUNTED[stamps.unit] or KINDS[stamps.kind]
         raise ValueError(
             f"{wanted}; rows here have {given}, for which {window!r} says no number of "
             f"steps, so give an int."

@@ -190,13 +190,6 @@ def test_rows_without_stamps_follow_each_other_in_each_series():
     assert layout.series.tolist() == [0, 1, 0, 0, 1, 1]
 
 
-def test_working_days_lie_on_a_grid_of_days():
-    index = pd.bdate_range("2020-01-01", periods=400)
-    timeline, layout = laid_out(table(index), 10)
-    assert timeline.step == 86_400 and timeline.regular
-    assert np.diff(layout.place).tolist() == np.diff(index).astype("m8[D]").astype(int).tolist()
-
-
 def test_one_row_for_each_series_is_windows_of_one_row():
     frame = table(pd.RangeIndex(5)).assign(g=range(5), t=pd.Timestamp("2024"))
     timeline, layout = laid_out(frame, "auto", "t", "g")

@@ -187,10 +187,10 @@ def gap_rows(
 
 
 def length_text(n_steps: int, timeline: Timeline) -> str:
-    """Return how long some steps are: 24h, 7D, 3 months, or a number."""
+    """Return how long some steps are: 24h, 7D, 3 months, 5 working days, or a number."""
     length = n_steps * timeline.step
-    if timeline.unit == "month":
-        return counted(int(length), "month")
+    if timeline.unit in ("month", "workday"):
+        return counted(int(length), timeline.unit.replace("workday", "working day"))
     if timeline.unit != "second":
         return f"{length:g}"
     name, unit = next(
