@@ -17,7 +17,7 @@ from maetab.base import BaseMAE
 from maetab.data.back import Back
 from maetab.data.codec import Encoded, fill, missing_cells
 from maetab.data.gaps import find_gaps, max_steps
-from maetab.engine.draws import draw
+from maetab.engine.draws import draws
 from maetab.engine.inference import predict_probabilities, predict_quantiles
 from maetab.engine.runtime import pick_device
 from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
@@ -134,10 +134,10 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         table = self._read(X)
         chosen = self.random_state if random_state is None else random_state
         seed = seed_of(chosen, type(self).__name__)
-        seeds = np.random.default_rng(seed).integers(2**31, size=n_draws)
+        seeds = np.random.default_rng(seed).integers(2**31, size=n_draws).tolist()
         windows, device = self._incomplete(table), pick_device(self.device)
-        draws = (draw(self.model_, windows, device, int(one)) for one in seeds)
-        at_cells = (self._back(table, values) for values in draws)
+        drawn = draws(self.model_, windows, device, seeds)
+        at_cells = (self._back(table, values) for values in drawn)
         is_number = self.schema_.is_number()
         return [
             self._finish(table, table.settled(values, is_number, drawn=True)) for values in at_cells
