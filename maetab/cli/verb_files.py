@@ -144,9 +144,14 @@ def write_result(
 
 
 def write_windows(args: argparse.Namespace, table: TableFile, features: pd.DataFrame) -> None:
-    """Write features of windows, and to their left the group and the first stamp of each."""
+    """Write features of windows, and to their left the group and the first stamp, or row, of each.
+
+    Rows are counted from 1.
+    """
     from maetab.files.tables import write_frame
 
-    names = ["start" if name is None else name for name in features.index.names]
-    labelled = features.rename_axis(names).reset_index()
+    *groups, time = features.index.names
+    labelled = features.rename_axis([*groups, "row" if time is None else time]).reset_index()
+    if time is None:
+        labelled["row"] += 1
     write_frame(labelled, args.output, format_out(args), layout_out(args, table))

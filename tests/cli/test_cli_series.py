@@ -255,6 +255,25 @@ def test_a_file_of_one_column_may_be_a_series_in_order(tmp_path, capsys, monkeyp
     assert np.abs(filled - values)[100:110].max() < 0.1
 
 
+def test_gaps_of_one_column_as_pandas_writes_them_are_rows(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    level = pd.Series(np.sin(np.arange(480) * 2 * np.pi / 24).round(3) + 3, name="level")
+    level[100:110] = level[470:] = np.nan
+    level.to_frame().to_csv("one.csv", index=False)
+    assert (tmp_path / "one.csv").read_text().count('""') == 20
+    run("describe", "one.csv")
+    said = capsys.readouterr().out
+    assert "480 rows, 1 column" in said and "level   2     10       0.0%              2.1%" in said
+    run("impute", "one.csv", "--window=48", "-o", "filled.csv", *QUICK)
+    filled = pd.read_csv("filled.csv")["level"]
+    assert len(filled) == 480 and filled.notna().all()
+    run("detect", "one.csv", "--window=48", "-o", "scores.csv", "--top", "2", *QUICK)
+    head = capsys.readouterr().out.splitlines()[1]
+    assert head.split()[:4] == ["row", "score", "length", "column"]  # the row says when
+    run("encode", "one.csv", "--window=48", "--level=window", "-o", "windows.csv", *QUICK)
+    assert pd.read_csv("windows.csv")["row"].tolist() == list(range(1, 480, 48))
+
+
 def test_python_fills_the_same_cells_with_the_same_values(air):
     options = ["--time", "Date,Time", "--na-values=-200", "--window", "24h"]
     run("impute", "air.csv", *options, "-o", "o.csv", "--save", "m.safetensors", *QUICK)
