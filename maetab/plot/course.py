@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from maetab.data.containers import label_of
+from maetab.data.kinds import python_scalar
 from maetab.plot import ticks
 
 MOST_POINTS = 1500  # parts of a line: more than a figure of 10 inches has dots that can be told
@@ -25,6 +27,7 @@ class Course(NamedTuple):
     series : (n,) number of the series of each row
     name : of the time
     keys : names of the columns that are time or groups
+    known : what the series are called, by their numbers
     """
 
     rows: np.ndarray
@@ -33,6 +36,7 @@ class Course(NamedTuple):
     series: np.ndarray
     name: str
     keys: tuple
+    known: list
 
     def part(self, chosen: np.ndarray) -> Course:
         """Return the course of the rows that are True in `chosen` (n,)."""
@@ -113,7 +117,7 @@ def read_course(
     ValueError
         There is no such column, series or row, or the time is neither dates, durations nor numbers.
     """
-    names = _names(groups)
+    time, names = label_of(frame, time), [label_of(frame, name) for name in _names(groups)]
     labels = [_labels(frame, name, "groups") for name in names]
     number, known = _numbers(labels, len(frame))
     found, name = _time_of(frame, time, names)
@@ -121,7 +125,7 @@ def read_course(
     stamps, temporal = _as_numbers(found, number)
     order = np.lexsort((stamps, number))
     order = order[~np.isnan(stamps[order])]
-    course = Course(order, stamps[order], temporal, number[order], name, keys)
+    course = Course(order, stamps[order], temporal, number[order], name, keys, known)
     if series is not None:
         if series not in known:
             raise ValueError(f"series: there is no {series!r} in groups={groups!r}.")
@@ -147,9 +151,12 @@ def known_course(
 
 def check_single(course: Course) -> None:
     """Raise a ValueError if the rows are of several series."""
-    n = len(np.unique(course.series))
-    if n > 1:
-        raise ValueError(f"X holds {n:,} series; name the one to draw, such as series='a'.")
+    numbers = np.unique(course.series)
+    if len(numbers) > 1:
+        one = python_scalar(course.known[numbers[0]])
+        raise ValueError(
+            f"X holds {len(numbers):,} series; name the one to draw, such as series={one!r}."
+        )
 
 
 def _names(groups: Any) -> list:

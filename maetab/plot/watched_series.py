@@ -55,6 +55,8 @@ class SeriesSurpriseDisplay:
     ) -> Self:
         """Return the display of X as scored by a fitted MAEAnomalyDetector.
 
+        Columns that the model does not see are left out.
+
         Parameters
         ----------
         X : (n, F) table
@@ -63,7 +65,8 @@ class SeriesSurpriseDisplay:
         """
         frame = read_frame(X)[0]
         course = known_course(frame, detector, series, between)
-        return cls(course.values_of(detector.score_cells(X)), course)
+        seen = ~detector.schema_.is_free_text()
+        return cls(course.values_of(detector.score_cells(X).loc[:, seen]), course)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `imshow`."""
