@@ -83,7 +83,8 @@ def usable_columns(
         else:
             say(f"column {name!r}: {note}")
     if not columns:
-        raise ValueError("there is no column that the model can use")
+        beside = " beside times and groups" if keys else ""
+        raise ValueError(f"there is no column that the model can use{beside}")
     return columns
 
 

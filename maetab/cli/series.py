@@ -126,7 +126,33 @@ def frame_of(table: TableFile, columns: list[str], keys: Keys) -> pd.DataFrame:
                 f"--time: the cells of {name!r} are neither dates, durations nor numbers, such as "
                 f"{listed(frame[name].dropna().unique(), 2)}; see --date-format"
             )
+        _refuse_days_alone(frame, keys, table.frame)
     return frame
+
+
+def _refuse_days_alone(frame: pd.DataFrame, keys: Keys, whole: pd.DataFrame) -> None:
+    """Raise a ValueError for days that repeat where another column holds the times of day."""
+    from maetab.files.layout import option
+
+    (name,) = keys.time
+    clock = next((str(other) for other in whole if is_clock(whole[other])), None)
+    if clock is None or frame[name].dtype.kind != "M" or not has_days_only(frame[name]):
+        return
+    if frame.duplicated([name, *keys.groups]).any():
+        raise ValueError(
+            f"days of {name!r} repeat, and {clock!r} holds times of day; pass "
+            f"{option('--time', [name, clock])}"
+        )
+
+
+def is_clock(cells: pd.Series) -> bool:
+    """Return whether a column holds times of day."""
+    return cells.dtype.kind == "m" and bool(cells.between("0s", "24h").all())
+
+
+def has_days_only(cells: pd.Series) -> bool:
+    """Return whether dates have no time of day."""
+    return bool((cells == cells.dt.normalize()).all())
 
 
 def _categories() -> Any:

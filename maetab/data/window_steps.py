@@ -80,9 +80,11 @@ def _steps_of_duration(window: Any, step: float, stamps: Stamps, wanted: str) ->
         raise ValueError(f"{wanted}, got {window!r}.")
     if stamps.unit != "second":
         given = COUNTED[stamps.unit] or KINDS[stamps.kind]
+        in_order = stamps.kind == "order"
+        name_time = ", or name the column of stamps in 'time'" if in_order else ""
         raise ValueError(
             f"{wanted}; rows here have {given}, for which {window!r} says no number of "
-            f"steps, so give an int."
+            f"steps, so give an int{name_time}."
         )
     n_steps = round(seconds / step)
     if n_steps < 2:

@@ -209,6 +209,9 @@ def test_options_that_do_not_go_together_are_refused(air, capsys):
         (["--time", "When"], "there is no column 'When'"),
         (["--time", "CO,NO"], "'CO' must hold dates, 'NO' times of day"),
         (["--time", "Date,NO"], "the cells of 'NO' are no times of day"),
+        (["--time", "Date"], "days of 'Date' repeat, and 'Time' holds times of day; pass --time="),
+        (["--na-values=-200"], "so give an int, or name the column of stamps in 'time'"),
+        (["--time", "Date,Time", "--exclude", "CO,NO"], "can use beside times and groups"),
     ):
         assert words in refused(capsys, 1, *fill, "--window", "24h", *options)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.cli.report.output import counted, listed
-from maetab.cli.series import PARTS, Keys, are_parts, frame_of
+from maetab.cli.series import PARTS, Keys, are_parts, frame_of, has_days_only, is_clock
 from maetab.data.codec import encode
 from maetab.data.gaps import find_gaps
 from maetab.data.schema import Schema, infer_schema
@@ -94,8 +94,8 @@ def find_keys(table: TableFile, names: Collection[str], groups: Sequence[str] = 
     names = [name for name in table.names if name in names and name not in table.doubts]
     whole = [name for name in names if frame[name].notna().all()]
     dates = [name for name in whole if frame[name].dtype.kind == "M"]
-    clocks = [name for name in whole if _is_clock(frame[name])]
-    pairs = [(date, clock) for date in dates for clock in clocks if _has_days_only(frame[date])]
+    clocks = [name for name in whole if is_clock(frame[name])]
+    pairs = [(date, clock) for date in dates for clock in clocks if has_days_only(frame[date])]
     for time in (*pairs, *((date,) for date in dates), *_parts_in(whole)):
         keys = Keys(tuple(time), tuple(groups))
         stamps = frame_of(table, [], keys)[keys.stamp()]
@@ -117,14 +117,6 @@ def _parts_in(names: Sequence[str]) -> list[tuple[str, ...]]:
     own = {name.lower(): name for name in reversed(names)}
     found = [own[part] for part in PARTS if part in own]
     return [tuple(found)] if are_parts(found) else []
-
-
-def _is_clock(cells: pd.Series) -> bool:
-    return cells.dtype.kind == "m" and bool(cells.between("0s", "24h").all())
-
-
-def _has_days_only(cells: pd.Series) -> bool:
-    return bool((cells == cells.dt.normalize()).all())
 
 
 def _repeat(stamps: pd.Series, groups: Sequence[pd.Series]) -> bool:
