@@ -121,24 +121,24 @@ def frame_of(table: TableFile, columns: list[str], keys: Keys) -> pd.DataFrame:
         rest.insert(place, keys.stamp(), stamps)
         return rest
     for name in keys.time:
-        if frame[name].dtype == object or isinstance(frame[name].dtype, _categories()):
+        if frame[name].dtype.kind == "O":
             raise ValueError(
                 f"--time: the cells of {name!r} are neither dates, durations nor numbers, such as "
                 f"{listed(frame[name].dropna().unique(), 2)}; see --date-format"
             )
-        _refuse_days_alone(frame, keys, table.frame)
     return frame
 
 
-def _refuse_days_alone(frame: pd.DataFrame, keys: Keys, whole: pd.DataFrame) -> None:
+def refuse_days_alone(frame: pd.DataFrame, keys: Keys) -> None:
     """Raise a ValueError for days that repeat where another column holds the times of day."""
     from maetab.files.layout import option
 
-    (name,) = keys.time
-    clock = next((str(other) for other in whole if is_clock(whole[other])), None)
-    if clock is None or frame[name].dtype.kind != "M" or not has_days_only(frame[name]):
+    if len(keys.time) != 1 or frame[keys.time[0]].dtype.kind != "M":
         return
-    if frame.duplicated([name, *keys.groups]).any():
+    (name,) = keys.time
+    clock = next((str(other) for other in frame if is_clock(frame[other])), None)
+    repeats = frame.duplicated([name, *keys.groups]).any()
+    if clock is not None and repeats and has_days_only(frame[name]):
         raise ValueError(
             f"days of {name!r} repeat, and {clock!r} holds times of day; pass "
             f"{option('--time', [name, clock])}"
@@ -153,12 +153,6 @@ def is_clock(cells: pd.Series) -> bool:
 def has_days_only(cells: pd.Series) -> bool:
     """Return whether dates have no time of day."""
     return bool((cells == cells.dt.normalize()).all())
-
-
-def _categories() -> Any:
-    import pandas as pd
-
-    return pd.CategoricalDtype
 
 
 def _of_parts(frame: pd.DataFrame, keys: Keys) -> pd.Series:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from maetab.cli.reading import format_in, layout_in
 from maetab.cli.report.output import listed, say
-from maetab.cli.series import Keys, in_file
+from maetab.cli.series import Keys, in_file, refuse_days_alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +107,8 @@ def open_table(
     for name in wanted_columns(args):
         if not known and table.frame[name].dtype == object:  # no free text, for it was named
             table.frame[name] = table.frame[name].astype("category")
+    if not known:
+        refuse_days_alone(table.frame, keys)
     matter = [str(column.name) for column in own] + keys.names() * bool(known)
     matter = matter or [name for name in table.names if name not in args.exclude]
     for line in found_in(table, matter, args.verb):

@@ -35,11 +35,8 @@ def find_gaps(observed: np.ndarray, layout: Layout) -> Gaps:
     series, position = layout.series[order], layout.position[order]
     begins = np.r_[True, series[1:] != series[:-1]] if len(order) else np.zeros(0, bool)
     ends = np.r_[begins[1:], True] if len(order) else begins
-    start = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
-    first, last = (
-        position[start],
-        np.repeat(position[ends], np.diff(np.r_[np.flatnonzero(begins), len(order)])),
-    )
+    start = _starts(begins)
+    first, last = position[start], position[len(order) - 1 - _starts(ends[::-1])[::-1]]
     steps, edge = np.zeros(observed.shape), np.zeros(observed.shape, bool)
     for j in range(observed.shape[1]):
         seen = observed[order, j]

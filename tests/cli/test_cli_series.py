@@ -244,6 +244,16 @@ def test_tables_without_time_are_described_as_before(tmp_path, capsys):
     assert "time:" not in capsys.readouterr().out
 
 
+def test_days_and_hours_that_repeat_are_described_as_a_table(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    when = HOURS[rng.integers(0, N, 100)]
+    visits = {"day": when.strftime("%Y-%m-%d"), "hour": when.strftime("%H:%M:%S")}
+    pd.DataFrame(visits | {"x": rng.normal(size=100)}).to_csv(tmp_path / "v.csv", index=False)
+    run("describe", str(tmp_path / "v.csv"))
+    said = capsys.readouterr().out
+    assert "100 rows, 3 columns" in said and "time:" not in said
+
+
 def test_a_file_of_one_column_may_be_a_series_in_order(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     values = np.sin(np.arange(480) * 2 * np.pi / 24) + 3
