@@ -69,7 +69,8 @@ def usable_columns(
     """
     from maetab.cli.report.table import note_on
 
-    columns = []
+    columns: list[str] = []
+    noted: dict[str, list[str]] = {}
     for name in table.names:
         if name in args.exclude or (name in keys and name not in table.doubts):
             continue
@@ -78,10 +79,13 @@ def usable_columns(
             others = [other for other in table.doubts if other not in (name, *args.exclude)]
             more = f"; see maetab describe for {listed(others)}, too" if others else ""
             raise ValueError(f"column {name!r}: {note}{more}")
-        if note is None and name not in keys:
+        if note is not None:
+            noted.setdefault(note, []).append(name)
+        elif name not in keys:
             columns.append(name)
-        else:
-            say(f"column {name!r}: {note}")
+    for note, names in noted.items():
+        left = note if len(names) == 1 else note.replace("as it is", "as they are")
+        say(f"column{'s' * (len(names) > 1)} {listed(names)}: {left}")
     if not columns:
         beside = " beside times and groups" if keys else ""
         raise ValueError(f"there is no column that the model can use{beside}")

@@ -140,3 +140,11 @@ def test_a_column_that_the_next_file_lacks_all_cells_of_is_filled_as_it_was_writ
     run("impute", "next.csv", "--model", "m", "-o", "b.csv")
     rows = [line.split(";") for line in (folder / "b.csv").read_text().splitlines()[1:]]
     assert all(whole.isdigit() and "," in real and "." not in real for whole, real, _ in rows)
+
+
+def test_columns_left_for_one_reason_are_named_on_one_line(folder, capsys):
+    rows = (folder / "march.csv").read_text().splitlines()
+    (folder / "march.csv").write_text("\n".join(f"{row};;" for row in rows) + "\n")
+    run("impute", "march.csv", *QUICK, "--na-values=-200", "-o", "a.csv")
+    said = capsys.readouterr().err
+    assert "columns 'Unnamed: 3', 'Unnamed: 4': no observed cell; left as they are\n" in said
