@@ -166,7 +166,7 @@ def _dates(index: pd.DatetimeIndex, kind: str, unit: str | None) -> Stamps:
     if unit == "month" or (unit is None and _counts_months(local)):
         months = (local.year - 1970) * 12 + local.month - 1
         return Stamps(months.to_numpy(np.float64), kind, "month", zone, local)
-    if unit == "workday" or (unit is None and _counts_workdays(local)):
+    if unit == "workday" or (unit is None and counts_workdays(local)):
         return Stamps(_workdays(local), kind, "workday", zone, local)
     return Stamps(epoch_seconds(index), kind, "second", zone, local)
 
@@ -181,7 +181,7 @@ def _counts_months(local: pd.DatetimeIndex) -> bool:
     return bool(len(apart) and apart.min() >= DAYS_OF_A_MONTH)
 
 
-def _counts_workdays(local: pd.DatetimeIndex) -> bool:
+def counts_workdays(local: pd.DatetimeIndex) -> bool:
     """Whether stamps are on Mondays to Fridays, on most of them, and once a day."""
     if (local[:100].day_of_week > 4).any() or (local.day_of_week > 4).any():
         return False

@@ -9,6 +9,7 @@ import pandas as pd
 
 from maetab.data.containers import label_of
 from maetab.data.kinds import python_scalar
+from maetab.data.stamps import counts_workdays
 from maetab.plot import ticks
 
 MOST_POINTS = 1500  # parts of a line: more than a figure of 10 inches has dots that can be told
@@ -28,6 +29,7 @@ class Course(NamedTuple):
     name : of the time
     keys : names of the columns that are time or groups
     known : what the series are called, by their numbers
+    workdays : whether the stamps are on Mondays to Fridays, and weekends are no gaps
     """
 
     rows: np.ndarray
@@ -37,6 +39,7 @@ class Course(NamedTuple):
     name: str
     keys: tuple
     known: list
+    workdays: bool
 
     def part(self, chosen: np.ndarray) -> Course:
         """Return the course of the rows that are True in `chosen` (n,)."""
@@ -63,6 +66,13 @@ class Course(NamedTuple):
         first, last = self.ends()
         return max(1, round((last - first) / self.step()))
 
+    def clock(self) -> np.ndarray:
+        """Return (n,) the stamps as gaps are measured by them: without weekends on working days."""
+        if not self.workdays:
+            return self.stamps
+        days = np.floor(self.stamps)
+        return np.busday_count("1970-01-01", _days(days)) + self.stamps - days
+
     def on_grid(self) -> bool:
         """Return whether stamps lie on a grid, on which some may lack."""
         places = (self.stamps - self.stamps.min()) / self.step()
@@ -81,9 +91,22 @@ class Course(NamedTuple):
         part = part.clip(0, n_parts - 1)
         return part, np.bincount(part, minlength=n_parts)
 
+    def expected(self, n_parts: int) -> np.ndarray:
+        """Return (n_parts,) the stamps that the grid of one series has in each part."""
+        edges = np.ceil(np.arange(n_parts + 1) * self.n_steps() / n_parts - 1e-6).astype(int)
+        if not self.workdays:
+            return np.diff(edges)
+        days = _days(np.floor(self.stamps.min()) + edges)
+        return np.busday_count(days[:-1], days[1:])
+
+    def shown(self, n_parts: int) -> np.ndarray:
+        """Return (n_parts,) the part that is drawn at each: at weekends that of the Friday."""
+        has_stamps = self.expected(n_parts) > 0
+        return np.maximum.accumulate(np.where(has_stamps, np.arange(n_parts), 0))
+
     def broken(self, *lines: np.ndarray) -> list[np.ndarray]:
         """Return stamps and lines (n,) of one series, with a missing point where stamps lack."""
-        holes = np.flatnonzero(np.diff(self.stamps) > 1.5 * self.step()) + 1
+        holes = np.flatnonzero(np.diff(self.clock()) > 1.5 * self.step()) + 1
         if not len(holes) or not self.on_grid():
             return [self.stamps, *lines]
         stamps = np.insert(self.stamps, holes, self.stamps[holes - 1] + self.step() / 2)
@@ -125,7 +148,10 @@ def read_course(
     stamps, temporal = _as_numbers(found, number)
     order = np.lexsort((stamps, number))
     order = order[~np.isnan(stamps[order])]
-    course = Course(order, stamps[order], temporal, number[order], name, keys, known)
+    stamps = stamps[order]
+    dates = ORIGIN + pd.to_timedelta(stamps if temporal == "datetime" else [], "D").round("s")
+    workdays = counts_workdays(dates)
+    course = Course(order, stamps, temporal, number[order], name, keys, known, workdays)
     if series is not None:
         if series not in known:
             raise ValueError(f"series: there is no {series!r} in groups={groups!r}.")
@@ -157,6 +183,10 @@ def check_single(course: Course) -> None:
         raise ValueError(
             f"X holds {len(numbers):,} series; name the one to draw, such as series={one!r}."
         )
+
+
+def _days(since_1970: np.ndarray) -> np.ndarray:
+    return since_1970.astype(np.int64).astype("M8[D]")
 
 
 def _names(groups: Any) -> list:

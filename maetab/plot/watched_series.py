@@ -98,7 +98,7 @@ def largest(found: np.ndarray, course: Course) -> np.ndarray:
     part, n_rows = course.parts(MAX_PARTS)
     cells = np.full((len(n_rows), found.shape[1]), -np.inf)
     np.maximum.at(cells, part, np.where(np.isnan(found), -np.inf, found))
-    return np.where(np.isinf(cells), np.nan, cells).T
+    return np.where(np.isinf(cells), np.nan, cells).T[:, course.shown(len(n_rows))]
 
 
 @dataclass(eq=False, repr=False)
