@@ -90,10 +90,11 @@ def find_step(ticks: np.ndarray, series: np.ndarray, kind: str) -> tuple[float, 
     sizes = [step, _common_divisor(lengths, step)]
     if kind != "number":
         sizes.append(_usual_step(float(np.median(apart))))
-    for size in sizes:
-        if size and np.median(apart) <= SPARSE * size:
-            off = _off(ticks, series, size)
-            if off <= JITTER:
+    dense = [size for size in sizes if size and np.median(apart) <= SPARSE * size]
+    off_by = [_off(ticks, series, size) for size in dense]
+    for most in (EXACT, JITTER):  # a grid that stamps lie on comes before one that they lie near to
+        for size, off in zip(dense, off_by, strict=True):
+            if off <= most:
                 return _nearer_step(size, off, apart, ticks, series), True
     median = float(np.median(apart))
     mean = _mean_step(median, apart)

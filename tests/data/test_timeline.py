@@ -48,6 +48,14 @@ def test_positions_are_hours_since_a_monday_midnight_whatever_rows_are_missing(d
         assert layout.position.tolist() == layout.place.tolist() == expected.tolist()
 
 
+def test_hours_of_which_many_are_missing_lie_on_a_grid_of_hours_and_not_beside_one_of_two():
+    hours = [0, 1, 3, 5, 7, 10, 12, 14, 15, 17, 20, 28]  # 30 minutes off the middle of two hours
+    index = pd.Timestamp("2020") + pd.to_timedelta(hours, "h")
+    timeline, layout = laid_out(table(index), 4)
+    assert (timeline.regular, timeline.step) == (True, 3600)
+    assert (layout.place - layout.place[0]).tolist() == hours
+
+
 def test_the_phase_is_the_hour_of_the_local_clock_across_daylight_saving():
     timeline, layout = laid_out(daily(DAYLIGHT))
     assert (timeline.period, timeline.zone) == (24, "Europe/Berlin")
