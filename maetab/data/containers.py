@@ -110,6 +110,13 @@ def label_of(frame: pd.DataFrame, label: Any) -> Any:
     return names[label] if is_position and names == _array_names(len(names)) else label
 
 
+def labels_in(frame: pd.DataFrame, name: Any) -> pd.Index:
+    """Return a column, or a level of the index, as an index; KeyError if there is none."""
+    if name in frame.columns:
+        return pd.Index(frame[name], name=name)
+    return frame.index.get_level_values(name)
+
+
 def _read_table(source: Any, as_batch: bool) -> tuple[pd.DataFrame, Back]:
     native = source.to_native()
     if isinstance(native, pd.DataFrame):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from maetab.data.containers import label_of
+from maetab.data.containers import label_of, labels_in
 
 KINDS = {
     "datetime": "dates",
@@ -121,9 +121,8 @@ def read_stamps(
     """
     index, label = as_times(frame.index), "the index"
     if time is not None:
-        inside = time in frame.columns
-        label = f"column {time!r}" if inside else f"index level {time!r}"
-        index = as_times(frame[time] if inside else frame.index.get_level_values(time))
+        label = f"{'column' if time in frame.columns else 'index level'} {time!r}"
+        index = as_times(labels_in(frame, time))
     elif not _is_time(index):
         return Stamps(np.arange(len(frame), dtype=float), "order", "one", None, None)
     if index.hasnans:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from maetab.data.containers import label_of
+from maetab.data.containers import label_of, labels_in
 from maetab.data.kinds import python_scalar
 from maetab.data.stamps import counts_workdays
 from maetab.plot import ticks
@@ -197,10 +197,8 @@ def _names(groups: Any) -> list:
 
 def _labels(frame: pd.DataFrame, name: Any, parameter: str) -> pd.Index:
     """Return a column, or a level of the index."""
-    if name in frame.columns:
-        return pd.Index(frame[name], name=name)
-    if name in frame.index.names:
-        return frame.index.get_level_values(name)
+    if name in frame.columns or name in frame.index.names:
+        return labels_in(frame, name)
     raise ValueError(f"{parameter}={name!r} is no column and no level of the index of X.")
 
 
