@@ -10,13 +10,16 @@ import pandas as pd
 import torch
 from sklearn.base import TransformerMixin
 from sklearn.linear_model import Ridge
-from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from maetab.base import BaseMAE
-from maetab.components import fit_components
+from maetab.components import fit_components, read_features
+from maetab.data.back import Back
 from maetab.data.blanks import blank_frame
-from maetab.data.codec import decode
+from maetab.data.codec import Encoded, decode
 from maetab.data.feature_names import distinct_names, piece_names, step_names
+from maetab.data.timeline import Timeline
+from maetab.data.window_steps import stride_steps
 from maetab.engine.embedding import (
     READOUTS,
     Projection,
@@ -29,7 +32,7 @@ from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
-from maetab.series import modelled, window_index
+from maetab.series import begun_once, modelled, window_index
 from maetab.table import Table
 
 RIDGE = 0.01  # penalty of the linear map back from features to cells
@@ -51,19 +54,24 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         rows, fewer if these span less; with "concat" an eighth of them of the tokens, the others of
         the similarities. Components that missing cells would move by more than they vary are left
         out. None keeps the readout whole. Ten thousand labels carry more, such as 512. The encoded
-        input comes behind: see `add_raw`.
+        input comes behind: see `add_raw`. Those of windows are turned to vary alike.
     readout : "concat", "mean" or "cls"
         What is read: all of the encoder's tokens, and the similarity of the row to up to 512
         training rows by the measure that the first guess has learned; the mean of the cells'
-        tokens; or the token of the row. Where `max_time` left no network, there are no tokens.
+        tokens; or the token of the row. Where `max_time` left no network, there are no tokens. Of
+        windows "concat" is all tokens, the cells less those of the last step, and what the first
+        guess expects of the quarter of a window that follows, less the same.
     add_raw : bool
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
         per level of a category, expectations where a cell is missing; `get_feature_names_out`
         says which is which. May be changed after fit.
     level : "row" or "window"
         What the features are of. "row": of each row; with `window` in the context of the rows
-        before and after it. "window": of each of the windows that follow one another without
-        overlap, from a multiple of their length; only with `window`.
+        before and after it. "window": of each window; only with `window`.
+    stride : None, int or duration such as "1h"
+        With level="window", steps from one window to the next, at most those of a window. None is
+        a window, so that they follow one another without overlap; 1 is a window that begins at
+        every row. Windows begin at multiples of it. May be changed after fit.
     swap_ratio : in [0, 1)
         Share of the visible cells that hold another row's value in a training step; the networks
         learn to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et
@@ -95,6 +103,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     n_components: int | None = 128
     readout: str = "concat"
     level: str = "row"
+    stride: int | str | None = None
     add_raw: bool = True
     swap_ratio: float = 0.0
 
@@ -169,19 +178,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         check_is_fitted(self, "model_")
         if self.level == "window":
             raise ValueError("Features of windows cannot be inverted; use level='row'.")
-        features = check_array(Z, dtype=np.float32)
-        names = self.get_feature_names_out().tolist()
-        if features.shape[1] != len(names):
-            raise ValueError(
-                f"Z has {features.shape[1]} features, but MAEEncoder gives {len(names)}."
-            )
-        labels = list(getattr(Z, "columns", ()))
-        if labels != names and all(isinstance(label, str) for label in labels) and labels:
-            at = next(i for i, label in enumerate(labels) if label != names[i])
-            raise ValueError(
-                f"The columns of Z must be those of transform, in order: column {at} should be "
-                f"{names[at]!r}, got {labels[at]!r}."
-            )
+        features = read_features(Z, self.get_feature_names_out().tolist())
         if self.add_raw:
             raw = features[:, self.n_components_ :]
         else:
@@ -251,7 +248,19 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
     def _read_windows(self, table: Table) -> Windows:
         """Return the windows that features are read from."""
-        return self._windows(table, "apart" if self.level == "window" else "predicted")
+        if self.level == "row" or table.layout is None:
+            return self._windows(table)
+        return begun_once(self._windows(table, self._stride(self.timeline_)))
+
+    def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
+        timeline = self._timeline()
+        if self.level == "window" and timeline is not None:
+            self._stride(timeline)  # refused before anything is learned
+        return super()._table(frame, back, encoded)
+
+    def _stride(self, timeline: Timeline) -> int:
+        """Return the steps from one window to the next."""
+        return stride_steps(self.stride, timeline.n_steps, timeline.step, timeline.unit)
 
     def _of_rows(self, table: Table, windows: Windows) -> np.ndarray:
         """Return (n, D) the features of rows, each from where it is nearest to a middle."""
@@ -329,6 +338,11 @@ class MAEEncoder(TransformerMixin, BaseMAE):
             raise ValueError(
                 "level='window' of MAEEncoder gives features of windows of several rows, and "
                 "window=None takes each row alone; pass window='auto', an int or a duration."
+            )
+        if self.level == "row" and self.stride is not None:
+            raise ValueError(
+                f"The 'stride' parameter of MAEEncoder says where windows begin, and level='row' "
+                f"gives features of rows; pass level='window' or stride=None, got {self.stride!r}."
             )
         if self.n_components is not None:
             self._check_number(

@@ -94,6 +94,44 @@ def test_windows_are_indexed_by_group_and_start(encoded, of_windows):
     np.testing.assert_allclose(scaled[seen], wanted[seen], atol=1e-6)
 
 
+def test_a_stride_gives_windows_that_end_at_any_stamp(encoded, of_windows):
+    given, encoder = encoded
+    every = MAEEncoder.from_fitted(encoder, level="window", stride=1).transform(given)
+    assert len(every) == (144 - 11) + (96 - 11) and every.index.is_unique
+    first = given["when"].iloc[0]
+    assert every.loc["s0"].index.tolist() == given["when"].iloc[: 144 - 11].tolist()
+    apart = of_windows.transform(given)
+    pd.testing.assert_frame_equal(every.loc[apart.index], apart)
+    alone = given.iloc[7 : 7 + 12]  # a window that begins at seven o'clock
+    own = MAEEncoder.from_fitted(encoder, level="window", stride=1).transform(alone)
+    pd.testing.assert_frame_equal(own, every.loc[[("s0", first + pd.Timedelta("7h"))]])
+    third = MAEEncoder.from_fitted(encoder, level="window", stride="4h").transform(given)
+    assert (third.loc["s0"].index.hour % 4 == 0).all() and len(third.loc["s0"]) == 34
+
+
+def test_windows_that_begin_in_a_pause_come_once(encoded):
+    given, encoder = encoded
+    holed = given.drop(index=range(40, 45))
+    every = MAEEncoder.from_fitted(encoder, level="window", stride=1).transform(holed)
+    assert every.index.is_unique
+    starts = every.loc["s0"].index.tolist()
+    assert starts == [when for when in holed["when"].iloc[: 144 - 11 - 5]]
+
+
+@pytest.mark.parametrize(
+    ("stride", "words"),
+    [(0, "got 0"), (13, "12 steps of a window"), ("90min", "no whole number"), (True, "got True")],
+)
+def test_a_stride_that_cannot_be_is_refused_before_anything_is_learned(stride, words):
+    with pytest.raises(ValueError, match=rf"'stride' parameter of MAEEncoder.*{words}"):
+        MAEEncoder(**PANEL, level="window", stride=stride).fit(panel((48, 36)))
+
+
+def test_a_stride_of_rows_is_refused():
+    with pytest.raises(ValueError, match="level='row' gives features of rows"):
+        MAEEncoder(**PANEL, stride=1).fit(panel((48, 36)))
+
+
 def test_windows_of_other_tables_have_their_keys_as_first_columns(encoded, of_windows):
     pl = pytest.importorskip("polars")
     given, _ = encoded
