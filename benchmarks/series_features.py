@@ -5,7 +5,8 @@
 Forecast: ETT_h1 with the split of Informer (12, 4 and 4 months of 30 days), a ridge from a window's
 features to the next 24 or 48 hours of all seven columns, penalty chosen on the validation part: the
 linear probe of PatchTST (arXiv:2211.14730), whose table has .322 and .354. Classes: days of the
-working week or not, and series of machines told apart by shape, with 10 labels of each class.
+working week or not, and series of machines told apart by shape, with 10 labels of each class. What
+maetab's features are read from was chosen on other parts: see `benchmarks.series_reading`.
 The file of results is also the record of what is done.
 """
 
@@ -60,19 +61,18 @@ def catch22(windows: Windows, options: dict[str, Any]) -> np.ndarray:
 
 def maetab(windows: Windows, options: dict[str, Any]) -> np.ndarray:
     """Return `MAEEncoder`'s features of each window, learned from the course that teaches."""
+    encoder = fitted(windows, options)
+    features = encoder.transform(windows.whole)
+    return features.loc[pd.MultiIndex.from_tuples(windows.starts)].to_numpy(float)
+
+
+def fitted(windows: Windows, options: dict[str, Any]) -> Any:
+    """Return an encoder of windows that knows the course that teaches."""
     from maetab import MAEEncoder
 
-    encoder = MAEEncoder(
-        **(
-            {"window": windows.values.shape[1], "groups": GROUP, "level": "window"}
-            | {"random_state": 0}
-            | options
-        )
-    )
-    encoder.fit(windows.course)
-    features = encoder.transform(stacked(windows))
-    one = features.groupby(level=0, sort=True).mean()  # of the windows that a group is cut into
-    return one.to_numpy(float)
+    shape = {"window": windows.values.shape[1], "groups": GROUP, "level": "window"}
+    own = shape | {"stride": windows.stride, "random_state": 0} | options
+    return MAEEncoder(**own).fit(windows.course)
 
 
 def untrained(windows: Windows, options: dict[str, Any]) -> np.ndarray:
@@ -92,26 +92,6 @@ METHODS: dict[str, Callable[[Windows, dict[str, Any]], np.ndarray]] = {
     "raw by column": by_column,
     "catch22": catch22,
 }
-
-
-def stacked(windows: Windows) -> pd.DataFrame:
-    """Return the windows one below the other, each a group of its own."""
-    n_windows, n_steps, _ = windows.values.shape
-    columns = [label for label in windows.course.columns if label != GROUP]
-    cells = windows.values.reshape(n_windows * n_steps, -1)
-    # Groups of fit are 0 and up: those of windows must not be taken for one of them.
-    own = 1_000 + np.repeat(np.arange(n_windows), n_steps)
-    return pd.DataFrame(cells, _stamps(windows), columns).assign(**{GROUP: own})
-
-
-def _stamps(windows: Windows) -> pd.Index | None:
-    """Return the stamp of each row of all windows, none if the course has none."""
-    if not isinstance(windows.course.index, pd.DatetimeIndex):
-        return None
-    n_windows, n_steps, _ = windows.values.shape
-    step = windows.course.index[1] - windows.course.index[0]
-    firsts = pd.DatetimeIndex([stamp for _, stamp in windows.starts])
-    return np.repeat(firsts, n_steps) + np.tile(np.arange(n_steps), n_windows) * step
 
 
 def filled(windows: Windows) -> np.ndarray:

@@ -58,7 +58,7 @@ def fit_components(
     latent, holed = (read(replace(x, rows=x.rows[:n])) for x in (windows, disturbed))
     blocks = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
     of_window = len(blocks) == len(SHARES_OF_WINDOW)
-    axes = (_axes_together if of_window else _axes_apart)(blocks, n_components)
+    axes = (axes_together if of_window else _axes_apart)(blocks, n_components)
     moved = np.square((holed - latent) @ axes.T).mean(0)
     spread = ((latent - latent.mean(0)) @ axes.T).var(0)
     firm = moved <= spread
@@ -76,12 +76,14 @@ def _axes_apart(blocks: list[np.ndarray], n_components: int) -> np.ndarray:
     return torch.block_diag(*map(torch.tensor, found)).numpy()
 
 
-def _axes_together(blocks: list[np.ndarray], n_components: int) -> np.ndarray:
-    """Return the principal axes of all blocks, weighed so that these have `SHARES_OF_WINDOW`."""
+def axes_together(
+    blocks: list[np.ndarray], n_components: int, shares: tuple[float, ...] = SHARES_OF_WINDOW
+) -> np.ndarray:
+    """Return the principal axes of all blocks, which are weighed to have shares of the variance."""
     total = [float(block.var(0, dtype=np.float64).sum()) for block in blocks]
     weight = [
         np.full(block.shape[1], np.sqrt(share / x) if x > 0 else 0.0, np.float32)
-        for block, share, x in zip(blocks, SHARES_OF_WINDOW, total, strict=True)
+        for block, share, x in zip(blocks, shares, total, strict=True)
     ]
     weights = np.concatenate(weight)
     return principal_axes(np.concatenate(blocks, 1) * weights, n_components) * weights

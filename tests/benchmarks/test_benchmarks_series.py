@@ -17,6 +17,7 @@ from benchmarks import (
     series_detect,
     series_features,
     series_peers,
+    series_reading,
     series_windows,
     vus,
 )
@@ -319,16 +320,37 @@ def test_few_labels_tell_classes_apart_and_noise_does_not():
     assert noise["accuracy"] == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize("stamps", [None, pd.date_range("2020", periods=200, freq="h")])
-def test_stacked_windows_are_groups_that_the_fit_has_not_seen(stamps):
-    course = pd.DataFrame({"x": np.arange(200.0), series_peers.GROUP: 0}, index=stamps)
-    values = np.arange(3 * 48.0).reshape(3, 48, 1)
-    starts = [(0, course.index[i]) for i in (5, 60, 7)]
-    windows = series_windows.Windows(course, values, starts, None, np.ones(3, dtype=bool))
-    frame = series_features.stacked(windows)
-    groups = frame[series_peers.GROUP]
-    assert groups.value_counts().tolist() == [48] * 3 and not set(groups) & {0}
-    last = frame[groups == groups.iloc[-1]]
-    np.testing.assert_array_equal(last["x"], values[2, :, 0])
-    if stamps is not None:
-        assert list(last.index) == list(pd.date_range(stamps[7], periods=48, freq="h"))
+def test_features_are_those_of_the_windows_asked_for(monkeypatch):
+    stamps = pd.date_range("2020-01-01 05:00", periods=200, freq="h")
+    whole = pd.DataFrame({"x": np.arange(200.0), series_peers.GROUP: 0}, index=stamps)
+    starts = [(0, stamps[i]) for i in (5, 60, 7)]
+    values = np.stack([np.arange(i, i + 48.0)[:, None] for i in (5, 60, 7)])
+    windows = series_windows.Windows(whole[:150], whole, 1, values, starts, None, np.ones(3, bool))
+    options = {"readout": "mean", "n_components": None, "add_raw": True, "max_iter": 0}
+    found = series_features.maetab(windows, options | {"width": 8, "n_heads": 2})
+    cells = found[:, 8:]  # the width of a token, then the cells, standardised
+    np.testing.assert_allclose(cells - cells[:, :1], cells[1] - cells[1, 0] + 0 * cells, atol=1e-4)
+    assert np.argsort(cells[:, 0]).tolist() == [0, 2, 1]
+
+
+def test_windows_of_a_week_have_one_date_and_those_of_machines_lie_in_their_course(folder):
+    frames = [pd.DataFrame({"x": np.arange(100.0)}, pd.date_range("2020", periods=100, freq="h"))]
+    windows = series_windows._cut(frames, 24, np.arange(4) % 2)
+    assert len(windows.whole) == 96 and len(windows.course) == 72
+    for values, (group, stamp) in zip(windows.values, windows.starts, strict=True):
+        own = windows.whole[windows.whole[series_peers.GROUP] == group].loc[stamp:]
+        np.testing.assert_array_equal(values[:, 0], own["x"][:24])
+
+
+def test_what_is_read_is_chosen_without_the_parts_that_are_judged(folder):
+    windows, future, parts = series_windows.forecast_windows(48)
+    judge = series_reading.forecast_judge(windows, future, parts)
+    features = np.random.default_rng(0).normal(size=(len(parts), 3))
+    spoilt = np.where((parts == 2)[:, None], np.nan, features)
+    assert judge(features) == judge(spoilt)
+    labels, teaches = np.arange(60) % 2, np.arange(60) < 40
+    starts = [(day, None) for day in range(60)]
+    windows = windows._replace(labels=labels, teaches=teaches, starts=starts)
+    judge = series_reading.classes_judge(windows)
+    features = np.random.default_rng(0).normal(size=(60, 3))
+    assert judge(features) == judge(np.where(teaches[:, None], features, np.nan))
