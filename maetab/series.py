@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,20 @@ def some(windows: Windows, n_windows: int) -> tuple[Windows, np.ndarray, np.ndar
     ]
     whole = held[0][rows] == held[1]
     return part, rows, whole if whole.any() else np.ones_like(whole)
+
+
+def check_level(level: str, window: Any, stride: Any) -> None:
+    """Refuse features of windows without a window, and steps between windows without windows."""
+    if level == "window" and window is None:
+        raise ValueError(
+            "level='window' of MAEEncoder gives features of windows of several rows, and "
+            "window=None takes each row alone; pass window='auto', an int or a duration."
+        )
+    if level == "row" and stride is not None:
+        raise ValueError(
+            f"The 'stride' parameter of MAEEncoder says where windows begin, and level='row' "
+            f"gives features of rows; pass level='window' or stride=None, got {stride!r}."
+        )
 
 
 def stretches(flagged: np.ndarray, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

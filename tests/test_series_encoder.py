@@ -76,7 +76,7 @@ def test_order_and_company_of_rows_change_no_feature(encoded):
 
 @pytest.fixture(scope="module")
 def of_windows(encoded) -> MAEEncoder:
-    return MAEEncoder.from_fitted(encoded[1], level="window")
+    return MAEEncoder.from_fitted(encoded[1], level="window", add_raw=True)
 
 
 def test_windows_are_indexed_by_group_and_start(encoded, of_windows):
@@ -97,14 +97,15 @@ def test_windows_are_indexed_by_group_and_start(encoded, of_windows):
 
 def test_a_stride_gives_windows_that_end_at_any_stamp(encoded, of_windows):
     given, encoder = encoded
-    every = MAEEncoder.from_fitted(encoder, level="window", stride=1).transform(given)
+    wide = {"level": "window", "stride": 1, "add_raw": True}
+    every = MAEEncoder.from_fitted(encoder, **wide).transform(given)
     assert len(every) == (144 - 11) + (96 - 11) and every.index.is_unique
     first = given["when"].iloc[0]
     assert every.loc["s0"].index.tolist() == given["when"].iloc[: 144 - 11].tolist()
     apart = of_windows.transform(given)
     pd.testing.assert_frame_equal(every.loc[apart.index], apart)
     alone = given.iloc[7 : 7 + 12]  # a window that begins at seven o'clock
-    own = MAEEncoder.from_fitted(encoder, level="window", stride=1).transform(alone)
+    own = MAEEncoder.from_fitted(encoder, **wide).transform(alone)
     pd.testing.assert_frame_equal(own, every.loc[[("s0", first + pd.Timedelta("7h"))]])
     third = MAEEncoder.from_fitted(encoder, level="window", stride="4h").transform(given)
     assert (third.loc["s0"].index.hour % 4 == 0).all() and len(third.loc["s0"]) == 34
@@ -149,6 +150,14 @@ def test_a_stride_that_cannot_be_is_refused_before_anything_is_learned(stride, w
 def test_a_stride_of_rows_is_refused():
     with pytest.raises(ValueError, match="level='row' gives features of rows"):
         MAEEncoder(**PANEL, stride=1).fit(panel((48, 36)))
+
+
+def test_the_encoded_input_stands_behind_features_of_rows_and_not_of_windows(encoded):
+    given, encoder = encoded
+    rows = encoder.transform(given)
+    windows = MAEEncoder.from_fitted(encoder, level="window").transform(given)
+    assert encoder.add_raw is None and rows.shape[1] > encoder.n_components_
+    assert windows.columns.str.startswith("component").all()
 
 
 def test_windows_of_other_tables_have_their_keys_as_first_columns(encoded, of_windows):

@@ -223,7 +223,7 @@ _ENCODED = (
         "tokens that are read: all, their mean, or the row's (default: concat)",
         {"choices": ("concat", "mean", "cls")},
     ),
-    Option("--add-raw", "append the encoded input (default: yes)", EITHER),
+    Option("--add-raw", "append the encoded input (default: yes, of windows no)", EITHER),
 )
 LEVEL = Option(
     "--level",
