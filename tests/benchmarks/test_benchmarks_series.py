@@ -328,7 +328,8 @@ def test_features_are_those_of_the_windows_asked_for(monkeypatch):
     windows = series_windows.Windows(whole[:150], whole, 1, values, starts, None, np.ones(3, bool))
     options = {"readout": "mean", "n_components": None, "add_raw": True, "max_iter": 0}
     found = series_features.maetab(windows, options | {"width": 8, "n_heads": 2})
-    cells = found[:, 8:]  # the width of a token, then the cells, standardised
+    assert found.attrs["fit_seconds"] > 0
+    cells = found.to_numpy()[:, 8:]  # the width of a token, then the cells, standardised
     np.testing.assert_allclose(cells - cells[:, :1], cells[1] - cells[1, 0] + 0 * cells, atol=1e-4)
     assert np.argsort(cells[:, 0]).tolist() == [0, 2, 1]
 
