@@ -242,9 +242,10 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
     def _read_windows(self, table: Table) -> Windows:
         """Return the windows that features are read from."""
-        if self.level == "row" or table.layout is None:
+        timeline = self._timeline()
+        if self.level == "row" or timeline is None:
             return self._windows(table)
-        return begun_once(self._windows(table, self._stride(self.timeline_)))
+        return begun_once(self._windows(table, self._stride(timeline)))
 
     def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
         timeline = self._timeline()

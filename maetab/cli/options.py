@@ -231,7 +231,13 @@ LEVEL = Option(
     "(default: row)",
     {"choices": ("row", "window")},
 )
-ENCODE = (*IN_AND_OUT, Options("", _ENCODED), Options("series", (*_SERIES, LEVEL)), MODEL)
+STRIDE = Option(
+    "--stride",
+    "with --level window, steps from one window to the next, in rows or a duration such as 1h: 1 "
+    "is a window that begins at every row (default: a window)",
+    {"metavar": "LENGTH", "type": rows_or_time},
+)
+ENCODE = (*IN_AND_OUT, Options("", _ENCODED), Options("series", (*_SERIES, LEVEL, STRIDE)), MODEL)
 MECHANISMS = {"choices": ("mcar", "mar", "mnar", "block", "observed")}
 COMPARED = {"metavar": "METHODS", "type": _methods}
 _EVALUATED = (

@@ -127,6 +127,7 @@ def encode(args: argparse.Namespace) -> None:
         readout=args.readout,
         add_raw=args.add_raw,
         level=args.level,
+        stride=args.stride,
     )
     if args.components == "all":
         parameters["n_components"] = None
