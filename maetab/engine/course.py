@@ -36,16 +36,23 @@ class Course:
         self.guess, self.n_phases = model.guess, model.config.n_phases
         self.ahead = steps_ahead(model.config.n_steps)
 
-    def __call__(self, whole: Tensor, clock: Clock | None) -> Tensor:
-        """Return (B, D) of completed windows (B, T, F); see `course_sizes`."""
-        cells, known = self.guess.coordinates.expand(whole, torch.ones_like(whole).bool())
-        cells = torch.where(known, cells, 0.0)
-        later, seen = (self._moved(x, whole.shape[1]) for x in (cells, known))
-        seen.unflatten(1, (whole.shape[1], -1))[:, -self.ahead :] = False
+    def __call__(self, wholes: list[Tensor], clock: Clock | None) -> Tensor:
+        """Return (B, D) of windows (B, T, F), of the mean of completions; see `course_sizes`."""
+        n_steps = wholes[0].shape[1]
+        cells, known = self._coordinates(wholes)
+        later, seen = (self._moved(x, n_steps) for x in (cells, known))
+        seen.unflatten(1, (n_steps, -1))[:, -self.ahead :] = False
         expected = self.guess.guess(later, seen, clock=self._later(clock)).mean
-        cells, expected = (x.unflatten(1, (whole.shape[1], -1)) for x in (cells, expected))
+        cells, expected = (x.unflatten(1, (n_steps, -1)) for x in (cells, expected))
         last = cells[:, -1:]
         return torch.cat([cells - last, expected[:, -self.ahead :] - last], 1).flatten(1)
+
+    def _coordinates(self, wholes: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return (B, T * c) coordinates, the mean of completions, and which of them are known."""
+        expand = self.guess.coordinates.expand
+        each, known = zip(*(expand(x, torch.ones_like(x).bool()) for x in wholes), strict=True)
+        shown = torch.stack(known).all(0)
+        return torch.where(shown, torch.stack(each).mean(0), 0.0), shown
 
     def _moved(self, cells: Tensor, n_steps: int) -> Tensor:
         """Return (B, T * c) of the windows that begin `ahead` steps later."""

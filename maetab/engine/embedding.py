@@ -123,8 +123,7 @@ def embed(
             own, read = _places(found, steps, t)
             clock = padded_clock(windows, found, n_batch, device)
             wholes = _complete(model, values, visible, found.stop - found.start, clock=clock)
-            features = [_features(model, whole, readout, more, of_steps, clock) for whole in wholes]
-            latent = torch.stack(features).mean(0)
+            latent = _features(model, wholes, readout, more, of_steps, clock)
             if project is not None:
                 latent = project(latent)
             out[own, :size] = latent[read].cpu().numpy()
@@ -195,23 +194,34 @@ def _more(model: Ensemble, device: torch.device, of_steps: bool) -> Landmarks | 
 
 def _features(
     model: Ensemble,
-    whole: Tensor,
+    wholes: list[Tensor],
     readout: str,
     more: Landmarks | Course | None,
     of_steps: bool,
     clock: Clock | None,
 ) -> Tensor:
-    """Return (B, D) what is read of completed windows (B, T, F), or (B * T, D) of their steps."""
+    """Return (B, D) what is read of windows (B, T, F), or (B * T, D) of their steps.
+
+    wholes : the windows, completed several times over; features are the mean over these
+    """
+    t, wholes = wholes[0].shape[1], [x.clamp(-FARTHEST, FARTHEST) for x in wholes]
+    latent = torch.stack([_tokens(model, x, readout, of_steps, clock) for x in wholes]).mean(0)
+    if more is None:
+        return latent
+    own = more(wholes, clock)
+    return torch.cat([latent, own.repeat_interleave(t, 0) if of_steps else own], 1)
+
+
+def _tokens(
+    model: Ensemble, whole: Tensor, readout: str, of_steps: bool, clock: Clock | None
+) -> Tensor:
+    """Return (B, D) what is read of the tokens of all networks, or (B * T, D) of single steps."""
     everywhere, t = torch.ones_like(whole, dtype=torch.bool), whole.shape[1]
-    whole = whole.clamp(-FARTHEST, FARTHEST)
     parts = [whole.new_zeros(len(whole) * (t if of_steps else 1), 0)]
     known = (model.guess(whole, everywhere, clock=clock), clock) if model.is_series else ()
     for network in model.networks:
         tokens = network.encode(whole, everywhere, *known).unflatten(1, (t, -1))
         parts.append(_read(tokens.flatten(0, 1)[:, None] if of_steps else tokens, readout))
-    if more is not None:
-        own = more(whole, clock)
-        parts.append(own.repeat_interleave(t, 0) if of_steps else own)
     return torch.cat(parts, 1)
 
 
@@ -248,9 +258,10 @@ class Landmarks:
         self.n, self.scale = n, 1.0
         self.scale = float(self._distance(self.place[:n]).median().clamp_min(1e-6))
 
-    def __call__(self, values: Tensor, clock: Clock | None = None) -> Tensor:
-        """Return (B, n) similarities in (0, 1] of completed windows (B, T, F)."""
-        return (-self._distance(self._place(values)) / self.scale).exp()
+    def __call__(self, wholes: list[Tensor], clock: Clock | None = None) -> Tensor:
+        """Return (B, n) similarities in (0, 1] of windows (B, T, F), the mean of completions."""
+        near = [(-self._distance(self._place(x)) / self.scale).exp() for x in wholes]
+        return torch.stack(near).mean(0)
 
     def _place(self, values: Tensor) -> Tensor:
         everywhere = torch.ones_like(values, dtype=torch.bool)
