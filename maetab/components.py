@@ -19,9 +19,6 @@ from maetab.nn.windows import Windows
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
 TOKENS = 0.125  # share of the components that are of tokens where similarities are read as well
-# Of windows: shares of the variance that tokens, cells and what is expected have together. Tokens
-# tell classes apart, the others tell what follows (benchmarks/series_reading.py).
-SHARES_OF_WINDOW = 0.5, 0.25, 0.25
 EVEN = 1e-9  # of the mean, by which variances may differ
 MAX_READ = 25_000_000  # features that components are learned from
 
@@ -57,8 +54,8 @@ def fit_components(
     )
     latent, holed = (read(replace(x, rows=x.rows[:n])) for x in (windows, disturbed))
     blocks = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
-    of_window = len(blocks) == len(SHARES_OF_WINDOW)
-    axes = (axes_together if of_window else _axes_apart)(blocks, n_components)
+    of_window = len(blocks) > 2
+    axes = (_axes_together if of_window else _axes_apart)(blocks, n_components)
     moved = np.square((holed - latent) @ axes.T).mean(0)
     spread = ((latent - latent.mean(0)) @ axes.T).var(0)
     firm = moved <= spread
@@ -76,14 +73,16 @@ def _axes_apart(blocks: list[np.ndarray], n_components: int) -> np.ndarray:
     return torch.block_diag(*map(torch.tensor, found)).numpy()
 
 
-def axes_together(
-    blocks: list[np.ndarray], n_components: int, shares: tuple[float, ...] = SHARES_OF_WINDOW
-) -> np.ndarray:
-    """Return the principal axes of all blocks, which are weighed to have shares of the variance."""
+def _axes_together(blocks: list[np.ndarray], n_components: int) -> np.ndarray:
+    """Return the principal axes of all blocks, weighed so that each has the same variance in all.
+
+    More of the tokens told some classes better apart, and less told better what follows
+    (benchmarks/series_reading.py).
+    """
     total = [float(block.var(0, dtype=np.float64).sum()) for block in blocks]
     weight = [
-        np.full(block.shape[1], np.sqrt(share / x) if x > 0 else 0.0, np.float32)
-        for block, share, x in zip(blocks, shares, total, strict=True)
+        np.full(block.shape[1], 1 / np.sqrt(x) if x > 0 else 0.0, np.float32)
+        for block, x in zip(blocks, total, strict=True)
     ]
     weights = np.concatenate(weight)
     return principal_axes(np.concatenate(blocks, 1) * weights, n_components) * weights
