@@ -67,7 +67,7 @@ def maetab(windows: Windows, options: dict[str, Any]) -> pd.DataFrame:
     return own
 
 
-ENCODED: dict[str, pd.DataFrame] = {}  # of the last task: horizons differ in what follows alone
+ENCODED: dict[str, pd.DataFrame] = {}  # in this run: horizons differ in what follows alone
 
 
 def encoded(windows: Windows, options: dict[str, Any]) -> pd.DataFrame:
