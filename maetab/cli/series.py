@@ -53,7 +53,7 @@ def check(args: argparse.Namespace, asks_window: bool = True) -> None:
     """Refuse options of series that do not go together; without a window if one is asked for."""
     named = {
         f"--{option.replace('_', '-')}": getattr(args, option, None)
-        for option in ("time", "groups", "max_gap", "edges", "level")
+        for option in ("time", "groups", "max_gap", "edges", "level", "stride")
     }
     used = [name for name, value in named.items() if value not in (None, [], "row")]
     if getattr(args, "edges", None) is False:

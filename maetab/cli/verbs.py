@@ -143,6 +143,7 @@ def encode(args: argparse.Namespace) -> None:
         readout=args.readout,
         add_raw=args.add_raw,
         level=args.level,
+        stride=args.stride,
     )
     if args.components == "all":
         parameters["n_components"] = None
@@ -158,7 +159,8 @@ def encode(args: argparse.Namespace) -> None:
     else:
         verb_files.write_result(args, table, columns, features)
     n, seconds = encoder.n_components_, time.perf_counter() - began
-    raw = f" and {features.shape[1] - n} columns of the encoded input" if encoder.add_raw else ""
+    n_raw = len(encoder.get_feature_names_out()) - n
+    raw = f" and {n_raw} columns of the encoded input" if n_raw else ""
     what = counted(len(features), "window" if of_windows else "row")
     say(f"{n} components{raw} of {what} in {seconds:.1f} s")
 

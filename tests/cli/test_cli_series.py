@@ -176,6 +176,10 @@ def test_encode_writes_rows_or_windows(tmp_path, monkeypatch):
     assert list(windows)[:2] == ["site", "when"]
     expected = sum(group["when"].dt.floor("24h").nunique() for _, group in frame.groupby("site"))
     assert abs(len(windows) - expected) <= 3 and not windows.duplicated(["site", "when"]).any()
+    run("encode", "panel.csv", *options, "--level", "window", "--stride", "6h", "-o", "more.csv")
+    more = pd.read_csv("more.csv", parse_dates=["when"])
+    later = more[more["site"].duplicated()]  # the first window of a series begins with its rows
+    assert set(later["when"].dt.hour % 6) == {0} and len(more) > 3 * len(windows)
 
 
 def test_evaluate_hides_runs_and_compares_with_lines(tmp_path, capsys, monkeypatch):
