@@ -18,13 +18,14 @@ from maetab.engine.reference import Reference, make_reference, remembered
 from maetab.engine.robust import kept_rows
 from maetab.engine.runtime import pick_device
 from maetab.engine.score_calibration import (
+    affordable_rows,
     calibrated,
     conformal_p_values,
+    make_scorer,
     start_calibration,
     unseen_cost,
 )
 from maetab.engine.scoring import Calibration, Levels, Scorer
-from maetab.engine.surprises import affordable_rows
 from maetab.explanation import explained
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
@@ -229,7 +230,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             none = np.zeros(len(n_observed))
             self.unseen_cost_ = unseen_cost(self.scores_, none, n_observed, levels.is_category)
         known = self._fitted(Reference), levels, self._fitted(Calibration)
-        return Scorer(self.model_, *known, pick_device(self.device))
+        return make_scorer(self.model_, *known, pick_device(self.device))
 
     def _levels(self) -> Levels:
         """Return what is known of the levels of the columns that the model reads."""
@@ -312,7 +313,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         learned = (values[kept], observed[kept]) if self.trim else None
         until = self._deadline.part(LAST_STEP)
         start = start_calibration(self.model_, self.n_masks, trusted, learned, until)
-        scorer = Scorer(
+        scorer = make_scorer(
             self.model_,
             make_reference(self.model_),
             self._levels(),

@@ -93,10 +93,10 @@ def reasons_of(
     -------
     reasons : place (in `rows`), and the other columns of `MAEAnomalyDetector.explain` from "column"
     """
-    holding = torch.isin(windows.rows, torch.tensor(rows)).any(1)
-    windows, own = compact(replace(windows, rows=windows.rows[holding]))
-    own_rows = np.searchsorted(own, rows)
-    strange = scorer.cell_surprisals(windows)[own_rows]
+    near = np.unique(rows[:, None] + np.arange(-scorer.reach, scorer.reach + 1))
+    around, own_rows = _holding(windows, near, rows)
+    strange = scorer.cell_surprisals(around)[own_rows]
+    windows, own_rows = _holding(windows, rows, rows)
     frame = frame.iloc[rows]
     values, observed = (x.numpy()[own_rows] for x in (windows.values, windows.observed))
     order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
@@ -128,6 +128,13 @@ def reasons_of(
         lines += strong or weak
     told = pd.DataFrame(lines, columns=NAMES).astype(KINDS)
     return told.assign(low=told["low"].infer_objects(), high=told["high"].infer_objects())
+
+
+def _holding(windows: Windows, near: np.ndarray, rows: np.ndarray) -> tuple[Windows, np.ndarray]:
+    """Return the windows that hold some rows, `near`, and the numbers of `rows` in them."""
+    held = torch.isin(windows.rows, torch.tensor(near[near >= 0])).any(1)
+    part, own = compact(replace(windows, rows=windows.rows[held]))
+    return part, np.searchsorted(own, rows)
 
 
 def _reason(column: Column, counts: Sequence[int], trimmed: bool, value: float) -> str:
