@@ -154,7 +154,10 @@ class Scorer(ABC):
 
     def cell_surprisals(self, windows: Windows) -> np.ndarray:
         """Return (n, F) -log10 of the shares of cells, by column, that surprise as much."""
-        cells = self.surprises(windows, alone=True)
+        return self.surprisal(self.surprises(windows, alone=True))
+
+    def surprisal(self, cells: np.ndarray) -> np.ndarray:
+        """Return (n, F) `cell_surprisals` of surprises."""
         return tail_surprisal(cells, self.calibration.cell_quantiles)
 
 
@@ -180,11 +183,16 @@ def row_means(parts: np.ndarray, windows: Windows, weights: np.ndarray | None = 
     return total / count.reshape(-1, *[1] * (parts.ndim - 2))
 
 
-def tail_surprisal(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+def tail_surprisal(
+    cells: np.ndarray, quantiles: np.ndarray, from_median: bool = False
+) -> np.ndarray:
     """Return (n, F) -log10 of the share of each column above a cell, by its quantiles (F, Q).
 
     Cells that surprise as much count as above; the last `TAIL` of a column is taken for
-    exponential.
+    exponential, with the mean of what lies there.
+
+    from_median : the mean is that of an exponential with the same median, which wild cells among
+        those that were learned from do not move
     """
     last = quantiles.shape[1] - 1
     tail = round((1 - TAIL) * last)
@@ -192,13 +200,15 @@ def tail_surprisal(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     out = np.full(cells.shape, np.nan)
     for j, known in enumerate(quantiles):
         start = known[tail]
-        reach = max(float((known[tail:] - start).mean()), MIN_REACH)
+        beyond = known[tail:] - start
+        mean = np.median(beyond) / np.log(2) if from_median else beyond.mean()
+        reach = max(float(mean), MIN_REACH)
         column = cells[:, j]
         below = np.interp(column, known[: tail + 1], shares)
         tied = np.searchsorted(known[:tail], column - EQUAL)  # the first that is no smaller
         below = np.where(known[tied] <= column + EQUAL, np.minimum(shares[tied], below), below)
-        beyond = np.maximum(column - start, 0) / reach / np.log(10)
-        out[:, j] = beyond - np.log10(1 - below)
+        far = np.maximum(column - start, 0) / reach / np.log(10)
+        out[:, j] = far - np.log10(1 - below)
     return out
 
 

@@ -64,7 +64,7 @@ class SeriesScorer(Scorer):
         found = strangeness(self.model, windows, self.device)
         step = np.arange(1, windows.rows.shape[1] + 1)
         energy = row_means(found.energy, windows, np.minimum(step, step[::-1]).astype(float))
-        cells = tail_surprisal(self._cells(found, windows), self.calibration.cell_quantiles)
+        cells = self.surprisal(self._cells(found, windows))
         rarest = np.nan_to_num(cells).max(1, initial=0)
         wild = OF_CELL * np.maximum(rarest - RARE, 0) + HINT * np.minimum(rarest, RARE)
         return Evidence(energy[:, None], wild)
@@ -74,6 +74,10 @@ class SeriesScorer(Scorer):
     ) -> np.ndarray:
         """See `Scorer`; cells are always judged one by one."""
         return self._cells(strangeness(self.model, windows, self.device), windows)
+
+    def surprisal(self, cells: np.ndarray) -> np.ndarray:
+        """See `Scorer`; few wild cells in a column do not make the others wilder."""
+        return tail_surprisal(cells, self.calibration.cell_quantiles, from_median=True)
 
     def usual_gap(self, windows: Windows, memory_index: np.ndarray, kept: np.ndarray) -> float:
         """Return 0: no window is compared with a remembered one."""
