@@ -210,7 +210,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         surprising cell, with the reason that nothing stands out; one without observed cells has
         nothing. A row that stands for a stretch of several and has no cell as rare as one in a
         thousand has the columns in which the stretch goes farthest from what is expected where all
-        of it is hidden, with the reason from when to when, how far and when most. Numbers are rounded to what the spread of their column lets tell apart.
+        of it is hidden, with the reason from when to when, how far and when most. Numbers are
+        rounded to what the spread of their column lets tell apart.
         """
         check_count("top", top)
         check_count("n_columns", n_columns)

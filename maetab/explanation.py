@@ -18,6 +18,7 @@ from maetab.engine.series_scores import RARE
 from maetab.nn.windows import Windows
 from maetab.reasons import (
     ENDS,
+    USUAL,
     WEAK,
     as_cells,
     as_frame,
@@ -99,7 +100,7 @@ class _Seen:
 def _with_stretches(
     reasons: pd.DataFrame, seen: _Seen, run: np.ndarray, rows: np.ndarray, n_columns: int
 ) -> pd.DataFrame:
-    """Return reasons, those of whole stretches where no cell of the row that stands for one is rare.
+    """Return reasons, those of a whole stretch where no cell of the row that stands for it is rare.
 
     Then what windows say is what made it an outlier, and its strangest cell is so by chance.
 
