@@ -1,7 +1,7 @@
 """Print the trials by which the constants of maetab's scores of series were chosen.
 
     python -m benchmarks.series_trials planted     # cells: a table of NEAR and LEAST_SPREAD
-    python -m benchmarks.series_trials stretches   # rows: of NOISE, RARE, OF_CELL and HINT
+    python -m benchmarks.series_trials stretches   # rows: of NOISE, RARE, OF_CELL, MIDDLE, HINT
 
 Each line sets constants of `maetab.engine.series_scores`, the rest as they are, and looks at the
 choosing half of the series of `benchmarks.series_detect` alone.
@@ -31,10 +31,11 @@ PLANTED = [
 ]
 STRETCHES = [
     {"NOISE": SCORES.NOISE},
-    *({"NOISE": noise} for noise in (0.1, 0.3, 3.0)),
+    *({"NOISE": noise} for noise in (0.1, 0.5, 1.0, 4.0)),
     *({"OF_CELL": size} for size in (0.0, 1.0, 2.0, 8.0)),
-    *({"RARE": rare} for rare in (2.0, 4.0)),
-    *({"HINT": size} for size in (0.0, 1e-3, 1e-1)),
+    *({"RARE": rare} for rare in (2.0, 3.5, 4.0)),
+    *({"MIDDLE": power} for power in (0.0, 0.1, 1.0)),
+    *({"HINT": size} for size in (0.0, 1e-3, 1e-2)),
 ]
 
 

@@ -31,11 +31,13 @@ class Levels:
     is_category : (F,) bool, False for numbers
     counts : for each column, how many training rows have each level, () for numbers
     unknown_share : (F,) share of the training rows whose level is not distinguished by the model
+    n_rows : training rows that have a cell of the column of which most are observed
     """
 
     is_category: np.ndarray
     counts: Sequence[Sequence[int]]
     unknown_share: np.ndarray
+    n_rows: int = 0
 
     def unseen(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return (n, F) bool: levels that at most one training row has.

@@ -16,17 +16,20 @@ from maetab.nn.guess.window_gaussian import WindowGaussian
 from maetab.nn.windows import Clock, Windows
 
 # Chosen on the choosing half of the series; `python -m benchmarks.series_trials` prints the trials.
-NOISE = 1.0  # variance, in those of a column, that is added to what windows are measured by: how
+NOISE = 2.0  # variance, in those of a column, that is added to what windows are measured by: how
 # far and how long a series goes counts for stretches, more than which fine course it takes
 CAREFUL = 3  # the guess that numbers are judged by: neighbouring steps share less in it, so that it
 # follows a wild neighbour less
 NEAR = 16  # rows before and after a cell that its column is compared with
-# What single cells add to the strangeness of a row: nothing up to one in a thousand, and then for
-# each power of ten as much as this many standard deviations of what windows say.
+# What single cells add to the strangeness of a row: nothing up to one in a thousand, or in as many
+# as there were rows to learn from, where the rarest is as rare by chance; then for each power of
+# ten as much as this many standard deviations of what windows say.
 RARE, OF_CELL = 3.0, 4.0
 USUAL, PRIOR = 0.8, 3.0  # -log of the probability of a usual level; cells that it counts as
 LEAST_SPREAD = 1e-3  # neighbours that the spread of the whole column counts as
-HINT = 1e-2  # what cells add as far as they are not rare, so that rows of one window differ
+# A window counts a little more for rows in its middle, and cells that are not rare count a little:
+# rows of one window are to differ, so that as many can be flagged as is asked for.
+MIDDLE, HINT = 0.02, 1e-4
 LEAST = 1e-6  # probability of a level
 WILD = 6.0  # so that one wild cell does not make the rows beside it strange
 
@@ -47,9 +50,8 @@ class Strange(NamedTuple):
 class SeriesScorer(Scorer):
     """Scores of the rows of series.
 
-    A row is strange by how far the windows that hold it go from what is usual, those that have it
-    in their middle the most, and by cells that are stranger than one in `10 ** RARE`, of which
-    windows say little.
+    A row is strange by how far the windows that hold it go from what is usual, and by cells that
+    are stranger than any is by chance, of which windows say little.
     """
 
     reach = 2 * NEAR
@@ -63,10 +65,12 @@ class SeriesScorer(Scorer):
         """See `Scorer`; (n, 1) parts."""
         found = strangeness(self.model, windows, self.device)
         step = np.arange(1, windows.rows.shape[1] + 1)
-        energy = row_means(found.energy, windows, np.minimum(step, step[::-1]).astype(float))
+        weights = np.minimum(step, step[::-1]) ** MIDDLE
+        energy = row_means(found.energy, windows, weights)
         cells = self.surprisal(self._cells(found, windows))
         rarest = np.nan_to_num(cells).max(1, initial=0)
-        wild = OF_CELL * np.maximum(rarest - RARE, 0) + HINT * np.minimum(rarest, RARE)
+        rare = max(RARE, np.log10(max(self.levels.n_rows, 1)))
+        wild = OF_CELL * np.maximum(rarest - rare, 0) + HINT * np.minimum(rarest, rare)
         return Evidence(energy[:, None], wild)
 
     def surprises(
