@@ -23,6 +23,7 @@ def fit_covariance(
     visible: Tensor,
     start: Tensor,
     shrink: Callable[[Tensor], Tensor],
+    noise: Tensor,
     should_stop: Callable[[], bool],
 ) -> WindowGaussian:
     """Return a Gaussian fitted by EM (Little and Rubin 2019, section 11.2).
@@ -40,7 +41,7 @@ def fit_covariance(
     for i in range(ROUNDS + 1):
         location = filled.mean(0)
         centred = filled - location
-        covariance = shrink((centred.T @ centred + rest) / len(filled)) + NOISE * unit
+        covariance = shrink((centred.T @ centred + rest) / len(filled)) + torch.diag(noise)
         gaussian.set(location, (covariance + covariance.T) / 2)
         if i == ROUNDS or should_stop():
             break
@@ -61,13 +62,14 @@ def along_time(covariance: Tensor, n_steps: int) -> Tensor:
     count = torch.bincount(lag.flatten(), minlength=2 * t - 1)[:, None, None]
     even = (total / count)[lag].permute(0, 2, 1, 3).reshape(t * c, t * c)
     values, vectors = torch.linalg.eigh((even + even.T) / 2)
-    return (vectors * values.clamp_min(1e-4)) @ vectors.T
+    return (vectors * values.clamp_min(1e-6)) @ vectors.T
 
 
 def fit_gaussians(
     windows: tuple[Tensor, Tensor, Tensor],
     aligned: list[tuple[Tensor, Tensor, Tensor]],
     n_steps: int,
+    noise: Tensor,
     should_stop: Callable[[], bool],
 ) -> list[WindowGaussian]:
     """Return Gaussians of windows that start anywhere, and of those of each phase.
@@ -82,7 +84,7 @@ def fit_gaussians(
     def even(covariance: Tensor) -> Tensor:
         return torch.lerp(covariance, along_time(covariance, n_steps), ALONG_TIME)
 
-    every = fit_covariance(*windows, even, should_stop)
+    every = fit_covariance(*windows, even, noise, should_stop)
     found = [every]
     for cells in aligned:
         if not len(cells[0]):
@@ -92,5 +94,5 @@ def fit_gaussians(
         def shrunk(covariance: Tensor) -> Tensor:
             return torch.lerp(covariance, every.covariance, OF_ALL)
 
-        found.append(fit_covariance(*cells, shrunk, should_stop))
+        found.append(fit_covariance(*cells, shrunk, noise, should_stop))
     return found

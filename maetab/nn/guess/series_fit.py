@@ -23,7 +23,12 @@ FITTED = 2000  # windows that a covariance is fitted to, at each phase and at al
 # Parts of the windows, each a stretch of time: what is learned of the guesses is to hold for times
 # that are not the neighbours of those that they were fitted to.
 FOLDS = 3
-NOISE = 0.03  # variance of what neighbouring steps do not share, where that is taken to be much
+# Variance of what neighbouring steps do not share, in mean squares of the change from one step to
+# the next: what is added to every covariance, and where that is taken to be much.
+import os
+LITTLE, MUCH = eval(os.environ.get("LM","(0.015, 0.2)"))
+LEAST_CHANGE = 1e-3
+FEWEST = 30  # pairs of neighbours that this is learned from
 LOOKS = 3  # masks that each window is seen with while the guesses are weighted
 MOST_CELLS = 300_000  # that are looked at then
 LEVEL = 10.0  # variance of a window's level where that is taken for unknown
@@ -62,7 +67,7 @@ def fit_series(
     _fit_season(guess, windows)
     clock = windows.clock_of(slice(None))
     if clock is not None and len(guess.starts):
-        guess.starts.copy_(clock.phase[:, 0].unique()[: len(guess.starts)])
+        guess.starts.copy_(clock.usual_starts()[: len(guess.starts)])
     _fit_gaussians(guess, guess.gaussians, windows, None, should_stop)
     guess.folds = []
     windows = replace(windows, fold=_parts(windows))
@@ -130,15 +135,25 @@ def _fit_gaussians(
     for phase in guess.starts.tolist():
         assert clock is not None
         aligned.append(cells(windows.rows[clock.phase[:, 0] == phase]))
-    found = fit_gaussians(every, aligned, guess.n_steps, should_stop)
+    change = _change(guess, windows).repeat(guess.n_steps)
+    found = fit_gaussians(every, aligned, guess.n_steps, LITTLE * change, should_stop)
     number = [n == 0 for n in guess.coordinates.n_levels for _ in range(max(n, 1))]
     own = torch.tensor(number, device=every[0].device).double().view(guess.n_steps, -1)
     level = torch.einsum("tc,sd,cd->tcsd", own, own, torch.eye(own.shape[1]).to(own))
     level = LEVEL * level.reshape(guess.coordinates.size, -1)
-    noise = NOISE * torch.eye(len(level)).to(level)
+    noise = torch.diag(MUCH * change)
     for kinds, gaussian in zip(gaussians.children(), found, strict=True):
         for one, more in zip(kinds.children(), (0 * level, level, noise), strict=True):
             one.set(gaussian.location, gaussian.covariance + more)  # type: ignore[operator]
+
+
+def _change(guess: SeriesGuess, windows: Windows) -> Tensor:
+    """Return (c,) the mean square of the change of each coordinate from one step to the next."""
+    cells, shown, _ = guess.expand(*windows.take(slice(None)), windows.clock_of(slice(None)))
+    both = shown[:, 1:] & shown[:, :-1]
+    change = torch.where(both, cells.diff(dim=1).square(), 0.0)
+    found = change.sum() / both.sum().clamp_min(1)
+    return found.clamp(LEAST_CHANGE, 1.0).expand(cells.shape[-1])
 
 
 def _completed(guess: SeriesGuess, windows: Windows, rows: Tensor) -> Cells:
