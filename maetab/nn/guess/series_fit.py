@@ -25,10 +25,8 @@ FITTED = 2000  # windows that a covariance is fitted to, at each phase and at al
 FOLDS = 3
 # Variance of what neighbouring steps do not share, in mean squares of the change from one step to
 # the next: what is added to every covariance, and where that is taken to be much.
-import os
-LITTLE, MUCH = eval(os.environ.get("LM","(0.015, 0.2)"))
-LEAST_CHANGE = 1e-3
-FEWEST = 30  # pairs of neighbours that this is learned from
+LITTLE, MUCH = 0.03, 0.2
+LEAST_CHANGE, MOST_CHANGE = 1e-3, 1.0
 LOOKS = 3  # masks that each window is seen with while the guesses are weighted
 MOST_CELLS = 300_000  # that are looked at then
 LEVEL = 10.0  # variance of a window's level where that is taken for unknown
@@ -135,25 +133,25 @@ def _fit_gaussians(
     for phase in guess.starts.tolist():
         assert clock is not None
         aligned.append(cells(windows.rows[clock.phase[:, 0] == phase]))
-    change = _change(guess, windows).repeat(guess.n_steps)
+    change = _change(guess, windows)
     found = fit_gaussians(every, aligned, guess.n_steps, LITTLE * change, should_stop)
-    number = [n == 0 for n in guess.coordinates.n_levels for _ in range(max(n, 1))]
-    own = torch.tensor(number, device=every[0].device).double().view(guess.n_steps, -1)
+    number = torch.tensor(guess.coordinates.of_numbers, device=every[0].device)
+    own = number.double().view(guess.n_steps, -1)
     level = torch.einsum("tc,sd,cd->tcsd", own, own, torch.eye(own.shape[1]).to(own))
     level = LEVEL * level.reshape(guess.coordinates.size, -1)
-    noise = torch.diag(MUCH * change)
+    noise = MUCH * change * torch.eye(len(level)).to(level)
     for kinds, gaussian in zip(gaussians.children(), found, strict=True):
         for one, more in zip(kinds.children(), (0 * level, level, noise), strict=True):
             one.set(gaussian.location, gaussian.covariance + more)  # type: ignore[operator]
 
 
-def _change(guess: SeriesGuess, windows: Windows) -> Tensor:
-    """Return (c,) the mean square of the change of each coordinate from one step to the next."""
-    cells, shown, _ = guess.expand(*windows.take(slice(None)), windows.clock_of(slice(None)))
+def _change(guess: SeriesGuess, windows: Windows) -> float:
+    """Return the mean square of the change of visible coordinates from one step to the next."""
+    cells, shown, _ = guess.expand(*windows.take(slice(None)), None)
     both = shown[:, 1:] & shown[:, :-1]
     change = torch.where(both, cells.diff(dim=1).square(), 0.0)
-    found = change.sum() / both.sum().clamp_min(1)
-    return found.clamp(LEAST_CHANGE, 1.0).expand(cells.shape[-1])
+    found = float(change.sum() / both.sum().clamp_min(1))
+    return min(max(found, LEAST_CHANGE), MOST_CHANGE)
 
 
 def _completed(guess: SeriesGuess, windows: Windows, rows: Tensor) -> Cells:
@@ -175,11 +173,26 @@ def _remember(guess: SeriesGuess, windows: Windows, generator: torch.Generator) 
     memory.fill(cells, shown, torch.zeros_like(cells), windows.memory_index(chosen))
     memory.log_weight.fill_(float(memory.log_weight.mean()))
     clock, n = windows.clock_of(chosen), len(chosen)
+    compared = chosen[: len(guess.remembered_cells)]
+    guess.remembered_cells[: len(compared)] = _whole(guess, windows, compared)
+    if windows.fold is not None:
+        guess.remembered_part[: len(compared)] = windows.fold[compared]
     if clock is not None:
         guess.remembered_position[:n] = clock.position
         guess.remembered_phase[:n] = clock.phase
         guess.remembered_calendar[:n] = clock.calendar
     return windows
+
+
+def _whole(guess: SeriesGuess, windows: Windows, chosen: Tensor) -> Tensor:
+    """Return (n, T, c) windows less the season, what is not visible as the Gaussians expect it."""
+    clock = windows.clock_of(chosen)
+    cells, shown, clock = guess.expand(*windows.take(chosen), clock and clock._replace(fold=None))
+    rest = (cells - guess.season[clock.phase]).flatten(1)
+    whole = torch.zeros_like(rest)
+    for (plain, *_), rows in guess.groups(clock):
+        whole[rows] = plain(rest[rows], shown.flatten(1)[rows]).mean
+    return whole.view(cells.shape).to(guess.remembered_cells.dtype)
 
 
 def _fit_mixture(
@@ -201,7 +214,8 @@ def _fit_mixture(
             visible = observed & ~masking(observed, generator)
             cells, shown, clock = guess.expand(values, visible, windows.clock_of(chosen))
             truth, known, _ = guess.expand(values, observed, clock)
-            looks.append((guess.look(cells, shown, clock), shown, known & ~shown, truth))
+            look = guess.look(cells, shown, clock, windows.memory_index(chosen))
+            looks.append((look, shown, known & ~shown, truth))
     error = [(look.missed.abs() * s[..., None]).sum((0, 1)) for look, s, _, _ in looks]
     count = torch.stack([s.sum((0, 1)) for _, s, _, _ in looks]).sum(0)[:, None]
     guess.usual.copy_((torch.stack(error).sum(0) / count.clamp_min(1)).clamp_min(1e-3))
