@@ -23,15 +23,19 @@ class Windows(NamedTuple):
 
     Parameters
     ----------
-    course : DataFrame (n, F + 1) with a DatetimeIndex, or none; GROUP is the last column
+    course : DataFrame (n, F + 1) with a DatetimeIndex; GROUP is the last column
         What an encoder may learn from, without labels.
+    whole : DataFrame with the same columns, the rows of all windows
+    stride : steps from one window of `whole` to the next among which all are
     values : (W, T, F) float array, missing cells nan
-    starts : list of W (group, stamp or place of the first row)
+    starts : list of W (group, stamp of the first row)
     labels : (W,) int array, or None for a forecast
     teaches : (W,) bool array
     """
 
     course: pd.DataFrame
+    whole: pd.DataFrame
+    stride: int
     values: np.ndarray
     starts: list[tuple[int, Any]]
     labels: np.ndarray | None
@@ -55,10 +59,9 @@ def forecast_windows(horizon: int) -> tuple[Windows, np.ndarray, np.ndarray]:
         first += list(begun)
         part += [k] * len(begun)
     picked, parts = whole[first], np.asarray(part)
-    # Rows in order, without stamps: windows with stamps are cut at midnight, these begin anywhere.
     windows = Windows(
-        frame.iloc[: ends[0]].reset_index(drop=True).assign(**{GROUP: 0}), picked[:, :LENGTH],
-        [(0, i) for i in first], None, parts == 0,
+        frame.iloc[: ends[0]].assign(**{GROUP: 0}), frame.assign(**{GROUP: 0}), STRIDE,
+        picked[:, :LENGTH], [(0, frame.index[i]) for i in first], None, parts == 0,
     )  # fmt: skip
     return windows, picked[:, LENGTH:], parts
 
@@ -67,9 +70,20 @@ def forecast_windows(horizon: int) -> tuple[Windows, np.ndarray, np.ndarray]:
 
 
 def weekends() -> Windows:
-    """Return the days of the Italian air; labels are 1 at the end of the week."""
+    """Return the days of the Italian air; labels are 1 at the end of the week.
+
+    All days have one date, each a series of its own, for the calendar would tell the label.
+    """
     frame = _complete("italian")
-    return _cut([frame], 24, (frame.index[::24].day_of_week >= 5).astype(int))
+    labels = (frame.index[::24].day_of_week >= 5).astype(int)
+    found = _cut([frame], 24, labels)
+    days, hours = np.arange(len(labels)).repeat(24), frame.index[:24]
+    whole = frame.set_axis(np.tile(hours, len(labels))).assign(**{GROUP: days})
+    return found._replace(
+        course=whole.iloc[: len(found.course)],
+        whole=whole,
+        starts=[(day, hours[0]) for day in range(len(labels))],
+    )
 
 
 def winds() -> Windows:
@@ -84,8 +98,11 @@ def winds() -> Windows:
     found = _cut([frame], 24, (shares[0] > shares[1]).astype(int))
     clear = np.maximum(*shares) > 0.5
     starts = [start for start, kept in zip(found.starts, clear, strict=True) if kept]
-    return Windows(
-        found.course, found.values[clear], starts, found.labels[clear], found.teaches[clear]
+    return found._replace(
+        values=found.values[clear],
+        starts=starts,
+        labels=found.labels[clear],
+        teaches=found.teaches[clear],
     )
 
 
@@ -102,24 +119,26 @@ def machines(first: str, second: str) -> Windows:
         path = data_folder() / "nab" / "realAWSCloudwatch" / f"ec2_{name}.csv"
         frame = pd.read_csv(path, index_col="timestamp", parse_dates=True).astype("float64")
         frames.append((frame - frame.mean()) / frame.std())
-    return _cut(frames, 48, None)
+    return _cut(frames, 48, None)._replace(stride=1)  # series begin at any minute
 
 
 def _cut(frames: list[pd.DataFrame], length: int, labels: np.ndarray | None) -> Windows:
     """Return the windows of some series, the first six tenths of each teaching."""
-    values, starts, teaches, courses, own = [], [], [], [], []
+    values, starts, teaches, courses, wholes, own = [], [], [], [], [], []
     for k, frame in enumerate(frames):
         count = len(frame) // length
         values.append(frame.to_numpy()[: count * length].reshape(count, length, -1))
         starts += [(k, frame.index[i * length]) for i in range(count)]
         teaching = np.arange(count) < TEACHING * count
         teaches.append(teaching)
-        courses.append(frame.iloc[: int(teaching.sum()) * length].assign(**{GROUP: k}))
+        wholes.append(frame.iloc[: count * length].assign(**{GROUP: k}))
+        courses.append(wholes[-1].iloc[: int(teaching.sum()) * length])
         own.append(np.full(count, k))
     labels = np.concatenate(own) if labels is None else labels
     return Windows(
-        pd.concat(courses), np.concatenate(values), starts, labels, np.concatenate(teaches)
-    )
+        pd.concat(courses), pd.concat(wholes), length, np.concatenate(values), starts, labels,
+        np.concatenate(teaches),
+    )  # fmt: skip
 
 
 CLASSES: dict[str, Callable[[], Windows]] = {

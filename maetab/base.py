@@ -241,7 +241,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         values, filled, hidden = (x[:, known] for x in (table.values, filled, hidden))
         return skill(values, filled, hidden, self.schema_.is_number()[known])
 
-    def _windows(self, table: Table, how: str = "predicted") -> Windows:
+    def _windows(self, table: Table, how: str | int = "predicted") -> Windows:
         """Return windows over what the model reads of a table; see `windows_over`."""
         return windows_over(table, self.schema_, self._timeline(), how)
 

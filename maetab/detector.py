@@ -14,17 +14,18 @@ from sklearn.utils.validation import check_is_fitted
 from maetab.base import BaseMAE
 from maetab.data.containers import as_table, read_frame
 from maetab.data.schema import Schema
-from maetab.engine.reference import Reference, make_reference, remembered
+from maetab.engine.reference import Reference, make_reference, remembered, remembered_series
 from maetab.engine.robust import kept_rows
 from maetab.engine.runtime import pick_device
 from maetab.engine.score_calibration import (
+    affordable_rows,
     calibrated,
     conformal_p_values,
+    make_scorer,
     start_calibration,
     unseen_cost,
 )
 from maetab.engine.scoring import Calibration, Levels, Scorer
-from maetab.engine.surprises import affordable_rows
 from maetab.explanation import explained
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
@@ -129,11 +130,15 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
                 f"n_masks={other.n_masks_!r} of a detector that trimmed rows; fit again."
             )
         new.level_counts_ = [list(column.counts) for column in new.schema_.columns]
-        windows = remembered(new.model_)
+        windows, whole = remembered(new.model_), None
+        if new.model_.is_series:
+            windows, whole = remembered_series(new.model_)
         cells = windows.values.numpy(), windows.observed.numpy()
         kept = kept_rows(*cells, new.model_.config.n_levels, new.trim)
-        trusted = kept[windows.rows.numpy()].mean(1) > 0.5
-        new._calibrate(windows, kept, trusted=trusted)
+        rows = windows.rows.numpy()
+        inside = rows >= 0
+        trusted = (kept[rows] & inside).sum(1) > 0.5 * inside.sum(1)
+        new._calibrate(windows, kept, whole, trusted=trusted)
         return new
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -203,7 +208,10 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         Cells that are as expected (numbers within the interval), or surprise less than one in ten,
         are no reasons: a row may have fewer than `n_columns`. A row without any has its most
         surprising cell, with the reason that nothing stands out; one without observed cells has
-        nothing. Numbers are rounded to what the spread of their column lets tell apart.
+        nothing. A row that stands for a stretch of several and has no cell as rare as one in a
+        thousand has the columns in which the stretch goes farthest from what is expected where all
+        of it is hidden, with the reason from when to when, how far and when most. Numbers are
+        rounded to what the spread of their column lets tell apart.
         """
         check_count("top", top)
         check_count("n_columns", n_columns)
@@ -229,7 +237,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             none = np.zeros(len(n_observed))
             self.unseen_cost_ = unseen_cost(self.scores_, none, n_observed, levels.is_category)
         known = self._fitted(Reference), levels, self._fitted(Calibration)
-        return Scorer(self.model_, *known, pick_device(self.device))
+        return make_scorer(self.model_, *known, pick_device(self.device))
 
     def _levels(self) -> Levels:
         """Return what is known of the levels of the columns that the model reads."""
@@ -312,7 +320,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         learned = (values[kept], observed[kept]) if self.trim else None
         until = self._deadline.part(LAST_STEP)
         start = start_calibration(self.model_, self.n_masks, trusted, learned, until)
-        scorer = Scorer(
+        scorer = make_scorer(
             self.model_,
             make_reference(self.model_),
             self._levels(),

@@ -10,26 +10,23 @@ import pandas as pd
 import torch
 from sklearn.base import TransformerMixin
 from sklearn.linear_model import Ridge
-from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from maetab.base import BaseMAE
-from maetab.components import fit_components
+from maetab.components import fit_components, read_features
+from maetab.data.back import Back
 from maetab.data.blanks import blank_frame
-from maetab.data.codec import decode
+from maetab.data.codec import Encoded, decode
 from maetab.data.feature_names import distinct_names, piece_names, step_names
-from maetab.engine.embedding import (
-    READOUTS,
-    Projection,
-    Steps,
-    block_sizes,
-    embed,
-)
+from maetab.data.timeline import Timeline
+from maetab.data.window_steps import stride_steps
+from maetab.engine.embedding import READOUTS, Projection, Steps, block_sizes, embed
 from maetab.engine.pieces import decode_pieces, piece_steps
 from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
-from maetab.series import modelled, window_index
+from maetab.series import begun_once, check_level, modelled, window_index
 from maetab.table import Table
 
 RIDGE = 0.01  # penalty of the linear map back from features to cells
@@ -51,19 +48,24 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         rows, fewer if these span less; with "concat" an eighth of them of the tokens, the others of
         the similarities. Components that missing cells would move by more than they vary are left
         out. None keeps the readout whole. Ten thousand labels carry more, such as 512. The encoded
-        input comes behind: see `add_raw`.
+        input comes behind: see `add_raw`. Those of windows are turned to vary alike.
     readout : "concat", "mean" or "cls"
         What is read: all of the encoder's tokens, and the similarity of the row to up to 512
         training rows by the measure that the first guess has learned; the mean of the cells'
-        tokens; or the token of the row. Where `max_time` left no network, there are no tokens.
-    add_raw : bool
+        tokens; or the token of the row. Where `max_time` left no network, there are no tokens. Of
+        windows "concat" is all tokens, the cells less those of the last step, and what the first
+        guess expects of the quarter of a window that follows, less the same.
+    add_raw : bool or None
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
         per level of a category, expectations where a cell is missing; `get_feature_names_out`
-        says which is which. May be changed after fit.
+        says which is which. None is True of rows, False of windows. May be changed after fit.
     level : "row" or "window"
         What the features are of. "row": of each row; with `window` in the context of the rows
-        before and after it. "window": of each of the windows that follow one another without
-        overlap, from a multiple of their length; only with `window`.
+        before and after it. "window": of each window; only with `window`.
+    stride : None, int or duration such as "1h"
+        With level="window", steps from one window to the next, at most those of a window. None is
+        a window, so that they follow one another without overlap; 1 is a window that begins at
+        every row. Windows begin at multiples of it. May be changed after fit.
     swap_ratio : in [0, 1)
         Share of the visible cells that hold another row's value in a training step; the networks
         learn to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et
@@ -95,7 +97,8 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     n_components: int | None = 128
     readout: str = "concat"
     level: str = "row"
-    add_raw: bool = True
+    stride: int | str | None = None
+    add_raw: bool | None = None
     swap_ratio: float = 0.0
 
     _fit_only = ("swap_ratio",)
@@ -127,7 +130,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         windows = self._read_windows(table)
         if self.level == "window":
             index = window_index(table, windows, self._view(table), self.timeline_)
-            features = self._embed(windows, with_pieces=self.add_raw)
+            features = self._embed(windows, with_pieces=self._adds_raw())
             return table.back.indexed(pd.DataFrame(features, index, names, copy=False))
         features = self._of_rows(table, windows)
         frame = pd.DataFrame(features, index=table.frame.index, columns=names, copy=False)
@@ -169,20 +172,8 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         check_is_fitted(self, "model_")
         if self.level == "window":
             raise ValueError("Features of windows cannot be inverted; use level='row'.")
-        features = check_array(Z, dtype=np.float32)
-        names = self.get_feature_names_out().tolist()
-        if features.shape[1] != len(names):
-            raise ValueError(
-                f"Z has {features.shape[1]} features, but MAEEncoder gives {len(names)}."
-            )
-        labels = list(getattr(Z, "columns", ()))
-        if labels != names and all(isinstance(label, str) for label in labels) and labels:
-            at = next(i for i, label in enumerate(labels) if label != names[i])
-            raise ValueError(
-                f"The columns of Z must be those of transform, in order: column {at} should be "
-                f"{names[at]!r}, got {labels[at]!r}."
-            )
-        if self.add_raw:
+        features = read_features(Z, self.get_feature_names_out().tolist())
+        if self._adds_raw():
             raw = features[:, self.n_components_ :]
         else:
             known = self._embed_remembered(remembered(self.model_), with_pieces=True)
@@ -213,7 +204,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         check_is_fitted(self, "model_")
         names = [f"component{i}" for i in range(self.n_components_)]
         inputs = _check_feature_names_in(self, input_features)
-        if self.add_raw:
+        if self._adds_raw():
             support, columns = self.model_.support, self.schema_.columns
             places = modelled(self.schema_, self._timeline()).tolist()
             seen = [inputs[j] for j in places], [columns[j] for j in places]
@@ -251,14 +242,27 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
     def _read_windows(self, table: Table) -> Windows:
         """Return the windows that features are read from."""
-        return self._windows(table, "apart" if self.level == "window" else "predicted")
+        timeline = self._timeline()
+        if self.level == "row" or timeline is None:
+            return self._windows(table)
+        return begun_once(self._windows(table, self._stride(timeline)))
+
+    def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
+        timeline = self._timeline()
+        if self.level == "window" and timeline is not None:
+            self._stride(timeline)  # refused before anything is learned
+        return super()._table(frame, back, encoded)
+
+    def _stride(self, timeline: Timeline) -> int:
+        """Return the steps from one window to the next."""
+        return stride_steps(self.stride, timeline.n_steps, timeline.step, timeline.unit)
 
     def _of_rows(self, table: Table, windows: Windows) -> np.ndarray:
         """Return (n, D) the features of rows, each from where it is nearest to a middle."""
         if not self._of_steps():
-            return self._embed(windows, with_pieces=self.add_raw)
+            return self._embed(windows, with_pieces=self._adds_raw())
         steps = Steps.nearest_middle(windows)
-        features = self._embed(windows, steps, self.add_raw)
+        features = self._embed(windows, steps, self._adds_raw())
         rows, view = windows.rows.numpy()[steps], self._view(table)
         assert view is not None
         out = np.empty_like(features)
@@ -306,13 +310,16 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         found = fit_components(self._embed_remembered, *known, self._deadline)
         self.mean_, self.components_ = found
 
+    def _adds_raw(self) -> bool:
+        return self.level == "row" if self.add_raw is None else bool(self.add_raw)
+
     def _swap_ratio(self) -> float:
         return self.swap_ratio
 
     def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
         table = super()._fit_model(X, kept)
         self._check_cells(table.observed)
-        if not (self.add_raw or self.readout == "concat" or self.model_.members):
+        if not (self._adds_raw() or self.readout == "concat" or self.model_.members):
             raise ValueError(
                 f"readout={self.readout!r} reads tokens of a network, and max_time={self.max_time} "
                 f"left none; give it more time, or use readout='concat' or add_raw=True."
@@ -325,17 +332,14 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         super()._check_parameters()
         self._check_choice("readout", READOUTS)
         self._check_choice("level", ("row", "window"))
-        if self.level == "window" and self.window is None:
-            raise ValueError(
-                "level='window' of MAEEncoder gives features of windows of several rows, and "
-                "window=None takes each row alone; pass window='auto', an int or a duration."
-            )
+        check_level(self.level, self.window, self.stride)
         if self.n_components is not None:
             self._check_number(
                 "n_components", 1, np.inf, "None or an int of at least 1", whole=True
             )
         self._check_shares("swap_ratio")
-        self._check_flags("add_raw")
+        if self.add_raw is not None:
+            self._check_flags("add_raw")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

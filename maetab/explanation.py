@@ -1,34 +1,37 @@
-"""Why rows are strange: cells that are not what the others suggest, and what was expected."""
+"""What makes the strangest rows strange; of series, what makes whole stretches strange."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from maetab.data.codec import decode, to_natural
+from maetab.data.codec import to_natural
 from maetab.data.schema import Column, Schema
 from maetab.data.timeline import Timeline
 from maetab.engine.inference import predict, predict_quantiles
 from maetab.engine.reference import equal_memory_index
 from maetab.engine.scoring import Scorer
+from maetab.engine.series_scores import RARE
 from maetab.nn.windows import Windows
-from maetab.series import View, compact, stretches
+from maetab.reasons import (
+    ENDS,
+    USUAL,
+    WEAK,
+    as_cells,
+    as_frame,
+    holding,
+    reasons_of,
+    rounded,
+    shown,
+    surprisals_at,
+)
+from maetab.series import View, stretches
 from maetab.table import Table, key_labels
 
-ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
-LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much
-DIGITS = 2  # of a number, beyond the first digit of its column's spread
-USUAL, WEAK = "unexpected given the others", "nothing stands out"
-NAMES = ["place", "column", "value", "expected", "low", "high", "surprise", "reason"]
-KINDS = {"value": object, "expected": object, "surprise": float, "place": int}
-# By how many training rows have the level.
-SELDOM = {0: "never seen level", 1: "level seen once"}
+OFTEN = 0.2  # share of a stretch: as many of its cells outside are twice as many as usual
 
 
 def explained(
@@ -58,6 +61,10 @@ def explained(
     rows = order[np.sort(np.unique(run[order], return_index=True)[1])[:top]]
     frame = table.frame if view is None else table.frame.iloc[view.order, view.places]
     reasons = reasons_of(scorer, schema, frame, windows, rows, n_columns)
+    if view is not None:
+        times = key_labels(table, timeline, view.order)[1]
+        seen = _Seen(scorer, schema, frame, windows, times)
+        reasons = _with_stretches(reasons, seen, run, rows, n_columns)
     rows = rows[reasons.pop("place").to_numpy()]
     position = rows if view is None else view.order[rows]
     labels: dict[str, Any] = {"row": list(table.frame.index[position]), "position": position}
@@ -72,145 +79,114 @@ def explained(
     return reasons
 
 
-def reasons_of(
-    scorer: Scorer,
-    schema: Schema,
-    frame: pd.DataFrame,
-    windows: Windows,
-    rows: np.ndarray,
-    n_columns: int,
-) -> pd.DataFrame:
-    """Return what makes some rows strange, in the order of the rows.
+@dataclass(frozen=True)
+class _Seen:
+    """What stretches are explained from.
 
     Parameters
     ----------
     schema : of the columns that the model reads
-    frame : of these columns and the rows of the windows
+    frame : of these and the rows of the windows
+    times : (n,) of these rows
+    """
+
+    scorer: Scorer
+    schema: Schema
+    frame: pd.DataFrame
+    windows: Windows
+    times: pd.Index
+
+
+def _with_stretches(
+    reasons: pd.DataFrame, seen: _Seen, run: np.ndarray, rows: np.ndarray, n_columns: int
+) -> pd.DataFrame:
+    """Return reasons, those of a whole stretch where no cell of the row that stands for it is rare.
+
+    Then what windows say is what made it an outlier, and its strangest cell is so by chance.
+
+    Parameters
+    ----------
+    reasons : as `reasons_of` returns them
+    run : (n,) number of the stretch of each row of the windows
     rows : which are explained
-    n_columns : most reasons of each
-
-    Returns
-    -------
-    reasons : place (in `rows`), and the other columns of `MAEAnomalyDetector.explain` from "column"
     """
-    holding = torch.isin(windows.rows, torch.tensor(rows)).any(1)
-    windows, own = compact(replace(windows, rows=windows.rows[holding]))
-    own_rows = np.searchsorted(own, rows)
-    strange = scorer.cell_surprisals(windows)[own_rows]
-    frame = frame.iloc[rows]
-    values, observed = (x.numpy()[own_rows] for x in (windows.values, windows.observed))
-    order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
-    selected = np.zeros(strange.shape, bool)
-    np.put_along_axis(selected, order[:, :n_columns], True, axis=1)
-    selected &= observed
-    found = _expected(scorer, schema, windows, own_rows, order, selected.sum(1).max(initial=0))
-    expected, low, high, usual = _as_cells(schema, frame, values, selected, *found)
-    trimmed, counts = scorer.calibration.robust_location is not None, scorer.levels.counts
+    lines: list[dict[str, Any]] = []
+    for i, told in enumerate(reasons[reasons["place"] == i] for i in range(len(rows))):
+        stretch = np.flatnonzero(run == run[rows[i]])
+        chance = told["reason"].isin([USUAL, WEAK]) & (told["surprise"] < RARE)
+        if len(stretch) > 1 and len(told) and chance.all():
+            lines += [{"place": i} | x for x in _of_stretch(seen, stretch, rows[i])[:n_columns]]
+        else:
+            lines += [
+                {str(name): x for name, x in line.items()} for line in told.to_dict("records")
+            ]
+    return as_frame(lines)
+
+
+def _of_stretch(seen: _Seen, stretch: np.ndarray, row: int) -> list[dict[str, Any]]:
+    """Return the columns in which a stretch goes farthest from what rows around it tell.
+
+    In order of that distance; the first, and others that often leave the interval.
+
+    Parameters
+    ----------
+    stretch : (m,) rows, in order of time
+    row : the one among them that values and ends are told of
+    """
+    at, strange = (
+        int(np.searchsorted(stretch, row)),
+        surprisals_at(seen.scorer, seen.windows, np.array([row])),
+    )
+    part, own = holding(seen.windows, stretch, stretch)
+    values, observed = (x.numpy()[own] for x in (part.values, part.observed))
+    point, low, high = _from_around(seen.scorer, part, own)
+    frame, times = seen.frame.iloc[stretch], seen.times[stretch]
+    found = as_cells(seen.schema, frame, values, observed, point, low, high)
+    expected, bottom, top, usual = found
+    outside = (observed & ~usual).sum(0) > OFTEN * observed.sum(0)
+    is_number = seen.schema.is_number()
+    far = np.where(observed, np.where(is_number, np.abs(values - point), values != point), 0.0)
+    size = np.sqrt(np.square(far).sum(0) / np.maximum(observed.sum(0), 1))
+    order = [j for j in np.argsort(-size, kind="stable") if observed[at, j]]
+    away = to_natural(values, seen.schema) - to_natural(point, seen.schema)
     lines = []
-    for i in range(len(selected)):
-        cells = [
+    for j in [j for i, j in enumerate(order) if not i or outside[j]]:
+        column, most = seen.schema.columns[j], int(far[:, j].argmax())
+        lines.append(
             {
-                "place": i,
                 "column": frame.columns[j],
-                "value": _shown(frame.iat[i, j], column),
-                "expected": _shown(_rounded(expected.iat[i, j], column), column),
-                "low": _rounded(low[i, j], column),
-                "high": _rounded(high[i, j], column),
-                "surprise": round(float(strange[i, j]), 3),
-                "reason": _reason(column, counts[j], trimmed, values[i, j]),
-                "usual": usual[i, j],
+                "value": shown(frame.iat[at, j], column),
+                "expected": shown(rounded(expected.iat[at, j], column), column),
+                "low": rounded(bottom[at, j], column),
+                "high": rounded(top[at, j], column),
+                "surprise": round(float(strange[0, j]), 3),
+                "reason": f"from {times[0]} to {times[-1]} "
+                + _how_far(column, float(away[most, j]), far[:, j], times[most]),
             }
-            for j, column in ((j, schema.columns[j]) for j in order[i] if selected[i, j])
-        ]
-        differ = [cell for cell in cells if not cell.pop("usual")]
-        strong = [cell for cell in differ if cell["surprise"] >= LEAST_SURPRISE]
-        weak = [cell | {"reason": WEAK} for cell in (differ or cells)[:1]]
-        lines += strong or weak
-    told = pd.DataFrame(lines, columns=NAMES).astype(KINDS)
-    return told.assign(low=told["low"].infer_objects(), high=told["high"].infer_objects())
+        )
+    return lines
 
 
-def _reason(column: Column, counts: Sequence[int], trimmed: bool, value: float) -> str:
-    """Return in what way a cell, as encoded, is no usual one of its column."""
+def _how_far(column: Column, away: float, far: np.ndarray, time: Any) -> str:
+    """Return how a column differs in a stretch: `away` at most, at `time`; `far` (m,) per row."""
     if column.kind == "category":
-        code = int(value)
-        count = counts[code] if code < len(counts) else 0
-        if count > 1 and column.counts[code] == 0:
-            return "level of trimmed rows only"
-        return SELDOM.get(count, USUAL)
-    natural = float(column.natural(np.array([value], np.float64))[0])
-    near = 1e-6 * column.scale
-    if column.lower - near <= natural <= column.upper + near:
-        return USUAL
-    return "outside the range of rows not trimmed" if trimmed else "outside the observed range"
+        return f"not what rows around tell in {int((far > 0).sum())} of {len(far)} rows"
+    if column.temporal:
+        return f"not what rows around tell, most at {time}"
+    side = "above" if away > 0 else "below"
+    return f"up to {rounded(abs(away), column)} {side} what rows around tell, at {time}"
 
 
-def _shown(cell: Any, column: Column) -> Any:
-    """Return a cell, whole numbers whole."""
-    is_float = isinstance(cell, float | np.floating) and np.isfinite(cell)
-    return int(cell) if is_float and column.kind == "number" and cell == round(cell) else cell
+def _from_around(scorer: Scorer, windows: Windows, rows: np.ndarray) -> np.ndarray:
+    """Return (3, m, F) what cells of rows are expected to be, and both ends of an interval.
 
-
-def _rounded(cell: Any, column: Column) -> Any:
-    """Return a cell, a number without the digits that its column's spread does not tell apart."""
-    if not isinstance(cell, float | np.floating) or column.kind != "number":
-        return cell
-    return round(float(cell), max(0, DIGITS - math.floor(math.log10(column.scale))))
-
-
-def _expected(
-    scorer: Scorer,
-    schema: Schema,
-    windows: Windows,
-    rows: np.ndarray,
-    order: np.ndarray,
-    n_columns: int,
-) -> np.ndarray:
-    """Return (3, R, F) what cells of rows were expected to be, and both ends of an interval.
-
-    Each is guessed from all cells but itself and those before it in `order` (R, F), of which
-    `n_columns` of each row are looked at.
+    All of these rows are hidden together.
     """
-    model, device = scorer.model, scorer.device
-    index = equal_memory_index(model, scorer.reference, windows)
-    visible, everyone = windows.observed.clone(), np.arange(len(rows))
-    found = np.zeros((3, *order.shape), np.float32)
-    for j in order[:, :n_columns].T:
-        visible[rows, j] = False
-        seen = replace(windows, observed=visible)
-        found[0, everyone, j] = predict(model, seen, device, index)[rows, j]
-        ends = predict_quantiles(model, seen, device, list(ENDS), index)
-        found[1:, everyone, j] = ends[:, rows, j]
-    found[0] = np.where(schema.is_number(), found[0].clip(found[1], found[2]), found[0])
-    return found
-
-
-def _as_cells(
-    schema: Schema,
-    frame: pd.DataFrame,
-    values: np.ndarray,
-    selected: np.ndarray,
-    point: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
-    """Return points and ends in their own units, and (n, F) True where the cell is as expected:
-    the level that was expected or a number in the interval.
-    """
-    inside = (low <= values) & (values <= high)
-    usual = np.where(schema.is_number(), inside, values == point)
-    bottom, top = (_written(end, selected, schema, frame) for end in (low, high))
-    return decode(point, selected, schema, like=frame), bottom, top, usual
-
-
-def _written(
-    ends: np.ndarray, selected: np.ndarray, schema: Schema, frame: pd.DataFrame
-) -> np.ndarray:
-    """Return (n, F) of object: ends of intervals in their own unit, NaN for categories."""
-    written = to_natural(ends, schema).astype(object)
-    moments = decode(ends, selected, schema, like=frame)
-    for j, column in enumerate(schema.columns):
-        if column.temporal:
-            written[:, j] = moments.iloc[:, j].astype(object)
-    written[:, ~schema.is_number()] = np.nan
-    return written
+    visible = windows.observed.clone()
+    visible[rows] = False
+    hidden = replace(windows, observed=visible)
+    index = equal_memory_index(scorer.model, scorer.reference, windows)
+    point = predict(scorer.model, hidden, scorer.device, index)[rows]
+    ends = predict_quantiles(scorer.model, hidden, scorer.device, list(ENDS), index)[:, rows]
+    middle = np.where(scorer.levels.is_category, point, point.clip(ends[0], ends[1]))
+    return np.stack([middle, *ends])

@@ -17,7 +17,7 @@ from maetab.base import BaseMAE
 from maetab.data.back import Back
 from maetab.data.codec import Encoded, fill, missing_cells
 from maetab.data.gaps import find_gaps, max_steps
-from maetab.engine.draws import draw
+from maetab.engine.draws import draws
 from maetab.engine.inference import predict_probabilities, predict_quantiles
 from maetab.engine.runtime import pick_device
 from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
@@ -91,7 +91,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return an imputer around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
         new = super().from_fitted(other, **parameters)
-        new._check_range(new.n_features_in_)
+        check_range(new.min_value, new.max_value, new.n_features_in_)
         new._check_gaps()
         return new
 
@@ -134,10 +134,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         table = self._read(X)
         chosen = self.random_state if random_state is None else random_state
         seed = seed_of(chosen, type(self).__name__)
-        seeds = np.random.default_rng(seed).integers(2**31, size=n_draws)
-        windows, device = self._incomplete(table), pick_device(self.device)
-        draws = (draw(self.model_, windows, device, int(one)) for one in seeds)
-        at_cells = (self._back(table, values) for values in draws)
+        seeds = np.random.default_rng(seed).integers(2**31, size=n_draws).tolist()
+        drawn = draws(*self._asked(table), seeds)
+        at_cells = (self._back(table, values) for values in drawn)
         is_number = self.schema_.is_number()
         return [
             self._finish(table, table.settled(values, is_number, drawn=True)) for values in at_cells
@@ -160,8 +159,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
             raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")
         table = self._read(X)
         levels = [(1 - coverage) / 2, (1 + coverage) / 2]
-        windows, device = self._incomplete(table), pick_device(self.device)
-        bounds = self._back(table, predict_quantiles(self.model_, windows, device, levels))
+        bounds = self._back(table, predict_quantiles(*self._asked(table), levels))
         bounds = [table.settled(bound, self.schema_.is_number()) for bound in bounds]
         point = self._points(table)
         bounds = np.minimum(bounds[0], point), np.maximum(bounds[1], point)
@@ -210,8 +208,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return (n, len(columns), K) probabilities of the levels of rows that miss something."""
         view = self._view(table)
         own = columns if view is None else np.searchsorted(view.places, columns).tolist()
-        windows, device = self._incomplete(table), pick_device(self.device)
-        found = predict_probabilities(self.model_, windows, device, own)
+        found = predict_probabilities(*self._asked(table), own)
         return found if view is None else view.rows_back(found)
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -249,6 +246,10 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         indicator._fit(missing, precomputed=True)
         return indicator
 
+    def _asked(self, table: Table) -> tuple[Any, Any, Any]:
+        """Return what predicts, the windows that miss something, and where it is done."""
+        return self.model_, self._incomplete(table), pick_device(self.device)
+
     def _finish(self, table: Table, values: np.ndarray, numbers_only: bool = False) -> Any:
         """Return the user's table with `values` (n, F) in its missing cells."""
         fillable = self._seen() & (self.schema_.is_number() | (not numbers_only))
@@ -281,7 +282,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
         table = super()._fit_model(X, kept)
-        self._check_range(table.values.shape[1])
+        check_range(self.min_value, self.max_value, table.values.shape[1])
         if table.layout is not None and self.edges and self.max_gap is None:
             warn_of_edges(table, self.timeline_, self._seen())
         return table
@@ -324,9 +325,6 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
                 f"rows as independent of each other; pass window='auto', an int or a duration, or "
                 f"leave max_gap=None and edges=True, got {self.max_gap!r} and {self.edges!r}."
             )
-
-    def _check_range(self, n_columns: int) -> None:
-        check_range(self.min_value, self.max_value, n_columns)
 
     def _range(self) -> Range:
         """Return the range of what is imputed."""

@@ -60,11 +60,12 @@ PARAMETERS = """mask_ratio : in [0, 1)
     window : None, "auto", int or duration such as "24h"
         None takes rows as independent of each other. Else they are series, and cells are predicted
         from those of so many consecutive steps, or of a span of time; "auto" finds the main period
-        in the data. Rows may come in any order, and stamps may be missing.
-    time : None or a column, or a level of the index
+        in the data. Rows may come in any order, and stamps may be missing. Where all are Mondays
+        to Fridays, steps are working days.
+    time : None or a column (of arrays its position), or a level of the index
         When the rows are: times, durations or numbers. None takes a DatetimeIndex, PeriodIndex or
         TimedeltaIndex where X has one, else the order of the rows. Only with `window`.
-    groups : None, or one or several columns or levels of the index
+    groups : None, or one or several columns (of arrays positions) or levels of the index
         Which series a row belongs to; None for one series. Only with `window`. Columns of times and
         groups stand in the output as they are, and the model does not see them. Columns with one
         value in each series are told from it: a missing cell gets that value, or one predicted for

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,20 @@ def some(windows: Windows, n_windows: int) -> tuple[Windows, np.ndarray, np.ndar
     ]
     whole = held[0][rows] == held[1]
     return part, rows, whole if whole.any() else np.ones_like(whole)
+
+
+def check_level(level: str, window: Any, stride: Any) -> None:
+    """Refuse features of windows without a window, and steps between windows without windows."""
+    if level == "window" and window is None:
+        raise ValueError(
+            "level='window' of MAEEncoder gives features of windows of several rows, and "
+            "window=None takes each row alone; pass window='auto', an int or a duration."
+        )
+    if level == "row" and stride is not None:
+        raise ValueError(
+            f"The 'stride' parameter of MAEEncoder says where windows begin, and level='row' "
+            f"gives features of rows; pass level='window' or stride=None, got {stride!r}."
+        )
 
 
 def stretches(flagged: np.ndarray, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -138,13 +152,13 @@ def row_windows(values: np.ndarray, observed: np.ndarray) -> Windows:
 
 
 def windows_over(
-    table: Table, schema: Schema, timeline: Timeline | None, how: str = "predicted"
+    table: Table, schema: Schema, timeline: Timeline | None, how: str | int = "predicted"
 ) -> Windows:
     """Return windows over the cells of a table that a model reads.
 
     Parameters
     ----------
-    how : what they are for: "predicted" or "fitted", see `strides`; "apart" do not overlap
+    how : what they are for: "predicted" or "fitted"; or the steps from one to the next: `strides`
     """
     view = view_of(table, schema, timeline)
     if view is None:
@@ -158,7 +172,7 @@ def windows_over(
     return windows_of(values, observed, rows, clock, dense[0] if dense else None)
 
 
-def strides(timeline: Timeline, n_rows: int, how: str) -> list[int]:
+def strides(timeline: Timeline, n_rows: int, how: str | int) -> list[int]:
     """Return the steps from one window to the next, and in fit those of finer windows beside them.
 
     A period, where a window holds one, so that all windows start at the same phase; else half a
@@ -167,11 +181,11 @@ def strides(timeline: Timeline, n_rows: int, how: str) -> list[int]:
 
     Parameters
     ----------
-    how : "predicted", "fitted", or "apart" for a whole window
+    how : "predicted", "fitted", or the stride itself
     """
     n_steps, period = timeline.n_steps, timeline.period
-    if how == "apart":
-        return [n_steps]
+    if isinstance(how, int):
+        return [how]
     first = max(1, n_steps // 2)
     if period is not None and period <= n_steps:
         first = period if 2 * period <= n_steps else max(1, period // 2)
@@ -181,12 +195,27 @@ def strides(timeline: Timeline, n_rows: int, how: str) -> list[int]:
     return [first, finer] if how == "fitted" and finer < first else [first]
 
 
+def first_rows(windows: Windows) -> np.ndarray:
+    """Return (W,) the first row of each window."""
+    rows = windows.rows.numpy()
+    return rows[np.arange(len(rows)), (rows >= 0).argmax(1)]
+
+
+def begun_once(windows: Windows) -> Windows:
+    """Return the last of those windows that have the same first row: it holds what the others do.
+
+    Windows that overlap and begin in a pause have.
+    """
+    first = first_rows(windows)
+    last = torch.as_tensor(np.append(first[1:] != first[:-1], True))
+    return windows if last.all() else replace(windows, rows=windows.rows[last])
+
+
 def window_index(
     table: Table, windows: Windows, view: View | None, timeline: Timeline | None
 ) -> pd.Index:
     """Return the group and the stamp of the first row of each window, named as in the frame."""
-    rows = windows.rows.numpy()
-    first = rows[np.arange(len(rows)), (rows >= 0).argmax(1)]
+    first = first_rows(windows)
     groups, stamps = key_labels(table, timeline, first if view is None else view.order[first])
     return pd.MultiIndex.from_arrays([*groups, stamps]) if groups else stamps
 
@@ -197,13 +226,18 @@ def warn_of_edges(table: Table, timeline: Timeline | None, seen: np.ndarray) -> 
     seen : (F,) bool, columns that had an observed cell in fit
     """
     assert table.layout is not None and timeline is not None
+    if timeline.n_steps == 1:  # rows are filled by themselves, at edges as elsewhere
+        return
     gaps = find_gaps(table.observed, table.layout)
     far = gaps.edge & (gaps.steps > timeline.n_steps) & seen
     far[:, [*table.free_text, *table.static]] = False
     names = [repr(name) for name in table.frame.columns[far.any(0)]]
+    alone = table.values.shape[1] - len(table.free_text) == 1
+    near = "their time" if alone else "the other columns"
     if names:
         warn(
-            f"MAEImputer: more than a window ({timeline.n_steps} steps) before the first or after "
-            f"the last observation of a series, cells are filled from other columns alone: "
-            f"{listed(names)}; edges=False or max_gap leaves them missing."
+            f"MAEImputer: cells of {listed(names)} are filled more than a window "
+            f"({timeline.n_steps} steps) before the first or after the last observation of a "
+            f"series, where nothing near is known but {near}; "
+            f"edges=False or max_gap leaves them missing."
         )

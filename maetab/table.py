@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.back import Back
+from maetab.data.containers import labels_in
 from maetab.data.timeline import Layout, Timeline
 
 NO_VALUE, SEVERAL = -1, -2  # instead of a row that has the value of a series
@@ -123,17 +124,10 @@ def key_labels(
     """Return the labels of the groups of some rows of a table, level by level, and their times."""
     assert timeline is not None, "rows are in no time"
     frame, names = table.frame, [*timeline.groups]
-    groups = [_labels(frame, name)[rows] for name in names]
+    groups = [labels_in(frame, name)[rows] for name in names]
     if timeline.time is not None:
-        return groups, _labels(frame, timeline.time)[rows]
+        return groups, labels_in(frame, timeline.time)[rows]
     if not isinstance(frame.index, pd.MultiIndex):
         return groups, frame.index[rows]
     rest = [i for i, name in enumerate(frame.index.names) if name not in names]
     return groups, frame.index.get_level_values(rest[-1])[rows]
-
-
-def _labels(frame: pd.DataFrame, name: Any) -> pd.Index:
-    """Return a column, or a level of the index, as an index."""
-    if name in frame.columns:
-        return pd.Index(frame[name], name=name)
-    return frame.index.get_level_values(name)

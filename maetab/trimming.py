@@ -24,7 +24,8 @@ def levels_of(schema: Schema, counts: list[list[int]] | None) -> Levels:
         counts = [[2 * (count > 0) for count in column.counts] for column in columns]
     n_known = [sum(column.counts[:n]) for column, n in zip(columns, n_levels, strict=True)]
     unknown = 1 - np.array(n_known) / [max(1, column.n_observed) for column in columns]
-    return Levels(~schema.is_number(), counts, unknown)
+    n_rows = max((column.n_observed for column in columns), default=0)
+    return Levels(~schema.is_number(), counts, unknown, n_rows)
 
 
 def with_levels_of(schema: Schema, whole: Schema) -> tuple[Schema, list[list[int]]]:

@@ -54,7 +54,7 @@ def test_a_level_never_seen_is_stranger_than_the_rarest_known_in_every_part(fitt
     rarest = fitted.schema_.columns[list(fresh).index(column)].levels[-1]
     for level in (rarest, "never seen"):
         table = fitted._read(fresh.assign(**{column: level}))
-        parts.append(fitted._scorer().parts(fitted._windows(table)))
+        parts.append(fitted._scorer().evidence(fitted._windows(table)).parts)
     known, unknown = parts
     assert (unknown.mean(0) >= known.mean(0)).all()
     scores = [fitted.score_samples(fresh.assign(**{column: x})) for x in (rarest, "never seen")]
@@ -224,7 +224,7 @@ def test_whole_numbers_in_reasons_are_whole_and_others_rounded_by_their_spread()
 def test_the_distance_to_other_rows_counts_three_times_what_each_other_part_counts(fitted):
     table = fitted._read(people(20, seed=10))
     scorer = fitted._scorer()
-    parts = scorer.parts(fitted._windows(table))
+    parts = scorer.evidence(fitted._windows(table)).parts
     usual = scorer.normality(parts)
     moved = []
     for i in range(parts.shape[1]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,3 +121,67 @@ def test_windows_of_one_row_score_as_no_window_does():
     )
     assert (plain.score_samples(rows) == single.score_samples(rows)).all()
     assert (plain.scores_ == single.scores_).all()
+
+
+def test_one_wrong_value_in_noise_that_comes_and_goes_is_first_more_often_than_by_a_rolling_z():
+    first = {"cells": 0, "z": 0}
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        noise = rng.normal(size=600) * np.repeat(rng.choice([0.2, 1.0], 12), 50)
+        values = np.sin(2 * np.pi * np.arange(600) / 24) * 3 + noise
+        place = int(rng.integers(30, 570))
+        values[place] += 6 * np.repeat(noise.reshape(12, 50).std(1), 50)[place]
+        frame = pd.DataFrame({"x": values}, index=pd.date_range("2024", periods=600, freq="h"))
+        rolled = frame["x"].rolling(25, center=True, min_periods=2)
+        z = ((frame["x"] - rolled.mean()) / rolled.std()).abs().to_numpy()
+        detector = MAEAnomalyDetector(window=24, random_state=0).fit(frame)
+        cells = detector.score_cells(frame)["x"].to_numpy()
+        first["cells"] += cells.argmax() == place
+        first["z"] += z.argmax() == place
+    assert first["cells"] > first["z"] and first["cells"] >= 4
+
+
+@pytest.mark.parametrize("trim", [0.0, 0.1])
+def test_six_spikes_in_a_thousand_rows_are_the_first_in_cells_and_rows(trim):
+    rng = np.random.default_rng(0)
+    usual = hourly(1000)[["a", "b"]]
+    odd, places = usual.copy(), rng.choice(np.arange(20, 980), 6, replace=False)
+    odd.iloc[places, 0] += 0.6 * rng.choice([-1, 1], 6)
+    detector = MAEAnomalyDetector(window=24, trim=trim, random_state=0).fit(odd)
+    cells, scores = detector.score_cells(odd)["a"].to_numpy(), detector.score_samples(odd)
+    assert len({*np.argsort(-cells)[:6]} & {*places}) >= 5
+    assert len({*np.argsort(scores)[:6]} & {*places}) >= 4
+
+
+@pytest.mark.parametrize("contamination", [0.003, 0.01, 0.05, 0.2])
+def test_as_many_rows_are_flagged_as_were_asked_for(contamination):
+    rows = hourly(1000)[["a", "b"]]
+    detector = MAEAnomalyDetector(window=24, contamination=contamination, random_state=0).fit(rows)
+    assert abs((detector.predict(rows) == -1).sum() - 1000 * contamination) <= 1
+    assert len(np.unique(detector.score_samples(rows))) > 990
+
+
+def test_a_stretch_in_which_no_cell_stands_out_says_what_is_odd_and_when():
+    odd = hourly(1000)[["a", "b"]]
+    odd.iloc[500:560, 0] += 0.8
+    detector = MAEAnomalyDetector(window=48, contamination=0.06, random_state=0).fit(odd)
+    told = detector.explain(odd, top=1).iloc[0]
+    assert told["column"] == "a" and told["length"] > 40
+    assert told["value"] > told["high"] > told["expected"]
+    begin, end, rest = re.fullmatch(
+        r"from (.{16,19}) to (.{16,19}) up to (.*)", told["reason"]
+    ).groups()
+    flagged = odd.index[detector.predict(odd) == -1]
+    assert {pd.Timestamp(begin), pd.Timestamp(end)} <= {*flagged}
+    far, side = rest.split()[:2]
+    assert side == "above" and 0.6 < float(far) < 1.4
+
+
+def test_one_made_from_an_imputer_scores_as_one_that_was_fitted():
+    rows = holed(panel((120, 90, 20)), 0.05, keep=("site", "when"))
+    settings = {"window": 12, "time": "when", "groups": "site"} | SMALL
+    fitted = MAEAnomalyDetector(**settings).fit(rows)
+    made = MAEAnomalyDetector.from_fitted(MAEImputer(**settings).fit(rows))
+    assert len(made.scores_) == len(rows) == 230
+    np.testing.assert_array_equal(made.scores_, fitted.scores_)
+    np.testing.assert_array_equal(made.cell_quantiles_, fitted.cell_quantiles_)

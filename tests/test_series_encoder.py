@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 import maetab
 from maetab import MAEEncoder, MAEImputer
+from maetab.components import even_rotation
 from maetab.engine.embedding import Steps
 from maetab.engine.inference import windows_of
 
@@ -75,7 +76,7 @@ def test_order_and_company_of_rows_change_no_feature(encoded):
 
 @pytest.fixture(scope="module")
 def of_windows(encoded) -> MAEEncoder:
-    return MAEEncoder.from_fitted(encoded[1], level="window")
+    return MAEEncoder.from_fitted(encoded[1], level="window", add_raw=True)
 
 
 def test_windows_are_indexed_by_group_and_start(encoded, of_windows):
@@ -92,6 +93,71 @@ def test_windows_are_indexed_by_group_and_start(encoded, of_windows):
     seen = given["a"].iloc[:2].notna().to_numpy()
     wanted = ((given["a"].iloc[:2] - column.center) / column.scale).to_numpy()
     np.testing.assert_allclose(scaled[seen], wanted[seen], atol=1e-6)
+
+
+def test_a_stride_gives_windows_that_end_at_any_stamp(encoded, of_windows):
+    given, encoder = encoded
+    wide = {"level": "window", "stride": 1, "add_raw": True}
+    every = MAEEncoder.from_fitted(encoder, **wide).transform(given)
+    assert len(every) == (144 - 11) + (96 - 11) and every.index.is_unique
+    first = given["when"].iloc[0]
+    assert every.loc["s0"].index.tolist() == given["when"].iloc[: 144 - 11].tolist()
+    apart = of_windows.transform(given)
+    pd.testing.assert_frame_equal(every.loc[apart.index], apart)
+    alone = given.iloc[7 : 7 + 12]  # a window that begins at seven o'clock
+    own = MAEEncoder.from_fitted(encoder, **wide).transform(alone)
+    pd.testing.assert_frame_equal(own, every.loc[[("s0", first + pd.Timedelta("7h"))]])
+    third = MAEEncoder.from_fitted(encoder, level="window", stride="4h").transform(given)
+    assert (third.loc["s0"].index.hour % 4 == 0).all() and len(third.loc["s0"]) == 34
+
+
+def test_what_is_expected_next_comes_true_whenever_a_window_begins():
+    hour = np.arange(24 * 40)
+    stamps = pd.date_range("2024-01-01", periods=len(hour), freq="h")
+    day = np.select([hour % 24 == 8, hour % 24 == 20], [2.0, -1.0], 0.0)  # two peaks
+    frame = pd.DataFrame(
+        {"a": day + 0.01 * np.random.default_rng(0).normal(size=len(hour))}, stamps
+    )
+    raw = {"n_components": None, "add_raw": False, "max_iter": 0, "random_state": 0}
+    encoder = MAEEncoder(window=24, level="window", stride=1, **raw).fit(frame)
+    expected = encoder.transform(frame).to_numpy()[:, -6:]
+    scaled = (frame["a"].to_numpy() - encoder.schema_.columns[0].center) / (
+        encoder.schema_.columns[0].scale
+    )
+    first = np.arange(len(expected) - 6)
+    truth = scaled[first[:, None] + 24 + np.arange(6)] - scaled[first + 23][:, None]
+    assert np.abs(expected[:-6] - truth).mean() < 0.1 * np.abs(truth).mean()
+
+
+def test_windows_that_begin_in_a_pause_come_once(encoded):
+    given, encoder = encoded
+    holed = given.drop(index=range(40, 45))
+    every = MAEEncoder.from_fitted(encoder, level="window", stride=1).transform(holed)
+    assert every.index.is_unique
+    starts = every.loc["s0"].index.tolist()
+    assert starts == [when for when in holed["when"].iloc[: 144 - 11 - 5]]
+
+
+@pytest.mark.parametrize(
+    ("stride", "words"),
+    [(0, "got 0"), (13, "12 steps of a window"), ("90min", "no whole number"), (True, "got True")],
+)
+def test_a_stride_that_cannot_be_is_refused_before_anything_is_learned(stride, words):
+    with pytest.raises(ValueError, match=rf"'stride' parameter of MAEEncoder.*{words}"):
+        MAEEncoder(**PANEL, level="window", stride=stride).fit(panel((48, 36)))
+
+
+def test_a_stride_of_rows_is_refused():
+    with pytest.raises(ValueError, match="level='row' gives features of rows"):
+        MAEEncoder(**PANEL, stride=1).fit(panel((48, 36)))
+
+
+def test_the_encoded_input_stands_behind_features_of_rows_and_not_of_windows(encoded):
+    given, encoder = encoded
+    rows = encoder.transform(given)
+    windows = MAEEncoder.from_fitted(encoder, level="window").transform(given)
+    assert encoder.add_raw is None and rows.shape[1] > encoder.n_components_
+    assert windows.columns.str.startswith("component").all()
 
 
 def test_windows_of_other_tables_have_their_keys_as_first_columns(encoded, of_windows):
@@ -160,6 +226,22 @@ def test_one_made_from_an_imputer_and_one_that_was_saved_read_the_same(tmp_path)
     maetab.save(encoder, tmp_path / "m.safetensors")
     same = maetab.load(tmp_path / "m.safetensors").transform(frame)
     pd.testing.assert_frame_equal(same, features, check_exact=True)
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 30])
+def test_an_even_rotation_gives_all_the_mean_variance(k):
+    variance = np.random.default_rng(k).exponential(size=k) ** 3
+    turned = even_rotation(variance)
+    np.testing.assert_allclose(turned @ turned.T, np.eye(k), atol=1e-9)
+    found = (turned * variance) @ turned.T
+    np.testing.assert_allclose(found.diagonal(), variance.mean(), rtol=1e-6)
+
+
+def test_components_of_windows_vary_alike():
+    frame = panel((240, 240))
+    encoder = MAEEncoder(**PANEL | {"window": 6}, level="window", stride=1, add_raw=False)
+    spread = encoder.fit_transform(frame).var(axis=0)
+    assert len(spread) > 8 and spread.max() < 2 * spread.min()
 
 
 def test_windows_of_one_row_are_encoded_as_no_window():

@@ -284,7 +284,7 @@ def test_a_column_without_an_observation_in_a_series_is_an_edge_all_along():
 def test_columns_filled_far_beyond_their_observations_are_named():
     given = hourly(120)
     given.iloc[80:, 1] = np.nan
-    with pytest.warns(UserWarning, match=r"more than a window \(12 steps\).*'b'; edges=False"):
+    with pytest.warns(UserWarning, match=r"cells of 'b' are .*\(12 steps\).*edges=False"):
         MAEImputer(window=12, **SMALL).fit(given)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import maetab
 from maetab.cli import series
 from maetab.cli.options import DETECTION
+from maetab.cli.reading import recall, remember
 from maetab.cli.report.output import listed, say
 from maetab.cli.verb_files import check_outputs, format_out, open_table, wanted_columns
 
@@ -68,7 +69,8 @@ def usable_columns(
     """
     from maetab.cli.report.table import note_on
 
-    columns = []
+    columns: list[str] = []
+    noted: dict[str, list[str]] = {}
     for name in table.names:
         if name in args.exclude or (name in keys and name not in table.doubts):
             continue
@@ -77,12 +79,16 @@ def usable_columns(
             others = [other for other in table.doubts if other not in (name, *args.exclude)]
             more = f"; see maetab describe for {listed(others)}, too" if others else ""
             raise ValueError(f"column {name!r}: {note}{more}")
-        if note is None and name not in keys:
+        if note is not None:
+            noted.setdefault(note, []).append(name)
+        elif name not in keys:
             columns.append(name)
-        else:
-            say(f"column {name!r}: {note}")
+    for note, names in noted.items():
+        left = note if len(names) == 1 else note.replace("as it is", "as they are")
+        say(f"column{'s' * (len(names) > 1)} {listed(names)}: {left}")
     if not columns:
-        raise ValueError("there is no column that the model can use")
+        beside = " beside times and groups" if keys else ""
+        raise ValueError(f"there is no column that the model can use{beside}")
     return columns
 
 
@@ -102,6 +108,7 @@ def new_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any
 def load_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:
     """Return the saved model as an estimator of the class `name`."""
     model = maetab.load(args.model)
+    recall(args, model)
     same = type(model).__name__ == name
     if same and list(parameters) == ["contamination"]:  # only moves a threshold
         model.set_params(**parameters).set_threshold(**parameters)
@@ -111,8 +118,9 @@ def load_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> An
     return model if args.device is None else model.set_params(device=args.device)
 
 
-def save(model: Any, args: argparse.Namespace) -> None:
+def save(model: Any, args: argparse.Namespace, table: TableFile) -> None:
     """Save a model where that is asked for, without the reports to the command line."""
     if args.save:
+        remember(model, args, table)
         maetab.save(model.set_params(verbose=0), args.save)
         say(f"model saved to {args.save}")

@@ -121,7 +121,12 @@ READ = (
         "a dash",
         TEXTS | NONE,
     ),
-    Option("--only-na-values", "the only cells that count as missing beside empty ones", TEXTS),
+    Option(
+        "--only-na-values",
+        "the only cells that count as missing beside empty ones, in place of NA, NaN, ..., ? - "
+        "-- and . (where one of these is a value)",
+        TEXTS,
+    ),
     Option(
         "--categorical",
         "columns that are categories although they look like numbers or free text",
@@ -223,7 +228,7 @@ _ENCODED = (
         "tokens that are read: all, their mean, or the row's (default: concat)",
         {"choices": ("concat", "mean", "cls")},
     ),
-    Option("--add-raw", "append the encoded input (default: yes)", EITHER),
+    Option("--add-raw", "append the encoded input (default: yes, of windows no)", EITHER),
 )
 LEVEL = Option(
     "--level",
@@ -231,7 +236,13 @@ LEVEL = Option(
     "(default: row)",
     {"choices": ("row", "window")},
 )
-ENCODE = (*IN_AND_OUT, Options("", _ENCODED), Options("series", (*_SERIES, LEVEL)), MODEL)
+STRIDE = Option(
+    "--stride",
+    "with --level window, steps from one window to the next, in rows or a duration such as 1h: 1 "
+    "is a window that begins at every row (default: a window)",
+    {"metavar": "LENGTH", "type": rows_or_time},
+)
+ENCODE = (*IN_AND_OUT, Options("", _ENCODED), Options("series", (*_SERIES, LEVEL, STRIDE)), MODEL)
 MECHANISMS = {"choices": ("mcar", "mar", "mnar", "block", "observed")}
 COMPARED = {"metavar": "METHODS", "type": _methods}
 _EVALUATED = (

@@ -53,7 +53,7 @@ def check(args: argparse.Namespace, asks_window: bool = True) -> None:
     """Refuse options of series that do not go together; without a window if one is asked for."""
     named = {
         f"--{option.replace('_', '-')}": getattr(args, option, None)
-        for option in ("time", "groups", "max_gap", "edges", "level")
+        for option in ("time", "groups", "max_gap", "edges", "level", "stride")
     }
     used = [name for name, value in named.items() if value not in (None, [], "row")]
     if getattr(args, "edges", None) is False:
@@ -121,7 +121,7 @@ def frame_of(table: TableFile, columns: list[str], keys: Keys) -> pd.DataFrame:
         rest.insert(place, keys.stamp(), stamps)
         return rest
     for name in keys.time:
-        if frame[name].dtype == object or isinstance(frame[name].dtype, _categories()):
+        if frame[name].dtype.kind == "O":
             raise ValueError(
                 f"--time: the cells of {name!r} are neither dates, durations nor numbers, such as "
                 f"{listed(frame[name].dropna().unique(), 2)}; see --date-format"
@@ -129,10 +129,30 @@ def frame_of(table: TableFile, columns: list[str], keys: Keys) -> pd.DataFrame:
     return frame
 
 
-def _categories() -> Any:
-    import pandas as pd
+def refuse_days_alone(frame: pd.DataFrame, keys: Keys) -> None:
+    """Raise a ValueError for days that repeat where another column holds the times of day."""
+    from maetab.files.layout import option
 
-    return pd.CategoricalDtype
+    if len(keys.time) != 1 or frame[keys.time[0]].dtype.kind != "M":
+        return
+    (name,) = keys.time
+    clock = next((str(other) for other in frame if is_clock(frame[other])), None)
+    repeats = frame.duplicated([name, *keys.groups]).any()
+    if clock is not None and repeats and has_days_only(frame[name]):
+        raise ValueError(
+            f"days of {name!r} repeat, and {clock!r} holds times of day; pass "
+            f"{option('--time', [name, clock])}"
+        )
+
+
+def is_clock(cells: pd.Series) -> bool:
+    """Return whether a column holds times of day."""
+    return cells.dtype.kind == "m" and bool(cells.between("0s", "24h").all())
+
+
+def has_days_only(cells: pd.Series) -> bool:
+    """Return whether dates have no time of day."""
+    return bool((cells == cells.dt.normalize()).all())
 
 
 def _of_parts(frame: pd.DataFrame, keys: Keys) -> pd.Series:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from maetab.cli.reading import format_in, layout_in
 from maetab.cli.report.output import listed, say
-from maetab.cli.series import Keys, in_file
+from maetab.cli.series import Keys, in_file, refuse_days_alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from maetab.data.schema import Column
     from maetab.files.layout import Layout
     from maetab.files.tables import TableFile
-
-TEXT_OPTIONS = (
-    *("thousands", "date_format", "header", "skip_rows", "comment", "na_values"),
-    "only_na_values",
-)
 
 
 def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
@@ -33,13 +28,6 @@ def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
             args.fail(f"{path} exists; pass --force to overwrite it")
         if not Path(path).resolve().parent.is_dir():
             args.fail(f"{path}: there is no folder {str(Path(path).parent)!r}")
-
-
-def format_in(args: argparse.Namespace) -> str:
-    """Return "csv", "tsv" or "parquet": what the input is."""
-    from maetab.files.tables import format_of
-
-    return format_of(args.input, args.format)
 
 
 def format_out(args: argparse.Namespace) -> str:
@@ -54,49 +42,6 @@ def format_out(args: argparse.Namespace) -> str:
 
     named = args.output != "-" and bool(Path(args.output).suffix)
     return format_of(args.output, args.format or (None if named else format_in(args)))
-
-
-def layout_in(args: argparse.Namespace) -> Layout:
-    """Return what the options say about how the input is written."""
-    from maetab.data.text import NA_VALUES
-    from maetab.files.layout import Layout
-
-    _check_marks(args)
-    if format_in(args) == "parquet":
-        _refuse_text_options(args)
-    if args.decimal is not None and args.decimal == args.thousands:
-        args.fail(f"--decimal and --thousands are both {args.decimal!r}")
-    _check_date_formats(args)
-    na_values = NA_VALUES if args.only_na_values is None else args.only_na_values
-    na_values = (*na_values, *args.na_values)
-    marks = args.delimiter or "", args.decimal or "", args.thousands
-    lines = args.header, args.skip_rows, args.comment
-    return Layout(*marks, args.date_format, args.encoding, na_values, *lines)
-
-
-def _check_marks(args: argparse.Namespace) -> None:
-    for option in ("delimiter", "decimal", "thousands", "comment"):
-        mark = getattr(args, option)
-        if mark is not None and (len(mark) != 1 or mark in '"\r\n'):
-            args.fail(f"--{option} must be one character, got {mark!r}")
-
-
-def _refuse_text_options(args: argparse.Namespace) -> None:
-    for name in TEXT_OPTIONS:
-        value = getattr(args, name)
-        if value or (name == "header" and value is False):
-            option = f"--{'no-' * (value is False)}{name.replace('_', '-')}"
-            args.fail(f"{option} is for text files, and {args.input} is Parquet")
-
-
-def _check_date_formats(args: argparse.Namespace) -> None:
-    from maetab.files.time_format import check_form
-
-    for form in args.date_format:
-        try:
-            check_form(form.rpartition("=")[2])
-        except ValueError as error:
-            args.fail(f"--date-format: {error}")
 
 
 def layout_out(args: argparse.Namespace, table: TableFile) -> Layout:
@@ -162,6 +107,8 @@ def open_table(
     for name in wanted_columns(args):
         if not known and table.frame[name].dtype == object:  # no free text, for it was named
             table.frame[name] = table.frame[name].astype("category")
+    if not known:
+        refuse_days_alone(table.frame, keys)
     matter = [str(column.name) for column in own] + keys.names() * bool(known)
     matter = matter or [name for name in table.names if name not in args.exclude]
     for line in found_in(table, matter, args.verb):
@@ -199,30 +146,14 @@ def write_result(
 
 
 def write_windows(args: argparse.Namespace, table: TableFile, features: pd.DataFrame) -> None:
-    """Write features of windows, and to their left the group and the first stamp of each."""
+    """Write features of windows, and to their left the group and the first stamp, or row, of each.
+
+    Rows are counted from 1.
+    """
     from maetab.files.tables import write_frame
 
-    names = ["start" if name is None else name for name in features.index.names]
-    labelled = features.rename_axis(names).reset_index()
+    *groups, time = features.index.names
+    labelled = features.rename_axis([*groups, "row" if time is None else time]).reset_index()
+    if time is None:
+        labelled["row"] += 1
     write_frame(labelled, args.output, format_out(args), layout_out(args, table))
-
-
-def reading_options(args: argparse.Namespace) -> list[str]:
-    """Return the options with which the input was read, as a shell takes them."""
-    from maetab.cli.options import READ
-    from maetab.files.layout import option
-
-    words = []
-    for name, _, how in READ:
-        value = getattr(args, name[2:].replace("-", "_"))
-        if value is None or value == how.get("default"):
-            continue
-        if isinstance(value, bool):
-            words.append(name if value else f"--no-{name[2:]}")
-        elif name == "--date-format":
-            words += [f"{name}={shlex.quote(form)}" for form in value]
-        elif isinstance(value, list):
-            words.append(option(name, value))
-        else:
-            words.append(f"{name}={shlex.quote(str(value))}")
-    return words

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from maetab.cli import estimators, series, verb_files
+from maetab.cli import estimators, reading, series, verb_files
 from maetab.cli.options import COMPARED_WITH, DETECTION, HIDDEN
 from maetab.cli.report.output import counted, on_one_line, report_step, say, show_lines, show_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRICS = {
     "rmse": "Numbers: root mean squared error in standard deviations (less is better)",
@@ -73,7 +76,10 @@ def impute(args: argparse.Namespace) -> None:
     for name in targets:
         if name not in columns:
             raise ValueError(f"column {name!r} cannot be filled: the model does not see it")
-    if imputer is None and (args.save or frame[targets].isna().any(axis=None)):
+    some_missing = frame[targets].isna().any(axis=None)
+    if not some_missing:
+        reading.refuse_codes(args, table, targets)
+    if imputer is None and (args.save or some_missing):
         imputer = estimators.new_estimator(args, "MAEImputer", **given).fit(frame)
     n_filled = 0
     if imputer is not None:
@@ -82,14 +88,24 @@ def impute(args: argparse.Namespace) -> None:
         report_step("filling the cells")
         filled = imputer.transform(frame)
         n_filled = sum(table.put(name, filled[name]) for name in targets)
-    estimators.save(imputer, args)
+    estimators.save(imputer, args, table)
     write_table(table, args.output, out_format, verb_files.layout_out(args, table))
-    done = f"{counted(n_filled, 'cell')} filled in {time.perf_counter() - began:.1f} s"
-    left = int(table.frame[targets].isna().to_numpy().sum())
-    limited = getattr(imputer, "max_gap", None) is not None or not getattr(imputer, "edges", True)
-    if left and n_filled and limited:
-        done += f"; {counted(left, 'cell')} of gaps that are not to be filled stay missing"
-    say(done if n_filled else "nothing to fill; copied")
+    say(_filled(table.frame[targets], n_filled, imputer, time.perf_counter() - began))
+
+
+def _filled(frame: pd.DataFrame, n_filled: int, imputer: Any, seconds: float) -> str:
+    """Return how many cells were filled, how many were left, and why."""
+    done = f"{counted(n_filled, 'cell')} filled in {seconds:.1f} s"
+    max_gap, reasons = getattr(imputer, "max_gap", None), []
+    if max_gap is not None:
+        length = counted(max_gap, "step") if isinstance(max_gap, int) else max_gap
+        reasons.append(f"in gaps longer than {length}")
+    if not getattr(imputer, "edges", True):
+        reasons.append("at an end of a series")
+    n_left = int(frame.isna().to_numpy().sum())
+    if n_left and reasons:
+        return f"{done}; {counted(n_left, 'cell')} stay missing, {' or '.join(reasons)}"
+    return done if n_filled else "nothing to fill; copied"
 
 
 def detect(args: argparse.Namespace) -> None:
@@ -107,7 +123,7 @@ def detect(args: argparse.Namespace) -> None:
     if detector.window is None:
         frame = frame.loc[scores["score"].sort_values(kind="stable").index[: args.top]]
     reasons = anomalies.reasons_of(detector, frame, table, n_reasons, args.top)
-    estimators.save(detector, args)
+    estimators.save(detector, args, table)
     verb_files.write_result(
         args, table, columns, anomalies.beside(scores, reasons, n_reasons), first="row"
     )
@@ -127,6 +143,7 @@ def encode(args: argparse.Namespace) -> None:
         readout=args.readout,
         add_raw=args.add_raw,
         level=args.level,
+        stride=args.stride,
     )
     if args.components == "all":
         parameters["n_components"] = None
@@ -135,14 +152,15 @@ def encode(args: argparse.Namespace) -> None:
         encoder = estimators.new_estimator(args, "MAEEncoder", **parameters).fit(frame)
     report_step("encoding the rows")
     features = encoder.transform(frame)
-    estimators.save(encoder, args)
+    estimators.save(encoder, args, table)
     of_windows = encoder.level == "window"
     if of_windows:
         verb_files.write_windows(args, table, features)
     else:
         verb_files.write_result(args, table, columns, features)
     n, seconds = encoder.n_components_, time.perf_counter() - began
-    raw = f" and {features.shape[1] - n} columns of the encoded input" if encoder.add_raw else ""
+    n_raw = len(encoder.get_feature_names_out()) - n
+    raw = f" and {n_raw} columns of the encoded input" if n_raw else ""
     what = counted(len(features), "window" if of_windows else "row")
     say(f"{n} components{raw} of {what} in {seconds:.1f} s")
 
@@ -208,8 +226,11 @@ def describe(args: argparse.Namespace) -> None:
     if course.gaps:
         show_table("Gaps: missing cells one after the other, in steps", HEAD, course.gaps)
     if course.options:
-        words = [*verb_files.reading_options(args), *course.options, "-o filled.csv"]
-        show_lines([f"as a series: maetab impute {shlex.quote(args.input)} {' '.join(words)}"])
+        codes = reading.codes(args, table, usable)
+        read = reading.words_of(vars(args) | ({"na_values": codes} if codes else {}))
+        words = " ".join([shlex.quote(args.input), *read, *course.options, "-o filled.csv"])
+        means = f", if {' and '.join(codes)} means missing" if codes else ""
+        show_lines([f"as a series{means}: maetab impute {words}"])
 
 
 def info(args: argparse.Namespace) -> None:

@@ -7,17 +7,20 @@ import pandas as pd
 
 YEAR = 31_557_600.0
 DAY, WEEK = 86_400.0, 604_800.0
+LENGTHS = {
+    "second": {"day": DAY, "week": WEEK, "year": YEAR},
+    "month": {"year": 12.0},
+    "workday": {"week": 5.0, "year": 5 / 7 * YEAR / DAY},
+}
 
 
 def calendar_names(step: float, unit: str, span: float) -> tuple[str, ...]:
-    """Return the cycles that rows `step` apart can show in a `span`, both in seconds or months.
+    """Return the cycles that rows `step` apart can show in a `span`, both in `unit`.
 
     "day", "week" and "year": those that are longer than two steps and seen at least one and a half
     times.
     """
-    lengths = {"day": DAY, "week": WEEK, "year": YEAR}
-    if unit == "month":
-        lengths = {"year": 12.0}
+    lengths = LENGTHS.get(unit, LENGTHS["second"])
     return tuple(k for k, length in lengths.items() if 2 * step <= length and span >= 1.5 * length)
 
 

@@ -87,12 +87,34 @@ def _read_array(X: Any) -> tuple[pd.DataFrame, Back]:
         array = array.astype(object)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    names = [f"x{position}" for position in range(array.shape[1])]
+    names = _array_names(array.shape[1])
     frame = pd.DataFrame(array, columns=names, dtype=array.dtype, copy=False)
     if mask is not None:
         can_be_missing = frame.astype(nullable(array.dtype)) if array.dtype.kind in "iub" else frame
         frame = can_be_missing.mask(mask)
     return frame, back
+
+
+def _array_names(n_columns: int) -> list[str]:
+    return [f"x{position}" for position in range(n_columns)]
+
+
+def label_of(frame: pd.DataFrame, label: Any) -> Any:
+    """Return the name of the column at a position, where the columns of an array are meant.
+
+    Labels of other frames, and what is no position, come back as they are.
+    """
+    is_int = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
+    names = list(frame.columns)
+    is_position = is_int and label not in names and -len(names) <= label < len(names)
+    return names[label] if is_position and names == _array_names(len(names)) else label
+
+
+def labels_in(frame: pd.DataFrame, name: Any) -> pd.Index:
+    """Return a column, or a level of the index, as an index; KeyError if there is none."""
+    if name in frame.columns:
+        return pd.Index(frame[name], name=name)
+    return frame.index.get_level_values(name)
 
 
 def _read_table(source: Any, as_batch: bool) -> tuple[pd.DataFrame, Back]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from maetab.data.stamps import COUNTED, KINDS
 from maetab.data.timeline import Layout, Timeline
 from maetab.data.window_steps import is_count, seconds_of
 
@@ -34,11 +35,8 @@ def find_gaps(observed: np.ndarray, layout: Layout) -> Gaps:
     series, position = layout.series[order], layout.position[order]
     begins = np.r_[True, series[1:] != series[:-1]] if len(order) else np.zeros(0, bool)
     ends = np.r_[begins[1:], True] if len(order) else begins
-    start = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
-    first, last = (
-        position[start],
-        np.repeat(position[ends], np.diff(np.r_[np.flatnonzero(begins), len(order)])),
-    )
+    start = _starts(begins)
+    first, last = position[start], position[len(order) - 1 - _starts(ends[::-1])[::-1]]
     steps, edge = np.zeros(observed.shape), np.zeros(observed.shape, bool)
     for j in range(observed.shape[1]):
         seen = observed[order, j]
@@ -78,7 +76,8 @@ def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> flo
     if seconds is None or seconds < 0:
         raise ValueError(f"{wanted}, got {max_gap!r}.")
     if timeline.unit != "second":
-        raise ValueError(f"{wanted}; stamps of X do not count seconds, so give an int.")
+        counted = COUNTED[timeline.unit] or KINDS[timeline.kind]
+        raise ValueError(f"{wanted}; rows here have {counted}, so give an int of steps.")
     steps = seconds / timeline.step
     return steps if timeline.regular else steps * (1 + ROUNDING)
 

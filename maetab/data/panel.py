@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from maetab.data.containers import label_of, labels_in
 from maetab.data.stamps import Stamps
 
 
@@ -23,7 +24,7 @@ def group_labels(frame: pd.DataFrame, groups: Any, name: str) -> tuple[Hashable,
     known = [*frame.columns, *(x for x in frame.index.names if x is not None)]
     is_list = isinstance(groups, (list, pd.Index, np.ndarray))
     several = is_list or (isinstance(groups, tuple) and groups not in known)
-    labels = tuple(groups) if several else (groups,)
+    labels = tuple(label_of(frame, label) for label in (groups if several else (groups,)))
     for label in labels:
         if label not in known:
             raise ValueError(
@@ -42,8 +43,7 @@ def series_of(frame: pd.DataFrame, labels: tuple) -> np.ndarray:
     """Return (n,) the number of the series of each row, by the order of its labels."""
     codes = np.zeros(len(frame), np.int64)
     for label in labels:
-        inside = label in frame.columns
-        given = pd.Index(frame[label]) if inside else frame.index.get_level_values(label)
+        given = labels_in(frame, label)
         if given.hasnans:
             at = int(np.flatnonzero(given.isna())[0])
             raise ValueError(
@@ -78,10 +78,7 @@ def refuse_repeated(frame: pd.DataFrame, stamps: Stamps, series: np.ndarray, lab
     when = stamps.local[at] if stamps.local is not None else stamps.ticks[at]
     if stamps.kind == "timedelta":
         when = pd.Timedelta(seconds=stamps.ticks[at])
-    parts = [
-        f"{x}={(frame[x].iloc[at] if x in frame.columns else frame.index.get_level_values(x)[at])}"
-        for x in labels
-    ]
+    parts = [f"{x}={labels_in(frame, x)[at]}" for x in labels]
     where = f" of {', '.join(parts)}" if parts else ""
     advice = "keep one" if labels else "keep one, or name in 'groups' what tells series apart"
     raise ValueError(f"{int(twice.sum())} rows repeat a stamp, such as {when}{where}; {advice}.")

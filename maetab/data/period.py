@@ -55,9 +55,9 @@ def calendar_periods(step: float, unit: str, span: float) -> tuple[int, ...]:
 
     Parameters
     ----------
-    step, span : between two rows, and of the longest series, in seconds or months
+    step, span : between two rows, and of the longest series, in `unit`
     """
-    lengths, least = ((DAY, WEEK), 4) if unit == "second" else ((12.0,), 2)
+    lengths, least = {"month": ((12.0,), 2), "workday": ((5.0,), 4)}.get(unit, ((DAY, WEEK), 4))
     steps = [
         round(length / step)
         for length in lengths

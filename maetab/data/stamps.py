@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from maetab.data.containers import label_of, labels_in
+
 KINDS = {
     "datetime": "dates",
     "timedelta": "durations",
@@ -15,17 +17,21 @@ KINDS = {
     "number": "numbers",
     "order": "no stamps",
 }
+COUNTED = {"month": "months", "workday": "working days", "one": ""}  # by units but seconds
 DAYS_OF_A_MONTH = 26  # fewer between two stamps, and these do not count months
 EDGE = 4  # days at the edges of a month that hold its first or last working day
+MONDAY = np.datetime64("1970-01-05")  # from which working days are counted
+LEAST_WORKDAYS = 10  # different ones that show that weekends are no gaps: two weeks
 SECONDS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 class Stamps(NamedTuple):
     """When rows are.
 
-    ticks : (n,) float64; seconds, or months since 1970 where `unit` is "month", or plain numbers
+    ticks : (n,) float64; seconds or months since 1970, working days since `MONDAY`, or plain
+        numbers, by `unit`
     kind : "datetime", "timedelta", "period", "number" or "order"
-    unit : "second", "month" or "one"
+    unit : "second", "month", "workday" or "one"
     zone : name of the time zone, None without one
     local : (n,) local times without zone; None where the kind has no calendar
     """
@@ -51,6 +57,7 @@ def find_time(frame: pd.DataFrame, time: Any, groups: tuple, name: str) -> Hasha
     ValueError
         If the frame has no such column or level, or several levels of its index are times.
     """
+    time = label_of(frame, time)
     if time is not None:
         label = pd.api.types.is_hashable(time)
         if label and time in groups:
@@ -104,7 +111,7 @@ def read_stamps(
 
     Parameters
     ----------
-    unit : "second" or "month" where it is known what dates count
+    unit : "second", "month" or "workday" where it is known what dates count
     zone : that stamps of any zone are told in; None for their own
 
     Raises
@@ -114,9 +121,8 @@ def read_stamps(
     """
     index, label = as_times(frame.index), "the index"
     if time is not None:
-        inside = time in frame.columns
-        label = f"column {time!r}" if inside else f"index level {time!r}"
-        index = as_times(frame[time] if inside else frame.index.get_level_values(time))
+        label = f"{'column' if time in frame.columns else 'index level'} {time!r}"
+        index = as_times(labels_in(frame, time))
     elif not _is_time(index):
         return Stamps(np.arange(len(frame), dtype=float), "order", "one", None, None)
     if index.hasnans:
@@ -159,6 +165,8 @@ def _dates(index: pd.DatetimeIndex, kind: str, unit: str | None) -> Stamps:
     if unit == "month" or (unit is None and _counts_months(local)):
         months = (local.year - 1970) * 12 + local.month - 1
         return Stamps(months.to_numpy(np.float64), kind, "month", zone, local)
+    if unit == "workday" or (unit is None and counts_workdays(local)):
+        return Stamps(_workdays(local), kind, "workday", zone, local)
     return Stamps(epoch_seconds(index), kind, "second", zone, local)
 
 
@@ -170,3 +178,24 @@ def _counts_months(local: pd.DatetimeIndex) -> bool:
             return False
     apart = np.diff(np.unique(epoch_seconds(local))) / 86_400
     return bool(len(apart) and apart.min() >= DAYS_OF_A_MONTH)
+
+
+def counts_workdays(local: pd.DatetimeIndex) -> bool:
+    """Whether stamps are on Mondays to Fridays, on most of them, and once a day."""
+    if (local[:100].day_of_week > 4).any() or (local.day_of_week > 4).any():
+        return False
+    stamps = local.unique()
+    days = np.unique(stamps.normalize())
+    if len(days) < max(LEAST_WORKDAYS, len(stamps)) or len(set(stamps.day_of_week)) < 5:
+        return False
+    return bool(np.median(np.diff(np.busday_count(MONDAY, days.astype("M8[D]")))) == 1)
+
+
+def _workdays(local: pd.DatetimeIndex) -> np.ndarray:
+    """Return (n,) working days since `MONDAY`, with the part of the day.
+
+    Days of weekends lie between Friday and Monday, on no place of a grid of days.
+    """
+    count = np.busday_count(MONDAY, local.to_numpy("M8[D]"))
+    part = (local - local.normalize()).total_seconds().to_numpy() / 86_400
+    return count + part + np.array([0, 0, 0, 0, 0, -0.6, -0.4])[local.day_of_week]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from maetab.data.stamps import Stamps, epoch_seconds
+from maetab.data.stamps import COUNTED, Stamps, epoch_seconds
 
 MONDAY = 4 * 86_400.0  # seconds from the beginning of 1970, a Thursday, to the first Monday
 EXACT = 0.01  # of a step that a stamp may lie off the grid
@@ -90,10 +90,11 @@ def find_step(ticks: np.ndarray, series: np.ndarray, kind: str) -> tuple[float, 
     sizes = [step, _common_divisor(lengths, step)]
     if kind != "number":
         sizes.append(_usual_step(float(np.median(apart))))
-    for size in sizes:
-        if size and np.median(apart) <= SPARSE * size:
-            off = _off(ticks, series, size)
-            if off <= JITTER:
+    dense = [size for size in sizes if size and np.median(apart) <= SPARSE * size]
+    off_by = [_off(ticks, series, size) for size in dense]
+    for most in (EXACT, JITTER):  # a grid that stamps lie on comes before one that they lie near to
+        for size, off in zip(dense, off_by, strict=True):
+            if off <= most:
                 return _nearer_step(size, off, apart, ticks, series), True
     median = float(np.median(apart))
     mean = _mean_step(median, apart)
@@ -158,7 +159,7 @@ def _lateness(position: np.ndarray) -> float:
 
 def _origin(stamps: Stamps) -> float:
     """Return the tick of position 0: midnight, Monday of a week, January, or the first row."""
-    if stamps.unit == "month" or not len(stamps.ticks):
+    if stamps.unit in ("month", "workday") or not len(stamps.ticks):
         return 0.0
     if stamps.local is None:
         return 0.0 if stamps.kind in ("timedelta", "order") else float(stamps.ticks.min())
@@ -211,6 +212,5 @@ def local_steps(place: np.ndarray, stamps: Stamps, origin: float, step: float) -
 def _spoken(step: float, unit: str) -> str:
     if unit == "second":
         return str(pd.Timedelta(seconds=step)).replace("0 days ", "")
-    if unit == "month":
-        return f"{step:g} months"
-    return f"{step:g}"
+    counted = COUNTED[unit] if step != 1 else COUNTED[unit].rstrip("s")
+    return f"{step:g} {counted}".rstrip()

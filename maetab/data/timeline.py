@@ -12,7 +12,7 @@ from maetab.data.calendar import calendar_features, calendar_names
 from maetab.data.panel import group_labels, refuse_repeated, series_of, static_columns
 from maetab.data.period import calendar_periods, main_period
 from maetab.data.stamps import KINDS, Stamps, find_time, read_stamps
-from maetab.data.steps import Grid, find_grid, local_steps, numbers, on_grid
+from maetab.data.steps import find_grid, local_steps, numbers, on_grid
 from maetab.data.window_steps import window_steps
 from maetab.data.windows import cut_places
 
@@ -26,7 +26,7 @@ class Timeline:
     n_steps : T, steps of a window
     step : from one row to the next, in `unit`; of rows without a regular step their median
     regular : whether rows lie on a grid of such steps; else windows are of rows in a row
-    unit : "second", "month" or "one" (numbers, and rows in order)
+    unit : "second", "month", "workday" (Monday to Friday) or "one" (numbers, and rows in order)
     origin : tick at position 0
     period : steps of the main period, None for none
     calendar : cycles of the calendar that are told to the model
@@ -121,7 +121,14 @@ def infer_timeline(
     grid = find_grid(stamps, series)
     keys = {*labels, time} - {None}
     seen = [i for i, x in enumerate(frame.columns) if x not in keys]
-    period = _period(values[:, seen], observed[:, seen], series, stamps, grid)
+    usual: tuple[int, ...] = ()
+    calendar: tuple[str, ...] = ()
+    if stamps.local is not None:
+        usual = calendar_periods(grid.step, stamps.unit, grid.span)
+        calendar = calendar_names(grid.step, stamps.unit, grid.span)
+    period = None
+    if grid.regular:
+        period = main_period(values[:, seen], observed[:, seen], series, grid.place, usual)
     return Timeline(
         n_steps=window_steps(window, grid.step, stamps, period, grid.length, len(seen), name),
         step=grid.step,
@@ -129,27 +136,13 @@ def infer_timeline(
         unit=stamps.unit,
         origin=grid.origin,
         period=period,
-        calendar=_calendar(stamps, grid),
+        calendar=calendar,
         kind=stamps.kind,
         zone=stamps.zone,
         time=time,
         groups=labels,
         static=static_columns(values, observed, series, seen) if labels else (),
     )
-
-
-def _period(
-    values: np.ndarray, observed: np.ndarray, series: np.ndarray, stamps: Stamps, grid: Grid
-) -> int | None:
-    if not grid.regular:
-        return None
-    has_calendar = stamps.local is not None
-    usual = calendar_periods(grid.step, stamps.unit, grid.span) if has_calendar else ()
-    return main_period(values, observed, series, grid.place, usual)
-
-
-def _calendar(stamps: Stamps, grid: Grid) -> tuple[str, ...]:
-    return () if stamps.local is None else calendar_names(grid.step, stamps.unit, grid.span)
 
 
 def lay_out(frame: pd.DataFrame, timeline: Timeline) -> Layout:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maetab.data.stamps import KINDS, Stamps
+from maetab.data.stamps import COUNTED, KINDS, Stamps
 
 USUAL_STEPS = 24  # of a window where nothing suggests a period
+WHOLE = 0.01  # of a step that a stride may be off a whole number of them
 MOST_CELLS = 1000  # of a window of two periods that "auto" gives; else it is one
 
 
@@ -50,6 +51,42 @@ def window_steps(
     return max(1, min(n_steps, length))
 
 
+def stride_steps(
+    stride: Any, n_steps: int, step: float, unit: str, name: str = "MAEEncoder"
+) -> int:
+    """Return the steps from one window to the next; None is a whole window.
+
+    Parameters
+    ----------
+    n_steps : of a window
+    step, unit : as in `Timeline`
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number of steps from 1 to those of a window, or a duration where stamps
+        count no seconds.
+    """
+    wanted = (
+        f"The 'stride' parameter of {name} must be None, an int from 1 to the {n_steps} steps of a "
+        f"window, or a duration such as '1h'"
+    )
+    if stride is None:
+        return n_steps
+    steps = float(stride) if is_count(stride) else np.nan
+    if not is_count(stride):
+        seconds = seconds_of(stride)
+        if seconds is not None and unit != "second":
+            raise ValueError(f"{wanted}; stamps of X do not count seconds, so give an int.")
+        steps = np.nan if seconds is None else seconds / step
+    if not (np.isfinite(steps) and 1 <= round(steps) <= n_steps):
+        raise ValueError(f"{wanted}, got {stride!r}.")
+    if abs(steps - round(steps)) > WHOLE:
+        of = pd.Timedelta(seconds=step)
+        raise ValueError(f"{wanted}; {stride!r} is no whole number of steps of {of}.")
+    return round(steps)
+
+
 def is_count(given: Any) -> bool:
     """Whether a parameter is a whole number; durations of NumPy are integers to Python."""
     integer = isinstance(given, (int, np.integer))
@@ -79,10 +116,12 @@ def _steps_of_duration(window: Any, step: float, stamps: Stamps, wanted: str) ->
     if seconds is None:
         raise ValueError(f"{wanted}, got {window!r}.")
     if stamps.unit != "second":
-        given = "months" if stamps.unit == "month" else KINDS[stamps.kind]
+        given = COUNTED[stamps.unit] or KINDS[stamps.kind]
+        in_order = stamps.kind == "order"
+        name_time = ", or name the column of stamps in 'time'" if in_order else ""
         raise ValueError(
             f"{wanted}; rows here have {given}, for which {window!r} says no number of "
-            f"steps, so give an int."
+            f"steps, so give an int{name_time}."
         )
     n_steps = round(seconds / step)
     if n_steps < 2:

@@ -6,6 +6,9 @@ window, each given what was drawn in those before it, so that gaps keep their co
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,9 +16,26 @@ from torch import Tensor
 from maetab.engine.inference import batch_size, batches, on_device, padded_clock
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
-from maetab.nn.windows import Windows
+from maetab.nn.windows import Clock, Windows
 
 N_ROUNDS = 4  # rounds in which the missing cells of a window are drawn, each given those before
+AT_ONCE = 8  # draws of series, each of which holds a copy of the table
+
+
+def draws(
+    model: Ensemble, windows: Windows, device: torch.device, seeds: Sequence[int]
+) -> Iterator[np.ndarray]:
+    """Give a draw (n, F) for each seed, as `draw`; of series, whose draws share work, some at once.
+
+    Each is the same whatever others are asked for.
+    """
+    if not model.is_series:
+        yield from (draw(model, windows, device, seed) for seed in seeds)
+        return
+    for start in range(0, len(seeds), AT_ONCE):
+        with torch.inference_mode():
+            found = _draw_series(model, windows, device, seeds[start : start + AT_ONCE])
+        yield from found
 
 
 @torch.inference_mode()
@@ -29,7 +49,7 @@ def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> 
     hold has that of the first. Windows of series are drawn by `_draw_series`.
     """
     if model.is_series:
-        return _draw_series(model, windows, device, seed)
+        return _draw_series(model, windows, device, [seed])[0]
     out, every = windows.values.numpy().copy(), windows.rows.numpy()
     first = np.zeros(every.size, bool)
     first[np.unique(every, return_index=True)[1]] = True
@@ -72,47 +92,73 @@ def _quantiles(model: Ensemble, predicted: tuple[Tensor, ...], level: Tensor) ->
     return model.quantile(probabilities, points, std, level.flatten(0, 1)).view_as(level)
 
 
-def _draw_series(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> np.ndarray:
-    """Return (n, F) joint draws of series: a Gaussian copula of what the windows predict.
+def _draw_series(
+    model: Ensemble, windows: Windows, device: torch.device, seeds: Sequence[int]
+) -> np.ndarray:
+    """Return (S, n, F) joint draws of series: a Gaussian copula of what the windows predict.
 
     Deviations from what is predicted hang together as the Gaussian of the first guess says, and
     have the distributions that are predicted. Windows that share no incomplete row are drawn
-    together, of those that do one after the other, each seeing what was drawn before it.
+    together, of those that do one after the other, each seeing what was drawn before it. So each
+    is asked about all draws at once, which cost little more than one.
     """
-    assert isinstance(model.guess, SeriesGuess)
-    values, visible = windows.values.clone(), windows.observed.clone()
-    c = model.guess.coordinates.step_size
-    size = most = batch_size(model, windows)
-    rows = windows.rows.numpy()
+    rows, size = windows.rows.numpy(), batch_size(model, windows)
     incomplete = np.append(~windows.observed.numpy().all(1), False)  # False where -1 points to
+    copies = _copies(windows, len(seeds))
+    of_draw = torch.arange(len(seeds)) * len(windows)
     with on_device(model, device):
         for turn in _turns(np.where(incomplete[rows], rows, -1)):
-            if not model.uses_networks:  # no padding: windows are guessed one by one
-                size = min(most, len(turn))
-            for start in range(0, len(turn), size):
-                chosen = torch.as_tensor(turn[start : start + size])
-                now = Windows(values, visible, windows.rows[chosen], clock=windows.clock)
-                _draw_windows(model, now, device, seed, size, c)
-    return values.numpy()
+            chosen = (torch.as_tensor(turn)[:, None] + of_draw).flatten()
+            for some in chosen.split(size):
+                # Without networks there is no padding: windows are guessed one by one.
+                whole = size if model.uses_networks else len(some)
+                now = replace(copies, rows=copies.rows[some])
+                _draw_windows(model, now, device, seeds, whole)
+    return copies.values.view(len(seeds), *windows.values.shape).numpy()
+
+
+def _copies(windows: Windows, n: int) -> Windows:
+    """Return windows over n copies of the rows, those of each copy one after the other."""
+    first = torch.arange(n)[:, None, None] * len(windows.values)
+    rows = torch.where(windows.rows >= 0, windows.rows + first, -1).flatten(0, 1)
+    values, observed = (x.repeat(n, 1) for x in (windows.values, windows.observed))
+    clock = windows.clock
+    if clock is not None:
+        clock = Clock(clock.position.repeat(n), clock.phase.repeat(n), clock.calendar.repeat(n, 1))
+    return Windows(values, observed, rows, clock=clock)
 
 
 def _draw_windows(
-    model: Ensemble, windows: Windows, device: torch.device, seed: int, size: int, c: int
+    model: Ensemble, windows: Windows, device: torch.device, seeds: Sequence[int], size: int
 ) -> None:
-    """Draw the cells of windows that share no incomplete row, and write them where they belong."""
+    """Draw the cells of windows that share no incomplete row, and write them where they belong.
+
+    windows : at most `size`, over a copy of the rows for each seed
+    """
     assert isinstance(model.guess, SeriesGuess)
-    rows = windows.rows.numpy()
     for found, values, visible in batches(windows, device, size):
         clock = padded_clock(windows, found, size, device)
-        share = torch.as_tensor(_uniform(seed, rows, 1, c))[:, :, 0]
+        to_draw = ~visible[: len(windows)].all(2).cpu().numpy()
+        rows = np.where(to_draw, windows.rows.numpy(), -1)
+        n, c = len(windows.values) // len(seeds), model.guess.coordinates.step_size
+        share = _uniform_of_copies(seeds, rows, n, c)
         normal = torch.special.ndtri(share.double().clamp(1e-7, 1 - 1e-7))
-        normal = torch.nn.functional.pad(normal, (0, 0, 0, 0, 0, size - len(rows))).to(device)
+        normal = torch.nn.functional.pad(normal, (0, 0, 0, 0, 0, size - len(windows))).to(device)
         level = torch.special.ndtr(model.guess.draw(values, visible, normal, clock))
         drawn = _quantiles(model, model.predicted(values, visible, clock=clock), level)
-        drawn = torch.where(visible, values, drawn)[: len(rows)].cpu()
+        drawn = torch.where(visible, values, drawn)[: len(windows)].cpu()
         inside = windows.rows >= 0
         windows.values[windows.rows[inside]] = drawn[inside]
         windows.observed[windows.rows[inside]] = True
+
+
+def _uniform_of_copies(seeds: Sequence[int], rows: np.ndarray, n: int, c: int) -> Tensor:
+    """Return (B, T, c) numbers of the rows (B, T) of copies of n rows, by the seed of each copy."""
+    out = np.zeros((*rows.shape, c), np.float32)
+    for copy, seed in enumerate(seeds):
+        own = (rows >= copy * n) & (rows < (copy + 1) * n)
+        out[own] = _uniform(seed, rows[own] - copy * n, 1, c)[:, 0]
+    return torch.as_tensor(out)
 
 
 def _turns(rows: np.ndarray) -> list[np.ndarray]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maetab.engine.course import Course, course_sizes
 from maetab.engine.inference import (
     FARTHEST,
     batch_rows,
@@ -69,11 +70,13 @@ def latent_size(config: ModelConfig, readout: str, of_step: bool = False) -> int
 
 
 def block_sizes(config: ModelConfig, readout: str, of_step: bool = False) -> list[int]:
-    """Return how many features are of tokens, and how many of similarities if these are read."""
+    """Return how many features are of tokens, and of whatever else "concat" reads; see `embed`."""
     if readout != "concat":
         return [config.n_estimators * config.width]
-    n_tokens = (1 if of_step else config.n_steps) * (1 + len(config.n_levels))
-    return [config.n_estimators * n_tokens * config.width, min(MAX_LANDMARKS, config.n_memory)]
+    of_window = config.is_series and not of_step
+    n_tokens = (config.n_steps if of_window else 1) * (1 + len(config.n_levels))
+    more = course_sizes(config) if of_window else [min(MAX_LANDMARKS, config.n_memory)]
+    return [config.n_estimators * n_tokens * config.width, *more]
 
 
 @torch.inference_mode()
@@ -100,10 +103,10 @@ def embed(
     Returns
     -------
     latent : (W, D), see `latent_size`, network by network; (W, k) if projected
-        "concat": of each step the row's token, then those of its cells, and behind all networks
-        the similarity of the window to each landmark, see `Landmarks`; "mean": the mean of the
-        cells' tokens; "cls": the row's token, the mean over the steps. Of a single step the same,
-        without the other steps.
+        "concat": of each step the row's token, then those of its cells, and behind all networks,
+        of single rows and steps the similarity to each landmark, see `Landmarks`, of windows of
+        several steps their `Course`; "mean": the mean of the cells' tokens; "cls": the row's
+        token, the mean over the steps. Of a single step the same, without the other steps.
     """
     assert readout in READOUTS, readout
     t, of_steps = model.config.n_steps, steps is not None
@@ -115,15 +118,12 @@ def embed(
     n_batch = batch_rows(t * len(model.config.n_levels))
     out = np.zeros((len(windows if steps is None else steps.window), size + n_pieces), np.float32)
     with on_device(model, device):
-        landmarks = Landmarks(model, device) if readout == "concat" else None
+        more = _more(model, device, of_steps) if readout == "concat" else None
         for found, values, visible in batches(windows, device, n_batch):
             own, read = _places(found, steps, t)
             clock = padded_clock(windows, found, n_batch, device)
             wholes = _complete(model, values, visible, found.stop - found.start, clock=clock)
-            features = [
-                _features(model, whole, readout, landmarks, of_steps, clock) for whole in wholes
-            ]
-            latent = torch.stack(features).mean(0)
+            latent = _features(model, wholes, readout, more, of_steps, clock)
             if project is not None:
                 latent = project(latent)
             out[own, :size] = latent[read].cpu().numpy()
@@ -187,25 +187,41 @@ def _complete(
     return wholes
 
 
+def _more(model: Ensemble, device: torch.device, of_steps: bool) -> Landmarks | Course:
+    """Return what "concat" reads beside tokens."""
+    return Course(model) if model.is_series and not of_steps else Landmarks(model, device)
+
+
 def _features(
     model: Ensemble,
-    whole: Tensor,
+    wholes: list[Tensor],
     readout: str,
-    landmarks: Landmarks | None,
+    more: Landmarks | Course | None,
     of_steps: bool,
     clock: Clock | None,
 ) -> Tensor:
-    """Return (B, D) what is read of completed windows (B, T, F), or (B * T, D) of their steps."""
+    """Return (B, D) what is read of windows (B, T, F), or (B * T, D) of their steps.
+
+    wholes : the windows, completed several times over; features are the mean over these
+    """
+    t, wholes = wholes[0].shape[1], [x.clamp(-FARTHEST, FARTHEST) for x in wholes]
+    latent = torch.stack([_tokens(model, x, readout, of_steps, clock) for x in wholes]).mean(0)
+    if more is None:
+        return latent
+    own = more(wholes, clock)
+    return torch.cat([latent, own.repeat_interleave(t, 0) if of_steps else own], 1)
+
+
+def _tokens(
+    model: Ensemble, whole: Tensor, readout: str, of_steps: bool, clock: Clock | None
+) -> Tensor:
+    """Return (B, D) what is read of the tokens of all networks, or (B * T, D) of single steps."""
     everywhere, t = torch.ones_like(whole, dtype=torch.bool), whole.shape[1]
-    whole = whole.clamp(-FARTHEST, FARTHEST)
     parts = [whole.new_zeros(len(whole) * (t if of_steps else 1), 0)]
     known = (model.guess(whole, everywhere, clock=clock), clock) if model.is_series else ()
     for network in model.networks:
         tokens = network.encode(whole, everywhere, *known).unflatten(1, (t, -1))
         parts.append(_read(tokens.flatten(0, 1)[:, None] if of_steps else tokens, readout))
-    if landmarks is not None:
-        near = landmarks(whole)
-        parts.append(near.repeat_interleave(t, 0) if of_steps else near)
     return torch.cat(parts, 1)
 
 
@@ -242,9 +258,10 @@ class Landmarks:
         self.n, self.scale = n, 1.0
         self.scale = float(self._distance(self.place[:n]).median().clamp_min(1e-6))
 
-    def __call__(self, values: Tensor) -> Tensor:
-        """Return (B, n) similarities in (0, 1] of completed windows (B, T, F)."""
-        return (-self._distance(self._place(values)) / self.scale).exp()
+    def __call__(self, wholes: list[Tensor], clock: Clock | None = None) -> Tensor:
+        """Return (B, n) similarities in (0, 1] of windows (B, T, F), the mean of completions."""
+        near = [(-self._distance(self._place(x)) / self.scale).exp() for x in wholes]
+        return torch.stack(near).mean(0)
 
     def _place(self, values: Tensor) -> Tensor:
         everywhere = torch.ones_like(values, dtype=torch.bool)

@@ -7,8 +7,11 @@ from hashlib import blake2b
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from maetab.engine.fit import REMEMBERED_CELLS
 from maetab.engine.inference import windows_of
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
@@ -65,6 +68,43 @@ def remembered(model: Ensemble) -> Windows:
     windows = memory_windows(model)
     filled = windows.take(slice(None))[1].flatten(1).any(1)
     return replace(windows, rows=windows.rows[filled | ~filled.any()])
+
+
+def remembered_series(model: Ensemble) -> tuple[Windows, np.ndarray]:
+    """Return the remembered windows of series, each row once, and which rows are known whole.
+
+    As they were cut from the training rows: what several windows share is one row, and rows of a
+    series follow each other. Steps without an observed cell are left out.
+
+    Returns
+    -------
+    windows : in order of their rows
+    whole : (n,) bool, True where no window is known to be missing that held a row
+    """
+    windows = memory_windows(model)
+    overlaps = model.guess.memory.overlaps.cpu().numpy()
+    n = len(windows)
+    seen = windows.take(slice(None))[1].any(2).numpy()
+    kept = np.asarray(seen.any(1))
+    pairs = np.nonzero((overlaps >= 0) & kept[:, None])
+    joined = coo_array((np.ones(len(pairs[0])), (pairs[0], overlaps[pairs])), shape=(n, n))
+    series = connected_components(joined, directed=False)[1]
+    assert windows.clock is not None
+    position = windows.clock.position.numpy()
+    held = windows.rows.numpy()[seen]
+    keys = np.column_stack([np.repeat(series, seen.sum(1)), position[held]])
+    _, first, number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    rows = np.full(seen.shape, -1)
+    rows[seen] = number.reshape(-1)
+    order = np.argsort(np.where(rows >= 0, rows, len(first)).min(1)[kept], kind="stable")
+    times, config = np.bincount(rows[rows >= 0], minlength=len(first)), model.config
+    room = REMEMBERED_CELLS // (config.n_steps * len(config.n_levels))
+    full = config.n_memory >= min(config.guess.n_remembered, room)
+    whole = times == times.max() if full else np.ones(len(first), bool)
+    values, observed = (x.numpy()[held[first]] for x in (windows.values, windows.observed))
+    clock = [x.numpy()[held[first]] for x in windows.clock[:3]]
+    places = rows[kept][order]
+    return windows_of(values, observed, places, (clock[0], clock[1], clock[2])), whole
 
 
 def memory_windows(model: Ensemble) -> Windows:

@@ -6,18 +6,49 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
-from maetab.engine.reference import equal_memory_index, training_memory_index
+from maetab.engine.inference import whole_batch
+from maetab.engine.reference import Reference, equal_memory_index, training_memory_index
 from maetab.engine.robust import one_hot, robust_gaussian
+from maetab.engine.row_scores import RowScorer
 from maetab.engine.runtime import Deadline
-from maetab.engine.scoring import Calibration, Scorer
+from maetab.engine.scoring import Calibration, Levels, Scorer, positive_median
+from maetab.engine.series_scores import SeriesScorer
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
 N_QUANTILES = 201  # quantiles of each column's surprises that are kept
+CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 MIN_SPREAD = 1e-3  # smallest usual error of a column and standard deviation of a part of the score
 PART_FLOOR = 0.01  # of the usual size of a part of the score, added before its logarithm
-NO_PART = 1e-6  # usual size of a part that is 0 for every row
+
+
+def make_scorer(
+    model: Ensemble,
+    reference: Reference,
+    levels: Levels,
+    calibration: Calibration,
+    device: torch.device,
+) -> Scorer:
+    """Return what scores the rows that a model reads, of a table or of series."""
+    return _kind(model)(model, reference, levels, calibration, device)
+
+
+def _kind(model: Ensemble) -> type[Scorer]:
+    return SeriesScorer if model.is_series else RowScorer
+
+
+def affordable_rows(
+    model: Ensemble, windows: Windows, n_masks: int, device: torch.device, deadline: Deadline
+) -> int:
+    """Return how many of the windows there is time to calibrate with: all without a limit."""
+
+    def look(n: int) -> None:
+        first = replace(windows, rows=windows.rows[:n])
+        _kind(model).try_out(model, first, n_masks, device)
+
+    return deadline.affordable(look, len(windows), CALIBRATED, whole_batch(model, windows))
 
 
 def start_calibration(
@@ -74,14 +105,14 @@ def calibrated(
         return replace(scorer, calibration=replace(scorer.calibration, **found))
 
     errors = scorer.surprises(learned, index)[kept]
-    gap = positive_median(scorer.distances(learned, index)[kept])
     scorer = learn(
         usual_errors=np.maximum(column_means(errors), MIN_SPREAD),
-        usual_gap=gap / scorer.model.guess.coordinates.step_size,
+        usual_gap=scorer.usual_gap(learned, index, kept),
     )
     cells = scorer.surprises(learned, index, alone=True)[kept]
     scorer = learn(cell_quantiles=column_quantiles(cells))
-    parts = scorer.parts(windows, memory_index)
+    found = scorer.evidence(windows, memory_index)
+    parts = found.parts
     floor = PART_FLOOR * np.array([positive_median(part) for part in parts[kept].T])
     logs = np.log(parts[kept] + floor)
     scale = np.maximum(np.nanstd(logs, 0), MIN_SPREAD)
@@ -90,7 +121,7 @@ def calibrated(
     n_unseen = levels.unseen(windows.values.numpy(), observed)[whole].sum(0)
     normality, n_observed = scorer.normality(parts[whole]), observed[whole].sum(0)
     scorer = learn(unseen_cost=unseen_cost(normality, n_unseen, n_observed, levels.is_category))
-    return learn(scores=np.sort(scorer.joined(parts, windows)[whole])).calibration
+    return learn(scores=np.sort(scorer.joined(found, windows)[whole])).calibration
 
 
 def unseen_cost(
@@ -131,9 +162,3 @@ def column_quantiles(cells: np.ndarray) -> np.ndarray:
         if len(seen):
             quantiles[j] = np.quantile(seen, shares)
     return quantiles
-
-
-def positive_median(part: np.ndarray) -> float:
-    """Return the median of what is positive, a tiny number if nothing is."""
-    positive = part[part > 0]
-    return float(np.median(positive)) if len(positive) else NO_PART

@@ -1,35 +1,24 @@
-"""What rows are scored by: surprises of cells, distances of rows, and both joined to one score."""
+"""What rows of tables and of series are scored by: evidence, and how it becomes one score."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 
-from maetab.engine.distances import distances
-from maetab.engine.reference import Reference, equal_memory_index
-from maetab.engine.robust import one_hot, robust_distances, unknown_distances
-from maetab.engine.series_scores import strangeness
-from maetab.engine.surprises import CELL_SHARES, ROW_SHARES, hidden_sets, surprises
+from maetab.engine.reference import Reference
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
-SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
-WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `Scorer.parts`
-NEIGHBOURS = 0.05  # share of the trusted remembered windows that a trimming detector compares with
-MIN_NEIGHBOURS = 10  # of them at least
-# What single cells add to the strangeness of a row of series: nothing up to one in a thousand, and
-# then for each power of ten as much as this many standard deviations of what windows say. Chosen in
-# trials on the choosing half of benchmarks/series_detect.py, of which no script is kept: cells cost
-# stretches little there, and without them a single wild value is hardly ever the first.
-RARE, OF_CELL = 3.0, 4.0
+WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `Evidence.parts`
 TAIL = 0.05  # share of a column's surprises beyond which they are taken for exponential
 EQUAL = 1e-6  # difference of surprises that are taken for equal
-UNREAD = np.zeros((0, 0), np.int64)  # remembered windows where none is looked at
 NOT_YET: Any = None  # what is found later in calibration
+NO_PART = 1e-6  # usual size of a part that is 0 for every row
 MIN_REACH = 1e-2  # least mean of that exponential: many columns have equal surprises in their tail
 
 
@@ -42,11 +31,13 @@ class Levels:
     is_category : (F,) bool, False for numbers
     counts : for each column, how many training rows have each level, () for numbers
     unknown_share : (F,) share of the training rows whose level is not distinguished by the model
+    n_rows : training rows that have a cell of the column of which most are observed
     """
 
     is_category: np.ndarray
     counts: Sequence[Sequence[int]]
     unknown_share: np.ndarray
+    n_rows: int = 0
 
     def unseen(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return (n, F) bool: levels that at most one training row has.
@@ -97,12 +88,23 @@ class Calibration:
     cell_quantiles: np.ndarray = NOT_YET
 
 
-@dataclass(frozen=True)
-class Scorer:
-    """Scores of rows and cells by a fitted model.
+class Evidence(NamedTuple):
+    """What makes rows strange.
 
-    Rows come as windows over them; a row that several windows hold gets the mean of theirs. Where
-    `memory_index` is None, a window equal to a remembered one is taken for it.
+    parts : (n, P) sizes, larger where a row is stranger, NaN for nothing seen
+    wild : (n,) what single cells take off the score besides
+    """
+
+    parts: np.ndarray
+    wild: np.ndarray | float = 0.0
+
+
+@dataclass(frozen=True)
+class Scorer(ABC):
+    """Scores of rows and cells by a fitted model; `RowScorer` of tables, `SeriesScorer` of series.
+
+    Rows come as windows over them. `memory_index` (W, P) says which remembered windows share a row
+    with each; where it is None, a window equal to a remembered one is taken for it.
     """
 
     model: Ensemble
@@ -110,33 +112,41 @@ class Scorer:
     levels: Levels
     calibration: Calibration
     device: torch.device
+    reach: ClassVar[int] = 0  # rows before and after a row that its cells are judged by
+
+    @staticmethod
+    @abstractmethod
+    def try_out(model: Ensemble, windows: Windows, n_masks: int, device: torch.device) -> None:
+        """Do once what scores of windows cost most for, to see how long it takes."""
+
+    @abstractmethod
+    def evidence(self, windows: Windows, memory_index: np.ndarray | None = None) -> Evidence:
+        """Return what makes rows strange, given what is usual of cells."""
+
+    @abstractmethod
+    def surprises(
+        self, windows: Windows, memory_index: np.ndarray | None = None, alone: bool = False
+    ) -> np.ndarray:
+        """Return (n, F) surprises of cells given others, NaN where not observed.
+
+        `alone` to find single cells that are wrong.
+        """
+
+    @abstractmethod
+    def usual_gap(self, windows: Windows, memory_index: np.ndarray, kept: np.ndarray) -> float:
+        """Return the median difference, per coordinate, of rows to the remembered nearest.
+
+        kept : (n,) bool, rows that count
+        """
 
     def scores(self, windows: Windows, memory_index: np.ndarray | None = None) -> np.ndarray:
         """Return (n,) float64, higher where a row is more normal."""
-        if not self.model.is_series:
-            return self.joined(self.parts(windows, memory_index), windows)
-        found = strangeness(self.model, windows, self.device)
-        energy, cells = (row_means(x, windows) for x in (found.energy, found.cells))
-        return self.joined(energy[:, None], windows, cells)
+        return self.joined(self.evidence(windows, memory_index), windows)
 
-    def joined(
-        self, parts: np.ndarray, windows: Windows, cells: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Return (n,) the scores of rows with these parts, levels that are unseen taken off.
-
-        In series also single cells stranger than one in `10 ** RARE`, of which windows say little.
-
-        cells : (n, F) surprises of the cells of series, if they are known
-        """
+    def joined(self, found: Evidence, windows: Windows) -> np.ndarray:
+        """Return (n,) the scores of rows with this evidence, levels that are unseen taken off."""
         unseen = self.levels.unseen(windows.values.numpy(), windows.observed.numpy())
-        scores = self.normality(parts) - unseen @ self.calibration.unseen_cost
-        if self.model.is_series:
-            if cells is None:
-                cells = self.surprises(windows, UNREAD, alone=True)
-            found = tail_surprisal(cells, self.calibration.cell_quantiles)
-            rarest = np.nan_to_num(found).max(1)
-            scores -= OF_CELL * np.maximum(rarest - RARE, 0)
-        return scores
+        return self.normality(found.parts) - unseen @ self.calibration.unseen_cost - found.wild
 
     def normality(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""
@@ -144,78 +154,16 @@ class Scorer:
         usual = (np.log(parts + known.part_floor) - known.part_center) / known.part_scale
         return -(np.nan_to_num(usual) * weights).sum(1) / weights.sum()
 
-    def parts(self, windows: Windows, memory_index: np.ndarray | None = None) -> np.ndarray:
-        """Return (n, 2 or 3) what makes rows strange.
-
-        The cells that surprise most given others, the distance to remembered windows, and, if rows
-        are trimmed, a robust distance. In series (n, 1), how far the windows that hold a row go
-        from what is usual.
-        """
-        if self.model.is_series:
-            return row_means(strangeness(self.model, windows, self.device).energy, windows)[:, None]
-        if memory_index is None:
-            memory_index = equal_memory_index(self.model, self.reference, windows)
-        cells = self.surprises(windows, memory_index)
-        parts = [mean_of_largest(cells, SHARE_OF_CELLS), self.distances(windows, memory_index)]
-        location, precision = self.calibration.robust_location, self.calibration.robust_precision
-        if location is not None and precision is not None:
-            parts.append(self._robust_distances(windows, location, precision))
-        return np.column_stack(parts)
-
     def cell_surprisals(self, windows: Windows) -> np.ndarray:
         """Return (n, F) -log10 of the shares of cells, by column, that surprise as much."""
-        memory_index = UNREAD
-        if not self.model.is_series:
-            memory_index = equal_memory_index(self.model, self.reference, windows)
-        cells = self.surprises(windows, memory_index, alone=True)
+        return self.surprisal(self.surprises(windows, alone=True))
+
+    def surprisal(self, cells: np.ndarray) -> np.ndarray:
+        """Return (n, F) `cell_surprisals` of surprises."""
         return tail_surprisal(cells, self.calibration.cell_quantiles)
 
-    def surprises(
-        self, windows: Windows, memory_index: np.ndarray, alone: bool = False
-    ) -> np.ndarray:
-        """Return (n, F) surprises of cells given changing others, NaN where not observed.
 
-        `alone` to find single cells that are wrong. Before the usual errors are known these are the
-        errors themselves. In series cells are judged one by one.
-        """
-        if self.model.is_series:
-            return row_means(strangeness(self.model, windows, self.device).cells, windows)
-        n_cells = windows.rows.shape[1] * windows.values.shape[1]
-        shares = CELL_SHARES if alone else ROW_SHARES
-        sets = hidden_sets(n_cells, self.calibration.n_masks, shares)
-        found = surprises(
-            self.model,
-            windows,
-            memory_index,
-            sets,
-            self.device,
-            scale=self.calibration.usual_errors,
-            clipped=alone,
-        )
-        return row_means(found, windows)
-
-    def distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
-        """Return (n,) distances of rows to the nearest remembered windows that are trusted."""
-        known, n_nearest = self.calibration, 1
-        if known.robust_location is not None:
-            n_nearest = max(MIN_NEIGHBOURS, round(NEIGHBOURS * int(known.trusted.sum())))
-        near = (n_nearest, known.trusted, self.device, known.usual_gap)
-        return row_means(
-            distances(self.model, self.reference, windows, memory_index, *near), windows
-        )
-
-    def _robust_distances(
-        self, windows: Windows, location: np.ndarray, precision: np.ndarray
-    ) -> np.ndarray:
-        values, observed = windows.values.numpy(), windows.observed.numpy()
-        n_levels = np.array(self.model.config.n_levels)
-        far = robust_distances(one_hot(values, observed, n_levels.tolist()), location, precision)
-        unknown = observed & (n_levels > 0) & (values >= n_levels)
-        far += unknown_distances(unknown, self.levels.unknown_share, precision)
-        return np.where(observed.any(1), far, np.nan)
-
-
-def row_means(parts: np.ndarray, windows: Windows) -> np.ndarray:
+def row_means(parts: np.ndarray, windows: Windows, weights: np.ndarray | None = None) -> np.ndarray:
     """Return (n, ...) the mean, for each physical row, over the windows that hold it.
 
     NaN for a row in no window. Steps without a row count nowhere.
@@ -223,33 +171,30 @@ def row_means(parts: np.ndarray, windows: Windows) -> np.ndarray:
     Parameters
     ----------
     parts : (W, T, ...)
+    weights : (T,) of the steps of a window; None for all alike
     """
     rows = windows.rows.numpy()
-    total = np.zeros((len(windows.values), *parts.shape[2:]))
-    np.add.at(total, rows[rows >= 0], parts[rows >= 0])
-    count = np.bincount(rows[rows >= 0], minlength=len(total)).astype(float)
+    inside, total = rows >= 0, np.zeros((len(windows.values), *parts.shape[2:]))
+    own = None
+    if weights is not None:
+        parts = parts * weights.reshape(-1, *[1] * (parts.ndim - 2))
+        own = np.broadcast_to(weights, rows.shape)[inside]
+    np.add.at(total, rows[inside], parts[inside])
+    count = np.bincount(rows[inside], own, minlength=len(total)).astype(float)
     count[count == 0] = np.nan
     return total / count.reshape(-1, *[1] * (parts.ndim - 2))
 
 
-def mean_of_largest(cells: np.ndarray, share: float) -> np.ndarray:
-    """Return (n,) means of the largest `share` of the cells of each row, of one at least.
-
-    NaN stands for no cell, and for the mean where there is none at all.
-    """
-    n_seen = (~np.isnan(cells)).sum(1)
-    ordered = -np.sort(-np.nan_to_num(cells, nan=-1.0), axis=1)
-    count = np.maximum(1, np.floor(share * n_seen)).astype(int)
-    total = np.cumsum(np.maximum(ordered, 0.0), axis=1)
-    means = np.take_along_axis(total, count[:, None] - 1, axis=1)[:, 0] / count
-    return np.where(n_seen > 0, means, np.nan)
-
-
-def tail_surprisal(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+def tail_surprisal(
+    cells: np.ndarray, quantiles: np.ndarray, from_median: bool = False
+) -> np.ndarray:
     """Return (n, F) -log10 of the share of each column above a cell, by its quantiles (F, Q).
 
     Cells that surprise as much count as above; the last `TAIL` of a column is taken for
-    exponential.
+    exponential, with the mean of what lies there.
+
+    from_median : the mean is that of an exponential with the same median, which wild cells among
+        those that were learned from do not move
     """
     last = quantiles.shape[1] - 1
     tail = round((1 - TAIL) * last)
@@ -257,11 +202,19 @@ def tail_surprisal(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     out = np.full(cells.shape, np.nan)
     for j, known in enumerate(quantiles):
         start = known[tail]
-        reach = max(float((known[tail:] - start).mean()), MIN_REACH)
+        beyond = known[tail:] - start
+        mean = np.median(beyond) / np.log(2) if from_median else beyond.mean()
+        reach = max(float(mean), MIN_REACH)
         column = cells[:, j]
         below = np.interp(column, known[: tail + 1], shares)
         tied = np.searchsorted(known[:tail], column - EQUAL)  # the first that is no smaller
         below = np.where(known[tied] <= column + EQUAL, np.minimum(shares[tied], below), below)
-        beyond = np.maximum(column - start, 0) / reach / np.log(10)
-        out[:, j] = beyond - np.log10(1 - below)
+        far = np.maximum(column - start, 0) / reach / np.log(10)
+        out[:, j] = far - np.log10(1 - below)
     return out
+
+
+def positive_median(part: np.ndarray) -> float:
+    """Return the median of what is positive, a tiny number if nothing is."""
+    positive = part[part > 0]
+    return float(np.median(positive)) if len(positive) else NO_PART

@@ -6,8 +6,6 @@ depends on nothing but the window and the model.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,11 +17,8 @@ from maetab.engine.inference import (
     on_device,
     padded,
     padded_clock,
-    whole_batch,
 )
 from maetab.engine.reference import N_REMEMBERED
-from maetab.engine.runtime import Deadline
-from maetab.engine.series_scores import strangeness
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.support import Support
@@ -31,7 +26,6 @@ from maetab.nn.windows import Clock, Windows
 
 ROW_SHARES = (0.3, 0.5)  # of the cells of a window that are hidden together, in turns
 CELL_SHARES = (0.15, 0.3)  # to score cells: more of the others are left to find one that is wrong
-CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 
 
 def hidden_sets(n_cells: int, n_sets: int, shares: tuple[float, ...] = ROW_SHARES) -> np.ndarray:
@@ -101,22 +95,6 @@ def surprises(
                 wrong = torch.log1p(wrong / usual)
             out[found] = wrong.nanmean(0)[: found.stop - found.start].cpu().numpy()
     return out
-
-
-def affordable_rows(
-    model: Ensemble, windows: Windows, n_masks: int, device: torch.device, deadline: Deadline
-) -> int:
-    """Return how many of the windows there is time to calibrate with: all without a limit."""
-    sets = hidden_sets(windows.rows.shape[1] * windows.values.shape[1], n_masks)
-
-    def look(n: int) -> None:
-        first = replace(windows, rows=windows.rows[:n])
-        if model.is_series:
-            strangeness(model, first, device)
-            return
-        surprises(model, first, np.full((n, 1), -1), sets, device)
-
-    return deadline.affordable(look, len(windows), CALIBRATED, whole_batch(model, windows))
 
 
 def _ends(support: Support) -> tuple[Tensor, Tensor]:

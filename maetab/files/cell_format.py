@@ -145,9 +145,9 @@ def known_format(column: Column, texts: pd.Series, layout: Layout) -> CellFormat
         return Text({str(level): level for level in column.levels if not isinstance(level, str)})
     kind = KIND_OF[column.temporal]
     if not len(texts):
-        whole = Number(column.integer, 0 if column.integer else DIGITS - 1)
+        decimals = 0 if column.integer else DIGITS - 1
         usual: dict[str, CellFormat] = {"dates": Date("%Y-%m-%d %H:%M:%S"), "times": Duration()}
-        return usual.get(kind, whole)
+        return usual.get(kind, Number(column.integer, decimals, decimal=layout.decimal or "."))
     chosen, doubt = infer_format(texts, layout, [kind])
     if doubt is not None or isinstance(chosen, Text):
         reason = doubt or f"{_short(texts.iloc[0])!r} in row {texts.index[0] + 1} is none"

@@ -48,6 +48,8 @@ class Layout:
         hold them and an error is wanted where it looks like data
     skip_rows : lines before the header
     comment : what begins a line that is no row; None where no line does
+    known_dates, known_decimal : formats of dates and decimal mark that are taken where the cells
+        can be read in several ways
     """
 
     delimiter: str = ","
@@ -59,6 +61,8 @@ class Layout:
     header: bool | None = True
     skip_rows: int = 0
     comment: str | None = None
+    known_dates: Collection[str] = ()
+    known_decimal: str = ""
 
 
 class CellFormat(Protocol):

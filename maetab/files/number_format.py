@@ -66,7 +66,7 @@ class Number:
         else:
             plain = texts.str.strip().str.replace(self.decimal, ".", regex=False)
         if self.whole:  # digits only: floats would lose those of long numbers
-            whole = plain.str.partition(".")[0].map(lambda text: text if text[-1:].isdigit() else 0)
+            whole = plain.str.split(".").str[0].map(lambda text: text if text[-1:].isdigit() else 0)
             return whole.map(int).astype("Int64")
         return pd.to_numeric(plain).astype("float64")
 

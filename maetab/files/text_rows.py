@@ -23,7 +23,7 @@ def cut_rows(
     rows : raw cells of each row
     ends : what ended each row, and the lines up to the next that are no rows: comments, blank ones
         and those of nothing but empty cells. In a file of one column a blank line is a row
-        without a value, but for the last lines.
+        without a value, but for the last lines; so is one of two quotes, as pandas writes it.
     empty : for each line of empty cells the number of rows before it
     """
     mark = re.escape(delimiter)
@@ -40,7 +40,7 @@ def cut_rows(
         if end == delimiter:
             continue
         empty = not any(unquote(part).strip() for part in row)
-        lone = row == [""] and end and rows and len(rows[0]) == 1
+        lone = row in ([""], ['""']) and end and rows and len(rows[0]) == 1
         if (empty and not lone) or (comment and row[0].startswith(comment)):
             if empty and len(row) > 1:
                 no_rows.append(len(rows))

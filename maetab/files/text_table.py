@@ -65,7 +65,8 @@ class TextTable:
         self.layout = replace(layout, delimiter=delimiter)
         if not layout.decimal:
             observed = [self.observed(name) for name in self.names]
-            self.layout = replace(self.layout, decimal=find_decimal(observed, delimiter))
+            decimal = find_decimal(observed, delimiter) or layout.known_decimal
+            self.layout = replace(self.layout, decimal=decimal)
             self._missing.clear()  # which numbers are spelled with zeros depends on the mark
         self.formats: dict[str, CellFormat] = {}
         self.doubts: dict[str, str] = {}

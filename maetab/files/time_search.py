@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import product
 
 import numpy as np
@@ -44,7 +44,7 @@ def find_dates(counts: pd.Series, layout: Layout) -> Found:
         fits = parsed.notna().to_numpy()
         return Found(fits, _iso_format(texts[fits]) if fits.any() else None)
     fits_of = {form: _dates_of(form, texts) for form in (*forced, *_forms_like(probe))}
-    return _found(fits_of, counts, forced)
+    return _found(fits_of, counts, forced, layout.known_dates)
 
 
 def find_durations(counts: pd.Series, layout: Layout) -> Found:
@@ -65,10 +65,11 @@ def _found(
     fits_of: dict[str, np.ndarray],
     counts: pd.Series,
     forced: Sequence[str] = (),
+    known: Collection[str] = (),
     lasts: bool = False,
 ) -> Found:
     """Return the best of several formats, of durations if `lasts` and else of dates."""
-    form, doubt = _best(fits_of, counts, forced)
+    form, doubt = _best(fits_of, counts, forced, known)
     fits = fits_of[form] if form else np.zeros(len(counts), dtype=bool)
     if doubt or not form:
         return Found(fits, None, doubt)
@@ -123,11 +124,11 @@ def _dates_of(form: str, texts: pd.Series) -> np.ndarray:
 
 
 def _best(
-    fits_of: dict[str, np.ndarray], counts: pd.Series, forced: Sequence[str]
+    fits_of: dict[str, np.ndarray], counts: pd.Series, forced: Sequence[str], known: Collection[str]
 ) -> tuple[str, str | None]:
     """Return the format in which most cells can be read, and a doubt where several are as good.
 
-    The format is empty where no cell can be read.
+    Of these the one that is known is taken. The format is empty where no cell can be read.
     """
     shares = {form: counts[fits].sum() / counts.sum() for form, fits in fits_of.items()}
     for form in forced:
@@ -135,6 +136,7 @@ def _best(
             return form, None
     best = max(shares.values(), default=0)
     tied = [form for form, share in shares.items() if share == best > 0]
+    tied = [form for form in tied if form in known] or tied
     names = {form.replace("%B", "%b"): form for form in reversed(tied)}  # May is short and long
     if not names:
         return "", None

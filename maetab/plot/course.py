@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from maetab.data.containers import label_of, labels_in
+from maetab.data.kinds import python_scalar
+from maetab.data.stamps import counts_workdays
 from maetab.plot import ticks
 
 MOST_POINTS = 1500  # parts of a line: more than a figure of 10 inches has dots that can be told
@@ -25,6 +28,8 @@ class Course(NamedTuple):
     series : (n,) number of the series of each row
     name : of the time
     keys : names of the columns that are time or groups
+    known : what the series are called, by their numbers
+    workdays : whether the stamps are on Mondays to Fridays, and weekends are no gaps
     """
 
     rows: np.ndarray
@@ -33,6 +38,8 @@ class Course(NamedTuple):
     series: np.ndarray
     name: str
     keys: tuple
+    known: list
+    workdays: bool
 
     def part(self, chosen: np.ndarray) -> Course:
         """Return the course of the rows that are True in `chosen` (n,)."""
@@ -59,6 +66,13 @@ class Course(NamedTuple):
         first, last = self.ends()
         return max(1, round((last - first) / self.step()))
 
+    def clock(self) -> np.ndarray:
+        """Return (n,) the stamps as gaps are measured by them: without weekends on working days."""
+        if not self.workdays:
+            return self.stamps
+        days = np.floor(self.stamps)
+        return np.busday_count("1970-01-01", _days(days)) + self.stamps - days
+
     def on_grid(self) -> bool:
         """Return whether stamps lie on a grid, on which some may lack."""
         places = (self.stamps - self.stamps.min()) / self.step()
@@ -77,9 +91,22 @@ class Course(NamedTuple):
         part = part.clip(0, n_parts - 1)
         return part, np.bincount(part, minlength=n_parts)
 
+    def expected(self, n_parts: int) -> np.ndarray:
+        """Return (n_parts,) the stamps that the grid of one series has in each part."""
+        edges = np.ceil(np.arange(n_parts + 1) * self.n_steps() / n_parts - 1e-6).astype(int)
+        if not self.workdays:
+            return np.diff(edges)
+        days = _days(np.floor(self.stamps.min()) + edges)
+        return np.busday_count(days[:-1], days[1:])
+
+    def shown(self, n_parts: int) -> np.ndarray:
+        """Return (n_parts,) the part that is drawn at each: at weekends that of the Friday."""
+        has_stamps = self.expected(n_parts) > 0
+        return np.maximum.accumulate(np.where(has_stamps, np.arange(n_parts), 0))
+
     def broken(self, *lines: np.ndarray) -> list[np.ndarray]:
         """Return stamps and lines (n,) of one series, with a missing point where stamps lack."""
-        holes = np.flatnonzero(np.diff(self.stamps) > 1.5 * self.step()) + 1
+        holes = np.flatnonzero(np.diff(self.clock()) > 1.5 * self.step()) + 1
         if not len(holes) or not self.on_grid():
             return [self.stamps, *lines]
         stamps = np.insert(self.stamps, holes, self.stamps[holes - 1] + self.step() / 2)
@@ -113,7 +140,7 @@ def read_course(
     ValueError
         There is no such column, series or row, or the time is neither dates, durations nor numbers.
     """
-    names = _names(groups)
+    time, names = label_of(frame, time), [label_of(frame, name) for name in _names(groups)]
     labels = [_labels(frame, name, "groups") for name in names]
     number, known = _numbers(labels, len(frame))
     found, name = _time_of(frame, time, names)
@@ -121,7 +148,10 @@ def read_course(
     stamps, temporal = _as_numbers(found, number)
     order = np.lexsort((stamps, number))
     order = order[~np.isnan(stamps[order])]
-    course = Course(order, stamps[order], temporal, number[order], name, keys)
+    stamps = stamps[order]
+    dates = ORIGIN + pd.to_timedelta(stamps if temporal == "datetime" else [], "D").round("s")
+    workdays = counts_workdays(dates)
+    course = Course(order, stamps, temporal, number[order], name, keys, known, workdays)
     if series is not None:
         if series not in known:
             raise ValueError(f"series: there is no {series!r} in groups={groups!r}.")
@@ -147,9 +177,16 @@ def known_course(
 
 def check_single(course: Course) -> None:
     """Raise a ValueError if the rows are of several series."""
-    n = len(np.unique(course.series))
-    if n > 1:
-        raise ValueError(f"X holds {n:,} series; name the one to draw, such as series='a'.")
+    numbers = np.unique(course.series)
+    if len(numbers) > 1:
+        one = python_scalar(course.known[numbers[0]])
+        raise ValueError(
+            f"X holds {len(numbers):,} series; name the one to draw, such as series={one!r}."
+        )
+
+
+def _days(since_1970: np.ndarray) -> np.ndarray:
+    return since_1970.astype(np.int64).astype("M8[D]")
 
 
 def _names(groups: Any) -> list:
@@ -160,10 +197,8 @@ def _names(groups: Any) -> list:
 
 def _labels(frame: pd.DataFrame, name: Any, parameter: str) -> pd.Index:
     """Return a column, or a level of the index."""
-    if name in frame.columns:
-        return pd.Index(frame[name], name=name)
-    if name in frame.index.names:
-        return frame.index.get_level_values(name)
+    if name in frame.columns or name in frame.index.names:
+        return labels_in(frame, name)
     raise ValueError(f"{parameter}={name!r} is no column and no level of the index of X.")
 
 

@@ -168,12 +168,14 @@ def gaps_of(missing: np.ndarray, course: Course) -> Gaps:
     firsts, lasts = np.flatnonzero(is_first), np.flatnonzero(np.r_[is_first[1:], True])
     # Of two at one place, the end of a series comes before the begin of the next.
     where = np.concatenate([lasts + 1, firsts])
-    edges = np.concatenate([course.stamps[lasts] + step, course.stamps[firsts] - step])
-    stamps = np.insert(course.stamps, where, edges)
+    stamps, clock = (
+        np.insert(x, where, np.concatenate([x[lasts] + step, x[firsts] - step]))
+        for x in (course.stamps, course.clock())
+    )
     series = np.insert(course.series, where, course.series[np.r_[lasts, firsts]])
     seen = np.flatnonzero(~np.insert(missing, where, False))
     before, after = seen[:-1], seen[1:]
-    lacks = course.on_grid() & (stamps[after] - stamps[before] > 1.5 * step)
+    lacks = course.on_grid() & (clock[after] - clock[before] > 1.5 * step)
     is_gap = (series[before] == series[after]) & ((after - before > 1) | lacks)
     before, after = before[is_gap], after[is_gap]
     starts = stamps[before] + step if course.on_grid() else stamps[before + 1]
@@ -190,9 +192,7 @@ def shares_over_time(missing: np.ndarray, course: Course) -> tuple[np.ma.MaskedA
     n_parts, total = len(n_rows), n_rows
     lost = np.stack([np.bincount(part, cells, n_parts) for cells in missing.T.astype(float)])
     if len(np.unique(course.series)) == 1 and course.on_grid():
-        n_steps = course.n_steps()
-        edges = np.ceil(np.arange(n_parts + 1) * n_steps / n_parts - 1e-6).astype(int)
-        total = np.maximum(n_rows, np.diff(edges))
+        total = np.maximum(n_rows, course.expected(n_parts))
     shares = (lost + (total - n_rows)) / np.maximum(total, 1)
     bare = np.broadcast_to(n_rows == 0, shares.shape)
-    return np.ma.masked_array(shares, bare), int(total.max())
+    return np.ma.masked_array(shares, bare)[:, course.shown(n_parts)], int(total.max())

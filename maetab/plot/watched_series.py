@@ -55,6 +55,8 @@ class SeriesSurpriseDisplay:
     ) -> Self:
         """Return the display of X as scored by a fitted MAEAnomalyDetector.
 
+        Columns that the model does not see are left out.
+
         Parameters
         ----------
         X : (n, F) table
@@ -63,7 +65,8 @@ class SeriesSurpriseDisplay:
         """
         frame = read_frame(X)[0]
         course = known_course(frame, detector, series, between)
-        return cls(course.values_of(detector.score_cells(X)), course)
+        seen = ~detector.schema_.is_free_text()
+        return cls(course.values_of(detector.score_cells(X).loc[:, seen]), course)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `imshow`."""
@@ -95,7 +98,7 @@ def largest(found: np.ndarray, course: Course) -> np.ndarray:
     part, n_rows = course.parts(MAX_PARTS)
     cells = np.full((len(n_rows), found.shape[1]), -np.inf)
     np.maximum.at(cells, part, np.where(np.isnan(found), -np.inf, found))
-    return np.where(np.isinf(cells), np.nan, cells).T
+    return np.where(np.isinf(cells), np.nan, cells).T[:, course.shown(len(n_rows))]
 
 
 @dataclass(eq=False, repr=False)

@@ -15,9 +15,7 @@ from benchmarks import (
     series,
     series_data,
     series_detect,
-    series_features,
     series_peers,
-    series_windows,
     vus,
 )
 
@@ -280,55 +278,3 @@ def test_labelled_series_are_scored_by_peers_and_recorded(folder, tmp_path):
     assert (lines["experiment"] == "planted").sum() == 2 * 5
     means = series_detect.summary(found.reset_index(), ("vus_pr",))
     assert means["vus_pr rank"].tolist() == [1, 2, 3, 4]
-
-
-# ---- features
-
-
-def test_what_is_forecast_lies_within_its_part(folder):
-    windows, future, parts = series_windows.forecast_windows(24)
-    frame = windows.course
-    mean, spread = frame["OT"].mean(), frame["OT"].std(ddof=0)
-    assert (abs(mean) < 1e-9, spread == pytest.approx(1)) == (True, True)
-    step = windows.values[0, 1, 1] - windows.values[0, 0, 1]  # the second column counts hours
-    first = np.rint((future[:, 0, 1] - windows.values[0, 0, 1]) / step).astype(int)
-    ends = np.array([12, 16, 20]) * 720
-    assert (first + 24 <= ends[parts]).all()
-    assert (first[parts == 2] >= ends[1]).all()
-    assert first[parts == 2].min() == ends[1]
-
-
-def test_a_ridge_probe_finds_a_line_and_a_shared_one():
-    random = np.random.default_rng(0)
-    past = random.normal(size=(300, 8, 2))
-    parts = np.repeat([0, 1, 2], 100)
-    future = past[:, -1:] * [0.5, 0.5] + past[:, :1]
-    last = past[:, -1]
-    whole = series_features.ridge_probe(past.reshape(300, -1), last, future, parts)
-    shared = series_features.ridge_probe(past.transpose(0, 2, 1), last, future, parts)
-    assert whole["mse"] < 1e-3 and shared["mse"] < 1e-3
-
-
-def test_few_labels_tell_classes_apart_and_noise_does_not():
-    random = np.random.default_rng(0)
-    labels = np.arange(200) % 2
-    teaches = np.arange(200) < 120
-    clear = random.normal(size=(200, 4)) + 4 * labels[:, None]
-    assert series_features.few_labels(clear, labels, teaches)["accuracy"] > 0.95
-    noise = series_features.few_labels(random.normal(size=(200, 4)), labels, teaches)
-    assert noise["accuracy"] == pytest.approx(0.5, abs=0.1)
-
-
-@pytest.mark.parametrize("stamps", [None, pd.date_range("2020", periods=200, freq="h")])
-def test_stacked_windows_are_groups_that_the_fit_has_not_seen(stamps):
-    course = pd.DataFrame({"x": np.arange(200.0), series_peers.GROUP: 0}, index=stamps)
-    values = np.arange(3 * 48.0).reshape(3, 48, 1)
-    starts = [(0, course.index[i]) for i in (5, 60, 7)]
-    windows = series_windows.Windows(course, values, starts, None, np.ones(3, dtype=bool))
-    frame = series_features.stacked(windows)
-    groups = frame[series_peers.GROUP]
-    assert groups.value_counts().tolist() == [48] * 3 and not set(groups) & {0}
-    last = frame[groups == groups.iloc[-1]]
-    np.testing.assert_array_equal(last["x"], values[2, :, 0])
-    if stamps is not None:
-        assert list(last.index) == list(pd.date_range(stamps[7], periods=48, freq="h"))

@@ -176,6 +176,10 @@ def test_encode_writes_rows_or_windows(tmp_path, monkeypatch):
     assert list(windows)[:2] == ["site", "when"]
     expected = sum(group["when"].dt.floor("24h").nunique() for _, group in frame.groupby("site"))
     assert abs(len(windows) - expected) <= 3 and not windows.duplicated(["site", "when"]).any()
+    run("encode", "panel.csv", *options, "--level", "window", "--stride", "6h", "-o", "more.csv")
+    more = pd.read_csv("more.csv", parse_dates=["when"])
+    later = more[more["site"].duplicated()]  # the first window of a series begins with its rows
+    assert set(later["when"].dt.hour % 6) == {0} and len(more) > 3 * len(windows)
 
 
 def test_evaluate_hides_runs_and_compares_with_lines(tmp_path, capsys, monkeypatch):
@@ -209,6 +213,9 @@ def test_options_that_do_not_go_together_are_refused(air, capsys):
         (["--time", "When"], "there is no column 'When'"),
         (["--time", "CO,NO"], "'CO' must hold dates, 'NO' times of day"),
         (["--time", "Date,NO"], "the cells of 'NO' are no times of day"),
+        (["--time", "Date"], "days of 'Date' repeat, and 'Time' holds times of day; pass --time="),
+        (["--na-values=-200"], "so give an int, or name the column of stamps in 'time'"),
+        (["--time", "Date,Time", "--exclude", "CO,NO"], "can use beside times and groups"),
     ):
         assert words in refused(capsys, 1, *fill, "--window", "24h", *options)
 
@@ -241,6 +248,16 @@ def test_tables_without_time_are_described_as_before(tmp_path, capsys):
     assert "time:" not in capsys.readouterr().out
 
 
+def test_days_and_hours_that_repeat_are_described_as_a_table(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    when = HOURS[rng.integers(0, N, 100)]
+    visits = {"day": when.strftime("%Y-%m-%d"), "hour": when.strftime("%H:%M:%S")}
+    pd.DataFrame(visits | {"x": rng.normal(size=100)}).to_csv(tmp_path / "v.csv", index=False)
+    run("describe", str(tmp_path / "v.csv"))
+    said = capsys.readouterr().out
+    assert "100 rows, 3 columns" in said and "time:" not in said
+
+
 def test_a_file_of_one_column_may_be_a_series_in_order(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     values = np.sin(np.arange(480) * 2 * np.pi / 24) + 3
@@ -253,6 +270,25 @@ def test_a_file_of_one_column_may_be_a_series_in_order(tmp_path, capsys, monkeyp
     run("impute", "one.csv", "--window=48", "-o", "filled.csv", *QUICK)
     filled = pd.read_csv("filled.csv")["level"]
     assert np.abs(filled - values)[100:110].max() < 0.1
+
+
+def test_gaps_of_one_column_as_pandas_writes_them_are_rows(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    level = pd.Series(np.sin(np.arange(480) * 2 * np.pi / 24).round(3) + 3, name="level")
+    level[100:110] = level[470:] = np.nan
+    level.to_frame().to_csv("one.csv", index=False)
+    assert (tmp_path / "one.csv").read_text().count('""') == 20
+    run("describe", "one.csv")
+    said = capsys.readouterr().out
+    assert "480 rows, 1 column" in said and "level   2     10       0.0%              2.1%" in said
+    run("impute", "one.csv", "--window=48", "-o", "filled.csv", *QUICK)
+    filled = pd.read_csv("filled.csv")["level"]
+    assert len(filled) == 480 and filled.notna().all()
+    run("detect", "one.csv", "--window=48", "-o", "scores.csv", "--top", "2", *QUICK)
+    head = capsys.readouterr().out.splitlines()[1]
+    assert head.split()[:4] == ["row", "score", "length", "column"]  # the row says when
+    run("encode", "one.csv", "--window=48", "--level=window", "-o", "windows.csv", *QUICK)
+    assert pd.read_csv("windows.csv")["row"].tolist() == list(range(1, 480, 48))
 
 
 def test_python_fills_the_same_cells_with_the_same_values(air):

@@ -131,7 +131,7 @@ def test_days_that_happen_to_begin_months_are_days_where_fit_saw_days():
 
 def test_days_are_refused_where_fit_saw_months():
     timeline = timeline_of(table(pd.date_range("2020", periods=40, freq="MS")), 4)
-    with pytest.raises(ValueError, match="a grid of 1 months in fit, and several rows of a series"):
+    with pytest.raises(ValueError, match="a grid of 1 month in fit, and several rows of a series"):
         lay_out(table(pd.date_range("2020", periods=40, freq="D")), timeline)
 
 

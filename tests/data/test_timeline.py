@@ -48,6 +48,14 @@ def test_positions_are_hours_since_a_monday_midnight_whatever_rows_are_missing(d
         assert layout.position.tolist() == layout.place.tolist() == expected.tolist()
 
 
+def test_hours_of_which_many_are_missing_lie_on_a_grid_of_hours_and_not_beside_one_of_two():
+    hours = [0, 1, 3, 5, 7, 10, 12, 14, 15, 17, 20, 28]  # 30 minutes off the middle of two hours
+    index = pd.Timestamp("2020") + pd.to_timedelta(hours, "h")
+    timeline, layout = laid_out(table(index), 4)
+    assert (timeline.regular, timeline.step) == (True, 3600)
+    assert (layout.place - layout.place[0]).tolist() == hours
+
+
 def test_the_phase_is_the_hour_of_the_local_clock_across_daylight_saving():
     timeline, layout = laid_out(daily(DAYLIGHT))
     assert (timeline.period, timeline.zone) == (24, "Europe/Berlin")
@@ -188,13 +196,6 @@ def test_rows_without_stamps_follow_each_other_in_each_series():
     assert timeline.kind == "order" and layout.calendar.shape == (6, 0)
     assert layout.place.tolist() == [0, 0, 1, 2, 1, 2]
     assert layout.series.tolist() == [0, 1, 0, 0, 1, 1]
-
-
-def test_working_days_lie_on_a_grid_of_days():
-    index = pd.bdate_range("2020-01-01", periods=400)
-    timeline, layout = laid_out(table(index), 10)
-    assert timeline.step == 86_400 and timeline.regular
-    assert np.diff(layout.place).tolist() == np.diff(index).astype("m8[D]").astype(int).tolist()
 
 
 def test_one_row_for_each_series_is_windows_of_one_row():

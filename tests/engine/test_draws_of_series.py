@@ -9,7 +9,7 @@ import pytest
 import torch
 from models import CPU, config, fit_options, timed
 
-from maetab.engine.draws import _turns, draw
+from maetab.engine.draws import _turns, draw, draws
 from maetab.engine.fit import fit_model
 from maetab.engine.inference import predict, predict_quantiles
 from maetab.nn.ensemble import Ensemble
@@ -171,3 +171,26 @@ def test_gaps_apart_are_drawn_in_one_turn():
     model_.guess.register_forward_pre_hook(lambda *_: turns.append(1))
     draw(model_, cells, CPU, 0)
     assert 1 <= len(turns) <= 3  # each missing step lies in three windows
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4])
+def test_a_draw_is_the_same_whatever_others_are_drawn_beside_it(weight):
+    values = ar1(240, 9)
+    cells = with_gaps(values, 8, 24, 6)
+    model_ = fit_model(config((0,), n_steps=T), cells, fit_options(max_iter=1))[0]
+    model_.network_weight.fill_(weight)
+    seeds = [5, 1, 7, 7, 3, 2, 8, 9, 4, 6]
+    together = list(draws(model_, cells, CPU, seeds))
+    assert together[2].tobytes() == together[3].tobytes() != together[1].tobytes()
+    for seed, found in zip(seeds, together, strict=True):
+        assert found.tobytes() == draw(model_, cells, CPU, seed).tobytes()
+
+
+def test_several_draws_ask_the_model_as_often_as_one(model):
+    cells, calls = with_gaps(ar1(240), 36, 48, 4), []
+    hook = model.guess.register_forward_pre_hook(lambda *_: calls.append(1))
+    list(draws(model, cells, CPU, [0]))
+    n_calls = len(calls)
+    list(draws(model, cells, CPU, range(5)))
+    hook.remove()
+    assert len(calls) == 2 * n_calls > 20

@@ -179,8 +179,9 @@ def test_a_level_that_is_not_known_has_no_piece_and_comes_back_missing(model):
 def test_a_remembered_row_is_most_similar_to_itself_and_similarities_are_a_kernel(model, series, t):
     model = model if t == 1 else series
     given = remembered(model)
-    latent = embed.embed(model, given, CPU, "concat")
-    n_tokens, n = embed.block_sizes(model.config, "concat")
+    steps = embed.Steps.middle(given) if t > 1 else None
+    latent = embed.embed(model, given, CPU, "concat", steps=steps)
+    n_tokens, n = embed.block_sizes(model.config, "concat", steps is not None)
     similar = latent[:, n_tokens:].astype(np.float64)
     assert similar.shape == (len(given), n) and n == 201 - t
     taken = model.guess.memory.visible.numpy().any(1)
@@ -191,6 +192,26 @@ def test_a_remembered_row_is_most_similar_to_itself_and_similarities_are_a_kerne
     np.testing.assert_allclose(np.diag(own), 1.0, atol=1e-4)
     np.testing.assert_allclose(own, own.T, atol=1e-4)
     assert np.linalg.eigvalsh(own).min() > -1e-3
+
+
+def test_windows_are_read_less_their_last_step_and_with_what_is_expected_next():
+    small = config((0, 3), n_steps=8, n_estimators=1, n_bins=32, n_pieces=16)
+    values, observed = table(300)
+    model = fit(small, (values[:, :2], observed[:, :2]), fit_options(max_iter=1))[0]
+    given = windows_over(values[:, :2], np.ones((300, 2), bool), 8)
+    sizes = embed.block_sizes(model.config, "concat")
+    assert sizes[1:] == [8 * 4, 2 * 4]  # one number and three levels; a quarter of the window
+    latent = embed.embed(model, given, CPU, "concat")
+    _, cells, expected = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
+    level = np.eye(3)[values[:, 1].astype(int)]
+    course = np.hstack([values[:, :1], level])[given.rows.numpy()]
+    np.testing.assert_allclose(cells, (course - course[:, -1:]).reshape(len(cells), -1), atol=1e-5)
+    with torch.inference_mode():
+        seen = torch.ones(1, 8, 2, dtype=torch.bool)
+        seen[:, -2:] = False
+        later = torch.cat([torch.tensor(values[None, 2:8, :2]), torch.zeros(1, 2, 2)], 1)
+        guess = model.guess(later, seen).mean[:, -2:].numpy()
+    np.testing.assert_allclose(expected[0], (guess - course[:1, -1:]).ravel(), atol=1e-5)
 
 
 def test_similarities_weigh_columns_as_the_first_guess_has_learned(model):

@@ -17,8 +17,8 @@ from maetab.engine.reference import (
     remembered_places,
     training_memory_index,
 )
-from maetab.engine.score_calibration import calibrated, start_calibration
-from maetab.engine.scoring import Levels, Scorer, row_means, tail_surprisal
+from maetab.engine.score_calibration import calibrated, make_scorer, start_calibration
+from maetab.engine.scoring import Levels, row_means, tail_surprisal
 from maetab.engine.surprises import hidden_sets, surprises
 
 NUMBERS = (0, 0)
@@ -48,8 +48,14 @@ def scorer_of(model, reference, windows, trim=False):
     rows = (windows.values.numpy(), windows.observed.numpy()) if trim else None
     known = start_calibration(model, 6, rows=rows)
     levels = Levels(np.zeros(f, bool), [()] * f, np.zeros(f))
-    scorer = Scorer(model, reference, levels, known, CPU)
+    scorer = make_scorer(model, reference, levels, known, CPU)
     return replace(scorer, calibration=calibrated(scorer, windows, np.ones(n, bool)))
+
+
+def far(model, reference, windows, index):
+    """Distances (n,) of rows to the nearest remembered windows."""
+    everyone = np.ones(len(reference.completed_rows), bool)
+    return row_means(distances(model, reference, windows, index, 1, everyone, CPU), windows)
 
 
 def sharing(windows, places):
@@ -84,8 +90,8 @@ def test_overlapping_windows_that_are_remembered_make_noise_no_less_surprising(s
     own = equal_memory_index(model, reference, fresh)
     index = training_memory_index(model, reference, windows)
     assert mean_surprise(windows, index) > 0.9 * mean_surprise(fresh, own)
-    distance = scorer_of(model, reference, windows).distances
-    assert distance(windows, index).mean() > 0.9 * distance(fresh, own).mean()
+    known = model, reference
+    assert far(*known, windows, index).mean() > 0.9 * far(*known, fresh, own).mean()
 
 
 def test_no_remembered_window_that_holds_one_of_its_rows_changes_what_a_window_gets(series):
@@ -120,14 +126,9 @@ def test_a_row_gets_the_mean_of_the_windows_that_hold_it(series):
     for row in (0, 1, 40, 89):
         held = [parts[w, t] for w, t in zip(*np.nonzero(windows.rows.numpy() == row), strict=True)]
         np.testing.assert_allclose(merged[row], np.mean(held, axis=0))
-    far = scorer_of(model, reference, windows).distances(windows, index)
-    alone = [
-        scorer_of(model, reference, windows).distances(
-            replace(windows, rows=windows.rows[w : w + 1]), index[w : w + 1]
-        )[40]
-        for w in (38, 39, 40)
-    ]
-    np.testing.assert_allclose(far[40], np.mean(alone))
+    weighted = row_means(parts, windows, np.array([1.0, 2.0, 1.0]))
+    expected = (parts[38, 2] + 2 * parts[39, 1] + parts[40, 0]) / 4
+    np.testing.assert_allclose(weighted[40], expected)
 
 
 def test_cells_that_are_not_observed_have_no_surprise_and_change_none():
@@ -158,18 +159,18 @@ def test_steps_that_pad_a_window_change_no_score(series, trim):
 
 
 def test_the_distance_of_a_row_is_its_own_part_of_that_of_its_padded_window(series):
-    model, reference, windows = series
+    model, reference, _ = series
     values = noise(3, seed=4)
     short = windows_of(values, np.ones((3, 2), bool), np.array([[0, -1, -1], [1, 2, -1]]))
     index = equal_memory_index(model, reference, short)
-    far = scorer_of(model, reference, windows).distances(short, index)
+    found = far(model, reference, short, index)
     whole = (reference.completed_std == 0).all(1) & (reference.completed_rows != 0).any(1)
     held = reference.completed_rows[whole]
     apart = np.abs(values[0] - held[:, :2]).sum(1)
-    assert far[0] == pytest.approx(apart.min(), rel=1e-5)
+    assert found[0] == pytest.approx(apart.min(), rel=1e-5)
     apart = np.abs(values[1:] - held[:, :4].reshape(-1, 2, 2)).sum(2)
     nearest = apart.sum(1).argmin()
-    np.testing.assert_allclose(far[1:], apart[nearest], rtol=1e-5)
+    np.testing.assert_allclose(found[1:], apart[nearest], rtol=1e-5)
 
 
 def test_windows_that_are_padded_enter_no_mean():

@@ -69,7 +69,9 @@ def reasons_of(
         table.spell(str(name), int(row), expected)
         for name, row, expected in zip(found["column"], found["row"], found["expected"])
     ]
-    when = [name for name in WHEN if name in found]
+    timeline = getattr(detector, "timeline_", None)
+    in_order = timeline is not None and timeline.kind == "order"  # whose time is the row
+    when = [name for name in WHEN if name in found and not (in_order and name == "time")]
     reasons = found.assign(row=found["row"].astype(int) + 1)[["row", *when, "column"]]
     reasons["value"], reasons["expected"] = [seen for seen, _ in words], [new for _, new in words]
     reasons["reason"] = found["reason"]

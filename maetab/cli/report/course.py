@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.cli.report.output import counted, listed
-from maetab.cli.series import PARTS, Keys, are_parts, frame_of
+from maetab.cli.series import PARTS, Keys, are_parts, frame_of, has_days_only, is_clock
 from maetab.data.codec import encode
 from maetab.data.gaps import find_gaps
 from maetab.data.schema import Schema, infer_schema
@@ -40,20 +40,17 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
     keys : those that the user has named; without a time they are looked for
     """
     found = keys if keys.time else find_keys(table, names, keys.groups)
-    if found is None and not keys.groups:
-        return _in_order(table, names)
+    if found is None and not keys.groups and _is_alone(table, names):
+        found = keys
     if found is None:
         return None
     columns = [name for name in names if name not in found.names()]
-    frame = frame_of(table, columns, found)
+    frame, stamp = frame_of(table, columns, found), found.stamp()
+    if stamp is not None and (n_without := int(frame[stamp].isna().sum())):
+        raise ValueError(f"{counted(n_without, 'row')} without a stamp in {listed(found.time)}")
     schema = infer_schema(frame)
     values, observed = encode(frame, schema)
     about = found.parameters()
-    stamped = pd.Series(True, frame.index)
-    if found.stamp() is not None:
-        stamped = frame[found.stamp()].notna()
-    if not stamped.all():
-        raise ValueError(f"{counted(int((~stamped).sum()), 'row')} without a stamp in {found.time}")
     timeline = infer_timeline(
         frame, values, observed, "auto", about["time"], about["groups"], "maetab"
     )
@@ -62,24 +59,15 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
     options = [option("--time", found.time)] if found.time else []
     options += [option("--groups", found.groups)] if found.groups else []
     options.append(f"--window={window_text(timeline)}")
-    return Course(
-        [line for line in lines if line], gap_rows(schema, observed, layout, columns), options
-    )
+    gaps = gap_rows(schema, observed, layout, columns)
+    return Course([line for line in lines if line], gaps, options)
 
 
-def _in_order(table: TableFile, names: Collection[str]) -> Course | None:
-    """Return what is said of a file of one column, which can be a series in order; else None."""
-    frame = table.frame[[name for name in names if name not in table.doubts]]
-    frame = frame.dropna(axis=1, how="all")
-    if len(frame) < LEAST_STAMPS or frame.shape[1] != 1:
-        return None
-    schema = infer_schema(frame)
-    values, observed = encode(frame, schema)
-    timeline = infer_timeline(frame, values, observed, "auto", None, None, "maetab")
-    keys, layout = Keys(), lay_out(frame, timeline)
-    line = _time_line(frame, keys, timeline, layout)
-    gaps = gap_rows(schema, observed, layout, list(map(str, schema.names())))
-    return Course([line], gaps, [f"--window={window_text(timeline)}"])
+def _is_alone(table: TableFile, names: Collection[str]) -> bool:
+    """Return whether a table has one column that holds something, which may be a series."""
+    usable = [name for name in names if name not in table.doubts]
+    held = table.frame[usable].notna().any()
+    return len(table) >= LEAST_STAMPS and int(held.sum()) == 1
 
 
 def find_keys(table: TableFile, names: Collection[str], groups: Sequence[str] = ()) -> Keys | None:
@@ -94,8 +82,8 @@ def find_keys(table: TableFile, names: Collection[str], groups: Sequence[str] = 
     names = [name for name in table.names if name in names and name not in table.doubts]
     whole = [name for name in names if frame[name].notna().all()]
     dates = [name for name in whole if frame[name].dtype.kind == "M"]
-    clocks = [name for name in whole if _is_clock(frame[name])]
-    pairs = [(date, clock) for date in dates for clock in clocks if _has_days_only(frame[date])]
+    clocks = [name for name in whole if is_clock(frame[name])]
+    pairs = [(date, clock) for date in dates for clock in clocks if has_days_only(frame[date])]
     for time in (*pairs, *((date,) for date in dates), *_parts_in(whole)):
         keys = Keys(tuple(time), tuple(groups))
         stamps = frame_of(table, [], keys)[keys.stamp()]
@@ -117,14 +105,6 @@ def _parts_in(names: Sequence[str]) -> list[tuple[str, ...]]:
     own = {name.lower(): name for name in reversed(names)}
     found = [own[part] for part in PARTS if part in own]
     return [tuple(found)] if are_parts(found) else []
-
-
-def _is_clock(cells: pd.Series) -> bool:
-    return cells.dtype.kind == "m" and bool(cells.between("0s", "24h").all())
-
-
-def _has_days_only(cells: pd.Series) -> bool:
-    return bool((cells == cells.dt.normalize()).all())
 
 
 def _repeat(stamps: pd.Series, groups: Sequence[pd.Series]) -> bool:
@@ -187,10 +167,10 @@ def gap_rows(
 
 
 def length_text(n_steps: int, timeline: Timeline) -> str:
-    """Return how long some steps are: 24h, 7D, 3 months, or a number."""
+    """Return how long some steps are: 24h, 7D, 3 months, 5 working days, or a number."""
     length = n_steps * timeline.step
-    if timeline.unit == "month":
-        return counted(int(length), "month")
+    if timeline.unit in ("month", "workday"):
+        return counted(int(length), timeline.unit.replace("workday", "working day"))
     if timeline.unit != "second":
         return f"{length:g}"
     name, unit = next(

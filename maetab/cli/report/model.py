@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from maetab.cli.reading import words_of
 from maetab.cli.report.course import length_text
 from maetab.cli.report.output import listed
 from maetab.data.timeline import Timeline
@@ -17,13 +18,14 @@ def summary(info: Mapping[str, Any]) -> list[str]:
     kinds = Counter(info["columns"].values())
     of_kinds = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
     parameters = ", ".join(f"{name}={value}" for name, value in info["parameters"].items())
-    versions = info["versions"]
+    versions, read = info["versions"], words_of(info["attributes"].get("reading_", {}))
     lines = [
         f"class: {info['class']}",
         f"written by: maetab {versions['maetab']}, Python {versions['python']}",
         f"columns: {len(info['columns'])} ({of_kinds}): {listed(list(info['columns']), 12)}",
         f"parameters: {parameters}",
         *_series(info.get("timeline")),
+        *([f"read with: {' '.join(read)}"] if read else []),
         f"weights: {info['n_weights']} ({info['n_bytes'] / 1e6:.1f} MB)",
         "everything, line by line: --all",
     ]

@@ -11,6 +11,7 @@ import pandas as pd
 from maetab.cli.report.output import counted, listed, on_one_line
 from maetab.data.codec import encode
 from maetab.data.schema import Column, Schema, infer_schema
+from maetab.data.text import NA_VALUES
 from maetab.files.layout import option
 from maetab.files.sniffing import far_number
 from maetab.files.tables import TableFile
@@ -76,7 +77,13 @@ def _marks_line(table: TextTable, names: Collection[str]) -> str:
         f"{mark!r} {counted(counts.total(), 'time')} in {listed(list(counts), 3)}"
         for mark, counts in sorted(marks.items(), key=lambda item: -item[1].total())
     ]
-    return f"read as missing: {'; '.join(shown)} (--only-na-values if not)" if shown else ""
+    usual = {*NA_VALUES}
+    doubt = (
+        " (if one of these is a value, name those that do mean missing in --only-na-values)"
+        if usual <= {*table.layout.na_values} and usual & {*marks}
+        else ""
+    )
+    return f"read as missing: {'; '.join(shown)}{doubt}" if shown else ""
 
 
 def _format_lines(table: TextTable, names: Collection[str]) -> list[str]:
@@ -89,19 +96,24 @@ def _format_lines(table: TextTable, names: Collection[str]) -> list[str]:
     return [f"read as {kind}: {listed(columns)}" for kind, columns in read.items()]
 
 
-def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
-    """Return numbers that may be codes for missing."""
+def far_numbers(table: TableFile, names: Collection[str]) -> dict[float, Counter[str]]:
+    """Return numbers of a text file that may be codes for missing: how often in which columns."""
     found: dict[float, Counter[str]] = {}
-    for name in names:
+    for name in names if isinstance(table, TextTable) else ():
         numbers = table.frame[name]
         far = far_number(numbers) if numbers.dtype.kind in "if" else None
         if far is not None:
             found.setdefault(far[0], Counter())[name] = far[1]
+    return found
+
+
+def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
+    """Return numbers that may be codes for missing."""
     return [
         f"hint: {value:.0f} stands far from all other numbers in {listed(list(counts))}, "
         f"in {counted(counts.total(), 'cell')}; "
         f"pass {option('--na-values', [f'{value:.0f}'])} if it means missing"
-        for value, counts in found.items()
+        for value, counts in far_numbers(table, names).items()
     ]
 
 

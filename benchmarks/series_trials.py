@@ -1,0 +1,92 @@
+"""Print the trials by which the constants of maetab's scores of series were chosen.
+
+    python -m benchmarks.series_trials planted     # cells: a table of NEAR and LEAST_SPREAD
+    python -m benchmarks.series_trials stretches   # rows: of NOISE, RARE, OF_CELL, MIDDLE, HINT
+
+Each line sets constants of `maetab.engine.series_scores`, the rest as they are, and looks at the
+choosing half of the series of `benchmarks.series_detect` alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import series_detect, series_detectors
+from benchmarks.vus import window_length
+from maetab import MAEAnomalyDetector
+
+SCORES = import_module("maetab.engine.series_scores")  # constants that no parameter sets
+
+PLANTED = [
+    {"NEAR": SCORES.NEAR},
+    *({"NEAR": near} for near in (8, 12, 20, 25, 50)),
+    *({"LEAST_SPREAD": spread} for spread in (1e-5, 1e-4, 1e-2, 1e-1)),
+]
+STRETCHES = [
+    {"NOISE": SCORES.NOISE},
+    *({"NOISE": noise} for noise in (0.1, 0.5, 1.0, 4.0)),
+    *({"OF_CELL": size} for size in (0.0, 1.0, 2.0, 8.0)),
+    *({"RARE": rare} for rare in (2.0, 3.5, 4.0)),
+    *({"MIDDLE": power} for power in (0.0, 0.1, 1.0)),
+    *({"HINT": size} for size in (0.0, 1e-3, 1e-2)),
+]
+
+
+def series(half: str) -> Iterator[tuple[str, pd.DataFrame, np.ndarray, int]]:
+    """Yield name, frame, labels and length of windows of one half of the series."""
+    for name in series_detect.names():
+        if series_detect.half(name) == half:
+            frame, labels = series_detect.load(name)
+            length = min(window_length(frame.iloc[:, 0].to_numpy()), len(frame) // 4)
+            yield name, frame, labels, length
+
+
+def planted(half: str, seeds: int) -> Iterator[dict[str, Any]]:
+    """Yield the rank of each planted value with each choice.
+
+    Each series is fitted once: whatever is usual of its one column, cells keep their order.
+    """
+    for name, frame, labels, length in series(half):
+        for seed in range(seeds):
+            for size in series_detect.SIZES:
+                case = series_detect.plant(frame, labels, size, seed)
+                if case is None:
+                    continue
+                detector = MAEAnomalyDetector(window=length, random_state=seed).fit(case[0])
+                for choice in PLANTED:
+                    with mock.patch.multiple(SCORES, **choice):
+                        cells = detector.score_cells(case[0]).iloc[:, 0].to_numpy()
+                    found = series_detect.judge_planted(labels, cells, case[1])
+                    yield {"choice": str(choice), "series": name, "size": size} | found
+
+
+def stretches(half: str, seeds: int) -> Iterator[dict[str, Any]]:
+    """Yield VUS-PR of each series with each choice."""
+    for name, frame, labels, length in series(half):
+        for choice in STRETCHES if labels.any() else ():
+            with mock.patch.multiple(SCORES, **choice):
+                scores = series_detectors.stretches(frame, length, 0)
+            found = series_detect.judge_stretches(labels, scores, length)
+            yield {"choice": str(choice), "series": name, "size": 0.0} | found
+
+
+def main() -> None:
+    """Print choices x means over the choosing half."""
+    parser = argparse.ArgumentParser(prog="benchmarks.series_trials")
+    parser.add_argument("experiment", choices=("planted", "stretches"))
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    trial = {"planted": planted, "stretches": stretches}[options.experiment]
+    lines = pd.DataFrame(trial("choosing", options.seeds)).drop(columns="series")
+    print(lines.groupby(["size", "choice"], sort=False).mean().round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Scores of rows that are independent of each other: surprises of cells, and distances of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from maetab.engine.distances import distances
+from maetab.engine.reference import equal_memory_index
+from maetab.engine.robust import one_hot, robust_distances, unknown_distances
+from maetab.engine.scoring import Evidence, Scorer, positive_median, row_means
+from maetab.engine.surprises import CELL_SHARES, ROW_SHARES, hidden_sets, surprises
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.windows import Windows
+
+SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
+NEIGHBOURS = 0.05  # share of the trusted remembered windows that a trimming detector compares with
+MIN_NEIGHBOURS = 10  # of them at least
+
+
+class RowScorer(Scorer):
+    """Scores of the rows of a table.
+
+    A row is strange by the cells that surprise most given others, by its distance to remembered
+    rows, and, if rows are trimmed, by a robust distance.
+    """
+
+    @staticmethod
+    def try_out(model: Ensemble, windows: Windows, n_masks: int, device: torch.device) -> None:
+        """See `Scorer`."""
+        sets = hidden_sets(windows.rows.shape[1] * windows.values.shape[1], n_masks)
+        surprises(model, windows, np.full((len(windows), 1), -1), sets, device)
+
+    def evidence(self, windows: Windows, memory_index: np.ndarray | None = None) -> Evidence:
+        """See `Scorer`; (n, 2 or 3) parts."""
+        if memory_index is None:
+            memory_index = equal_memory_index(self.model, self.reference, windows)
+        cells = self.surprises(windows, memory_index)
+        parts = [mean_of_largest(cells, SHARE_OF_CELLS), self.distances(windows, memory_index)]
+        location, precision = self.calibration.robust_location, self.calibration.robust_precision
+        if location is not None and precision is not None:
+            parts.append(self._robust_distances(windows, location, precision))
+        return Evidence(np.column_stack(parts))
+
+    def surprises(
+        self, windows: Windows, memory_index: np.ndarray | None = None, alone: bool = False
+    ) -> np.ndarray:
+        """See `Scorer`. Before the usual errors are known these are the errors themselves."""
+        if memory_index is None:
+            memory_index = equal_memory_index(self.model, self.reference, windows)
+        n_cells = windows.rows.shape[1] * windows.values.shape[1]
+        shares = CELL_SHARES if alone else ROW_SHARES
+        sets = hidden_sets(n_cells, self.calibration.n_masks, shares)
+        found = surprises(
+            self.model,
+            windows,
+            memory_index,
+            sets,
+            self.device,
+            scale=self.calibration.usual_errors,
+            clipped=alone,
+        )
+        return row_means(found, windows)
+
+    def usual_gap(self, windows: Windows, memory_index: np.ndarray, kept: np.ndarray) -> float:
+        """See `Scorer`."""
+        gap = positive_median(self.distances(windows, memory_index)[kept])
+        return gap / self.model.guess.coordinates.step_size
+
+    def distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
+        """Return (n,) distances of rows to the nearest remembered windows that are trusted."""
+        known, n_nearest = self.calibration, 1
+        if known.robust_location is not None:
+            n_nearest = max(MIN_NEIGHBOURS, round(NEIGHBOURS * int(known.trusted.sum())))
+        near = (n_nearest, known.trusted, self.device, known.usual_gap)
+        return row_means(
+            distances(self.model, self.reference, windows, memory_index, *near), windows
+        )
+
+    def _robust_distances(
+        self, windows: Windows, location: np.ndarray, precision: np.ndarray
+    ) -> np.ndarray:
+        values, observed = windows.values.numpy(), windows.observed.numpy()
+        n_levels = np.array(self.model.config.n_levels)
+        far = robust_distances(one_hot(values, observed, n_levels.tolist()), location, precision)
+        unknown = observed & (n_levels > 0) & (values >= n_levels)
+        far += unknown_distances(unknown, self.levels.unknown_share, precision)
+        return np.where(observed.any(1), far, np.nan)
+
+
+def mean_of_largest(cells: np.ndarray, share: float) -> np.ndarray:
+    """Return (n,) means of the largest `share` of the cells of each row, of one at least.
+
+    NaN stands for no cell, and for the mean where there is none at all.
+    """
+    n_seen = (~np.isnan(cells)).sum(1)
+    ordered = -np.sort(-np.nan_to_num(cells, nan=-1.0), axis=1)
+    count = np.maximum(1, np.floor(share * n_seen)).astype(int)
+    total = np.cumsum(np.maximum(ordered, 0.0), axis=1)
+    means = np.take_along_axis(total, count[:, None] - 1, axis=1)[:, 0] / count
+    return np.where(n_seen > 0, means, np.nan)
