@@ -150,7 +150,7 @@ class SeriesGuess(nn.Module):
         cells, shown = (x.unflatten(1, (self.n_steps, -1)) for x in (values.double(), visible))
         look = self.look(cells, shown, clock or _still(shown), memory_index)
         evidence = self.evidence(look, shown)
-        mean, std = self.mixture(evidence, torch.arange(cells.shape[2], device=cells.device))
+        mean, std = self.mixture(evidence, self.firsts(cells.device))
         mean, variance = torch.where(shown, cells, mean), torch.where(shown, 0.0, std.square())
         parts = mean, variance, look.guesses, _features(look, evidence, std, shown)
         return Guess(*(x.flatten(1, 2).to(values.dtype) for x in parts))
@@ -214,7 +214,12 @@ class SeriesGuess(nn.Module):
         """Return what the mixture is told: how each guess does at the window's visible cells."""
         error = (look.missed.abs() * shown[..., None]).sum(1, keepdim=True)
         count = shown.sum(1, keepdim=True)[..., None]
-        misses = ((error + PRIOR * self.usual) / (count + PRIOR)).clamp_min(1e-3).log()
+        misses = (error + PRIOR * self.usual) / (count + PRIOR)
+        # Guesses at the levels of a category have the same shares, so that they sum to one.
+        first = self.firsts(misses.device)
+        total = torch.zeros_like(misses).index_add(2, first, misses)
+        misses = total / torch.bincount(first, minlength=len(first)).clamp_min(1)[:, None]
+        misses = misses[:, :, first].clamp_min(1e-3).log()
         since, until = (x.double().clamp_max(FAR) for x in (look.lines.since, look.lines.until))
         near, gap = torch.minimum(since, until), since + until
         z = (look.plain.residual.abs() / look.plain.spread.sqrt()).clamp_max(STRAINED)
@@ -236,6 +241,10 @@ class SeriesGuess(nn.Module):
             std = kinds[0](torch.zeros_like(drawn), seen[rows]).variance.sqrt()
             out[rows] = drawn / std.clamp_min(1e-6)
         return out[:, self.coordinates.first].view(values.shape).to(values.dtype)
+
+    def firsts(self, device: torch.device) -> Tensor:
+        """Return (c,) for each coordinate of a step the first of its column."""
+        return torch.tensor(self.coordinates.firsts[: self.usual.shape[0]], device=device)
 
     def clock_of(self, places: Tensor | slice) -> Clock:
         """Return the clock (B, T) of remembered windows."""

@@ -222,6 +222,7 @@ def _fit_mixture(
     parts = [guess.evidence(look, shown).at(hidden) for look, shown, hidden, _ in looks]
     evidence = Evidence(*map(torch.cat, zip(*parts, strict=True)))
     truth = torch.cat([cells[hidden] for _, _, hidden, cells in looks]).double()
-    column = torch.cat([hidden.nonzero()[:, 2] for _, _, hidden, _ in looks])
+    place = torch.cat([hidden.nonzero()[:, 2] for _, _, hidden, _ in looks])
+    column = guess.firsts(place.device)[place]
     if len(truth):
         guess.mixture.fit(evidence, column, truth)
