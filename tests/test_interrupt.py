@@ -11,8 +11,9 @@ from sklearn.exceptions import NotFittedError
 import maetab.base
 import maetab.detector
 import maetab.encoder
+import maetab.engine.row_scores
 import maetab.engine.score_calibration
-import maetab.engine.scoring
+import maetab.imputer
 import maetab.nn.guess.stack
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
@@ -41,7 +42,7 @@ SHARED = [
 ]
 NETWORKS = [(Tokens, "fit"), (Network, "_encode")]
 STAGES = {
-    "imputer": [*SHARED, *NETWORKS, (MAEImputer, "_check_range")],
+    "imputer": [*SHARED, *NETWORKS, (maetab.imputer, "check_range")],
     "encoder": [
         *SHARED,
         *NETWORKS,
@@ -52,8 +53,8 @@ STAGES = {
     "detector": [
         *SHARED,
         (MAEAnomalyDetector, "_calibrate"),
-        (maetab.engine.scoring, "surprises"),
-        (maetab.engine.scoring, "distances"),
+        (maetab.engine.row_scores, "surprises"),
+        (maetab.engine.row_scores, "distances"),
         (MAEAnomalyDetector, "set_threshold"),
     ],
     "trimming detector": [
@@ -62,7 +63,7 @@ STAGES = {
         (maetab.detector, "kept_rows"),
         (maetab.engine.score_calibration, "robust_gaussian"),
         (MAEAnomalyDetector, "_calibrate"),
-        (maetab.engine.scoring, "distances"),
+        (maetab.engine.row_scores, "distances"),
     ],
 }
 CASES = [
