@@ -25,8 +25,8 @@ FITTED = 2000  # windows that a covariance is fitted to, at each phase and at al
 FOLDS = 3
 # Variance of what neighbouring steps do not share, in mean squares of the change from one step to
 # the next: what is added to every covariance, and where that is taken to be much.
-LITTLE, MUCH = 0.03, 0.2
-LEAST_CHANGE, MOST_CHANGE = 1e-3, 1.0
+LITTLE, MUCH = 0.015, 0.2
+LEAST_CHANGE, MOST_CHANGE = 1e-3, 0.15
 LOOKS = 3  # masks that each window is seen with while the guesses are weighted
 MOST_CELLS = 300_000  # that are looked at then
 LEVEL = 10.0  # variance of a window's level where that is taken for unknown
