@@ -11,8 +11,8 @@ from maetab.nn.guess.window_gaussian import WindowGaussian
 
 # Half or so of each round's covariance of windows at every phase is replaced by its mean along the
 # diagonals of time, half of that of windows which start at one phase by that of all. Chosen among
-# .5 to 1 in trials on ETT_h1 with masks of their own, of which no script is kept: ETT_h1 is no fair
-# judge of them, the other sets of benchmarks/series.py are.
+# .5 to 1 in trials on ETT_h1 with masks of their own: ETT_h1 is no fair judge of them, others in
+# benchmarks/series.py are. `python -m benchmarks.series_trials filling` prints trials.
 ALONG_TIME, OF_ALL = 0.6, 0.5
 LEAST = 1e-4  # variance along any direction
 ROUNDS = 4

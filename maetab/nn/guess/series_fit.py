@@ -24,7 +24,9 @@ FITTED = 2000  # windows that a covariance is fitted to, at each phase and at al
 # that are not the neighbours of those that they were fitted to.
 FOLDS = 3
 # Variance of what neighbouring steps do not share, in mean squares of the change from one step to
-# the next: what is added to every covariance, and where that is taken to be much.
+# the next: what is added to every covariance, and where that is taken to be much. The change is
+# taken to be within the bounds below: rates of exchange want less noise than hourly loads, and
+# twice as much as these costs columns that tell each other. See benchmarks/series_trials.py.
 LITTLE, MUCH = 0.015, 0.2
 LEAST_CHANGE, MOST_CHANGE = 1e-3, 0.15
 LOOKS = 3  # masks that each window is seen with while the guesses are weighted

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# How many are read, and how much less the last of them weighs than a window that is equal. Of 4 to
-# 100 neighbours and weights of 2 to 8, see benchmarks/series_trials.py.
+# How many are read, and how much less the last of them weighs than a window that is equal, as a
+# power of e; `python -m benchmarks.series_trials filling` prints trials.
 N_NEAREST, FALL = 10, 3.0
 MOST = 2000  # remembered windows that are compared
 BARRED = 1e30  # farther than any
