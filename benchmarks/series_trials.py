@@ -36,7 +36,7 @@ FILLING = [
     *((SIMILAR, {"N_NEAREST": n}) for n in (4, 30, 100)),
     *((SIMILAR, {"FALL": fall}) for fall in (1.0, 6.0)),
     *((FIT, {"LITTLE": share}) for share in (0.005, 0.05)),
-    *((FIT, {"MUCH": share}) for share in (0.05, 0.5)),
+    *((FIT, {"MUCH": noise}) for noise in (0.01, 0.1)),
     *((FIT, {"LEVEL": level}) for level in (1.0, 100.0)),
     *((COVARIANCE, {"ALONG_TIME": share}) for share in (0.3, 0.9)),
     *((COVARIANCE, {"OF_ALL": share}) for share in (0.25, 0.75)),

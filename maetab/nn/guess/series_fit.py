@@ -23,11 +23,11 @@ FITTED = 2000  # windows that a covariance is fitted to, at each phase and at al
 # Parts of the windows, each a stretch of time: what is learned of the guesses is to hold for times
 # that are not the neighbours of those that they were fitted to.
 FOLDS = 3
-# Variance of what neighbouring steps do not share, in mean squares of the change from one step to
-# the next: what is added to every covariance, and where that is taken to be much. The change is
-# taken to be within the bounds below: rates of exchange want less noise than hourly loads, and
-# twice as much as these costs columns that tell each other. See benchmarks/series_trials.py.
-LITTLE, MUCH = 0.015, 0.2
+# Variance of what neighbouring steps do not share: what every covariance has of it, in mean squares
+# of the change from one step to the next, and what it is where that is taken to be much. The change
+# is taken to be within the bounds below: rates of exchange want less noise than hourly loads, and
+# more than these costs columns that tell each other. See benchmarks/series_trials.py.
+LITTLE, MUCH = 0.015, 0.03
 LEAST_CHANGE, MOST_CHANGE = 1e-3, 0.15
 LOOKS = 3  # masks that each window is seen with while the guesses are weighted
 MOST_CELLS = 300_000  # that are looked at then
@@ -135,15 +135,15 @@ def _fit_gaussians(
     for phase in guess.starts.tolist():
         assert clock is not None
         aligned.append(cells(windows.rows[clock.phase[:, 0] == phase]))
-    change = _change(guess, windows)
-    found = fit_gaussians(every, aligned, guess.n_steps, LITTLE * change, should_stop)
+    noise = LITTLE * _change(guess, windows)
+    found = fit_gaussians(every, aligned, guess.n_steps, noise, should_stop)
     number = torch.tensor(guess.coordinates.of_numbers, device=every[0].device)
     own = number.double().view(guess.n_steps, -1)
     level = torch.einsum("tc,sd,cd->tcsd", own, own, torch.eye(own.shape[1]).to(own))
     level = LEVEL * level.reshape(guess.coordinates.size, -1)
-    noise = MUCH * change * torch.eye(len(level)).to(level)
+    much = MUCH * torch.eye(len(level)).to(level)
     for kinds, gaussian in zip(gaussians.children(), found, strict=True):
-        for one, more in zip(kinds.children(), (0 * level, level, noise), strict=True):
+        for one, more in zip(kinds.children(), (0 * level, level, much), strict=True):
             one.set(gaussian.location, gaussian.covariance + more)  # type: ignore[operator]
 
 
