@@ -1,10 +1,11 @@
-"""Print the trials by which the constants of maetab's scores of series were chosen.
+"""Print the trials by which constants of maetab's guess at series, and of its scores, were chosen.
 
+    python -m benchmarks.series_trials filling     # gaps: N_NEAREST, FALL, LITTLE, MUCH, ...
     python -m benchmarks.series_trials planted     # cells: a table of NEAR and LEAST_SPREAD
     python -m benchmarks.series_trials stretches   # rows: of NOISE, RARE, OF_CELL, MIDDLE, HINT
 
-Each line sets constants of `maetab.engine.series_scores`, the rest as they are, and looks at the
-choosing half of the series of `benchmarks.series_detect` alone.
+Each line sets constants, the rest as they are, and looks at the choosing sets of
+`benchmarks.series`, or at the choosing half of the series of `benchmarks.series_detect`, alone.
 """
 
 from __future__ import annotations
@@ -19,10 +20,27 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import series_detect, series_detectors
+from benchmarks.series_data import CHOOSING, PATTERNS, Part, make_task
+from benchmarks.series_peers import FILLERS, Job
 from benchmarks.vus import window_length
 from maetab import MAEAnomalyDetector
 
-SCORES = import_module("maetab.engine.series_scores")  # constants that no parameter sets
+# Constants that no parameter sets.
+SCORES = import_module("maetab.engine.series_scores")
+SIMILAR = import_module("maetab.nn.guess.similar")
+FIT = import_module("maetab.nn.guess.series_fit")
+COVARIANCE = import_module("maetab.nn.guess.covariance")
+
+FILLING = [
+    (SIMILAR, {"N_NEAREST": SIMILAR.N_NEAREST}),
+    *((SIMILAR, {"N_NEAREST": n}) for n in (4, 30, 100)),
+    *((SIMILAR, {"FALL": fall}) for fall in (1.0, 6.0)),
+    *((FIT, {"LITTLE": share}) for share in (0.005, 0.05)),
+    *((FIT, {"MUCH": noise}) for noise in (0.01, 0.1)),
+    *((FIT, {"LEVEL": level}) for level in (1.0, 100.0)),
+    *((COVARIANCE, {"ALONG_TIME": share}) for share in (0.3, 0.9)),
+    *((COVARIANCE, {"OF_ALL": share}) for share in (0.25, 0.75)),
+]
 
 PLANTED = [
     {"NEAR": SCORES.NEAR},
@@ -46,6 +64,28 @@ def series(half: str) -> Iterator[tuple[str, pd.DataFrame, np.ndarray, int]]:
             frame, labels = series_detect.load(name)
             length = min(window_length(frame.iloc[:, 0].to_numpy()), len(frame) // 4)
             yield name, frame, labels, length
+
+
+def filling(half: str, seeds: int) -> Iterator[dict[str, Any]]:
+    """Yield the error of each choice at the hidden cells of each choosing set, of linear's."""
+    assert half == "choosing"
+    for name in CHOOSING:
+        for pattern in PATTERNS:
+            task = make_task(name, pattern)
+            jobs = [
+                Job(method, name, "windows", task.window, task.period, 0, {"max_iter": 0},
+                    task.train.missing, task.test.missing, task.val)
+                for method in ("linear", "maetab")
+            ]  # fmt: skip
+            linear = _error(FILLERS["linear"](jobs[0]).values, task.test)
+            for module, choice in FILLING:
+                with mock.patch.multiple(module, **choice):
+                    mine = _error(FILLERS["maetab"](jobs[1]).values, task.test)
+                yield {"choice": str(choice), "series": name, "size": pattern, "mae": mine / linear}
+
+
+def _error(filled: np.ndarray, part: Part) -> float:
+    return float(np.abs(filled - part.truth.to_numpy())[part.hidden].mean())
 
 
 def planted(half: str, seeds: int) -> Iterator[dict[str, Any]]:
@@ -77,14 +117,17 @@ def stretches(half: str, seeds: int) -> Iterator[dict[str, Any]]:
             yield {"choice": str(choice), "series": name, "size": 0.0} | found
 
 
+TRIALS = {"filling": filling, "planted": planted, "stretches": stretches}
+
+
 def main() -> None:
     """Print choices x means over the choosing half."""
     parser = argparse.ArgumentParser(prog="benchmarks.series_trials")
-    parser.add_argument("experiment", choices=("planted", "stretches"))
+    parser.add_argument("experiment", choices=tuple(TRIALS))
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
-    trial = {"planted": planted, "stretches": stretches}[options.experiment]
-    lines = pd.DataFrame(trial("choosing", options.seeds)).drop(columns="series")
+    found = TRIALS[options.experiment]("choosing", options.seeds)
+    lines = pd.DataFrame(found).drop(columns="series")
     print(lines.groupby(["size", "choice"], sort=False).mean().round(3).to_string())
 
 

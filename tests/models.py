@@ -24,11 +24,12 @@ from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.masking import Bernoulli
-from maetab.nn.windows import Windows
+from maetab.nn.windows import Clock, Windows
 
 CPU = torch.device("cpu")
 QUICK = GuessOptions(tuning_steps=2)  # for fits whose quality does not matter
 LEVELS = (0, 3, 0, 2)
+DAY = 6  # steps of the day of `daily_course`
 
 
 def config(n_levels: tuple[int, ...] = LEVELS, **changes: Any) -> ModelConfig:
@@ -206,3 +207,34 @@ def train(
             trainings[-1].train(generator)
             trainings[-1].errors = held_out_errors(model, network, held, 10**6, Deadline())
     return trainings
+
+
+def daily_course(n: int = 600, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two numbers with a day of six hours and slow changes that they share."""
+    rng, slow = np.random.default_rng(seed), np.zeros(n)
+    for i in range(1, n):
+        slow[i] = 0.97 * slow[i - 1] + 0.2 * rng.normal()
+    day = 2 * np.sin(2 * np.pi * np.arange(n) / DAY)
+    values = np.stack([day + slow, slow - day], 1) + 0.1 * rng.normal(size=(n, 2))
+    return values.astype(np.float32), rng.random((n, 2)) < 0.8
+
+
+def hidden_in(cells: Windows, share: float = 0.4) -> tuple[Tensor, Tensor]:
+    """Return the cells of windows and which are visible when a share of them is hidden."""
+    values, observed = cells.take(slice(None))
+    drawn = torch.rand(observed.shape, generator=torch.Generator().manual_seed(5))
+    return values, observed & (drawn > share)
+
+
+def open_clock(cells: Windows, chosen: slice = slice(None)) -> Clock:
+    """Return the clock of windows as of any that were not fitted to."""
+    return cells.clock_of(chosen)._replace(fold=None)
+
+
+def gaussians_of(guess: SeriesGuess, clock: Clock) -> list:
+    """Return the Gaussians that each window should be asked of."""
+    starts = guess.starts.tolist()
+    found = []
+    for phase in clock.phase[:, 0].tolist():
+        found.append(guess.gaussians[1 + starts.index(phase) if phase in starts else 0])
+    return found

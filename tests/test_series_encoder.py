@@ -237,11 +237,11 @@ def test_an_even_rotation_gives_all_the_mean_variance(k):
     np.testing.assert_allclose(found.diagonal(), variance.mean(), rtol=1e-6)
 
 
-def test_components_of_windows_vary_alike():
+def test_components_vary_alike_over_the_windows_that_are_learned_from():
     frame = panel((240, 240))
-    encoder = MAEEncoder(**PANEL | {"window": 6}, level="window", stride=1, add_raw=False)
+    encoder = MAEEncoder(**PANEL | {"window": 6}, level="window", stride=3, add_raw=False)
     spread = encoder.fit_transform(frame).var(axis=0)
-    assert len(spread) > 8 and spread.max() < 2 * spread.min()
+    assert len(spread) > 8 and spread.max() < 1.001 * spread.min()
 
 
 def test_windows_of_one_row_are_encoded_as_no_window():

@@ -333,3 +333,17 @@ def test_tables_of_other_libraries_come_back_as_they_are(filled, how):
     np.testing.assert_allclose(again["a"], out["a"], rtol=1e-6)
     assert (again["kind"].to_numpy() == out["kind"].to_numpy()).all()
     assert (pd.to_datetime(again["when"]) == out["when"]).all()
+
+
+def test_a_series_of_one_window_that_begins_anywhere_is_filled_from_both_its_ends():
+    """Windows at multiples of a stride would see one end or the other."""
+    course = np.random.default_rng(0).normal(size=600).cumsum()
+    stamps = pd.date_range("2020", periods=600, freq="D")
+    train = pd.DataFrame({"a": course, "site": 0}, stamps)
+    new = train.iloc[107:131].assign(site=1)
+    new.iloc[2:22, 0] = np.nan
+    imputer = MAEImputer(window=24, groups="site", max_iter=0, random_state=0).fit(train)
+    between = new["a"].interpolate()
+    found = imputer.transform(new)["a"]
+    assert (found - between).abs().max() < 0.1 * np.ptp(between) + 0.5
+    assert imputer._windows(imputer._read(new)).rows.shape == (1, 24)

@@ -81,8 +81,9 @@ def _series_bounds(
 def cut_places(series: np.ndarray, place: np.ndarray, window: int, stride: int) -> np.ndarray:
     """Return the row number of every step of windows over rows that lie on a grid.
 
-    Windows start at multiples of the stride. The first of a series holds its first row, the last
-    its last row; those without a row are left out, so that long pauses cost nothing.
+    Windows start at multiples of the stride, but the first of a series starts with it and the last
+    ends with it, so that windows hold as many rows as there are; one that is longer than a series
+    starts with it. Those without a row are left out, so that long pauses cost nothing.
 
     Parameters
     ----------
@@ -98,33 +99,33 @@ def cut_places(series: np.ndarray, place: np.ndarray, window: int, stride: int) 
     --------
     >>> cut_places(np.zeros(3, int), np.array([5, 3, 0]), window=4, stride=2).tolist()
     [[2, -1, -1, 1], [-1, 1, -1, 0]]
+    >>> cut_places(np.zeros(3, int), np.array([3, 4, 5]), window=3, stride=2).tolist()
+    [[0, 1, 2]]
     """
     _check_steps(window, stride)
     if not len(series):
         return np.zeros((0, window), np.int64)
-    label, least, most = _window_numbers(series, place, window, stride)
-    begins = np.cumsum(most - least + 1) - most - 1  # so that numbers of two series differ
-    rows, numbers = [], []
-    for back in range(-(-window // stride)):
-        number = np.minimum(place // stride, most[label]) - back
-        inside = np.flatnonzero((number >= least[label]) & (place - number * stride < window))
+    label = np.unique(series, return_inverse=True)[1]
+    first, last = _ends(label, place)
+    latest = np.maximum(last - window + 1, first)
+    length, rows, starts = last - first + 1, [], []
+    for back in range(-1, -(-window // stride) + 1):
+        start = np.clip((place // stride - back) * stride, first[label], latest[label])
+        inside = np.flatnonzero((start <= place) & (place - start < window))
         rows.append(inside)
-        numbers.append(number[inside])
-    row, number = np.concatenate(rows), np.concatenate(numbers)
-    found, which = np.unique(number + begins[label[row]], return_inverse=True)
+        starts.append(start[inside])
+    row, start = np.concatenate(rows), np.concatenate(starts)
+    begins = np.cumsum(length) - length - first  # so that starts of two series differ
+    found, which = np.unique(start + begins[label[row]], return_inverse=True)
     out = np.full((len(found), window), -1, np.int64)
-    out[which, place[row] - number * stride] = row
+    out[which, place[row] - start] = row
     return out
 
 
-def _window_numbers(
-    series: np.ndarray, place: np.ndarray, window: int, stride: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number of each row's series from 0 on; number of the first and last window of each series."""
-    label = np.unique(series, return_inverse=True)[1]
+def _ends(label: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and the last place of each series, which are numbered from 0 on."""
     first = np.full(label.max() + 1, np.iinfo(np.int64).max)
     last = np.full(label.max() + 1, np.iinfo(np.int64).min)
     np.minimum.at(first, label, place)
     np.maximum.at(last, label, place)
-    least = first // stride
-    return label, least, np.maximum(-((window - 1 - last) // stride), least)
+    return first, last

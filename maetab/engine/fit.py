@@ -60,7 +60,7 @@ def _sized(config: ModelConfig, windows: Windows) -> ModelConfig:
     clock = windows.clock_of(slice(None))
     if clock is None:
         return config
-    starts = len(clock.phase[:, 0].unique())
+    starts = len(clock.usual_starts())
     return replace(
         config,
         n_phases=int(clock.phase.max()) + 1,

@@ -8,6 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+# Of windows, one in so many at least start at a phase that is a usual start: the first and the last
+# window of a series start where they must.
+USUAL = 8
+
 
 class Clock(NamedTuple):
     """Where rows (n,) or the steps of windows (B, T) lie in time.
@@ -29,6 +33,13 @@ class Clock(NamedTuple):
         fold = None if self.fold is None else self.fold.to(device)
         position, phase, calendar = (x.to(device) for x in self[:3])
         return Clock(position, phase, calendar, fold)
+
+    def usual_starts(self) -> Tensor:
+        """Return the phases that windows (B, T) usually start at; none where there is no period."""
+        if not self.phase.any():
+            return self.phase.new_zeros(0)
+        found, count = self.phase[:, 0].unique(return_counts=True)
+        return found[USUAL * count >= count.sum()]
 
 
 @dataclass(frozen=True)

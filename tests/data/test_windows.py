@@ -86,9 +86,9 @@ def places_by_hand(series, place, window, stride):
     for label in sorted(set(series)):
         own = sorted(place[series == label])
         starts = [start for start in range(-200, 200) if start % stride == 0]
-        first = max(start for start in starts if start <= own[0])
-        last = min(x for x in starts if x >= first and x + window > own[-1])
-        for start in range(first, last + 1, stride):
+        latest = max(own[-1] - window + 1, own[0])
+        inner = [start for start in starts if own[0] < start < latest]
+        for start in sorted({own[0], *inner, latest}):
             rows = [at.get((label, start + step), -1) for step in range(window)]
             if max(rows) >= 0:
                 found.append(rows)
@@ -113,7 +113,10 @@ def test_on_a_grid_every_row_is_in_a_window_of_its_own_series(drawn):
         inside = window[window >= 0]
         assert len(set(series[inside])) == 1
         starts = place[inside] - np.flatnonzero(window >= 0)
-        assert len(set(starts)) == 1 and starts[0] % stride == 0
+        assert len(set(starts)) == 1
+        own = place[series == series[inside[0]]]
+        ends = own.min(), max(own.max() - rows.shape[1] + 1, own.min())
+        assert starts[0] % stride == 0 or starts[0] in ends
 
 
 def test_an_inner_row_is_in_all_windows_that_could_hold_it():
@@ -124,7 +127,14 @@ def test_an_inner_row_is_in_all_windows_that_could_hold_it():
 def test_a_pause_of_a_million_years_costs_no_windows():
     place = np.array([0, 1, 10**13])
     rows = cut_places(np.zeros(3, int), place, 3, 2)
-    assert rows.tolist() == [[0, 1, -1], [-1, -1, 2]]
+    assert rows.tolist() == [[0, 1, -1], [-1, -1, 2]]  # the last ends with the series
+
+
+@pytest.mark.parametrize("first", [0, 1, 5, 7])
+def test_windows_of_a_series_that_is_long_enough_are_full(first):
+    for length in range(8, 30):
+        rows = cut_places(np.zeros(length, int), first + np.arange(length), 8, 4)
+        assert (rows >= 0).all() and rows[0, 0] == 0 and rows[-1, -1] == length - 1
 
 
 def test_no_rows_give_no_windows():

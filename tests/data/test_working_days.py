@@ -64,11 +64,11 @@ def test_windows_of_working_days_have_no_holes_at_weekends():
     rows = laid_out(table(holed), 20)[1].windows(20, 20)
     starts = [pd.Timestamp("1970-01-05").date(), holed[-1].date()]
     places = counted(*starts)
-    by_hand: dict[int, list[int]] = {}
-    for row, stamp in enumerate(holed):
-        place = places[stamp.date()]
-        by_hand.setdefault(place // 20, [-1] * 20)[place % 20] = row
-    assert rows.tolist() == [by_hand[number] for number in sorted(by_hand)]
+    row_at = {places[stamp.date()]: row for row, stamp in enumerate(holed)}
+    first, latest = min(row_at), max(row_at) - 19
+    inner = range(first // 20 * 20 + 20, latest, 20)
+    by_hand = [[row_at.get(at + k, -1) for k in range(20)] for at in (first, *inner, latest)]
+    assert rows.tolist() == by_hand
 
 
 @pytest.mark.parametrize("zone", [None, "America/New_York"])

@@ -7,8 +7,10 @@ import pytest
 import torch
 from scipy.linalg import toeplitz
 
-from maetab.nn.guess.covariance import NOISE, ROUNDS, along_time, fit_covariance, fit_gaussians
+from maetab.nn.guess.covariance import ROUNDS, along_time, fit_covariance, fit_gaussians
 from maetab.nn.guess.window_gaussian import WindowGaussian
+
+NOISE = 2e-3  # what neighbouring steps do not share, in the covariances that are fitted here
 
 
 def covariance_of(c: int, seed: int = 0) -> np.ndarray:
@@ -147,6 +149,19 @@ def test_indicators_of_levels_are_guessed_as_any_coordinate():
     np.testing.assert_allclose(found.mean[:, :3].sum(1), 1, atol=0.02)
 
 
+def test_a_location_of_each_window_takes_the_place_of_that_of_all():
+    gaussian, (values, visible) = gaussian_of(9), rows(9, 0.5)
+    own = torch.tensor(np.random.default_rng(4).normal(size=values.shape))
+    shown, kept = torch.tensor(visible), gaussian.location.clone()
+    found = gaussian(torch.tensor(values), shown, own)
+    for i in range(len(values)):
+        gaussian.location.copy_(own[i])
+        wanted = gaussian(torch.tensor(values[i : i + 1]), shown[i : i + 1])
+        for mine, theirs in zip(found, wanted, strict=True):
+            torch.testing.assert_close(mine[i : i + 1], theirs, rtol=1e-9, atol=1e-9)
+    gaussian.location.copy_(kept)
+
+
 # ---- covariances
 
 
@@ -192,6 +207,7 @@ def test_a_known_stationary_covariance_is_found_again(share):
         torch.tensor(visible),
         torch.tensor(start),
         lambda x: along_time(x, 6),
+        NOISE,
         lambda: False,
     )
     # Five rounds of EM from means come near what converges; without them cells that are
@@ -211,7 +227,7 @@ def test_a_fit_that_is_stopped_has_done_one_round():
     values, _ = stationary(300, 4)
     cells = torch.tensor(values), torch.ones(300, 4, dtype=torch.bool), torch.tensor(values)
     asked = []
-    found = fit_covariance(*cells, lambda x: x, lambda: asked.append(1) or True)
+    found = fit_covariance(*cells, lambda x: x, NOISE, lambda: asked.append(1) or True)
     assert len(asked) == 1
     plain = np.cov(values, rowvar=False, bias=True) + NOISE * np.eye(4)
     np.testing.assert_allclose(found.covariance, plain, atol=1e-9)
@@ -221,7 +237,7 @@ def test_gaussians_of_phases_lie_between_their_own_windows_and_all():
     values, _ = stationary(400, 4)
     every = torch.tensor(values), torch.ones(400, 4, dtype=torch.bool), torch.tensor(values)
     some = tuple(x[:40] * 3 if x.is_floating_point() else x[:40] for x in every)
-    found = fit_gaussians(every, [some], 4, lambda: False)
+    found = fit_gaussians(every, [some], 4, NOISE, lambda: False)
     plain = np.cov(values, rowvar=False, bias=True)
     even = 0.4 * plain + 0.6 * along_time(torch.tensor(plain), 4).numpy() + NOISE * np.eye(4)
     np.testing.assert_allclose(found[0].covariance, even, atol=1e-8)
@@ -235,7 +251,7 @@ def test_rounds_of_em_are_those_done_row_by_row():
     visible = np.random.default_rng(1).random(values.shape) < 0.6
     filled, rest = np.where(visible, values, 3.0), np.zeros((4, 4))
     cells = (torch.tensor(x) for x in (values, visible, filled))
-    gaussian = fit_covariance(*cells, lambda x: x, lambda: False)
+    gaussian = fit_covariance(*cells, lambda x: x, NOISE, lambda: False)
     mine = WindowGaussian(4)
     for _ in range(ROUNDS + 1):
         centred = filled - filled.mean(0)

@@ -19,6 +19,8 @@ class Coordinates:
     slices : per cell of a window, its coordinates
     cells : (T * C,) the cell that each coordinate belongs to
     first : (T * F,) the first coordinate of each cell
+    of_numbers : (T * C,) bool, coordinates that are numbers and no indicators of levels
+    firsts : (T * C,) the first coordinate of the cell that each belongs to
     size, step_size : T * C and C
     """
 
@@ -30,6 +32,8 @@ class Coordinates:
             self.slices.append(slice(start, start + max(n, 1)))
         self.first = [own.start for own in self.slices]
         self.cells = [j for j, own in enumerate(self.slices) for _ in range(own.stop - own.start)]
+        self.firsts = [self.first[cell] for cell in self.cells]
+        self.of_numbers = [n == 0 for n in self.n_levels for _ in range(max(n, 1))]
         self.size, self.step_size = len(self.cells), len(self.cells) // n_steps
 
     def expand(self, values: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:

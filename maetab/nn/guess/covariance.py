@@ -11,10 +11,10 @@ from maetab.nn.guess.window_gaussian import WindowGaussian
 
 # Half or so of each round's covariance of windows at every phase is replaced by its mean along the
 # diagonals of time, half of that of windows which start at one phase by that of all. Chosen among
-# .5 to 1 in trials on ETT_h1 with masks of their own, of which no script is kept: ETT_h1 is no fair
-# judge of them, the other sets of benchmarks/series.py are.
+# .5 to 1 in trials on ETT_h1 with masks of their own: ETT_h1 is no fair judge of them, others in
+# benchmarks/series.py are. `python -m benchmarks.series_trials filling` prints trials.
 ALONG_TIME, OF_ALL = 0.6, 0.5
-NOISE = 2e-3  # added to the diagonal: what neighbouring steps do not share
+LEAST = 1e-4  # variance along any direction
 ROUNDS = 4
 
 
@@ -23,6 +23,7 @@ def fit_covariance(
     visible: Tensor,
     start: Tensor,
     shrink: Callable[[Tensor], Tensor],
+    noise: float,
     should_stop: Callable[[], bool],
 ) -> WindowGaussian:
     """Return a Gaussian fitted by EM (Little and Rubin 2019, section 11.2).
@@ -32,6 +33,7 @@ def fit_covariance(
     values, visible : (n, C)
     start : (n, C) completed values to start from
     shrink : of the covariance of each round, what takes its place
+    noise : variance that is added to the diagonal: what neighbouring steps do not share
     should_stop : True ends it after a round
     """
     gaussian = WindowGaussian(values.shape[1]).to(values.device)
@@ -40,7 +42,7 @@ def fit_covariance(
     for i in range(ROUNDS + 1):
         location = filled.mean(0)
         centred = filled - location
-        covariance = shrink((centred.T @ centred + rest) / len(filled)) + NOISE * unit
+        covariance = shrink((centred.T @ centred + rest) / len(filled)) + noise * unit
         gaussian.set(location, (covariance + covariance.T) / 2)
         if i == ROUNDS or should_stop():
             break
@@ -61,13 +63,14 @@ def along_time(covariance: Tensor, n_steps: int) -> Tensor:
     count = torch.bincount(lag.flatten(), minlength=2 * t - 1)[:, None, None]
     even = (total / count)[lag].permute(0, 2, 1, 3).reshape(t * c, t * c)
     values, vectors = torch.linalg.eigh((even + even.T) / 2)
-    return (vectors * values.clamp_min(1e-4)) @ vectors.T
+    return (vectors * values.clamp_min(LEAST)) @ vectors.T
 
 
 def fit_gaussians(
     windows: tuple[Tensor, Tensor, Tensor],
     aligned: list[tuple[Tensor, Tensor, Tensor]],
     n_steps: int,
+    noise: float,
     should_stop: Callable[[], bool],
 ) -> list[WindowGaussian]:
     """Return Gaussians of windows that start anywhere, and of those of each phase.
@@ -77,12 +80,13 @@ def fit_gaussians(
     windows : values, visible and completed values (n, C) of windows that start anywhere
     aligned : the same of windows that start at one phase, for each phase there is; a phase without
         windows has the Gaussian of all
+    noise : as in `fit_covariance`
     """
 
     def even(covariance: Tensor) -> Tensor:
         return torch.lerp(covariance, along_time(covariance, n_steps), ALONG_TIME)
 
-    every = fit_covariance(*windows, even, should_stop)
+    every = fit_covariance(*windows, even, noise, should_stop)
     found = [every]
     for cells in aligned:
         if not len(cells[0]):
@@ -92,5 +96,5 @@ def fit_gaussians(
         def shrunk(covariance: Tensor) -> Tensor:
             return torch.lerp(covariance, every.covariance, OF_ALL)
 
-        found.append(fit_covariance(*cells, shrunk, should_stop))
+        found.append(fit_covariance(*cells, shrunk, noise, should_stop))
     return found

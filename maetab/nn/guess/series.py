@@ -13,14 +13,16 @@ from maetab.nn.guess.interpolation import Interpolated, interpolate
 from maetab.nn.guess.memory import RowMemory
 from maetab.nn.guess.mixture import Evidence, Mixture
 from maetab.nn.guess.options import GuessOptions
+from maetab.nn.guess.similar import MOST, similar
 from maetab.nn.guess.stack import Guess
 from maetab.nn.guess.window_gaussian import Conditional, WindowGaussian
 from maetab.nn.windows import Clock, Windows
 
-N_GUESSES, N_FEATURES = 4, 8
+N_GUESSES, N_FEATURES = 6, 8
 FAR = 1000.0  # steps to a visible cell where there is none
 USUAL_Z, STRAINED = 0.8, 30.0  # mean |z| of normal numbers; most of one cell
 PRIOR = 3.0  # visible cells that count as much as what the guesses miss everywhere
+EQUAL = 1e-6  # mean square of differences of windows that are taken for one and the same
 WILD = 8.0  # standard deviations beyond which networks do not tell numbers apart
 
 
@@ -45,9 +47,10 @@ class Look(NamedTuple):
 class SeriesGuess(nn.Module):
     """A guess at the cells of windows of T steps.
 
-    Four guesses: interpolation along time; a Gaussian over all cells of a window, of what is left
+    Six guesses: interpolation along time; a Gaussian over all cells of a window, of what is left
     when the mean of each phase of the period is taken off; the same where the level of a window is
-    unknown, and where neighbouring steps share less. `Mixture` weighs them.
+    unknown, and where neighbouring steps share less; the mean of similar windows that are
+    remembered; and the Gaussian of what is left when that mean is taken off. `Mixture` weighs them.
 
     Parameters
     ----------
@@ -64,11 +67,15 @@ class SeriesGuess(nn.Module):
     folds : while a model is fitted, the same without a part of the windows each
     season : (n_phases, c) mean of each phase
     usual : (c, K) mean absolute error of each guess at single cells
+    remembered_cells : (M, T, c) coordinates of remembered windows less the season, completed
+    remembered_part : (M,) the part that each belongs to while a model is fitted, -1 for none
     """
 
     season: Tensor
     starts: Tensor
     usual: Tensor
+    remembered_cells: Tensor
+    remembered_part: Tensor
     remembered_position: Tensor
     remembered_phase: Tensor
     remembered_calendar: Tensor
@@ -91,6 +98,10 @@ class SeriesGuess(nn.Module):
         self.register_buffer("season", torch.zeros(n_phases, step, dtype=torch.float64))
         self.register_buffer("starts", torch.full((n_starts,), -1))
         self.register_buffer("usual", torch.ones(step, N_GUESSES, dtype=torch.float64))
+        n_similar = min(n_memory, MOST)
+        self.register_buffer("remembered_cells", torch.zeros(n_similar, n_steps, step))
+        part = torch.full((n_similar,), -1)
+        self.register_buffer("remembered_part", part, persistent=False)
         position = torch.arange(n_steps).double().repeat(n_memory, 1)
         self.register_buffer("remembered_position", position)
         self.register_buffer("remembered_phase", torch.zeros(n_memory, n_steps, dtype=torch.long))
@@ -118,11 +129,12 @@ class SeriesGuess(nn.Module):
 
         Parameters
         ----------
-        memory_index, n_remembered : not read: the guess looks at no single remembered window
+        memory_index : (B, P) remembered windows that share a row with each, -1 for none
+        n_remembered : not read: a bounded number of remembered windows is looked at
         clock : of the windows; None for steps of one length without phase
         """
         cells = self.coordinates.expand(torch.where(visible, values, 0.0), visible)
-        guess = self.guess(*cells, clock=clock)
+        guess = self.guess(*cells, memory_index, clock=clock)
         return Guess(*(x.unflatten(1, (self.n_steps, -1)) for x in guess if x is not None))
 
     @torch.no_grad()
@@ -136,9 +148,9 @@ class SeriesGuess(nn.Module):
     ) -> Guess:
         """Return the guess at coordinates, (B, T * c, ...) each, without the axis of the steps."""
         cells, shown = (x.unflatten(1, (self.n_steps, -1)) for x in (values.double(), visible))
-        look = self.look(cells, shown, clock or _still(shown))
+        look = self.look(cells, shown, clock or _still(shown), memory_index)
         evidence = self.evidence(look, shown)
-        mean, std = self.mixture(evidence, torch.arange(cells.shape[2], device=cells.device))
+        mean, std = self.mixture(evidence, self.firsts(cells.device))
         mean, variance = torch.where(shown, cells, mean), torch.where(shown, 0.0, std.square())
         parts = mean, variance, look.guesses, _features(look, evidence, std, shown)
         return Guess(*(x.flatten(1, 2).to(values.dtype) for x in parts))
@@ -151,27 +163,63 @@ class SeriesGuess(nn.Module):
         cells, shown = (x.unflatten(1, (self.n_steps, -1)) for x in cells)
         return cells.double(), shown, clock or _still(shown)
 
-    def look(self, cells: Tensor, shown: Tensor, clock: Clock) -> Look:
+    def look(
+        self, cells: Tensor, shown: Tensor, clock: Clock, memory_index: Tensor | None = None
+    ) -> Look:
         """Return the guesses at coordinates (B, T, c), `shown` where they may be read."""
         lines = interpolate(cells, shown, clock.position)
         season = self.season[clock.phase]
-        rest, seen = (cells - season).flatten(1), shown.flatten(1)
-        found = [[torch.zeros_like(rest) for _ in Conditional._fields] for _ in range(3)]
+        like = self._similar(cells - season, shown, clock, memory_index)
+        rest, seen, about = (x.flatten(1) for x in (cells - season, shown, like))
+        found = [[torch.zeros_like(rest) for _ in Conditional._fields] for _ in range(4)]
         for kinds, rows in self.groups(clock):
-            for target, gaussian in zip(found, kinds, strict=True):
-                parts = gaussian(rest[rows], seen[rows])
-                for out, part in zip(target, parts, strict=True):
-                    out[rows] = part
+            parts = [gaussian(rest[rows], seen[rows]) for gaussian in kinds]
+            parts.append(kinds[0](rest[rows], seen[rows], about[rows]))
+            for target, part in zip(found, parts, strict=True):
+                for out, x in zip(target, part, strict=True):
+                    out[rows] = x
         of_kinds = [Conditional(*(x.view(shown.shape) for x in parts)) for parts in found]
-        guesses = [lines.mean, *(x.mean + season for x in of_kinds)]
-        missed = [cells - lines.mean, *(x.residual for x in of_kinds)]
+        guesses = [lines.mean, *(x.mean + season for x in of_kinds), like + season]
+        missed = [cells - lines.mean, *(x.residual for x in of_kinds), cells - season - like]
         return Look(torch.stack(guesses, -1), torch.stack(missed, -1), lines, of_kinds[0])
+
+    def _similar(
+        self, rest: Tensor, shown: Tensor, clock: Clock, memory_index: Tensor | None
+    ) -> Tensor:
+        """Return (B, T, c) what similar windows have; see `_barred` for those that are not read."""
+        number = torch.tensor(self.coordinates.of_numbers[: rest.shape[2]]).to(rest)
+        barred = self._barred(rest, shown, clock, memory_index)
+        return similar(rest, shown, self.remembered_cells.to(rest.dtype), barred, number)
+
+    def _barred(
+        self, rest: Tensor, shown: Tensor, clock: Clock, memory_index: Tensor | None
+    ) -> Tensor:
+        """Return (B, M) bool: remembered windows that are empty, share rows or a part, or equal."""
+        n = len(self.remembered_cells)
+        known = self.memory.visible[:n].to(rest.dtype)
+        barred = ~known.any(1).expand(len(rest), -1)
+        if clock.fold is not None:
+            barred = barred | (clock.fold[:, None] == self.remembered_part)
+        if memory_index is not None:
+            shares = torch.zeros(len(rest), n + 1, dtype=torch.bool, device=rest.device)
+            inside = (memory_index >= 0) & (memory_index < n)
+            barred = barred | shares.scatter(1, torch.where(inside, memory_index, n), True)[:, :n]
+        seen, cells = shown.flatten(1).to(rest.dtype), self.remembered_cells.flatten(1).to(rest)
+        own = torch.where(shown, rest, 0.0).flatten(1)
+        unlike = seen.sum(1, keepdim=True) + known.sum(1) - 2 * seen @ known.T
+        far = own.square().sum(1, keepdim=True) - 2 * own @ cells.T + seen @ cells.square().T
+        return barred | ((unlike < 0.5) & (far < EQUAL * seen.sum(1, keepdim=True)))
 
     def evidence(self, look: Look, shown: Tensor) -> Evidence:
         """Return what the mixture is told: how each guess does at the window's visible cells."""
         error = (look.missed.abs() * shown[..., None]).sum(1, keepdim=True)
         count = shown.sum(1, keepdim=True)[..., None]
-        misses = ((error + PRIOR * self.usual) / (count + PRIOR)).clamp_min(1e-3).log()
+        misses = (error + PRIOR * self.usual) / (count + PRIOR)
+        # Guesses at the levels of a category have the same shares, so that they sum to one.
+        first = self.firsts(misses.device)
+        total = torch.zeros_like(misses).index_add(2, first, misses)
+        misses = total / torch.bincount(first, minlength=len(first)).clamp_min(1)[:, None]
+        misses = misses[:, :, first].clamp_min(1e-3).log()
         since, until = (x.double().clamp_max(FAR) for x in (look.lines.since, look.lines.until))
         near, gap = torch.minimum(since, until), since + until
         z = (look.plain.residual.abs() / look.plain.spread.sqrt()).clamp_max(STRAINED)
@@ -193,6 +241,10 @@ class SeriesGuess(nn.Module):
             std = kinds[0](torch.zeros_like(drawn), seen[rows]).variance.sqrt()
             out[rows] = drawn / std.clamp_min(1e-6)
         return out[:, self.coordinates.first].view(values.shape).to(values.dtype)
+
+    def firsts(self, device: torch.device) -> Tensor:
+        """Return (c,) for each coordinate of a step the first of its column."""
+        return torch.tensor(self.coordinates.firsts[: self.usual.shape[0]], device=device)
 
     def clock_of(self, places: Tensor | slice) -> Clock:
         """Return the clock (B, T) of remembered windows."""

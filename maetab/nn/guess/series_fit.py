@@ -23,7 +23,12 @@ FITTED = 2000  # windows that a covariance is fitted to, at each phase and at al
 # Parts of the windows, each a stretch of time: what is learned of the guesses is to hold for times
 # that are not the neighbours of those that they were fitted to.
 FOLDS = 3
-NOISE = 0.03  # variance of what neighbouring steps do not share, where that is taken to be much
+# Variance of what neighbouring steps do not share: what every covariance has of it, in mean squares
+# of the change from one step to the next, and what it is where that is taken to be much. The change
+# is taken to be within the bounds below: rates of exchange want less noise than hourly loads, and
+# more than these costs columns that tell each other. See benchmarks/series_trials.py.
+LITTLE, MUCH = 0.015, 0.03
+LEAST_CHANGE, MOST_CHANGE = 1e-3, 0.15
 LOOKS = 3  # masks that each window is seen with while the guesses are weighted
 MOST_CELLS = 300_000  # that are looked at then
 LEVEL = 10.0  # variance of a window's level where that is taken for unknown
@@ -62,7 +67,7 @@ def fit_series(
     _fit_season(guess, windows)
     clock = windows.clock_of(slice(None))
     if clock is not None and len(guess.starts):
-        guess.starts.copy_(clock.phase[:, 0].unique()[: len(guess.starts)])
+        guess.starts.copy_(clock.usual_starts()[: len(guess.starts)])
     _fit_gaussians(guess, guess.gaussians, windows, None, should_stop)
     guess.folds = []
     windows = replace(windows, fold=_parts(windows))
@@ -130,15 +135,25 @@ def _fit_gaussians(
     for phase in guess.starts.tolist():
         assert clock is not None
         aligned.append(cells(windows.rows[clock.phase[:, 0] == phase]))
-    found = fit_gaussians(every, aligned, guess.n_steps, should_stop)
-    number = [n == 0 for n in guess.coordinates.n_levels for _ in range(max(n, 1))]
-    own = torch.tensor(number, device=every[0].device).double().view(guess.n_steps, -1)
+    noise = LITTLE * _change(guess, windows)
+    found = fit_gaussians(every, aligned, guess.n_steps, noise, should_stop)
+    number = torch.tensor(guess.coordinates.of_numbers, device=every[0].device)
+    own = number.double().view(guess.n_steps, -1)
     level = torch.einsum("tc,sd,cd->tcsd", own, own, torch.eye(own.shape[1]).to(own))
     level = LEVEL * level.reshape(guess.coordinates.size, -1)
-    noise = NOISE * torch.eye(len(level)).to(level)
+    much = MUCH * torch.eye(len(level)).to(level)
     for kinds, gaussian in zip(gaussians.children(), found, strict=True):
-        for one, more in zip(kinds.children(), (0 * level, level, noise), strict=True):
+        for one, more in zip(kinds.children(), (0 * level, level, much), strict=True):
             one.set(gaussian.location, gaussian.covariance + more)  # type: ignore[operator]
+
+
+def _change(guess: SeriesGuess, windows: Windows) -> float:
+    """Return the mean square of the change of visible coordinates from one step to the next."""
+    cells, shown, _ = guess.expand(*windows.take(slice(None)), None)
+    both = shown[:, 1:] & shown[:, :-1]
+    change = torch.where(both, cells.diff(dim=1).square(), 0.0)
+    found = float(change.sum() / both.sum().clamp_min(1))
+    return min(max(found, LEAST_CHANGE), MOST_CHANGE)
 
 
 def _completed(guess: SeriesGuess, windows: Windows, rows: Tensor) -> Cells:
@@ -160,11 +175,26 @@ def _remember(guess: SeriesGuess, windows: Windows, generator: torch.Generator) 
     memory.fill(cells, shown, torch.zeros_like(cells), windows.memory_index(chosen))
     memory.log_weight.fill_(float(memory.log_weight.mean()))
     clock, n = windows.clock_of(chosen), len(chosen)
+    compared = chosen[: len(guess.remembered_cells)]
+    guess.remembered_cells[: len(compared)] = _whole(guess, windows, compared)
+    if windows.fold is not None:
+        guess.remembered_part[: len(compared)] = windows.fold[compared]
     if clock is not None:
         guess.remembered_position[:n] = clock.position
         guess.remembered_phase[:n] = clock.phase
         guess.remembered_calendar[:n] = clock.calendar
     return windows
+
+
+def _whole(guess: SeriesGuess, windows: Windows, chosen: Tensor) -> Tensor:
+    """Return (n, T, c) windows less the season, what is not visible as the Gaussians expect it."""
+    clock = windows.clock_of(chosen)
+    cells, shown, clock = guess.expand(*windows.take(chosen), clock and clock._replace(fold=None))
+    rest = (cells - guess.season[clock.phase]).flatten(1)
+    whole = torch.zeros_like(rest)
+    for (plain, *_), rows in guess.groups(clock):
+        whole[rows] = plain(rest[rows], shown.flatten(1)[rows]).mean
+    return whole.view(cells.shape).to(guess.remembered_cells.dtype)
 
 
 def _fit_mixture(
@@ -186,13 +216,15 @@ def _fit_mixture(
             visible = observed & ~masking(observed, generator)
             cells, shown, clock = guess.expand(values, visible, windows.clock_of(chosen))
             truth, known, _ = guess.expand(values, observed, clock)
-            looks.append((guess.look(cells, shown, clock), shown, known & ~shown, truth))
+            look = guess.look(cells, shown, clock, windows.memory_index(chosen))
+            looks.append((look, shown, known & ~shown, truth))
     error = [(look.missed.abs() * s[..., None]).sum((0, 1)) for look, s, _, _ in looks]
     count = torch.stack([s.sum((0, 1)) for _, s, _, _ in looks]).sum(0)[:, None]
     guess.usual.copy_((torch.stack(error).sum(0) / count.clamp_min(1)).clamp_min(1e-3))
     parts = [guess.evidence(look, shown).at(hidden) for look, shown, hidden, _ in looks]
     evidence = Evidence(*map(torch.cat, zip(*parts, strict=True)))
     truth = torch.cat([cells[hidden] for _, _, hidden, cells in looks]).double()
-    column = torch.cat([hidden.nonzero()[:, 2] for _, _, hidden, _ in looks])
+    place = torch.cat([hidden.nonzero()[:, 2] for _, _, hidden, _ in looks])
+    column = guess.firsts(place.device)[place]
     if len(truth):
         guess.mixture.fit(evidence, column, truth)

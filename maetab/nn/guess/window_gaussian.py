@@ -58,22 +58,26 @@ class WindowGaussian(nn.Module):
         return self
 
     @torch.no_grad()
-    def forward(self, values: Tensor, visible: Tensor) -> Conditional:
+    def forward(
+        self, values: Tensor, visible: Tensor, location: Tensor | None = None
+    ) -> Conditional:
         """Return what is guessed of each coordinate, in double precision.
 
         Parameters
         ----------
         values : (B, C); what is not visible is never read
         visible : (B, C) bool
+        location : (B, C) of each window, in place of that of all
         """
-        centred = torch.where(visible, values.double() - self.location, 0.0)
+        location = self.location if location is None else location
+        centred = torch.where(visible, values.double() - location, 0.0)
         mean, variance = torch.zeros_like(centred), torch.zeros_like(centred)
         residual, spread = torch.zeros_like(centred), torch.ones_like(centred)
         for rows, part in self._systems(visible):
             solve = self._from_hidden if part.is_hidden else self._from_visible
             found = solve(centred[rows], visible[rows], part)
             mean[rows], variance[rows], residual[rows], spread[rows] = found
-        mean = torch.where(visible, values.double(), mean + self.location)
+        mean = torch.where(visible, values.double(), mean + location)
         return Conditional(mean, variance.clamp_min(0), residual, spread.clamp_min(1e-9))
 
     @torch.no_grad()
