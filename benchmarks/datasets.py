@@ -18,6 +18,19 @@ BUNDLED = {
     "sklearn-wine": (bundled.load_wine, "multiclass"),
 }
 
+# Tables are halved once and for all: what is chosen on the first half is judged on the second. The
+# first holds every table that a choice was ever made on, before the halves were fixed.
+CHOOSING = (
+    "abalone", "adult", "airfoil", "autompg", "autos", "compression", "heart", "letter",
+    "magic", "obesity", "raisin", "spam", "wdbc", "wine", "yacht",
+)  # fmt: skip
+JUDGING = (
+    "beijing", "breast_w", "car", "climate", "communities", "credit_scoring", "default",
+    "horse_colic", "mushroom", "nyc_weather", "pbc", "penguins", "pima", "shoppers", "titanic",
+)  # fmt: skip
+# Those with some ten thousand rows: figures of 20,000 rows, or all that there are.
+LARGE_CHOOSING, LARGE_JUDGING = ("adult", "letter", "magic"), ("beijing", "default", "shoppers")
+
 
 def folder() -> Path:
     """Return the folder of the benchmark data, named by MAETAB_DATA.
