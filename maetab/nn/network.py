@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from maetab.nn.backbones import BACKBONES, Shape
 from maetab.nn.config import ModelConfig
 from maetab.nn.guess.series import N_FEATURES, N_GUESSES
-from maetab.nn.guess.stack import Guess
+from maetab.nn.guess.stack import Guess, n_corrections
 from maetab.nn.tokens import Tokens, per_column, time_identity
 from maetab.nn.windows import Clock
 
@@ -39,7 +39,7 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         c, f = config, len(config.n_levels)
-        of_guess = (N_FEATURES, N_GUESSES) if c.is_series else ()
+        of_guess = (N_FEATURES, N_GUESSES) if c.is_series else (0, 1 + n_corrections(c.guess))
         self.tokens = Tokens(c.n_levels, c.n_pieces, c.width, *of_guess)
         self.row = nn.Parameter(torch.randn(c.width) * 0.02)
         self.encoder = self._backbone(c.n_encoder_layers)

@@ -1,9 +1,10 @@
 """The memory of windows: what those like a window say of its hidden cells, by a learned metric.
 
-A Nadaraya-Watson average (Nadaraya 1964) over remembered windows (rows, where T is 1). Two are
-compared where both are visible; a cell that only one of them has costs a constant. Weight and
-constant of each cell are learned by predicting cells that are hidden for the purpose. A window
-never reads one that shares a physical row with it.
+Attention over remembered windows (rows, where T is 1): averages of their real cells, weighted by a
+softmax of minus the squared distance. Two are compared where both are visible, a cell that only one
+of them has costs a constant, and by learned keys of the windows as wholes (`keys.py`). Weight and
+constant of each cell and the keys are learned by predicting cells that are hidden for the purpose.
+A window never reads one that shares a physical row with it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
+from maetab.nn.guess.keys import WindowKeys, nearness
+
 # Places that a small table leaves empty know nothing, so they are never read. They are there
 # because narrow matrix products depend, in the last bit, on a row's place in the batch.
 NARROW = 16  # columns of a product up to which its kernel may depend on a row's place
@@ -26,15 +29,20 @@ MAX_LOGITS = 2**17  # computed together outside training: they stay in the cache
 
 
 class Neighbours(NamedTuple):
-    """What the remembered rows say of each coordinate, (B, C) each.
+    """What the remembered rows say of each coordinate: (heads, B, C) each, or (B, C) once mixed.
 
-    mean, variance : of their values
+    mean, square : of their values, and of the squares of these
     residual : mean of what the base guess missed in them
     """
 
     mean: Tensor
-    variance: Tensor
+    square: Tensor
     residual: Tensor
+
+    @property
+    def variance(self) -> Tensor:
+        """Of their values."""
+        return (self.square - self.mean.square()).clamp_min(0)
 
 
 class _Part(NamedTuple):
@@ -60,6 +68,8 @@ class RowMemory(nn.Module):
     cells : the cell of a window that each of its C coordinates belongs to
     n_rows : windows to hold
     n_steps : T
+    of_numbers : per coordinate, whether it is a number
+    key_width : numbers of a learned key; 0 for none
     """
 
     values: Tensor
@@ -71,9 +81,17 @@ class RowMemory(nn.Module):
     first: Tensor
     number: Tensor
 
-    def __init__(self, cells: list[int], n_rows: int, n_steps: int) -> None:
+    def __init__(
+        self,
+        cells: list[int],
+        n_rows: int,
+        n_steps: int,
+        of_numbers: list[bool] | None = None,
+        key_width: int = 0,
+    ) -> None:
         super().__init__()
         c = len(cells)
+        self.keys: WindowKeys | None = None
         size = list(Counter(cells).values())  # coordinates of each cell, in order
         fixed = {
             "cells": cells,
@@ -97,6 +115,8 @@ class RowMemory(nn.Module):
         self.log_weight = nn.Parameter(start + 0.5 * torch.randn(shape))
         self.log_cost = nn.Parameter(torch.zeros(shape))
         self.choice = nn.Parameter(torch.zeros(shape))
+        if key_width and of_numbers is not None:
+            self.keys = WindowKeys(of_numbers, n_rows, N_HEADS, key_width)
 
     def forward(
         self,
@@ -105,8 +125,9 @@ class RowMemory(nn.Module):
         memory_index: Tensor | None = None,
         n_remembered: int | None = None,
         asked: Tensor | None = None,
+        keys: tuple[Tensor, Tensor] | None = None,
     ) -> Neighbours:
-        """Return what rows like these say.
+        """Return what rows like these say, head by head.
 
         Parameters
         ----------
@@ -116,6 +137,7 @@ class RowMemory(nn.Module):
         n_remembered : compare with so many of the remembered rows only; None for all
         asked : (T * F,) bool, cells that are visible in no row; the result has their coordinates
             alone. None for all coordinates
+        keys : (heads, B, D) of these rows and (heads, n, D) of the remembered ones; None for none
         """
         kept, known = self.values[:n_remembered], self.visible[:n_remembered]
         given, part = self._part(None if asked is None else ~asked), self._part(asked)
@@ -139,8 +161,10 @@ class RowMemory(nn.Module):
         if not torch.is_grad_enabled() and values.device.type == "cpu":
             size = max_batch_rows(len(kept))
         left = self._left(values, visible, given).split(size, 1)
-        chunks = zip(left, visible.split(size), memory_index.split(size), strict=True)
-        averages = torch.cat([self._read(*rows, right, averaged, idle) for rows in chunks], 1)
+        ours = [None] * len(left) if keys is None else keys[0].split(size, 1)
+        theirs = None if keys is None else keys[1][:, :n_remembered]
+        chunks = zip(left, ours, visible.split(size), memory_index.split(size), strict=True)
+        averages = torch.cat([self._read(*rows, theirs, right, averaged, idle) for rows in chunks], 1)
         total, square, mean, residual, _ = averages.split(width, -1)
         # The square of an indicator is the indicator.
         is_number = part.number[part.owner]
@@ -148,10 +172,14 @@ class RowMemory(nn.Module):
         place = torch.where(is_number, place, torch.arange(len(place), device=place.device))
         square = torch.cat([mean, square], -1)[..., place]
         # A millionth of the cell's mean (zero) where no similar row has the cell.
-        per_row = self.choice.softmax(0)[:, None, part.cells] / (total + 1e-6)
-        per_row = per_row[..., part.owner]
-        mean, square, residual = ((x * per_row).sum(0) for x in (mean, square, residual))
-        return Neighbours(mean, (square - mean.square()).clamp_min(0), residual)
+        per_row = (1 / (total + 1e-6))[..., part.owner]
+        return Neighbours(*(x * per_row for x in (mean, square, residual)))
+
+    def mixed(self, near: Neighbours, asked: Tensor | None = None) -> Neighbours:
+        """Return the heads' answers (heads, B, C) mixed by what each cell has chosen, (B, C)."""
+        cells = self.cells if asked is None else self.cells[asked[self.cells]]
+        share = self.choice.softmax(0)[:, None, cells]
+        return Neighbours(*((x * share).sum(0) for x in near))
 
     def _part(self, inside: Tensor | None) -> _Part:
         """Return the cells where `inside` (T * F,) is True; None for all."""
@@ -164,8 +192,10 @@ class RowMemory(nn.Module):
     def _read(
         self,
         left: Tensor,
+        ours: Tensor | None,
         visible: Tensor,
         memory_index: Tensor,
+        theirs: Tensor | None,
         right: Tensor,
         read: Tensor,
         idle: Tensor | None,
@@ -173,10 +203,13 @@ class RowMemory(nn.Module):
         """Return (heads, B, V): averages of `read` (n, V), weighted by how near each row is.
 
         left : (heads, B, K) as of `_left`
+        ours, theirs : keys of the rows and of the remembered ones, if there are any
         memory_index : (B, P) as in `forward`, -1 for rows that are not compared with
         idle : of `_rows_to_bar`
         """
         logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), len(read))
+        if ours is not None and theirs is not None:
+            logits = logits + nearness(ours, theirs)
         if idle is None or bool(visible.all(1).any()):
             logits = logits - self._barred(visible, self.visible[: len(read)])
         elif len(idle):

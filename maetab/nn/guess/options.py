@@ -29,6 +29,9 @@ class GuessOptions:
         Steps that the metric of the memory is learned in.
     tuning_rows : at least 1
         Remembered windows that are compared with in such a step: a sample, which costs less.
+    key_width : 0, or at least 2
+        Numbers of a learned key of a window, one of which is spent on its length. 0: windows are
+        compared cell by cell alone, and the heads are mixed before they are weighted.
     hidden_ratio : in (0, 1)
         Share of the cells that is hidden while the metric is learned and the guesses are weighted.
 
@@ -40,8 +43,9 @@ class GuessOptions:
 
     base: Any = "gaussian"
     n_remembered: int = 4096
-    tuning_steps: int = 150
+    tuning_steps: int = 200
     tuning_rows: int = 2048
+    key_width: int = 16
     hidden_ratio: float = 0.3
 
     def __post_init__(self) -> None:
@@ -53,6 +57,10 @@ class GuessOptions:
         for name in _COUNTS:
             count = getattr(self, name)
             fits[name] = isinstance(count, int) and not isinstance(count, bool) and count > 0
+        width = self.key_width
+        fits["key_width"] = isinstance(width, int) and not isinstance(width, bool) and width != 1
+        fits["key_width"] = fits["key_width"] and width >= 0
+        wanted["key_width"] = "an int of at least 2, or 0"
         ratio = self.hidden_ratio
         fits["hidden_ratio"] = isinstance(ratio, float) and 0 < ratio < 1
         for name, fine in fits.items():

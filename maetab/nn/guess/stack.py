@@ -10,13 +10,16 @@ from torch import Tensor, nn
 
 from maetab.nn.guess.coordinates import Coordinates
 from maetab.nn.guess.gaussian import Normal
-from maetab.nn.guess.memory import RowMemory
+from maetab.nn.guess.memory import N_HEADS, Neighbours, RowMemory
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.weights import corrections, fit_weights
 from maetab.nn.windows import Clock, Windows
 
 TUNING_CELLS = 60_000_000  # products that a step of tuning may take: wide rows come in few
 FITTED_ROWS = 10_000  # that the base guess is fitted to: every k-th where there are twice as many
+# Rate that keys are learned at, and the observed cells below which it is less: a map of all cells
+# of a window learns small tables by heart.
+KEY_RATE, KEY_CELLS = 3e-3, 10_000
 # Shares of the time after which base guess, metric and weights are left as they are.
 TIMES = (0.3, 0.5, 0.6)
 
@@ -25,8 +28,9 @@ class Guess(NamedTuple):
     """What is guessed of each coordinate before any network looks.
 
     mean, variance : (B, T, C); the value and 0 where visible
-    parts : (B, T, C, 3) means of the base guess, of similar windows, and of the base guess
-        corrected by what it missed in similar windows; of series those of `SeriesGuess`
+    parts : (B, T, C, P) means of the base guess, of similar windows, and of the base guess
+        corrected by what it missed in similar windows, the last two for each head of the memory;
+        of series those of `SeriesGuess`
     evidence : (B, T, C, E) what else is known of a cell, visible or not; None in tables
     """
 
@@ -34,6 +38,15 @@ class Guess(NamedTuple):
     variance: Tensor
     parts: Tensor
     evidence: Tensor | None = None
+
+
+class Answers(NamedTuple):
+    """What similar windows say: by head, or mixed where there are no keys; and (B, C) how they
+    vary.
+    """
+
+    heads: list[Neighbours]
+    variance: Tensor
 
 
 class StackedGuess(nn.Module):
@@ -60,8 +73,11 @@ class StackedGuess(nn.Module):
         self.coordinates = Coordinates(n_levels, n_steps)
         n = self.coordinates.size
         self.base = options.make_base(n)
-        self.memory = RowMemory(self.coordinates.cells, n_memory, n_steps)
-        self.register_buffer("stack_weights", torch.zeros(n, 2))
+        numbers = self.coordinates.of_numbers
+        self.memory = RowMemory(
+            self.coordinates.cells, n_memory, n_steps, numbers, options.key_width
+        )
+        self.register_buffer("stack_weights", torch.zeros(n, n_corrections(options)))
         self.register_buffer("variance_weights", torch.full((n, 2), 0.5))
 
     @property
@@ -101,13 +117,14 @@ class StackedGuess(nn.Module):
     ) -> Guess:
         """Return the guess at coordinates, (B, T * C) each, without the axis of the steps."""
         normal = self.base(values, visible)
-        near = self.memory(values, visible, memory_index, n_remembered)
-        moved = normal.mean + near.residual
+        near = self.near(values, visible, normal, memory_index, n_remembered)
         weights = self.stack_weights.to(values.dtype)
-        mean = normal.mean + (corrections(normal, near) * weights).sum(-1)
+        mean = normal.mean + (corrections(normal, near.heads) * weights).sum(-1)
         own, of_near = self.variance_weights.unbind(1)
         variance = own * normal.variance + of_near * near.variance
-        parts = torch.stack([normal.mean, near.mean, moved], -1)
+        heads = near.heads
+        each = (x for h in heads for x in (h.mean, normal.mean + h.residual))
+        parts = torch.stack([normal.mean, *each], -1)
         mean = torch.where(visible, values, mean)
         return Guess(mean, torch.where(visible, 0.0, variance), parts)
 
@@ -125,17 +142,56 @@ class StackedGuess(nn.Module):
         asked : (T * F,) bool, cells that are visible in no window
         """
         wanted = asked[self.memory.cells]
-        normal = self._ask(values, visible, wanted)
-        near = self.memory(values, visible, memory_index, n_remembered, asked)
+        whole = self._ask(values, visible, wanted)
+        normal = Normal(*(part[:, wanted] for part in whole))
+        near = self.near(values, visible, whole, memory_index, n_remembered, asked)
         weights = self.stack_weights[wanted].to(values.dtype)
         means = torch.zeros_like(values)
-        means[:, wanted] = normal.mean + (corrections(normal, near) * weights).sum(-1)
+        means[:, wanted] = normal.mean + (corrections(normal, near.heads) * weights).sum(-1)
         return means
 
+    def near(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        normal: Normal,
+        memory_index: Tensor | None,
+        n_remembered: int | None = None,
+        asked: Tensor | None = None,
+    ) -> Answers:
+        """Return what similar windows say of coordinates, (B, C) each; parameters as in `means`.
+
+        normal : the base guess at all coordinates
+        """
+        keys = None
+        if self.memory.keys is not None:
+            ours = self.memory.keys(self.memory.keys.features(normal, visible))
+            keys = ours, self.memory.keys.kept
+        found = self.memory(values, visible, memory_index, n_remembered, asked, keys)
+        return self._answers(found, asked)
+
+    def _answers(self, found: Neighbours, asked: Tensor | None = None) -> Answers:
+        mixed = self.memory.mixed(found, asked)
+        heads = [mixed]
+        if self.memory.keys is not None:
+            heads = [Neighbours(*of_head) for of_head in zip(*found, strict=True)]
+        return Answers(heads, mixed.variance)
+
     def _ask(self, values: Tensor, visible: Tensor, wanted: Tensor) -> Normal:
-        if hasattr(self.base, "ask"):
-            return self.base.ask(values, visible, wanted)
-        return Normal(*(part[:, wanted] for part in self.base(values, visible)))
+        """Return the base guess; at other coordinates than the `wanted` it may miss the variance.
+
+        Of rows that show all others it is asked for the wanted coordinates alone, which costs less.
+        """
+        if not hasattr(self.base, "ask"):
+            return self.base(values, visible)
+        mean, variance = torch.where(visible, values, 0.0), torch.zeros_like(values)
+        asked = self.base.ask(values, visible, wanted)
+        mean[:, wanted], variance[:, wanted] = asked
+        short = ~visible[:, ~wanted].all(1)
+        if self.memory.keys is not None and bool(short.any()):
+            found = self.base(values[short], visible[short])
+            mean[short], variance[short] = found
+        return Normal(mean, variance)
 
     def residuals(self, values: Tensor, visible: Tensor) -> Tensor:
         """Return (n, C): each visible value less the base guess from the other cells; 0 else."""
@@ -176,11 +232,25 @@ class StackedGuess(nn.Module):
         windows = windows.remember(chosen)
         cells = self.coordinates.expand(*windows.take(chosen))
         self.memory.fill(*cells, self.residuals(*cells), windows.memory_index(chosen))
+        features = self._features(*cells)
         if n > 1:
+            n_observed = int(windows.observed.sum())
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
-            self._tune(windows, generator, batch_size, stop[0])
+            self._tune(windows, features, n_observed, generator, batch_size, stop[0])
+        if self.memory.keys is not None and features is not None:
+            self.memory.keys.remember(features)
+        if n > 1:
             fit_weights(self, windows, generator, stop[1])
         return windows
+
+    def _features(self, values: Tensor, visible: Tensor) -> Tensor | None:
+        """Return (n, features) that the keys of remembered windows are made of."""
+        if self.memory.keys is None:
+            return None
+        self.memory.keys.fit(values, visible)
+        parts = zip(values.split(1024), visible.split(1024), strict=True)
+        make = self.memory.keys.features
+        return torch.cat([make(self.base(*cells), cells[1]) for cells in parts])
 
     def hide(
         self, windows: Windows, chosen: Tensor, generator: torch.Generator
@@ -197,13 +267,24 @@ class StackedGuess(nn.Module):
     def _tune(
         self,
         windows: Windows,
+        features: Tensor | None,
+        n_observed: int,
         generator: torch.Generator,
         batch_size: int,
         should_stop: Callable[[], bool],
     ) -> None:
-        """Learn the metric of the memory: squared error of the two guesses it gives."""
+        """Learn the metric of the memory: squared error of the two guesses it gives.
+
+        features : of the remembered windows, for their keys; None if there are no keys
+        n_observed : observed cells that are learned from
+        """
         n, steps, n_rows = len(windows), self.options.tuning_steps, self.options.tuning_rows
-        optimizer = torch.optim.Adam(self.memory.parameters(), lr=0.1)
+        memory = self.memory
+        groups: list[Any] = [{"params": [memory.log_weight, memory.log_cost, memory.choice]}]
+        if memory.keys is not None:
+            rate_ = KEY_RATE * min(1.0, n_observed / KEY_CELLS)
+            groups.append({"params": list(memory.keys.parameters()), "lr": rate_})
+        optimizer = torch.optim.Adam(groups, lr=0.1, betas=(0.9, 0.95))
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         products = min(n, n_rows) * self.coordinates.size
         batch_size = min(batch_size, n, max(16, TUNING_CELLS // products))
@@ -211,7 +292,12 @@ class StackedGuess(nn.Module):
             rows = torch.randint(n, (batch_size,), generator=generator, device=windows.rows.device)
             cells, visible, hidden = self.hide(windows, rows, generator)
             normal = self.base(cells, visible)
-            near = self.memory(cells, visible, windows.memory_index(rows), n_rows)
+            keys = None
+            if memory.keys is not None and features is not None:
+                ours, theirs = memory.keys.features(normal, visible), features[:n_rows]
+                keys = memory.keys(ours), memory.keys(theirs)
+            index = windows.memory_index(rows)
+            near = memory.mixed(memory(cells, visible, index, n_rows, None, keys))
             direct = (near.mean - cells).square()
             moved = (normal.mean + near.residual - cells).square()
             half = ((near.mean + normal.mean) / 2 - cells).square()
@@ -222,3 +308,8 @@ class StackedGuess(nn.Module):
             rate.step()
             if should_stop():
                 break
+
+
+def n_corrections(options: GuessOptions) -> int:
+    """Return how many corrections of the base guess are weighted: two of each head with keys."""
+    return 2 * N_HEADS if options.key_width else 2

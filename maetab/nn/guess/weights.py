@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 2_000_000  # coordinates of windows that are looked at, 4096 windows at most
 PRODUCTS = 800_000_000  # that a chunk of these may take to be compared with remembered windows
+SHRUNK, N_MASKS = 300, 3  # hidden cells that the pooled answer counts as; masks of a row
 MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missing
 
 
-def corrections(normal: Normal, near: Neighbours) -> Tensor:
-    """Return (B, C, 2): how far similar windows would move the base guess, in two ways.
+def corrections(normal: Normal, near: list[Neighbours]) -> Tensor:
+    """Return (B, C, 2 H): how far similar windows would move the base guess, in two ways each.
 
     An average of rows cannot reach beyond them, where a line can: so it moves the guess by two
     conditional standard deviations at most.
     """
-    reach = 2 * normal.variance.sqrt()
-    direct = (near.mean - normal.mean).clamp(-reach, reach)
-    return torch.stack([direct, near.residual], -1)
+    reach, moves = 2 * normal.variance.sqrt(), []
+    for one in near:
+        moves += [(one.mean - normal.mean).clamp(-reach, reach), one.residual]
+    return torch.stack(moves, -1)
 
 
 class _Evidence(NamedTuple):
-    """What hidden cells say: hidden (n, C) bool; corrections (n, C, 2) of the base guess; what it
+    """What hidden cells say: hidden (n, C) bool; corrections (n, C, M) of the base guess; what it
     missed (n, C); variances (n, C, 2) of base guess and memory.
     """
 
@@ -51,18 +53,19 @@ def fit_weights(
 ) -> None:
     """Set the weights of a guess.
 
-    Least squares, per coordinate, of the truth on the two corrections, shrunk to the pooled answer
-    by as much as twenty hidden cells; variances by what was missed.
+    Least squares, per coordinate, of the truth on the corrections, shrunk to the pooled answer by as
+    much as `SHRUNK` hidden cells; variances by what was missed. Where rows are few, each is looked
+    at with several masks.
     """
-    n, c = len(windows), guess.coordinates.size
-    rows = torch.randperm(n, generator=generator, device=windows.rows.device)
-    rows = rows[: min(4096, max(256, LOOKED_AT // c))]
+    n, c, device = len(windows), guess.coordinates.size, windows.rows.device
+    orders = [torch.randperm(n, generator=generator, device=device) for _ in range(N_MASKS)]
+    rows = torch.cat(orders)[: min(4096, max(256, LOOKED_AT // c))]
     found = _look(guess, windows, rows, generator, should_stop)
     rows, count = rows[: len(found.hidden)], found.hidden.sum(0)
     root = found.hidden * missing_odds(guess, *windows.take(rows)).sqrt()
     x = found.corrections.double() * root[..., None]  # (n, C, 2)
     y = found.missed.double() * root
-    weights = _shrunk_least_squares(x, y, count).clamp(-0.5, 1.5)
+    weights = _shrunk_least_squares(x, y, count)
     guess.stack_weights.copy_(weights)
     error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
     expected = (found.variances.double() * root.square()[..., None]).sum(0)
@@ -86,20 +89,20 @@ def _look(
             break
         cells, visible, hidden = guess.hide(windows, chosen, generator)
         normal = guess.base(cells, visible)
-        near = guess.memory(cells, visible, windows.memory_index(chosen))
+        near = guess.near(cells, visible, normal, windows.memory_index(chosen))
         variances = torch.stack([normal.variance, near.variance], -1)
-        moves = corrections(normal, near)
+        moves = corrections(normal, near.heads)
         parts.append(_Evidence(hidden, moves, cells - normal.mean, variances))
     return _Evidence(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def _shrunk_least_squares(x: Tensor, y: Tensor, count: Tensor) -> Tensor:
-    """Return (C, 2) weights of x (n, C, 2) for y (n, C)."""
+    """Return (C, M) weights of x (n, C, M) for y (n, C)."""
     gram, right = torch.einsum("bci,bcj->cij", x, x), torch.einsum("bci,bc->ci", x, y)
-    unit = torch.eye(2, dtype=torch.float64, device=x.device)
-    scale = gram.diagonal(dim1=1, dim2=2).sum(1) / 2
-    pooled = torch.linalg.solve(gram.sum(0) + (1e-3 * scale.sum() + 1e-9) * unit, right.sum(0))
-    ridge = (scale * 20 / count.clamp_min(1) + 1e-9)[:, None, None] * unit
+    scale = gram.diagonal(dim1=1, dim2=2)
+    every = torch.diag(1e-3 * scale.sum(0) + 1e-9)
+    pooled = torch.linalg.solve(gram.sum(0) + every, right.sum(0))
+    ridge = torch.diag_embed(scale * SHRUNK / count.clamp_min(1)[:, None] + 1e-9)
     return torch.linalg.solve(gram + ridge, right + (ridge @ pooled[:, None])[..., 0])
 
 
