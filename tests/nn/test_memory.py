@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from maetab.nn.guess.memory import N_HEADS, RowMemory
+from maetab.nn.guess.memory import N_HEADS, Neighbours, RowMemory
 
 
 def a_table(n: int, columns: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -32,6 +32,11 @@ def a_memory(n: int = 12, columns: tuple[int, ...] = (0, 1, 2, 3), seed: int = 0
     return memory
 
 
+def asks(memory: RowMemory, *arguments) -> Neighbours:
+    """Return what the heads say, mixed."""
+    return memory.mixed(memory(*arguments))
+
+
 def some_rows(
     n: int = 6, columns: tuple[int, ...] = (0, 1, 2, 3)
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,8 +45,11 @@ def some_rows(
     return values, (visible | (column == 0)) & (column != 1)
 
 
-def by_loops(memory: RowMemory, row, visible, excluded: list[int]):
-    """Mean, variance and residual of every coordinate of one row."""
+def by_loops(memory: RowMemory, row, visible, excluded: list[int], keys=None):
+    """Mean, mean square and residual of every coordinate of one row, the heads mixed.
+
+    keys : (heads, D) of the row and (heads, n, D) of the remembered ones
+    """
     columns = memory.cells.numpy()
     weight, cost = memory.log_weight.exp().detach().numpy(), memory.log_cost.exp().detach().numpy()
     choice = memory.choice.softmax(0).detach().numpy()
@@ -57,6 +65,8 @@ def by_loops(memory: RowMemory, row, visible, excluded: list[int]):
                 if visible[c] and known[r, c]:
                     apart = (row[c] - memory.values.numpy()[r, c]) ** 2
                     distance += weight[head, column] * (apart - cost[head, column])
+            if keys is not None:
+                distance += ((keys[0][head] - keys[1][head, r]) ** 2).sum()
             usable.append(r)
             closeness.append(-distance)
         share = np.exp(np.array(closeness) - max(closeness))
@@ -66,8 +76,7 @@ def by_loops(memory: RowMemory, row, visible, excluded: list[int]):
             for i, what in enumerate((memory.values, memory.values**2, memory.residuals)):
                 read = sum(s * what.numpy()[r, c] for s, r in zip(share, usable) if known[r, c])
                 sums[i, c] += choice[head, column] * read / total
-    mean, square, residual = sums
-    return mean, np.maximum(square - mean**2, 0), residual
+    return sums
 
 
 @pytest.mark.parametrize("columns", [(0, 1, 2, 3), (0, 1, 2, 2, 2, 3), (0, 0, 1, 1, 1, 1)])
@@ -75,12 +84,33 @@ def test_the_memory_says_what_loops_over_its_rows_say(columns):
     memory = a_memory(columns=columns)
     values, visible = some_rows(columns=columns)
     memory_index = torch.tensor([[-1, -1], [0, -1], [3, 7], [-1, -1], [11, 0], [-1, 5]])
-    found = memory(values, visible, memory_index)
+    found = asks(memory, values, visible, memory_index)
     for i in range(len(values)):
         wanted = by_loops(memory, values[i].numpy(), visible[i].numpy(), memory_index[i].tolist())
         for mine, theirs in zip(found, wanted, strict=True):
             hidden = ~visible[i].numpy()  # what is visible needs no guess
             np.testing.assert_allclose(mine[i].detach()[hidden], theirs[hidden], atol=1e-7)
+
+
+def test_keys_bring_rows_together_as_their_euclidean_distance_says():
+    memory = a_memory()
+    values, visible = some_rows()
+    memory_index = torch.tensor([[-1, -1], [0, -1], [3, 7], [-1, -1], [11, 0], [-1, 5]])
+    ours, theirs = (torch.randn(N_HEADS, n, 5).double() for n in (len(values), 12))
+    whole = [torch.cat([x, x.square().sum(-1, keepdim=True)], -1) for x in (ours, theirs)]
+    found = memory.mixed(memory(values, visible, memory_index, keys=tuple(whole)))
+    for i in range(len(values)):
+        keys = ours[:, i].numpy(), theirs.numpy()
+        cells = values[i].numpy(), visible[i].numpy(), memory_index[i].tolist()
+        wanted = by_loops(memory, *cells, keys)
+        for mine, expected in zip(found, wanted, strict=True):
+            hidden = ~visible[i].numpy()
+            np.testing.assert_allclose(mine[i].detach()[hidden], expected[hidden], atol=1e-7)
+
+
+def test_how_values_vary_is_their_mean_square_less_the_square_of_their_mean():
+    near = Neighbours(torch.tensor([3.0, 1.0]), torch.tensor([10.0, 0.9]), torch.zeros(2))
+    assert near.variance.tolist() == [1.0, 0.0]
 
 
 def test_without_exclusion_is_the_same_as_excluding_nothing():
@@ -115,7 +145,7 @@ def test_an_excluded_row_is_not_read_even_where_no_other_row_knows_the_cell():
     before = memory(values, visible, torch.tensor([[4]]))
     poisoned(memory, 4)
     for mine, theirs in zip(before, memory(values, visible, torch.tensor([[4]])), strict=True):
-        assert torch.equal(mine[:, 3], theirs[:, 3])
+        assert torch.equal(mine[..., 3], theirs[..., 3])
 
 
 def test_rows_that_know_nothing_of_the_hidden_cells_are_never_read():
@@ -131,7 +161,7 @@ def test_rows_that_know_nothing_of_the_hidden_cells_are_never_read():
     after = memory(values, visible)
     hidden = ~visible
     for mine, theirs in zip(before, after, strict=True):
-        assert torch.equal(mine[hidden], theirs[hidden])
+        assert torch.equal(mine[:, hidden], theirs[:, hidden])
 
 
 @pytest.mark.parametrize("poison", [1e6, float("nan")])
@@ -162,7 +192,7 @@ def test_a_cell_that_no_row_knows_gets_the_mean_of_the_column():
     memory.values[:, 1] = 0.0
     memory.residuals[:, 1] = 0.0
     found = memory(*some_rows())
-    assert (found.mean[:, 1] == 0).all() and (found.residual[:, 1] == 0).all()
+    assert (found.mean[..., 1] == 0).all() and (found.residual[..., 1] == 0).all()
 
 
 def test_a_row_far_from_all_others_still_does_not_read_itself():
@@ -175,7 +205,7 @@ def test_a_row_far_from_all_others_still_does_not_read_itself():
     poisoned(memory, 0)
     after = memory(values, visible, memory_index)
     for mine, theirs in zip(before, after, strict=True):
-        assert torch.equal(mine[0, 1], theirs[0, 1])
+        assert torch.equal(mine[:, 0, 1], theirs[:, 0, 1])
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])
@@ -204,7 +234,8 @@ def test_what_is_asked_alone_is_what_loops_over_the_rows_say(columns):
     visible[4] = False
     memory_index = torch.tensor([[-1, -1], [0, -1], [3, 7], [-1, -1], [11, 0], [-1, 5]])
     with torch.inference_mode():
-        found = memory(values, visible, memory_index, asked=asked)
+        heads = memory(values, visible, memory_index, asked=asked)
+        found = memory.mixed(heads, asked)
     for i in range(len(values)):
         row = by_loops(memory, values[i].numpy(), visible[i].numpy(), memory_index[i].tolist())
         for mine, theirs in zip(found, row, strict=True):

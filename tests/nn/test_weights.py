@@ -75,7 +75,7 @@ def test_rows_without_weight_do_not_count(monkeypatch):
         monkeypatch.setattr(weights, "missing_odds", odds)
         guess.__class__ = kind
         fit_weights(guess, table, torch.Generator().manual_seed(1), lambda: False)
-        found[name] = torch.cat([guess.stack_weights, guess.variance_weights])
+        found[name] = torch.cat([guess.stack_weights, guess.variance_weights], 1)
     assert 0 < int((table.values[:, 0] > 0).sum()) < len(table.values)
     torch.testing.assert_close(found["weighed"], found["left out"], atol=0.05, rtol=0.05)
     assert float((found["all"] - found["left out"]).abs().max()) > 0.2

@@ -172,11 +172,15 @@ class RowMemory(nn.Module):
         place = torch.where(is_number, place, torch.arange(len(place), device=place.device))
         square = torch.cat([mean, square], -1)[..., place]
         # A millionth of the cell's mean (zero) where no similar row has the cell.
-        per_row = (1 / (total + 1e-6))[..., part.owner]
+        # Without keys the heads are only ever mixed, so they come with their shares.
+        share = self.choice.softmax(0)[:, None, part.cells] if self.keys is None else 1.0
+        per_row = (share / (total + 1e-6))[..., part.owner]
         return Neighbours(*(x * per_row for x in (mean, square, residual)))
 
     def mixed(self, near: Neighbours, asked: Tensor | None = None) -> Neighbours:
         """Return the heads' answers (heads, B, C) mixed by what each cell has chosen, (B, C)."""
+        if self.keys is None:
+            return Neighbours(*(x.sum(0) for x in near))
         cells = self.cells if asked is None else self.cells[asked[self.cells]]
         share = self.choice.softmax(0)[:, None, cells]
         return Neighbours(*((x * share).sum(0) for x in near))

@@ -232,7 +232,7 @@ class StackedGuess(nn.Module):
         windows = windows.remember(chosen)
         cells = self.coordinates.expand(*windows.take(chosen))
         self.memory.fill(*cells, self.residuals(*cells), windows.memory_index(chosen))
-        features = self._features(*cells)
+        features = self._features()
         if n > 1:
             n_observed = int(windows.observed.sum())
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
@@ -243,10 +243,11 @@ class StackedGuess(nn.Module):
             fit_weights(self, windows, generator, stop[1])
         return windows
 
-    def _features(self, values: Tensor, visible: Tensor) -> Tensor | None:
-        """Return (n, features) that the keys of remembered windows are made of."""
+    def _features(self) -> Tensor | None:
+        """Return (n_memory, features) that the keys of remembered windows are made of."""
         if self.memory.keys is None:
             return None
+        values, visible = self.memory.values, self.memory.visible > 0
         self.memory.keys.fit(values, visible)
         parts = zip(values.split(1024), visible.split(1024), strict=True)
         make = self.memory.keys.features

@@ -61,11 +61,12 @@ def fit_weights(
     orders = [torch.randperm(n, generator=generator, device=device) for _ in range(N_MASKS)]
     rows = torch.cat(orders)[: min(4096, max(256, LOOKED_AT // c))]
     found = _look(guess, windows, rows, generator, should_stop)
-    rows, count = rows[: len(found.hidden)], found.hidden.sum(0)
+    rows = rows[: len(found.hidden)]
     root = found.hidden * missing_odds(guess, *windows.take(rows)).sqrt()
+    count = root.square().sum(0)  # (C,) cells, by what they weigh
     x = found.corrections.double() * root[..., None]  # (n, C, 2)
     y = found.missed.double() * root
-    weights = _shrunk_least_squares(x, y, count)
+    weights = _shrunk_least_squares(x, y, count).clamp(-0.5, 1.5)
     guess.stack_weights.copy_(weights)
     error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
     expected = (found.variances.double() * root.square()[..., None]).sum(0)
@@ -100,7 +101,7 @@ def _shrunk_least_squares(x: Tensor, y: Tensor, count: Tensor) -> Tensor:
     """Return (C, M) weights of x (n, C, M) for y (n, C)."""
     gram, right = torch.einsum("bci,bcj->cij", x, x), torch.einsum("bci,bc->ci", x, y)
     scale = gram.diagonal(dim1=1, dim2=2)
-    every = torch.diag(1e-3 * scale.sum(0) + 1e-9)
+    every = torch.diag(0.1 * scale.sum(0) + 1e-9)
     pooled = torch.linalg.solve(gram.sum(0) + every, right.sum(0))
     ridge = torch.diag_embed(scale * SHRUNK / count.clamp_min(1)[:, None] + 1e-9)
     return torch.linalg.solve(gram + ridge, right + (ridge @ pooled[:, None])[..., 0])
