@@ -123,7 +123,7 @@ class RowMemory(nn.Module):
         values: Tensor,
         visible: Tensor,
         memory_index: Tensor | None = None,
-        n_remembered: int | None = None,
+        n_remembered: int | slice | None = None,
         asked: Tensor | None = None,
         keys: tuple[Tensor, Tensor] | None = None,
     ) -> Neighbours:
@@ -134,12 +134,14 @@ class RowMemory(nn.Module):
         values : (B, C); what is not visible is never read
         visible : (B, C) bool
         memory_index : (B, P) remembered rows that share a physical row with each, -1 for none
-        n_remembered : compare with so many of the remembered rows only; None for all
+        n_remembered : compare with so many of the remembered rows only, or with those at these
+            places; None for all
         asked : (T * F,) bool, cells that are visible in no row; the result has their coordinates
             alone. None for all coordinates
-        keys : (heads, B, D) of these rows and (heads, n, D) of the remembered ones; None for none
+        keys : (heads, B, D) of these rows and (heads, n, D) of those compared with; None for none
         """
-        kept, known = self.values[:n_remembered], self.visible[:n_remembered]
+        within = n_remembered if isinstance(n_remembered, slice) else slice(n_remembered)
+        kept, known = self.values[within], self.visible[within]
         given, part = self._part(None if asked is None else ~asked), self._part(asked)
         shared, squares = known[:, given.first], kept[:, given.first[given.number]].square()
         right = torch.cat([shared, squares, kept[:, given.coordinates]], 1)  # (n, K)
@@ -147,7 +149,7 @@ class RowMemory(nn.Module):
             known[:, part.first],
             kept[:, part.first[part.number]].square(),
             kept[:, part.coordinates],
-            self.residuals[:n_remembered, part.coordinates],
+            self.residuals[within, part.coordinates],
         ]
         # Padded, because the kernel of a narrow product depends on the row's place.
         width = [x.shape[1] for x in read]
@@ -156,15 +158,17 @@ class RowMemory(nn.Module):
         idle = _rows_to_bar(known, None if asked is None else asked[self.cells])
         if memory_index is None:
             memory_index = visible.new_full((len(values), 1), -1, dtype=torch.long)
-        memory_index = torch.where(memory_index < len(kept), memory_index, -1)
+        memory_index = memory_index - (within.start or 0)
+        inside = (memory_index >= 0) & (memory_index < len(kept))
+        memory_index = torch.where(inside, memory_index, -1)
         size = len(values)
         if not torch.is_grad_enabled() and values.device.type == "cpu":
             size = max_batch_rows(len(kept))
         left = self._left(values, visible, given).split(size, 1)
         ours = [None] * len(left) if keys is None else keys[0].split(size, 1)
-        theirs = None if keys is None else keys[1][:, :n_remembered]
+        theirs = None if keys is None else keys[1]
         chunks = zip(left, ours, visible.split(size), memory_index.split(size), strict=True)
-        averages = torch.cat([self._read(*rows, theirs, right, averaged, idle) for rows in chunks], 1)
+        averages = torch.cat([self._read(*rows, theirs, known, right, averaged, idle) for rows in chunks], 1)
         total, square, mean, residual, _ = averages.split(width, -1)
         # The square of an indicator is the indicator.
         is_number = part.number[part.owner]
@@ -200,6 +204,7 @@ class RowMemory(nn.Module):
         visible: Tensor,
         memory_index: Tensor,
         theirs: Tensor | None,
+        known: Tensor,
         right: Tensor,
         read: Tensor,
         idle: Tensor | None,
@@ -208,6 +213,7 @@ class RowMemory(nn.Module):
 
         left : (heads, B, K) as of `_left`
         ours, theirs : keys of the rows and of the remembered ones, if there are any
+        known : (n, C) what the remembered rows know
         memory_index : (B, P) as in `forward`, -1 for rows that are not compared with
         idle : of `_rows_to_bar`
         """
@@ -215,9 +221,9 @@ class RowMemory(nn.Module):
         if ours is not None and theirs is not None:
             logits = logits + nearness(ours, theirs)
         if idle is None or bool(visible.all(1).any()):
-            logits = logits - self._barred(visible, self.visible[: len(read)])
+            logits = logits - self._barred(visible, known)
         elif len(idle):
-            logits[..., idle] -= self._barred(visible, self.visible[idle])
+            logits[..., idle] -= self._barred(visible, known[idle])
         ours, which = (memory_index >= 0).nonzero(as_tuple=True)
         if len(ours):
             logits[:, ours, memory_index[ours, which]] = -2 * BARRED  # behind those

@@ -43,8 +43,8 @@ class GuessOptions:
 
     base: Any = "gaussian"
     n_remembered: int = 4096
-    tuning_steps: int = 200
-    tuning_rows: int = 2048
+    tuning_steps: int = 400
+    tuning_rows: int = 512
     key_width: int = 16
     hidden_ratio: float = 0.3
 

@@ -166,7 +166,7 @@ class StackedGuess(nn.Module):
         keys = None
         if self.memory.keys is not None:
             ours = self.memory.keys(self.memory.keys.features(normal, visible))
-            keys = ours, self.memory.keys.kept
+            keys = ours, self.memory.keys.kept[:, :n_remembered]
         found = self.memory(values, visible, memory_index, n_remembered, asked, keys)
         return self._answers(found, asked)
 
@@ -289,16 +289,20 @@ class StackedGuess(nn.Module):
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         products = min(n, n_rows) * self.coordinates.size
         batch_size = min(batch_size, n, max(16, TUNING_CELLS // products))
+        device, spare = windows.rows.device, max(0, min(n, len(memory.values)) - n_rows)
         for _ in range(steps):
-            rows = torch.randint(n, (batch_size,), generator=generator, device=windows.rows.device)
+            rows = torch.randint(n, (batch_size,), generator=generator, device=device)
+            # They are remembered in random order, so that those in a row are a random sample.
+            start = int(torch.randint(spare + 1, (1,), generator=generator, device=device))
+            within = slice(start, start + n_rows)
             cells, visible, hidden = self.hide(windows, rows, generator)
             normal = self.base(cells, visible)
             keys = None
             if memory.keys is not None and features is not None:
-                ours, theirs = memory.keys.features(normal, visible), features[:n_rows]
+                ours, theirs = memory.keys.features(normal, visible), features[within]
                 keys = memory.keys(ours), memory.keys(theirs)
             index = windows.memory_index(rows)
-            near = memory.mixed(memory(cells, visible, index, n_rows, None, keys))
+            near = memory.mixed(memory(cells, visible, index, within, None, keys))
             direct = (near.mean - cells).square()
             moved = (normal.mean + near.residual - cells).square()
             half = ((near.mean + normal.mean) / 2 - cells).square()
