@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from maetab.nn.guess.coordinates import Coordinates
+from maetab.nn.guess.folds import fit_folds, of_each_fold
 from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.memory import RowMemory
 from maetab.nn.guess.options import GuessOptions
@@ -60,6 +61,7 @@ class StackedGuess(nn.Module):
         self.coordinates = Coordinates(n_levels, n_steps)
         n = self.coordinates.size
         self.base = options.make_base(n)
+        self.folds: list[Any] = []  # while a model is fitted, the same without a part of the rows
         self.memory = RowMemory(self.coordinates.cells, n_memory, n_steps)
         self.register_buffer("stack_weights", torch.zeros(n, 2))
         self.register_buffer("variance_weights", torch.full((n, 2), 0.5))
@@ -100,7 +102,7 @@ class StackedGuess(nn.Module):
         clock: Clock | None = None,
     ) -> Guess:
         """Return the guess at coordinates, (B, T * C) each, without the axis of the steps."""
-        normal = self.base(values, visible)
+        normal = self.base_guess(values, visible, memory_index)
         near = self.memory(values, visible, memory_index, n_remembered)
         moved = normal.mean + near.residual
         weights = self.stack_weights.to(values.dtype)
@@ -137,15 +139,37 @@ class StackedGuess(nn.Module):
             return self.base.ask(values, visible, wanted)
         return Normal(*(part[:, wanted] for part in self.base(values, visible)))
 
-    def residuals(self, values: Tensor, visible: Tensor) -> Tensor:
+    def base_guess(self, values: Tensor, visible: Tensor, memory_index: Tensor | None) -> Normal:
+        """Return the base guess; in fit, of rows that are remembered, by one that has not seen them.
+
+        memory_index : as in `forward`
+        """
+        if not self.folds or memory_index is None:
+            return self.base(values, visible)
+
+        def ask(base: Any, rows: Tensor) -> Normal:
+            return base(values[rows], visible[rows])
+
+        return Normal(*of_each_fold(self.base, self.folds, memory_index[:, 0], ask))
+
+    def residuals(self, values: Tensor, visible: Tensor, memory_index: Tensor) -> Tensor:
         """Return (n, C): each visible value less the base guess from the other cells; 0 else."""
-        if hasattr(self.base, "residuals"):
-            return self.base.residuals(values, visible)
+        if not self.folds:
+            return self._residuals(self.base, values, visible)
+
+        def ask(base: Any, rows: Tensor) -> tuple[Tensor]:
+            return (self._residuals(base, values[rows], visible[rows]),)
+
+        return of_each_fold(self.base, self.folds, memory_index[:, 0], ask)[0]
+
+    def _residuals(self, base: Any, values: Tensor, visible: Tensor) -> Tensor:
+        if hasattr(base, "residuals"):
+            return base.residuals(values, visible)
         missed = torch.zeros_like(values)
         for own in self.coordinates.slices:
             others = visible.clone()
             others[:, own] = False
-            missed[:, own] = values[:, own] - self.base(values, others).mean[:, own]
+            missed[:, own] = values[:, own] - base(values, others).mean[:, own]
         return torch.where(visible, missed, 0.0)
 
     def fit(
@@ -174,8 +198,10 @@ class StackedGuess(nn.Module):
         chosen = torch.randperm(n, generator=generator, device=device)
         chosen = chosen[: len(self.memory.values)]
         windows = windows.remember(chosen)
-        cells = self.coordinates.expand(*windows.take(chosen))
-        self.memory.fill(*cells, self.residuals(*cells), windows.memory_index(chosen))
+        cells, index = self.coordinates.expand(*windows.take(chosen)), windows.memory_index(chosen)
+        if len(chosen) == n:
+            self.folds = fit_folds(self.base, *cells, lambda: time_used() > TIMES[0])
+        self.memory.fill(*cells, self.residuals(*cells, index), index)
         if n > 1:
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
             self._tune(windows, generator, batch_size, stop[0])
@@ -210,8 +236,9 @@ class StackedGuess(nn.Module):
         for _ in range(steps):
             rows = torch.randint(n, (batch_size,), generator=generator, device=windows.rows.device)
             cells, visible, hidden = self.hide(windows, rows, generator)
-            normal = self.base(cells, visible)
-            near = self.memory(cells, visible, windows.memory_index(rows), n_rows)
+            index = windows.memory_index(rows)
+            normal = self.base_guess(cells, visible, index)
+            near = self.memory(cells, visible, index, n_rows)
             direct = (near.mean - cells).square()
             moved = (normal.mean + near.residual - cells).square()
             half = ((near.mean + normal.mean) / 2 - cells).square()

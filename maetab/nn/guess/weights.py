@@ -85,8 +85,9 @@ def _look(
         if parts and should_stop():
             break
         cells, visible, hidden = guess.hide(windows, chosen, generator)
-        normal = guess.base(cells, visible)
-        near = guess.memory(cells, visible, windows.memory_index(chosen))
+        index = windows.memory_index(chosen)
+        normal = guess.base_guess(cells, visible, index)
+        near = guess.memory(cells, visible, index)
         variances = torch.stack([normal.variance, near.variance], -1)
         moves = corrections(normal, near)
         parts.append(_Evidence(hidden, moves, cells - normal.mean, variances))
