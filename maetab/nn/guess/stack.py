@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from maetab.nn.guess.coordinates import Coordinates
-from maetab.nn.guess.folds import fit_folds, of_each_fold
 from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.memory import RowMemory
 from maetab.nn.guess.options import GuessOptions
+from maetab.nn.guess.shrinkage import Rows, fit_base, of_each_fold
 from maetab.nn.guess.weights import corrections, fit_weights
 from maetab.nn.windows import Clock, Windows
 
@@ -192,15 +192,16 @@ class StackedGuess(nn.Module):
         windows : the same, which know now by which remembered windows their rows are held
         """
         n, device = len(windows), windows.rows.device
-        every = max(1, -(-n // FITTED_ROWS))
-        cells = self.coordinates.expand(*windows.take(slice(None, None, every)))
-        self.base.fit(*cells, should_stop=lambda: time_used() > TIMES[0])
         chosen = torch.randperm(n, generator=generator, device=device)
         chosen = chosen[: len(self.memory.values)]
+        # Folds go by places in the memory, which in a small table holds all rows.
+        fitted = chosen if len(chosen) == n else slice(None, None, max(1, -(-n // FITTED_ROWS)))
+        cells = torch.tensor(self.coordinates.cells, device=device)
+        rows = Rows(*self.coordinates.expand(*windows.take(fitted)), cells)
+        folds = fit_base(self.base, rows, lambda: time_used() > TIMES[0])
+        self.folds = folds if len(chosen) == n else []
         windows = windows.remember(chosen)
         cells, index = self.coordinates.expand(*windows.take(chosen)), windows.memory_index(chosen)
-        if len(chosen) == n:
-            self.folds = fit_folds(self.base, *cells, lambda: time_used() > TIMES[0])
         self.memory.fill(*cells, self.residuals(*cells, index), index)
         if n > 1:
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
