@@ -307,7 +307,9 @@ class Gaussian(nn.Module):
             gram += visible_.double().T @ moment.flatten(1)
             right += torch.where(visible_, values_, 0.0).T @ one
         gram = gram.view(c, k + 1, k + 1)
-        ridge = torch.full((k + 1,), self.shrinkage.loadings, dtype=torch.float64, device=values.device)
+        ridge = torch.full(
+            (k + 1,), self.shrinkage.loadings, dtype=torch.float64, device=values.device
+        )
         ridge[-1] = 1e-6
         solved = torch.linalg.solve(gram + torch.diag(ridge), right[:, :, None])[:, :, 0]
         count = visible.sum(0).clamp_min(1)

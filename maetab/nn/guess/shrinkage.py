@@ -18,11 +18,11 @@ from torch import Tensor
 from maetab.nn.guess.gaussian import Gaussian, Shrinkage
 
 MAX_ROWS = 5000  # beyond, what a guess misses in rows that it knows is what it misses in others
-FEW_ROWS, MANY_FOLDS, FOLDS = 1000, 5, 3  # as many folds up to so many rows, and beyond
+FEWEST, MOST, FITTED = 3, 10, 3000  # folds, and rows that those of all folds are fitted to, or so
 JUDGED_ROWS = 2000  # that shrinkages are fitted to, all folds together
 ROUNDS = 3  # of EM from one shrinkage to the next
-HIDDEN = 0.3  # share of the cells that a shrinkage is judged by
-WORTH = 0.005  # share of the squared error by which another shrinkage has to be better
+HIDDEN = 0.1  # share of the cells that a shrinkage is judged by
+DOUBT = 1.0  # standard errors by which another shrinkage has to be better
 # What is tried; `python -m benchmarks.small_tables` prints what each step brought.
 START = Shrinkage(0.0, 10.0, 3.0)
 TRIED = {
@@ -90,9 +90,9 @@ def of_each_fold(
 
 def _fit_folds(base: Any, rows: Rows, should_stop: Callable[[], bool]) -> list[Any]:
     n = len(rows.values)
-    if not 2 * MANY_FOLDS <= n <= MAX_ROWS:
+    if not 2 * MOST <= n <= MAX_ROWS:
         return []
-    folds = [copy.deepcopy(base) for _ in range(MANY_FOLDS if n <= FEW_ROWS else FOLDS)]
+    folds = [copy.deepcopy(base) for _ in range(min(MOST, max(FEWEST, FITTED // n)))]
     for fold, known in _each(folds, rows):
         if should_stop():
             return []
@@ -114,8 +114,8 @@ def _choose(folds: list[Gaussian], rows: Rows, should_stop: Callable[[], bool]) 
     used = folds[: max(1, JUDGED_ROWS // len(rows.values))]
     each = _each(folds, rows)[: len(used)]
 
-    def error(shrinkage: Shrinkage) -> float:
-        return sum(_missed(fold, rows, known, hidden, shrinkage) for fold, known in each)
+    def error(shrinkage: Shrinkage) -> Tensor:
+        return torch.cat([_missed(fold, rows, known, hidden, shrinkage) for fold, known in each])
 
     best = START
     least = error(best)
@@ -127,15 +127,16 @@ def _choose(folds: list[Gaussian], rows: Rows, should_stop: Callable[[], bool]) 
                 return best
             other = tried._replace(**{name: value})
             found = error(other)
-            if found < least * (1 - WORTH):
+            gain = least - found
+            if gain.sum() > DOUBT * len(gain) ** 0.5 * gain.std():
                 best, least = other, found
     return best
 
 
 def _missed(
     fold: Gaussian, rows: Rows, known: Tensor, hidden: Tensor, shrinkage: Shrinkage
-) -> float:
-    """Return the squared error at hidden cells of the rows that a fold does not know.
+) -> Tensor:
+    """Return the squared error at hidden cells of each of the rows that a fold does not know.
 
     In units of the variance of each number, and of the levels of all categories.
     """
@@ -144,13 +145,11 @@ def _missed(
     fold.refine(*rows.of(known), n_iter=ROUNDS)
     (values, visible), hidden = rows.of(~known), hidden[~known]
     missed = torch.where(hidden, fold(values, visible & ~hidden).mean - values, 0.0).double()
-    error, count = missed.square().sum(0), visible.sum(0).clamp_min(1)
+    count = visible.sum(0).clamp_min(1)
     location = torch.where(visible, values, 0.0).double().sum(0) / count
     centred = torch.where(visible, values.double() - location, 0.0)
     variance = (centred.square().sum(0) / count).clamp_min(1e-6)
     levels = fold.of_levels
-    total = (error[~levels] / variance[~levels]).sum()
     if levels.any():
-        n_cells = len(rows.cells[levels].unique())
-        total = total + n_cells * error[levels].sum() / variance[levels].sum()
-    return float(total)
+        variance[levels] = variance[levels].sum() / len(rows.cells[levels].unique())
+    return (missed.square() / variance).sum(1)

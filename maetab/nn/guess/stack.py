@@ -152,24 +152,15 @@ class StackedGuess(nn.Module):
 
         return Normal(*of_each_fold(self.base, self.folds, memory_index[:, 0], ask))
 
-    def residuals(self, values: Tensor, visible: Tensor, memory_index: Tensor) -> Tensor:
+    def residuals(self, values: Tensor, visible: Tensor) -> Tensor:
         """Return (n, C): each visible value less the base guess from the other cells; 0 else."""
-        if not self.folds:
-            return self._residuals(self.base, values, visible)
-
-        def ask(base: Any, rows: Tensor) -> tuple[Tensor]:
-            return (self._residuals(base, values[rows], visible[rows]),)
-
-        return of_each_fold(self.base, self.folds, memory_index[:, 0], ask)[0]
-
-    def _residuals(self, base: Any, values: Tensor, visible: Tensor) -> Tensor:
-        if hasattr(base, "residuals"):
-            return base.residuals(values, visible)
+        if hasattr(self.base, "residuals"):
+            return self.base.residuals(values, visible)
         missed = torch.zeros_like(values)
         for own in self.coordinates.slices:
             others = visible.clone()
             others[:, own] = False
-            missed[:, own] = values[:, own] - base(values, others).mean[:, own]
+            missed[:, own] = values[:, own] - self.base(values, others).mean[:, own]
         return torch.where(visible, missed, 0.0)
 
     def fit(
@@ -199,14 +190,14 @@ class StackedGuess(nn.Module):
         cells = torch.tensor(self.coordinates.cells, device=device)
         rows = Rows(*self.coordinates.expand(*windows.take(fitted)), cells)
         folds = fit_base(self.base, rows, lambda: time_used() > TIMES[0])
-        self.folds = folds if len(chosen) == n else []
         windows = windows.remember(chosen)
-        cells, index = self.coordinates.expand(*windows.take(chosen)), windows.memory_index(chosen)
-        self.memory.fill(*cells, self.residuals(*cells, index), index)
+        cells = self.coordinates.expand(*windows.take(chosen))
+        self.memory.fill(*cells, self.residuals(*cells), windows.memory_index(chosen))
         if n > 1:
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
             self._tune(windows, generator, batch_size, stop[0])
             fit_weights(self, windows, generator, stop[1])
+        self.folds = folds if len(chosen) == n else []
         return windows
 
     def hide(
@@ -237,9 +228,8 @@ class StackedGuess(nn.Module):
         for _ in range(steps):
             rows = torch.randint(n, (batch_size,), generator=generator, device=windows.rows.device)
             cells, visible, hidden = self.hide(windows, rows, generator)
-            index = windows.memory_index(rows)
-            normal = self.base_guess(cells, visible, index)
-            near = self.memory(cells, visible, index, n_rows)
+            normal = self.base(cells, visible)
+            near = self.memory(cells, visible, windows.memory_index(rows), n_rows)
             direct = (near.mean - cells).square()
             moved = (normal.mean + near.residual - cells).square()
             half = ((near.mean + normal.mean) / 2 - cells).square()

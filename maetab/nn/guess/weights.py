@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 2_000_000  # coordinates of windows that are looked at, 4096 windows at most
 PRODUCTS = 800_000_000  # that a chunk of these may take to be compared with remembered windows
+FEW, MOST_MASKS = (
+    2000,
+    4,
+)  # windows that are looked at with more masks if they are fewer, and how many
 MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missing
 
 
@@ -57,12 +61,16 @@ def fit_weights(
     n, c = len(windows), guess.coordinates.size
     rows = torch.randperm(n, generator=generator, device=windows.rows.device)
     rows = rows[: min(4096, max(256, LOOKED_AT // c))]
+    n_masks = min(MOST_MASKS, -(-FEW // n))
+    rows = rows.repeat(n_masks)
     found = _look(guess, windows, rows, generator, should_stop)
     rows, count = rows[: len(found.hidden)], found.hidden.sum(0)
     root = found.hidden * missing_odds(guess, *windows.take(rows)).sqrt()
     x = found.corrections.double() * root[..., None]  # (n, C, 2)
     y = found.missed.double() * root
-    weights = _shrunk_least_squares(x, y, count).clamp(-0.5, 1.5)
+    # A cell that is hidden again says little that is new: by then most cells have been hidden.
+    distinct = count / n_masks * min(n_masks, 1 / guess.options.hidden_ratio)
+    weights = _shrunk_least_squares(x, y, distinct).clamp(-0.5, 1.5)
     guess.stack_weights.copy_(weights)
     error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
     expected = (found.variances.double() * root.square()[..., None]).sum(0)
@@ -85,9 +93,8 @@ def _look(
         if parts and should_stop():
             break
         cells, visible, hidden = guess.hide(windows, chosen, generator)
-        index = windows.memory_index(chosen)
-        normal = guess.base_guess(cells, visible, index)
-        near = guess.memory(cells, visible, index)
+        normal = guess.base(cells, visible)
+        near = guess.memory(cells, visible, windows.memory_index(chosen))
         variances = torch.stack([normal.variance, near.variance], -1)
         moves = corrections(normal, near)
         parts.append(_Evidence(hidden, moves, cells - normal.mean, variances))
