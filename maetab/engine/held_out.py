@@ -100,8 +100,8 @@ def hold_out(windows: Windows, fraction: float, generator: torch.Generator) -> H
 def hold_out_more(table: HeldOut, n_cells: int) -> Iterator[HeldOut]:
     """Give the same table with other cells held out each time, until there are `n_cells` in all.
 
-    As many at a time as in `table`, none twice. They are for what is asked of a first guess that has
-    not seen the rows: networks may have learned from them.
+    As many at a time as in `table`, none twice. They are for what is asked of a first guess that
+    has not seen the rows: networks may have learned from them.
     """
     held, observed = table.held, table.windows.observed
     size, total = int(held.sum()), int(observed.sum())

@@ -140,7 +140,7 @@ class StackedGuess(nn.Module):
         return Normal(*(part[:, wanted] for part in self.base(values, visible)))
 
     def base_guess(self, values: Tensor, visible: Tensor, memory_index: Tensor | None) -> Normal:
-        """Return the base guess; in fit, of rows that are remembered, by one that has not seen them.
+        """Return the base guess; of remembered rows, while there are folds, that of their fold.
 
         memory_index : as in `forward`
         """

@@ -68,9 +68,7 @@ def fit_weights(
     root = found.hidden * missing_odds(guess, *windows.take(rows)).sqrt()
     x = found.corrections.double() * root[..., None]  # (n, C, 2)
     y = found.missed.double() * root
-    # A cell that is hidden again says little that is new: by then most cells have been hidden.
-    distinct = count / n_masks * min(n_masks, 1 / guess.options.hidden_ratio)
-    weights = _shrunk_least_squares(x, y, distinct).clamp(-0.5, 1.5)
+    weights = _shrunk_least_squares(x, y, count / n_masks).clamp(-0.5, 1.5)
     guess.stack_weights.copy_(weights)
     error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
     expected = (found.variances.double() * root.square()[..., None]).sum(0)
