@@ -130,7 +130,7 @@ def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Dea
     """
     model.eval()
     ranks, held_ = _ranks(model, table, n_rows, deadline)
-    if not model.is_series:
+    if model.config.n_steps == 1:
         for more in hold_out_more(table, RANKED):
             if deadline.left() < 0:
                 break
@@ -142,7 +142,7 @@ def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Dea
     everywhere = rank[held]
     if len(everywhere) < 50:
         return
-    beyond = everywhere.new_tensor([] if model.is_series else [0.0, 1.0])
+    beyond = everywhere.new_tensor([0.0, 1.0] if model.config.n_steps == 1 else [])
     pooled = _quantiles(torch.cat([everywhere, beyond]), levels)
     for j in range(rank.shape[1]):
         own = rank[held[:, j], j]

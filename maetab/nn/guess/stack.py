@@ -185,11 +185,12 @@ class StackedGuess(nn.Module):
         n, device = len(windows), windows.rows.device
         chosen = torch.randperm(n, generator=generator, device=device)
         chosen = chosen[: len(self.memory.values)]
+        in_table = self.n_steps == 1
         # Folds go by places in the memory, which in a small table holds all rows.
-        fitted = chosen if len(chosen) == n else slice(None, None, max(1, -(-n // FITTED_ROWS)))
-        cells = torch.tensor(self.coordinates.cells, device=device)
-        rows = Rows(*self.coordinates.expand(*windows.take(fitted)), cells)
-        folds = fit_base(self.base, rows, lambda: time_used() > TIMES[0])
+        every = slice(None, None, max(1, -(-n // FITTED_ROWS)))
+        known = in_table and len(chosen) == n
+        cells = self.coordinates.expand(*windows.take(chosen if known else every))
+        folds = self._fit_base(*cells, in_table, lambda: time_used() > TIMES[0])
         windows = windows.remember(chosen)
         cells = self.coordinates.expand(*windows.take(chosen))
         self.memory.fill(*cells, self.residuals(*cells), windows.memory_index(chosen))
@@ -197,8 +198,18 @@ class StackedGuess(nn.Module):
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
             self._tune(windows, generator, batch_size, stop[0])
             fit_weights(self, windows, generator, stop[1])
-        self.folds = folds if len(chosen) == n else []
+        self.folds = folds if known else []
         return windows
+
+    def _fit_base(
+        self, values: Tensor, visible: Tensor, in_table: bool, should_stop: Callable[[], bool]
+    ) -> list[Any]:
+        """Fit the base guess; of tables also one for each fold of the rows, which are returned."""
+        if not in_table:
+            self.base.fit(values, visible, should_stop=should_stop)
+            return []
+        owner = torch.tensor(self.coordinates.cells, device=values.device)
+        return fit_base(self.base, Rows(values, visible, owner), should_stop)
 
     def hide(
         self, windows: Windows, chosen: Tensor, generator: torch.Generator

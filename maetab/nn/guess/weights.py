@@ -61,7 +61,7 @@ def fit_weights(
     n, c = len(windows), guess.coordinates.size
     rows = torch.randperm(n, generator=generator, device=windows.rows.device)
     rows = rows[: min(4096, max(256, LOOKED_AT // c))]
-    n_masks = min(MOST_MASKS, -(-FEW // n))
+    n_masks = min(MOST_MASKS, -(-FEW // n)) if guess.n_steps == 1 else 1
     rows = rows.repeat(n_masks)
     found = _look(guess, windows, rows, generator, should_stop)
     rows, count = rows[: len(found.hidden)], found.hidden.sum(0)
