@@ -146,9 +146,10 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return two tables between which each missing number lies with the given probability.
 
         Central intervals, calibrated on cells held out in fit, and widened to hold what `transform`
-        fills in where that lies outside. The first guess has seen those cells, so that intervals of
-        tables of a few hundred rows cover less than they say. In both tables observed cells stand
-        as they are, and missing cells of categories stay missing: see `predict_proba` for those.
+        fills in where that lies outside. Of columns with few distinct values they cover more than
+        they say: an interval holds such a value whole or not at all. In both tables observed cells
+        stand as they are, and missing cells of categories stay missing: see `predict_proba` for
+        those.
 
         Parameters
         ----------

@@ -113,7 +113,9 @@ def series_guess(
     n_phases = 1 if clock is None else int(clock.phase.max()) + 1
     shape = n_phases, n_starts, 0 if clock is None else clock.calendar.shape[1]
     guess = SeriesGuess(n_levels, cells.rows.shape[1], 32, shape, GuessOptions())
-    return guess, guess.fit(cells, torch.Generator().manual_seed(seed), 256)
+    cells = guess.fit(cells, torch.Generator().manual_seed(seed), 256)
+    guess.folds = []  # as after the fit of a model
+    return guess, cells
 
 
 def fit(
@@ -130,7 +132,9 @@ def first_guess(
     torch.manual_seed(seed)
     n_memory = len(cells) if n_memory is None else n_memory
     guess = StackedGuess(n_levels, cells.rows.shape[1], n_memory, GuessOptions(**options))
-    return guess, guess.fit(cells, torch.Generator().manual_seed(seed), 256)
+    cells = guess.fit(cells, torch.Generator().manual_seed(seed), 256)
+    guess.folds = []  # as after the fit of a model
+    return guess, cells
 
 
 def copy_of(model: Ensemble) -> Ensemble:

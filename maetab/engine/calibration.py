@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from maetab.engine.held_out import HeldOut
+from maetab.engine.held_out import HeldOut, hold_out_more
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import N_RANKS, Ensemble
 from maetab.nn.losses import LEAST_STD
@@ -13,6 +13,7 @@ from maetab.nn.network import Network
 
 N_BLENDS = 5  # weights of the networks that are tried for categories
 DOUBT = 0.25  # standard errors by which a network has to be better
+RANKED = 3000  # cells of a table that intervals are calibrated by, if it has so many
 OWN_CELLS = 100  # held-out cells of a column that count as much as those of all columns
 
 
@@ -121,12 +122,39 @@ def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Dea
     Of series, how many standard deviations they lay from the predicted points.
 
     In `n_rows` windows (None for what there is time for), in fewer if the deadline passes, but in
-    one batch at least.
+    one batch at least. Of a table with few held-out cells others are held out in turn.
 
     Recalibration by the quantiles of the probability integral transform (Kuleshov et al. 2018,
-    section 3). A column with few held-out cells borrows from all.
+    section 3), as if one truth more had fallen below all and another above (conformal: Vovk et al.
+    2005). A column with few held-out cells borrows from all.
     """
     model.eval()
+    ranks, held_ = _ranks(model, table, n_rows, deadline)
+    if model.config.n_steps == 1:
+        for more in hold_out_more(table, RANKED):
+            if deadline.left() < 0:
+                break
+            found = _ranks(model, more, n_rows, deadline)
+            ranks, held_ = ranks + found[0], held_ + found[1]
+    rank, held = torch.cat(ranks), torch.cat(held_) & model.support.is_number
+    quantiles = model.residual_quantiles if model.is_series else model.ranks
+    levels = torch.linspace(0, 1, N_RANKS, device=rank.device)
+    everywhere = rank[held]
+    if len(everywhere) < 50:
+        return
+    beyond = everywhere.new_tensor([0.0, 1.0] if model.config.n_steps == 1 else [])
+    pooled = _quantiles(torch.cat([everywhere, beyond]), levels)
+    for j in range(rank.shape[1]):
+        own = rank[held[:, j], j]
+        share = len(own) / (len(own) + OWN_CELLS)
+        mine = _quantiles(torch.cat([own, beyond]), levels) if len(own) > 1 else pooled
+        quantiles[j] = share * mine + (1 - share) * pooled
+
+
+def _ranks(
+    model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Deadline
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return where truths fell, and which of them were held out: (cells, F) of each batch."""
     sample, ranks, held_ = table.sample(), [], []
     if n_rows is None:
         n_rows = deadline.affordable(lambda n: _look(model, table, sample[:n]), len(sample))
@@ -140,18 +168,7 @@ def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Dea
             found = model.support.rank(probabilities.flatten(0, 1), values.flatten(0, 1))
         ranks.append(found)
         held_.append(held.flatten(0, 1))
-    rank, held = torch.cat(ranks), torch.cat(held_) & model.support.is_number
-    quantiles = model.residual_quantiles if model.is_series else model.ranks
-    levels = torch.linspace(0, 1, N_RANKS, device=rank.device)
-    everywhere = rank[held]
-    if len(everywhere) < 50:
-        return
-    pooled = _quantiles(everywhere, levels)
-    for j in range(rank.shape[1]):
-        own = rank[held[:, j], j]
-        share = len(own) / (len(own) + OWN_CELLS)
-        mine = _quantiles(own, levels) if len(own) > 1 else pooled
-        quantiles[j] = share * mine + (1 - share) * pooled
+    return ranks, held_
 
 
 def _look(

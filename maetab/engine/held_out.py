@@ -97,6 +97,24 @@ def hold_out(windows: Windows, fraction: float, generator: torch.Generator) -> H
     return HeldOut(windows, held, observed & ~held)
 
 
+def hold_out_more(table: HeldOut, n_cells: int) -> Iterator[HeldOut]:
+    """Give the same table with other cells held out each time, until there are `n_cells` in all.
+
+    As many at a time as in `table`, none twice. They are for what is asked of a first guess that
+    has not seen the rows: networks may have learned from them.
+    """
+    held, observed = table.held, table.windows.observed
+    size, total = int(held.sum()), int(observed.sum())
+    if not size:
+        return
+    generator = torch.Generator(held.device).manual_seed(total)
+    drawn = torch.rand(held.shape, generator=generator, device=held.device) * total / size
+    for part in range(min(total // size, -(-n_cells // size)) - 1):
+        again = observed & (part <= drawn) & (drawn < part + 1)
+        again &= (observed & ~again).any(1, keepdim=True)
+        yield HeldOut(table.windows, again, observed & ~again)
+
+
 def _hold_out_gaps(windows: Windows, fraction: float, generator: torch.Generator) -> HeldOut:
     rows, observed = windows.rows, windows.observed
     if not fraction or not len(rows):

@@ -175,8 +175,7 @@ class Ensemble(nn.Module):
 
     def forget_parts(self) -> None:
         """Forget the guesses that know nothing of a part of the windows: a fit alone needs them."""
-        if isinstance(self.guess, SeriesGuess):
-            self.guess.folds = []
+        self.guess.folds = []
 
     def keep(self, n_members: int) -> None:
         """Keep the first networks alone; without any the first guess is what is predicted."""

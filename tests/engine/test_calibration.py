@@ -8,6 +8,7 @@ import torch
 from models import CPU, config, copy_of, fit, fit_options, windows
 from scipy.stats import norm
 
+from maetab.engine import calibration
 from maetab.engine.calibration import calibrate
 from maetab.engine.held_out import HeldOut, hold_out
 from maetab.engine.inference import predict, predict_quantiles
@@ -49,7 +50,8 @@ def held_out(table: Windows) -> HeldOut:
 
 
 @pytest.mark.parametrize("t", [1, 2])
-def test_calibrated_quantiles_are_those_of_the_held_out_cells_with_the_pooled_ones(t):
+def test_calibrated_quantiles_are_those_of_the_held_out_cells_with_the_pooled_ones(t, monkeypatch):
+    monkeypatch.setattr(calibration, "RANKED", 0)
     fitted, table = without_ranks(t), held_out(numbers(t=t))
     before = fitted.ranks.clone()
     calibrate(fitted, table, 300, Deadline())
@@ -63,11 +65,12 @@ def test_calibrated_quantiles_are_those_of_the_held_out_cells_with_the_pooled_on
         assert torch.equal(fitted.ranks, before)
     quantiles = fitted.ranks if t == 1 else fitted.residual_quantiles
     held, levels = held.flatten(0, 1).numpy(), np.linspace(0, 1, 101)
-    pooled = np.quantile(rank[held], levels)
+    beyond = [0, 1] if t == 1 else []  # one truth more below all of a table's, and one above
+    pooled = np.quantile(np.append(rank[held], beyond), levels)
     for j in range(3):
         own = rank[held[:, j], j]
         share = len(own) / (len(own) + 100)
-        wanted = share * np.quantile(own, levels) + (1 - share) * pooled
+        wanted = share * np.quantile(np.append(own, beyond), levels) + (1 - share) * pooled
         np.testing.assert_allclose(quantiles[j], wanted, atol=1e-4)
     assert 0 < held[:, 2].sum() < 40 < 50 < held[:, 0].sum()  # so that the shares differ
 
@@ -126,7 +129,8 @@ def test_a_point_is_read_as_a_normal_with_the_deviation_of_its_column():
         np.testing.assert_allclose(found[:, j], wanted, atol=1e-5)
 
 
-def test_calibration_looks_at_one_batch_alone_when_the_time_has_passed(fitted):
+def test_calibration_looks_at_one_batch_alone_when_the_time_has_passed(fitted, monkeypatch):
+    monkeypatch.setattr(calibration, "RANKED", 0)
     model, table, looked = copy_of(fitted), held_out(numbers(3000)), []
     model.guess.register_forward_pre_hook(lambda _, given: looked.append(len(given[0])))
     late = Deadline(-1.0, lambda: 0.0)

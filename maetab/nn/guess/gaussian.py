@@ -25,6 +25,20 @@ class Normal(NamedTuple):
     variance: Tensor
 
 
+class Shrinkage(NamedTuple):
+    """How much a `Gaussian` is shrunk.
+
+    correlations : share that is taken from covariances, beside that for few rows; not of factors
+    loadings : rows without any factor that loadings are fitted to, too
+    levels : rows of noise that the variance of each level of a category has: what a rare level says
+        of other columns is worth as little as its rows are few
+    """
+
+    correlations: float = 0.0
+    loadings: float = 1.0
+    levels: float = 0.0
+
+
 class BaseGuess(Protocol):
     """A torch.nn.Module class for the base guess; made with the number of coordinates of a window.
 
@@ -58,6 +72,7 @@ class Gaussian(nn.Module):
     covariance: Tensor
     loadings: Tensor
     noise: Tensor
+    of_levels: Tensor
 
     def __init__(self, n_coordinates: int, n_factors: int | None = None) -> None:
         super().__init__()
@@ -65,6 +80,8 @@ class Gaussian(nn.Module):
         suggested = 0 if c <= MAX_DENSE else min(32, c // 4)
         self.n_factors = k = suggested if n_factors is None else n_factors
         self.whole_batches = False  # products in double precision; rows are rounded to single
+        self.shrinkage = Shrinkage()
+        self.register_buffer("of_levels", torch.zeros(c, dtype=torch.bool), persistent=False)
         double = torch.float64
         self.register_buffer("location", torch.zeros(c, dtype=double))
         self.register_buffer("covariance", torch.eye(0 if k else c, dtype=double))
@@ -161,20 +178,36 @@ class Gaussian(nn.Module):
             as the round before, or the principal components that they start from
         """
         values = torch.where(visible, values.double(), 0.0)
-        count = visible.sum(0).clamp_min(1)
-        self.location.copy_(values.sum(0) / count)
-        centred = torch.where(visible, values - self.location, 0.0)
-        variance = (centred.square().sum(0) / count).clamp_min(1e-6)
+        self.location.copy_(values.sum(0) / visible.sum(0).clamp_min(1))
+        variance = _variance(values, visible)
+        if self.n_factors:
+            self._start_factors(torch.where(visible, values - self.location, 0.0), variance)
+        else:
+            self.covariance.copy_(torch.diag(variance))
+        self.refine(values, visible, n_iter, tol, should_stop)
+
+    @torch.no_grad()
+    def refine(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        n_iter: int = 20,
+        tol: float = 1e-3,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Go on with EM from the mean and covariance there are; parameters as in `fit`."""
+        values = torch.where(visible, values.double(), 0.0)
+        variance = _variance(values, visible)
         step: Callable[..., float | None] = self._em_dense
         if self.n_factors:
             step = partial(self._em_factors, should_stop=should_stop)
-            self._start_factors(centred, variance)
-        else:
-            self.covariance.copy_(torch.diag(variance))
         for _ in range(n_iter):
             moved = step(values, visible, variance)
             if moved is None or moved < tol or should_stop():
                 break
+
+    def _noise_of_levels(self, n_rows: int) -> Tensor:
+        return self.of_levels * (self.shrinkage.levels / n_rows)
 
     # ---- full covariance
 
@@ -212,8 +245,8 @@ class Gaussian(nn.Module):
         shift = total / n
         covariance = (second + n * self.covariance - explained) / n - torch.outer(shift, shift)
         # Towards the diagonal: by a thousandth, and by more where rows are few.
-        shrinkage = 1e-3 + c / (c + 20.0 * n)
-        covariance.mul_(1 - shrinkage).diagonal().add_(shrinkage * variance)
+        share = min(1.0, 1e-3 + c / (c + 20.0 * n) + self.shrinkage.correlations)
+        covariance.mul_(1 - share).diagonal().add_(share * variance + self._noise_of_levels(n))
         scale = variance.sqrt()
         moved = ((covariance - self.covariance) / torch.outer(scale, scale)).abs().max()
         self.location.add_(shift)
@@ -274,7 +307,9 @@ class Gaussian(nn.Module):
             gram += visible_.double().T @ moment.flatten(1)
             right += torch.where(visible_, values_, 0.0).T @ one
         gram = gram.view(c, k + 1, k + 1)
-        ridge = torch.full((k + 1,), 1.0, dtype=torch.float64, device=values.device)
+        ridge = torch.full(
+            (k + 1,), self.shrinkage.loadings, dtype=torch.float64, device=values.device
+        )
         ridge[-1] = 1e-6
         solved = torch.linalg.solve(gram + torch.diag(ridge), right[:, :, None])[:, :, 0]
         count = visible.sum(0).clamp_min(1)
@@ -284,8 +319,16 @@ class Gaussian(nn.Module):
         moved = ((solved[:, :k] - self.loadings) / variance.sqrt()[:, None]).abs().max()
         self.loadings.copy_(solved[:, :k])
         self.location.copy_(solved[:, k])
-        self.noise.copy_(torch.maximum(noise, 0.01 * variance))
+        noise = torch.maximum(noise, 0.01 * variance)
+        self.noise.copy_(noise + self._noise_of_levels(len(values)))
         return float(moved)
+
+
+def _variance(values: Tensor, visible: Tensor) -> Tensor:
+    """Return (C,) the variance of what is visible, not quite 0."""
+    count = visible.sum(0).clamp_min(1)
+    centred = torch.where(visible, values - torch.where(visible, values, 0.0).sum(0) / count, 0.0)
+    return (centred.square().sum(0) / count).clamp_min(1e-6)
 
 
 def _visible_system(covariance: Tensor, visible: Tensor) -> Tensor:

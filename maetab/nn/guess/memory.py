@@ -168,7 +168,9 @@ class RowMemory(nn.Module):
         ours = [None] * len(left) if keys is None else keys[0].split(size, 1)
         theirs = None if keys is None else keys[1]
         chunks = zip(left, ours, visible.split(size), memory_index.split(size), strict=True)
-        averages = torch.cat([self._read(*rows, theirs, known, right, averaged, idle) for rows in chunks], 1)
+        averages = torch.cat(
+            [self._read(*rows, theirs, known, right, averaged, idle) for rows in chunks], 1
+        )
         total, square, mean, residual, _ = averages.split(width, -1)
         # The square of an indicator is the indicator.
         is_number = part.number[part.owner]

@@ -12,14 +12,12 @@ from maetab.nn.guess.coordinates import Coordinates
 from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.memory import N_HEADS, Neighbours, RowMemory
 from maetab.nn.guess.options import GuessOptions
+from maetab.nn.guess.shrinkage import Rows, fit_base, of_each_fold
+from maetab.nn.guess.tuning import tune
 from maetab.nn.guess.weights import corrections, fit_weights
 from maetab.nn.windows import Clock, Windows
 
-TUNING_CELLS = 60_000_000  # products that a step of tuning may take: wide rows come in few
 FITTED_ROWS = 10_000  # that the base guess is fitted to: every k-th where there are twice as many
-# Rate that keys are learned at, and the observed cells below which it is less: a map of all cells
-# of a window learns small tables by heart.
-KEY_RATE, KEY_CELLS = 3e-3, 10_000
 # Shares of the time after which base guess, metric and weights are left as they are.
 TIMES = (0.3, 0.5, 0.6)
 
@@ -74,6 +72,7 @@ class StackedGuess(nn.Module):
         n = self.coordinates.size
         self.base = options.make_base(n)
         numbers = self.coordinates.of_numbers
+        self.folds: list[Any] = []  # while a model is fitted, the same without a part of the rows
         self.memory = RowMemory(
             self.coordinates.cells, n_memory, n_steps, numbers, options.key_width
         )
@@ -116,7 +115,7 @@ class StackedGuess(nn.Module):
         clock: Clock | None = None,
     ) -> Guess:
         """Return the guess at coordinates, (B, T * C) each, without the axis of the steps."""
-        normal = self.base(values, visible)
+        normal = self.base_guess(values, visible, memory_index)
         near = self.near(values, visible, normal, memory_index, n_remembered)
         weights = self.stack_weights.to(values.dtype)
         mean = normal.mean + (corrections(normal, near.heads) * weights).sum(-1)
@@ -193,6 +192,19 @@ class StackedGuess(nn.Module):
             mean[short], variance[short] = found
         return Normal(mean, variance)
 
+    def base_guess(self, values: Tensor, visible: Tensor, memory_index: Tensor | None) -> Normal:
+        """Return the base guess; of remembered rows, while there are folds, that of their fold.
+
+        memory_index : as in `forward`
+        """
+        if not self.folds or memory_index is None:
+            return self.base(values, visible)
+
+        def ask(base: Any, rows: Tensor) -> Normal:
+            return base(values[rows], visible[rows])
+
+        return Normal(*of_each_fold(self.base, self.folds, memory_index[:, 0], ask))
+
     def residuals(self, values: Tensor, visible: Tensor) -> Tensor:
         """Return (n, C): each visible value less the base guess from the other cells; 0 else."""
         if hasattr(self.base, "residuals"):
@@ -224,23 +236,26 @@ class StackedGuess(nn.Module):
         windows : the same, which know now by which remembered windows their rows are held
         """
         n, device = len(windows), windows.rows.device
-        every = max(1, -(-n // FITTED_ROWS))
-        cells = self.coordinates.expand(*windows.take(slice(None, None, every)))
-        self.base.fit(*cells, should_stop=lambda: time_used() > TIMES[0])
         chosen = torch.randperm(n, generator=generator, device=device)
         chosen = chosen[: len(self.memory.values)]
+        in_table = self.n_steps == 1
+        # Folds go by places in the memory, which in a small table holds all rows.
+        every = slice(None, None, max(1, -(-n // FITTED_ROWS)))
+        known = in_table and len(chosen) == n
+        cells = self.coordinates.expand(*windows.take(chosen if known else every))
+        folds = self._fit_base(*cells, in_table, lambda: time_used() > TIMES[0])
         windows = windows.remember(chosen)
         cells = self.coordinates.expand(*windows.take(chosen))
         self.memory.fill(*cells, self.residuals(*cells), windows.memory_index(chosen))
         features = self._features()
         if n > 1:
-            n_observed = int(windows.observed.sum())
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
-            self._tune(windows, features, n_observed, generator, batch_size, stop[0])
+            tune(self, windows, features, generator, batch_size, stop[0])
         if self.memory.keys is not None and features is not None:
             self.memory.keys.remember(features)
         if n > 1:
             fit_weights(self, windows, generator, stop[1])
+        self.folds = folds if known else []
         return windows
 
     def _features(self) -> Tensor | None:
@@ -253,6 +268,16 @@ class StackedGuess(nn.Module):
         make = self.memory.keys.features
         return torch.cat([make(self.base(*cells), cells[1]) for cells in parts])
 
+    def _fit_base(
+        self, values: Tensor, visible: Tensor, in_table: bool, should_stop: Callable[[], bool]
+    ) -> list[Any]:
+        """Fit the base guess; of tables also one for each fold of the rows, which are returned."""
+        if not in_table:
+            self.base.fit(values, visible, should_stop=should_stop)
+            return []
+        owner = torch.tensor(self.coordinates.cells, device=values.device)
+        return fit_base(self.base, Rows(values, visible, owner), should_stop)
+
     def hide(
         self, windows: Windows, chosen: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -264,55 +289,6 @@ class StackedGuess(nn.Module):
         )
         _, known = self.coordinates.expand(values, observed)
         return cells, visible, known & ~visible
-
-    def _tune(
-        self,
-        windows: Windows,
-        features: Tensor | None,
-        n_observed: int,
-        generator: torch.Generator,
-        batch_size: int,
-        should_stop: Callable[[], bool],
-    ) -> None:
-        """Learn the metric of the memory: squared error of the two guesses it gives.
-
-        features : of the remembered windows, for their keys; None if there are no keys
-        n_observed : observed cells that are learned from
-        """
-        n, steps, n_rows = len(windows), self.options.tuning_steps, self.options.tuning_rows
-        memory = self.memory
-        groups: list[Any] = [{"params": [memory.log_weight, memory.log_cost, memory.choice]}]
-        if memory.keys is not None:
-            rate_ = KEY_RATE * min(1.0, n_observed / KEY_CELLS)
-            groups.append({"params": list(memory.keys.parameters()), "lr": rate_})
-        optimizer = torch.optim.Adam(groups, lr=0.1, betas=(0.9, 0.95))
-        rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        products = min(n, n_rows) * self.coordinates.size
-        batch_size = min(batch_size, n, max(16, TUNING_CELLS // products))
-        device, spare = windows.rows.device, max(0, min(n, len(memory.values)) - n_rows)
-        for _ in range(steps):
-            rows = torch.randint(n, (batch_size,), generator=generator, device=device)
-            # They are remembered in random order, so that those in a row are a random sample.
-            start = int(torch.randint(spare + 1, (1,), generator=generator, device=device))
-            within = slice(start, start + n_rows)
-            cells, visible, hidden = self.hide(windows, rows, generator)
-            normal = self.base(cells, visible)
-            keys = None
-            if memory.keys is not None and features is not None:
-                ours, theirs = memory.keys.features(normal, visible), features[within]
-                keys = memory.keys(ours), memory.keys(theirs)
-            index = windows.memory_index(rows)
-            near = memory.mixed(memory(cells, visible, index, within, None, keys))
-            direct = (near.mean - cells).square()
-            moved = (normal.mean + near.residual - cells).square()
-            half = ((near.mean + normal.mean) / 2 - cells).square()
-            loss = ((direct + moved + half) * hidden).sum() / hidden.sum().clamp_min(1)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            rate.step()
-            if should_stop():
-                break
 
 
 def n_corrections(options: GuessOptions) -> int:

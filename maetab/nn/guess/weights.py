@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 2_000_000  # coordinates of windows that are looked at, 4096 windows at most
 PRODUCTS = 800_000_000  # that a chunk of these may take to be compared with remembered windows
-SHRUNK, N_MASKS = 300, 3  # hidden cells that the pooled answer counts as; masks of a row
+# Hidden cells that the pooled answer counts as; masks that a window is looked at with, if there is
+# room for them.
+SHRUNK, MOST_MASKS = 100, 4
 MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missing
 
 
@@ -53,20 +55,22 @@ def fit_weights(
 ) -> None:
     """Set the weights of a guess.
 
-    Least squares, per coordinate, of the truth on the corrections, shrunk to the pooled answer by as
-    much as `SHRUNK` hidden cells; variances by what was missed. Where rows are few, each is looked
-    at with several masks.
+    Least squares, per coordinate, of the truth on the corrections, shrunk to the pooled answer by
+    as much as `SHRUNK` hidden cells; variances by what was missed. Where rows are few, each is
+    looked at with several masks.
     """
     n, c, device = len(windows), guess.coordinates.size, windows.rows.device
-    orders = [torch.randperm(n, generator=generator, device=device) for _ in range(N_MASKS)]
-    rows = torch.cat(orders)[: min(4096, max(256, LOOKED_AT // c))]
+    most = min(4096, max(256, LOOKED_AT // c))
+    orders = [torch.randperm(n, generator=generator, device=device) for _ in range(MOST_MASKS)]
+    rows = torch.cat(orders)[:most]
+    n_masks = len(rows) / min(n, most)
     found = _look(guess, windows, rows, generator, should_stop)
     rows = rows[: len(found.hidden)]
     root = found.hidden * missing_odds(guess, *windows.take(rows)).sqrt()
     count = root.square().sum(0)  # (C,) cells, by what they weigh
     x = found.corrections.double() * root[..., None]  # (n, C, 2)
     y = found.missed.double() * root
-    weights = _shrunk_least_squares(x, y, count).clamp(-0.5, 1.5)
+    weights = _shrunk_least_squares(x, y, count / n_masks).clamp(-0.5, 1.5)
     guess.stack_weights.copy_(weights)
     error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
     expected = (found.variances.double() * root.square()[..., None]).sum(0)

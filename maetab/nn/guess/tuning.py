@@ -1,0 +1,70 @@
+"""How the metric of row attention is learned: cells are hidden, and similar windows guess them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from maetab.nn.windows import Windows
+
+if TYPE_CHECKING:
+    from maetab.nn.guess.stack import StackedGuess
+
+TUNING_CELLS = 60_000_000  # products that a step of tuning may take: wide rows come in few
+# Rate that keys are learned at, and the observed cells below which it is less: a map of all cells
+# of a window learns small tables by heart.
+KEY_RATE, KEY_CELLS = 3e-3, 10_000
+
+
+def tune(
+    guess: StackedGuess,
+    windows: Windows,
+    features: Tensor | None,
+    generator: torch.Generator,
+    batch_size: int,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Learn the metric of the memory: squared error of the two guesses it gives.
+
+    Parameters
+    ----------
+    features : of the remembered windows, for their keys; None if there are no keys
+    batch_size : windows in a step
+    """
+    n, steps, n_rows = len(windows), guess.options.tuning_steps, guess.options.tuning_rows
+    memory = guess.memory
+    groups: list[Any] = [{"params": [memory.log_weight, memory.log_cost, memory.choice]}]
+    if memory.keys is not None:
+        rate_ = KEY_RATE * min(1.0, int(windows.observed.sum()) / KEY_CELLS)
+        groups.append({"params": list(memory.keys.parameters()), "lr": rate_})
+    optimizer = torch.optim.Adam(groups, lr=0.1, betas=(0.9, 0.95))
+    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    products = min(n, n_rows) * guess.coordinates.size
+    batch_size = min(batch_size, n, max(16, TUNING_CELLS // products))
+    device, spare = windows.rows.device, max(0, min(n, len(memory.values)) - n_rows)
+    for _ in range(steps):
+        rows = torch.randint(n, (batch_size,), generator=generator, device=device)
+        # They are remembered in random order, so that those in a row are a random sample.
+        start = int(torch.randint(spare + 1, (1,), generator=generator, device=device))
+        within = slice(start, start + n_rows)
+        cells, visible, hidden = guess.hide(windows, rows, generator)
+        normal = guess.base(cells, visible)
+        keys = None
+        if memory.keys is not None and features is not None:
+            ours, theirs = memory.keys.features(normal, visible), features[within]
+            keys = memory.keys(ours), memory.keys(theirs)
+        index = windows.memory_index(rows)
+        near = memory.mixed(memory(cells, visible, index, within, None, keys))
+        direct = (near.mean - cells).square()
+        moved = (normal.mean + near.residual - cells).square()
+        half = ((near.mean + normal.mean) / 2 - cells).square()
+        loss = ((direct + moved + half) * hidden).sum() / hidden.sum().clamp_min(1)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        rate.step()
+        if should_stop():
+            break
