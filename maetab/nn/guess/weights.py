@@ -19,7 +19,7 @@ LOOKED_AT = 2_000_000  # coordinates of windows that are looked at, 4096 windows
 PRODUCTS = 800_000_000  # that a chunk of these may take to be compared with remembered windows
 # Hidden cells that the pooled answer counts as; masks that a window is looked at with, if there is
 # room for them.
-SHRUNK, MOST_MASKS = 100, 4
+SHRUNK, MOST_MASKS = 300, 4
 MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missing
 
 
