@@ -118,7 +118,8 @@ def report(options: argparse.Namespace) -> str:
     kept = ["ratio", "more_right", "log_loss", *(f"covers_{100 * c:.0f}" for c in COVERAGES), "fit"]
     means = ours.groupby(["half", "setting", "size", "method", "tag"])[kept].mean()
     means["ratio"] = np.exp(means["ratio"])
-    return records.figures(means.reset_index(), 3, "of all tables of a half")
+    means.index = [", ".join(label) for label in means.index]
+    return records.figures(means, 3, "half, setting, rows, method, tag")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -133,9 +134,11 @@ def main(argv: list[str] | None = None) -> None:
     add("--seed", type=int, default=0)
     add("--tag", default="now", help="a variant gets results of its own")
     add("--output", type=Path, default=records.RESULTS / "small_tables.jsonl")
-    add("--report", action="store_true", help="print the means of what is done")
+    add("--report", action="store_true", help="print and write the means of what is done")
     options = parser.parse_args(argv)
     if options.report:
+        said = "Means over tables (ratio of RMSE to ExtraTrees: geometric, in sample)."
+        options.output.with_suffix(".md").write_text(f"{said}\n\n{report(options)}\n")
         print(report(options))
     else:
         run(options)
