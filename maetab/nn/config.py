@@ -7,7 +7,7 @@ from typing import Any
 
 from maetab.nn.guess.options import GuessOptions
 
-MOST_COORDINATES = 1000  # of a window, whose covariance is full: 60 of them take 1 GB
+MOST_STEPS = 1000  # of a window of a series: those of one column have a full covariance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +52,9 @@ class ModelConfig:
     def is_series(self) -> bool:
         """Whether windows have several steps, and the first guess is that of series.
 
-        It holds up to 60 covariances of a window: wider ones are guessed as rows are, by factors.
+        Windows of more steps than `MOST_STEPS` are guessed as rows are, by factors.
         """
-        size = self.n_steps * sum(max(n, 1) for n in self.n_levels)
-        return self.n_steps > 1 and isinstance(self.guess.base, str) and size <= MOST_COORDINATES
+        return 1 < self.n_steps <= MOST_STEPS and isinstance(self.guess.base, str)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, ready for JSON where no object is the user's."""
