@@ -24,6 +24,7 @@ from benchmarks.records import append
 from benchmarks.series_data import COURSES, SEED, Course, draw
 from maetab import MAEImputer
 
+KEY = ("source", "shape", "pattern", "code")
 SOURCES = {"choosing": ("etth1", "exchange"), "judging": ("italian", "beijing")}
 SHAPES = ((12, 90), (48, 40), (100, 500))
 PATTERNS = ("point10", "point50", "subseq")
@@ -72,7 +73,9 @@ def linear(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.interpolate(limit_direction="both").fillna(0.0)
 
 
-def judged(source: str, n_steps: int, n_columns: int, pattern: str) -> dict[str, object]:
+def judged(
+    source: str, n_steps: int, n_columns: int, pattern: str, code: str = "now"
+) -> dict[str, object]:
     """Return what the first guess makes of one set, beside linear interpolation."""
     truth = side_by_side(source, n_columns)
     holes, hidden = masked(truth, n_steps, pattern)
@@ -83,7 +86,7 @@ def judged(source: str, n_steps: int, n_columns: int, pattern: str) -> dict[str,
     mine, theirs = error(filled, truth, hidden), error(linear(holes), truth, hidden)
     return {
         "source": source, "shape": f"{n_steps}x{n_columns}", "rows": len(truth),
-        "pattern": pattern, "mae": round(mine, 4), "linear": round(theirs, 4),
+        "pattern": pattern, "code": code, "mae": round(mine, 4), "linear": round(theirs, 4),
         "ratio": round(mine / theirs, 3), "fit_seconds": fitted,
         "fill_seconds": round(time.process_time() - start, 1),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -103,13 +106,14 @@ def main() -> None:
     parser.add_argument("--sources", nargs="+", choices=sum(SOURCES.values(), ()))
     parser.add_argument("--shapes", nargs="+", default=[f"{t}x{f}" for t, f in SHAPES])
     parser.add_argument("--patterns", nargs="+", default=list(PATTERNS))
+    parser.add_argument("--code", default="now")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     for shape in options.shapes:
         n_steps, n_columns = map(int, shape.split("x"))
         for source in options.sources or SOURCES[options.half]:
             for pattern in options.patterns:
-                line = judged(source, n_steps, n_columns, pattern)
+                line = judged(source, n_steps, n_columns, pattern, options.code)
                 print(line, flush=True)
                 if options.output:
                     append(options.output, line, 1)

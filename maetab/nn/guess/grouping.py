@@ -1,13 +1,11 @@
 """Gaussians over windows of many columns: one for each group of columns that go together.
 
-What that costs is linear in the number of columns. Of what a group does not hold factors tell it,
-which stand beside its columns: of each step what the visible cells of all other groups have in
-common (factor analysis, Bartholomew and Knott 1999, chapter 3; each step by itself).
+What that costs is linear in the number of columns. Columns of two groups tell nothing of each
+other.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
@@ -16,135 +14,83 @@ from torch import Tensor, nn
 
 from maetab.nn.guess.window_gaussian import Conditional, WindowGaussian
 
-MOST_COORDINATES = 1000  # of a covariance
-MOST_ENTRIES = 10_000_000  # of all covariances that take the place of one
-MOST_FACTORS = 1
-LEAST_OWN = 0.05  # share of a column's variance that factors leave to it at least
-
+MOST_COORDINATES = 1000  # of a covariance of all columns
+# Coordinates of a group where there are several, unless one column has more, and entries of all
+# covariances that take the place of one. Groups of 250 were better than those of 500 and 1,000 and
+# cost a fraction: `python -m benchmarks.series_trials wide` prints trials.
+GROUP, MOST_ENTRIES = 250, 10_000_000
 
 Cells = tuple[Tensor, Tensor, Tensor]  # values, visible and completed values (n, C)
 
 
-class Plan(NamedTuple):
-    """How many groups columns are dealt to, and how many factors stand beside each."""
-
-    n_groups: int
-    n_factors: int
+def fits(n_columns: int, n_steps: int) -> bool:
+    """Whether there is memory for groups of one column at least."""
+    return n_columns * n_steps**2 <= MOST_ENTRIES and n_steps <= MOST_COORDINATES
 
 
-def plan(n_columns: int, n_steps: int, n_kinds: int) -> Plan:
-    """Return one group while a covariance of all is small enough, else groups that memory holds.
+def has_room(n_columns: int, n_steps: int, n_kinds: int) -> bool:
+    """Whether groups of several kinds of Gaussians are as large as those of one."""
+    return n_groups(n_columns, n_steps, n_kinds) == n_groups(n_columns, n_steps, 1)
+
+
+def n_groups(n_columns: int, n_steps: int, n_kinds: int) -> int:
+    """Return one while a covariance of all columns is small enough, else as many as keep all small.
 
     n_kinds : Gaussians that share the memory that there is
     """
     if n_columns * n_steps <= MOST_COORDINATES:
-        return Plan(1, 0)
-    room = MOST_ENTRIES / n_kinds / (n_columns * n_steps**2)
-    for size in range(MOST_COORDINATES // n_steps, 0, -1):
-        for n_factors in range(MOST_FACTORS, -1, -1):
-            whole = size + n_factors
-            if whole * n_steps <= MOST_COORDINATES and whole**2 / size <= room:
-                return Plan(-(-n_columns // size), n_factors)
-    return Plan(n_columns, 0)
+        return 1
+    room = MOST_ENTRIES // n_kinds // (n_columns * n_steps**2)
+    return -(-n_columns // max(1, min(GROUP // n_steps, room)))
 
 
 class GroupedGaussian(nn.Module):
-    """Normals over groups of columns of a window, which know of each other by factors alone.
+    """Normals over groups of columns of a window, independent of each other.
 
     Parameters
     ----------
     n_columns, n_steps : c and T; a window has T * c coordinates, step by step
-    n_groups, n_factors : as in `Plan`
+    n_groups : at least 1
 
     Attributes
     ----------
     order : (c,) columns, group after group
-    loadings : (c, q) what each column has of the factors
-    own : (c,) variance that it has beside
-    parts : of each group, over the columns of the group and the factors, step by step
+    parts : of each group, a Gaussian over its columns, step by step
     """
 
     order: Tensor
-    loadings: Tensor
-    own: Tensor
 
-    def __init__(self, n_columns: int, n_steps: int, n_groups: int, n_factors: int) -> None:
+    def __init__(self, n_columns: int, n_steps: int, n_groups: int) -> None:
         super().__init__()
-        self.n_steps, self.n_factors = n_steps, n_factors
+        self.n_steps = n_steps
         self.sizes = [len(x) for x in torch.arange(n_columns).tensor_split(n_groups)]
         self.register_buffer("order", torch.arange(n_columns))
-        self.register_buffer("loadings", torch.zeros(n_columns, n_factors, dtype=torch.float64))
-        self.register_buffer("own", torch.ones(n_columns, dtype=torch.float64))
-        sizes = ((size + n_factors) * n_steps for size in self.sizes)
-        self.parts = nn.ModuleList(map(WindowGaussian, sizes))
+        self.parts = nn.ModuleList(WindowGaussian(size * n_steps) for size in self.sizes)
 
-    def columns(self) -> list[Tensor]:
-        """Return the columns of each group."""
-        return list(torch.split(self.order, self.sizes))
-
-    def _parts(self) -> list[WindowGaussian]:
-        return [cast("WindowGaussian", part) for part in self.parts]
+    def groups(self) -> Iterator[tuple[WindowGaussian, Tensor]]:
+        """Give the Gaussian and the columns of each group."""
+        columns = torch.split(self.order, self.sizes)
+        for part, own in zip(self.parts, columns, strict=True):
+            yield cast("WindowGaussian", part), own
 
     @property
     def location(self) -> Tensor:
         """(T * c,) where the windows lie."""
-        out = self.own.new_zeros(self.n_steps, len(self.order))
-        for columns, part in zip(self.columns(), self._parts(), strict=True):
-            out[:, columns] = part.location.view(self.n_steps, -1)[:, : len(columns)]
-        return out.flatten()
+        parts = [part.location.view(self.n_steps, -1) for part, _ in self.groups()]
+        return torch.cat(parts, 1)[:, self.order.argsort()].flatten()
 
-    def arrange(self, filled: Tensor) -> None:
-        """Deal columns that go together to one group, and find the factors of all.
-
-        filled : (n, T * c) completed windows
-        """
-        rows = filled.reshape(-1, len(self.order))
-        covariance = torch.cov(rows.T)
-        variance = covariance.diagonal().clamp_min(1e-9)
-        alike = (covariance / variance.outer(variance).sqrt()).abs()
+    def arrange(self, alike: Tensor) -> None:
+        """Deal columns that go together to one group; `alike` (c, c) at least 0."""
         self.order.copy_(_dealt(alike, self.sizes))
-        values, vectors = torch.linalg.eigh(covariance)
-        n_rest = len(values) - self.n_factors
-        size = (values[n_rest:] - values[:n_rest].mean()).clamp_min(0).sqrt()
-        self.loadings.copy_(vectors[:, n_rest:] * size)
-        self.own.copy_((variance - self.loadings.square().sum(1)).maximum(LEAST_OWN * variance))
 
-    def split(self, values: Tensor, visible: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Give columns (g,), cells and visibility (B, T * (g + q)) of each group.
+    def of(self, columns: Tensor, cells: Tensor) -> Tensor:
+        """Return (B, T * g) the coordinates of some columns of (B, T * c)."""
+        return cells.view(len(cells), self.n_steps, -1)[:, :, columns].flatten(1)
 
-        Factors are what the visible cells of the other groups say of them, the expectation.
-        """
-        shape = len(values), self.n_steps, -1
-        values, visible = values.view(shape), visible.view(shape)
-        seen, cells = visible.double(), torch.where(visible, values, 0.0).double()
-        weight = self.loadings / self.own[:, None]
-        pair = weight[:, :, None] * self.loadings[:, None]
-        known, pull, count = torch.einsum("btc,cij->btij", seen, pair), cells @ weight, seen.sum(2)
-        eye = torch.eye(self.n_factors).to(weight)
-        for columns in self.columns():
-            mine = seen[:, :, columns]
-            left = known - torch.einsum("btc,cij->btij", mine, pair[columns])
-            told = pull - cells[:, :, columns] @ weight[columns]
-            factor = torch.linalg.solve(eye + left, told)
-            shown = (count > mine.sum(2))[:, :, None].expand_as(factor)
-            own = cells[:, :, columns], visible[:, :, columns]
-            cells_of, shown_of = torch.cat([own[0], factor], 2), torch.cat([own[1], shown], 2)
-            yield columns, cells_of.flatten(1), shown_of.flatten(1)
-
-    def parted(self, cells: Cells) -> Iterator[Cells]:
-        """Give of each group what `cells` are of all columns."""
-        values, visible, filled = cells
-        for columns, own, shown in self.split(values, visible):
-            whole = own.view(len(own), self.n_steps, -1).clone()
-            whole[:, :, : len(columns)] = filled.view(len(own), self.n_steps, -1)[:, :, columns]
-            yield own, shown, whole.flatten(1)
-
-    def noisier(self, noise: float) -> GroupedGaussian:
-        """Return the same with so much more variance of each coordinate by itself."""
-        out = copy.copy(self)
-        out._modules = dict(self._modules)
-        out.parts = nn.ModuleList(part.noisier(noise) for part in self._parts())
-        return out
+    def put(self, out: Tensor, columns: Tensor, cells: Tensor) -> None:
+        """Set the coordinates of some columns of `out` (B, T * c); the way back of `of`."""
+        steps = out.view(len(out), self.n_steps, -1)
+        steps[:, :, columns] = cells.view(len(out), self.n_steps, -1)
 
     @torch.no_grad()
     def forward(
@@ -152,40 +98,36 @@ class GroupedGaussian(nn.Module):
     ) -> Conditional:
         """Return what is guessed of each coordinate; see `WindowGaussian.forward`."""
         found = [torch.zeros_like(values, dtype=torch.float64) for _ in Conditional._fields]
-        given = values if location is None else values - location
-        steps = [x.view(len(values), self.n_steps, -1) for x in found]
-        groups = zip(self._parts(), self.split(given, visible), strict=True)
-        for part, (columns, cells, shown) in groups:
-            zero = None if location is None else torch.zeros_like(cells)
-            for out, x in zip(steps, part(cells, shown, zero), strict=True):
-                out[:, :, columns] = x.view(len(x), self.n_steps, -1)[:, :, : len(columns)]
-        mean = found[0] if location is None else found[0] + location
-        return Conditional(torch.where(visible, values.double(), mean), *found[1:])
+        for part, own in self.groups():
+            about = None if location is None else self.of(own, location)
+            parts = part(self.of(own, values), self.of(own, visible), about)
+            for out, x in zip(found, parts, strict=True):
+                self.put(out, own, x)
+        return Conditional(*found)
 
     @torch.no_grad()
     def draw(self, visible: Tensor, normal: Tensor) -> Tensor:
         """Return (B, C) deviations from the conditional mean; see `WindowGaussian.draw`."""
-        out = torch.zeros(normal.shape, dtype=torch.float64, device=normal.device)
-        steps, numbers = (x.view(len(out), self.n_steps, -1) for x in (out, normal))
-        cells = torch.zeros_like(out)
-        for part, (columns, _, shown) in zip(
-            self._parts(), self.split(cells, visible), strict=True
-        ):
-            own = nn.functional.pad(numbers[:, :, columns], (0, self.n_factors)).flatten(1)
-            drawn = part.draw(shown, own).view(len(out), self.n_steps, -1)
-            steps[:, :, columns] = drawn[:, :, : len(columns)]
+        out = torch.zeros(visible.shape, dtype=torch.float64, device=visible.device)
+        for part, own in self.groups():
+            self.put(out, own, part.draw(self.of(own, visible), self.of(own, normal)))
+        return out
+
+    @torch.no_grad()
+    def noisier(self, noise: float) -> GroupedGaussian:
+        """Return the same with so much more variance of each coordinate by itself."""
+        out = GroupedGaussian(len(self.order), self.n_steps, len(self.sizes)).to(self.order.device)
+        out.order.copy_(self.order)
+        out.parts = nn.ModuleList(part.noisier(noise) for part, _ in self.groups())
         return out
 
 
 def _dealt(alike: Tensor, sizes: list[int]) -> Tensor:
-    """Return (c,) columns, group after group: one that is left, and those most like it.
-
-    alike : (c, c) absolute correlations
-    """
+    """Return (c,) columns, group after group: the one most like all that are left, and its like."""
     alike, order = alike.clone(), []
     for size in sizes:
         first = int(alike.sum(1).argmax())
-        alike[first, first] = 2.0
+        alike[first, first] = torch.inf
         group = alike[first].topk(size).indices
         order.append(group)
         alike[group], alike[:, group] = -1.0, -1.0
@@ -200,7 +142,7 @@ class Group(NamedTuple):
 
     kinds : of windows that start at any phase, and of those of each phase, the Gaussians
     every, aligned : cells of windows that start at any phase, and of those of each phase
-    number : (C,) bool, coordinates that are numbers of columns
+    number : (C,) bool, coordinates that are numbers
     """
 
     kinds: list[list[WindowGaussian]]
@@ -209,21 +151,18 @@ class Group(NamedTuple):
     number: Tensor
 
 
-def new_gaussian(n_columns: int, n_steps: int, n_phases: int) -> AnyGaussian:
-    """Return a Gaussian over windows that knows nothing.
-
-    n_phases : phases at which windows have Gaussians of their own
-    """
-    found = plan(n_columns, n_steps, n_phases)
-    if found.n_groups == 1:
+def new_gaussian(n_columns: int, n_steps: int, n_kinds: int) -> AnyGaussian:
+    """Return a Gaussian over windows that knows nothing; `n_kinds` as in `n_groups`."""
+    n = n_groups(n_columns, n_steps, n_kinds)
+    if n == 1:
         return WindowGaussian(n_columns * n_steps)
-    return GroupedGaussian(n_columns, n_steps, *found)
+    return GroupedGaussian(n_columns, n_steps, n)
 
 
 def groups_in(
     gaussians: nn.ModuleList, every: Cells, aligned: list[Cells], number: Tensor
 ) -> Iterator[Group]:
-    """Give the groups of columns, all of one where Gaussians are over all of them.
+    """Give the groups of columns; one of all where Gaussians are over all of them.
 
     Parameters
     ----------
@@ -232,18 +171,15 @@ def groups_in(
     """
     kinds = [list(one.children()) for one in gaussians]
     first = kinds[0][0]
-    if isinstance(first, WindowGaussian):
+    if not isinstance(first, GroupedGaussian):
         yield Group(cast("list[list[WindowGaussian]]", kinds), every, aligned, number)
         return
     grouped = cast("list[list[GroupedGaussian]]", kinds)
-    first = grouped[0][0]
-    first.arrange(every[2])
+    alike = torch.corrcoef(every[2].reshape(-1, len(first.order)).T).abs().nan_to_num()
     for one in (one for some in grouped for one in some):
-        for name in ("order", "loadings", "own"):
-            getattr(one, name).copy_(getattr(first, name))
-    parts = (first.parted(cells) for cells in (every, *aligned))
-    for i, (columns, *cells) in enumerate(zip(first.columns(), *parts, strict=True)):
-        own = number.view(first.n_steps, -1)[:, columns]
-        own = nn.functional.pad(own, (0, first.n_factors)).flatten()
-        parts_of = [[cast("WindowGaussian", one.parts[i]) for one in some] for some in grouped]
-        yield Group(parts_of, cells[0], cells[1:], own)
+        one.arrange(alike)
+    for i, (_, own) in enumerate(first.groups()):
+        parts = [[cast("WindowGaussian", one.parts[i]) for one in some] for some in grouped]
+        cells = [tuple(first.of(own, x) for x in one) for one in (every, *aligned)]
+        mine = first.of(own, number[None])[0]
+        yield Group(parts, cast("Cells", cells[0]), cast("list[Cells]", cells[1:]), mine)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Windows that a covariance is fitted to, at each phase and at all, and cells of these windows.
 FITTED, FITTED_CELLS = 2000, 10_000_000
+TOGETHER = 2_000_000  # cells of them that are interpolated together
 # Parts of the windows, each a stretch of time: what is learned of the guesses is to hold for times
 # that are not the neighbours of those that they were fitted to.
 FOLDS = 3
@@ -160,11 +161,15 @@ def _change(guess: SeriesGuess, windows: Windows) -> float:
 
 def _completed(guess: SeriesGuess, windows: Windows, rows: Tensor) -> Cells:
     """Return values less the season, visible and interpolated values, (n, T * c) each."""
-    some = replace(windows, rows=rows, fold=None)
-    cells, shown, clock = guess.expand(*some.take(slice(None)), some.clock_of(slice(None)))
-    rest = torch.where(shown, cells - guess.season[clock.phase], 0.0)
-    filled = torch.where(shown, rest, interpolate(rest, shown, clock.position).mean)
-    return rest.flatten(1), shown.flatten(1), filled.flatten(1)
+    parts = []
+    for some in rows.split(max(1, TOGETHER // guess.coordinates.size)):
+        part = replace(windows, rows=some, fold=None)
+        cells, shown, clock = guess.expand(*part.take(slice(None)), part.clock_of(slice(None)))
+        rest = torch.where(shown, cells - guess.season[clock.phase], 0.0)
+        filled = torch.where(shown, rest, interpolate(rest, shown, clock.position).mean)
+        parts.append((rest.flatten(1), shown.flatten(1), filled.flatten(1)))
+    values, visible, start = (torch.cat(x) for x in zip(*parts, strict=True))
+    return values, visible, start
 
 
 def _remember(guess: SeriesGuess, windows: Windows, generator: torch.Generator) -> Windows:
