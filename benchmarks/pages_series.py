@@ -287,6 +287,8 @@ def wide() -> list[str]:
 def size() -> list[str]:
     """Return the part on time and memory."""
     found = pd.DataFrame(records.read(RESULTS / "series_speed.jsonl"))
+    if found.empty:
+        return []
     found = found.drop_duplicates([*series_speed.KEY], keep="last")
     rows = [
         [f"{r.rows:,} rows x {r.columns} in {r.series:,} series, windows of {r.window}, {r.gaps}, "
