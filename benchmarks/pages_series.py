@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmarks import records, report, series, series_detect, series_features
+from benchmarks import (
+    records,
+    report,
+    series,
+    series_detect,
+    series_features,
+    series_speed,
+    series_wide,
+)
 from benchmarks.markup import figures, origin, page, said, table, title
 from benchmarks.records import RESULTS
 from benchmarks.series_data import CHOOSING, JUDGING, PATTERNS
@@ -250,6 +258,53 @@ def probes() -> list[str]:
     ]
 
 
+# ---- size
+
+
+def wide() -> list[str]:
+    """Return the part on windows of many columns."""
+    found = pd.DataFrame(records.read(RESULTS / "series_wide.jsonl"))
+    found = found.drop_duplicates([*series_wide.KEY], keep="last")
+    parts = [
+        title("Windows of many columns", "-"),
+        "Stretches of one series side by side as columns; of 500 each is a sum of two. MAE of the "
+        "first guess divided by that of linear interpolation, on windows of steps x columns; "
+        f"before they were guessed as rows of a table are. {origin(found)}",
+    ]
+    for half, sources in series_wide.SOURCES.items():
+        lines = found[found["source"].isin(sources)]
+        named = lines.assign(series=lines["source"].map(DATA_SETS))
+        ratios = named.pivot_table(
+            index=["shape", "series", "code"], columns="pattern", values="ratio", sort=False
+        )
+        if len(ratios):
+            ratios.index = [", ".join(told) for told in ratios.index]
+            chosen = " (settings were chosen here)" if half == "choosing" else ""
+            parts += [f"The {half} sets{chosen}:", figures(ratios, 3)]
+    return parts
+
+
+def size() -> list[str]:
+    """Return the part on time and memory."""
+    found = pd.DataFrame(records.read(RESULTS / "series_speed.jsonl"))
+    if found.empty:
+        return []
+    found = found.drop_duplicates([*series_speed.KEY], keep="last")
+    rows = [
+        [f"{r.rows:,} rows x {r.columns} in {r.series:,} series, windows of {r.window}, {r.gaps}, "
+         + ("first guess alone" if r.max_iter == 0 else "networks as by default"),
+         f"{r.fit_seconds:.0f}", f"{r.transform_seconds:.0f}", f"{r.peak_mib:,.0f}"]
+        for r in found.itertuples()
+    ]  # fmt: skip
+    return [
+        title("Time and memory", "-"),
+        "CPU seconds of fit and of transform of the same rows, a fifth of whose cells is missing "
+        "as points or as runs of up to 96 steps, and the memory that the process held at most, in "
+        f"MiB. {origin(found)}",
+        table(["", "fit", "transform", "MiB"], rows),
+    ]
+
+
 def series_page() -> str:
     """Return the page on series."""
-    return page("Series", *filling(), *detection(), *probes())
+    return page("Series", *filling(), *wide(), *size(), *detection(), *probes())

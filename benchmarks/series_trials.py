@@ -1,6 +1,8 @@
 """Print the trials by which constants of maetab's guess at series, and of its scores, were chosen.
 
     python -m benchmarks.series_trials filling     # gaps: N_NEAREST, FALL, LITTLE, MUCH, ...
+    python -m benchmarks.series_trials wide        # windows of many columns: GROUP
+    python -m benchmarks.series_trials levels      # windows less their own level and spread
     python -m benchmarks.series_trials planted     # cells: a table of NEAR and LEAST_SPREAD
     python -m benchmarks.series_trials stretches   # rows: of NOISE, RARE, OF_CELL, MIDDLE, HINT
 
@@ -12,14 +14,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
+from itertools import product
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pandas as pd
 
-from benchmarks import series_detect, series_detectors
+from benchmarks import series_detect, series_detectors, series_levels, series_wide
 from benchmarks.series_data import CHOOSING, PATTERNS, Part, make_task
 from benchmarks.series_peers import FILLERS, Job
 from benchmarks.vus import window_length
@@ -30,6 +34,7 @@ SCORES = import_module("maetab.engine.series_scores")
 SIMILAR = import_module("maetab.nn.guess.similar")
 FIT = import_module("maetab.nn.guess.series_fit")
 COVARIANCE = import_module("maetab.nn.guess.covariance")
+GROUPING = import_module("maetab.nn.guess.grouping")
 
 FILLING = [
     (SIMILAR, {"N_NEAREST": SIMILAR.N_NEAREST}),
@@ -41,6 +46,8 @@ FILLING = [
     *((COVARIANCE, {"ALONG_TIME": share}) for share in (0.3, 0.9)),
     *((COVARIANCE, {"OF_ALL": share}) for share in (0.25, 0.75)),
 ]
+
+GROUPS = [{"GROUP": size} for size in (GROUPING.GROUP, 60, 120, 500, 1000)]
 
 PLANTED = [
     {"NEAR": SCORES.NEAR},
@@ -68,20 +75,43 @@ def series(half: str) -> Iterator[tuple[str, pd.DataFrame, np.ndarray, int]]:
 
 def filling(half: str, seeds: int) -> Iterator[dict[str, Any]]:
     """Yield the error of each choice at the hidden cells of each choosing set, of linear's."""
+    choices = [(str(x), partial(mock.patch.multiple, module, **x)) for module, x in FILLING]
+    yield from _filled(half, choices, PATTERNS)
+
+
+def levels(half: str, seeds: int) -> Iterator[dict[str, Any]]:
+    """Yield the same of windows less their own level, and divided by their own spread."""
+    of = series_levels.CHOICES
+    choices = [(name, partial(series_levels.patched, *of[name])) for name in of]
+    yield from _filled(half, choices, ("point50", "subseq", "block"))
+
+
+def _filled(
+    half: str, choices: list[tuple[str, Any]], patterns: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
     assert half == "choosing"
-    for name in CHOOSING:
-        for pattern in PATTERNS:
-            task = make_task(name, pattern)
-            jobs = [
-                Job(method, name, "windows", task.window, task.period, 0, {"max_iter": 0},
-                    task.train.missing, task.test.missing, task.val)
-                for method in ("linear", "maetab")
-            ]  # fmt: skip
-            linear = _error(FILLERS["linear"](jobs[0]).values, task.test)
-            for module, choice in FILLING:
-                with mock.patch.multiple(module, **choice):
-                    mine = _error(FILLERS["maetab"](jobs[1]).values, task.test)
-                yield {"choice": str(choice), "series": name, "size": pattern, "mae": mine / linear}
+    for name, pattern in product(CHOOSING, patterns):
+        task = make_task(name, pattern)
+        jobs = [
+            Job(method, name, "windows", task.window, task.period, 0, {"max_iter": 0},
+                task.train.missing, task.test.missing, task.val)
+            for method in ("linear", "maetab")
+        ]  # fmt: skip
+        linear = _error(FILLERS["linear"](jobs[0]).values, task.test)
+        for choice, patch in choices:
+            with patch():
+                mine = _error(FILLERS["maetab"](jobs[1]).values, task.test)
+            yield {"choice": choice, "series": name, "size": pattern, "mae": mine / linear}
+
+
+def wide(half: str, seeds: int) -> Iterator[dict[str, Any]]:
+    """Yield the error of each size of groups at windows of 12 steps and 90 columns, of linear's."""
+    for source, pattern in product(series_wide.SOURCES[half], ("point10", "subseq")):
+        for choice in GROUPS:
+            with mock.patch.multiple(GROUPING, **choice):
+                found = series_wide.judged(source, 12, 90, pattern)
+            told = {"mae": found["ratio"], "seconds": found["fit_seconds"]}
+            yield {"choice": str(choice), "series": source, "size": pattern} | told
 
 
 def _error(filled: np.ndarray, part: Part) -> float:
@@ -117,7 +147,13 @@ def stretches(half: str, seeds: int) -> Iterator[dict[str, Any]]:
             yield {"choice": str(choice), "series": name, "size": 0.0} | found
 
 
-TRIALS = {"filling": filling, "planted": planted, "stretches": stretches}
+TRIALS = {
+    "filling": filling,
+    "wide": wide,
+    "levels": levels,
+    "planted": planted,
+    "stretches": stretches,
+}
 
 
 def main() -> None:
@@ -125,10 +161,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.series_trials")
     parser.add_argument("experiment", choices=tuple(TRIALS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--by-series", action="store_true", help="do not average over series")
     options = parser.parse_args()
     found = TRIALS[options.experiment]("choosing", options.seeds)
-    lines = pd.DataFrame(found).drop(columns="series")
-    print(lines.groupby(["size", "choice"], sort=False).mean().round(3).to_string())
+    lines = pd.DataFrame(found)
+    by = ["series"] if options.by_series else []
+    lines = lines.drop(columns=[] if by else "series")
+    print(lines.groupby([*by, "size", "choice"], sort=False).mean().round(3).to_string())
 
 
 if __name__ == "__main__":

@@ -59,11 +59,13 @@ def explained(
         run, length = stretches(scores < offset, view.series)
     order = np.argsort(scores, kind="stable")
     rows = order[np.sort(np.unique(run[order], return_index=True)[1])[:top]]
-    frame = table.frame if view is None else table.frame.iloc[view.order, view.places]
-    reasons = reasons_of(scorer, schema, frame, windows, rows, n_columns)
+    frame, given = table.frame, None
+    if view is not None:
+        frame, given = table.frame.iloc[view.order, view.places], view.of(table.observed)
+    reasons = reasons_of(scorer, schema, frame, windows, rows, n_columns, given)
     if view is not None:
         times = key_labels(table, timeline, view.order)[1]
-        seen = _Seen(scorer, schema, frame, windows, times)
+        seen = _Seen(scorer, schema, frame, view.of(table.observed), windows, times)
         reasons = _with_stretches(reasons, seen, run, rows, n_columns)
     rows = rows[reasons.pop("place").to_numpy()]
     position = rows if view is None else view.order[rows]
@@ -87,12 +89,14 @@ class _Seen:
     ----------
     schema : of the columns that the model reads
     frame : of these and the rows of the windows
+    given : (n, F) bool, cells that the frame has
     times : (n,) of these rows
     """
 
     scorer: Scorer
     schema: Schema
     frame: pd.DataFrame
+    given: np.ndarray
     windows: Windows
     times: pd.Index
 
@@ -147,7 +151,7 @@ def _of_stretch(seen: _Seen, stretch: np.ndarray, row: int) -> list[dict[str, An
     is_number = seen.schema.is_number()
     far = np.where(observed, np.where(is_number, np.abs(values - point), values != point), 0.0)
     size = np.sqrt(np.square(far).sum(0) / np.maximum(observed.sum(0), 1))
-    order = [j for j in np.argsort(-size, kind="stable") if observed[at, j]]
+    order = [j for j in np.argsort(-size, kind="stable") if seen.given[row, j]]
     away = to_natural(values, seen.schema) - to_natural(point, seen.schema)
     lines = []
     for j in [j for i, j in enumerate(order) if not i or outside[j]]:

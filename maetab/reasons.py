@@ -36,6 +36,7 @@ def reasons_of(
     windows: Windows,
     rows: np.ndarray,
     n_columns: int,
+    given: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return what makes some rows strange, in the order of the rows.
 
@@ -45,19 +46,23 @@ def reasons_of(
     frame : of these columns and the rows of the windows
     rows : which are explained
     n_columns : most reasons of each
+    given : (n, F) bool, cells that the frame has; None for those that are observed in the windows,
+        where a static column has the value of its series in every row
 
     Returns
     -------
     reasons : place (in `rows`), and the other columns of `MAEAnomalyDetector.explain` from "column"
     """
     strange = surprisals_at(scorer, windows, rows)
+    if given is not None:
+        strange = np.where(given[rows], strange, np.nan)
     windows, own_rows = holding(windows, rows, rows)
     frame = frame.iloc[rows]
     values, observed = (x.numpy()[own_rows] for x in (windows.values, windows.observed))
     order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
     selected = np.zeros(strange.shape, bool)
     np.put_along_axis(selected, order[:, :n_columns], True, axis=1)
-    selected &= observed
+    selected &= observed if given is None else observed & given[rows]
     found = _expected(scorer, schema, windows, own_rows, order, selected.sum(1).max(initial=0))
     expected, low, high, usual = as_cells(schema, frame, values, selected, *found)
     trimmed, counts = scorer.calibration.robust_location is not None, scorer.levels.counts

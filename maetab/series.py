@@ -13,7 +13,6 @@ from maetab.data.advice import listed, warn
 from maetab.data.gaps import find_gaps
 from maetab.data.schema import Schema
 from maetab.data.timeline import Timeline
-from maetab.data.windows import cut
 from maetab.engine.inference import windows_of
 from maetab.nn.windows import Windows
 from maetab.table import Table, key_labels
@@ -148,7 +147,7 @@ def view_of(table: Table, schema: Schema, timeline: Timeline | None) -> View | N
 
 def row_windows(values: np.ndarray, observed: np.ndarray) -> Windows:
     """Return windows over cells (n, F), each row one, which share the memory of the arrays."""
-    return windows_of(values, observed, cut(len(values)))
+    return windows_of(values, observed, np.arange(len(values))[:, None])
 
 
 def windows_over(

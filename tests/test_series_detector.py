@@ -185,3 +185,17 @@ def test_one_made_from_an_imputer_scores_as_one_that_was_fitted():
     assert len(made.scores_) == len(rows) == 230
     np.testing.assert_array_equal(made.scores_, fitted.scores_)
     np.testing.assert_array_equal(made.cell_quantiles_, fitted.cell_quantiles_)
+
+
+def test_reasons_name_no_missing_cell_of_a_static_column():
+    frame = panel((120, 120)).drop(columns=["kind", "half"])
+    frame["height"] = np.where(frame["site"] == "s0", 3.0, 5.0)
+    detector = MAEAnomalyDetector(**PANEL).fit(frame)
+    assert detector.timeline_.static
+    odd = frame.copy()
+    odd.loc[odd["site"] == "s0", "height"] = 400.0
+    odd.loc[odd.index[:100], "height"] = np.nan  # what the other rows of the series tell
+    told = detector.explain(odd, top=len(odd), n_columns=3)
+    of_height = told[told["column"] == "height"]
+    assert len(of_height) and (of_height["position"] >= 100).all()
+    assert not told["value"].isna().any()

@@ -38,16 +38,14 @@ def cut(
     >>> cut(5, window=3, stride=3, series=["a", "b", "a", "a", "a"]).tolist()
     [[0, 2, 3], [2, 3, 4], [1, -1, -1]]
     """
-    _check_steps(window, stride)
-    starts, lengths, order = _series_bounds(n_rows, series)
-    n_windows = np.maximum(-(-(lengths - window) // stride), 0) + 1
-    owner = np.repeat(np.arange(len(lengths)), n_windows)
-    number = np.arange(len(owner)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
-    first = np.minimum(number * stride, np.maximum(lengths - window, 0)[owner])
-    step = first[:, None] + np.arange(window)  # (W, T) position within the series
-    inside = step < lengths[owner][:, None]
-    place = starts[owner][:, None] + np.where(inside, step, 0)
-    return np.where(inside, order[place], -1).astype(np.int64).reshape(-1, window)
+    labels = np.zeros(n_rows, int) if series is None else pd.Series(series)
+    if len(labels) != n_rows:
+        raise ValueError(
+            f"'series' must hold one label for each of the {n_rows} rows, got {len(labels)}."
+        )
+    number = pd.Series(pd.factorize(labels, use_na_sentinel=False)[0])
+    place = number.groupby(number).cumcount().to_numpy(np.int64)
+    return cut_places(number.to_numpy(np.int64), place, window, stride)
 
 
 def _check_steps(window: int, stride: int) -> None:
@@ -59,23 +57,6 @@ def _check_steps(window: int, stride: int) -> None:
             f"The 'stride' parameter must be at most the window ({window}), or rows between two "
             f"windows would be left out, got {stride}."
         )
-
-
-def _series_bounds(
-    n_rows: int, series: Sequence | np.ndarray | pd.Series | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Start and length of each series in `order`, which puts the rows of a series together."""
-    if series is None:
-        found = np.zeros(n_rows, dtype=np.int64)
-    else:
-        labels = series if isinstance(series, pd.Series) else pd.Series(series)
-        if len(labels) != n_rows:
-            raise ValueError(
-                f"'series' must hold one label for each of the {n_rows} rows, got {len(labels)}."
-            )
-        found = pd.factorize(labels, use_na_sentinel=False)[0]
-    lengths = np.bincount(found) if n_rows else np.zeros(0, dtype=np.int64)
-    return np.cumsum(lengths) - lengths, lengths, np.argsort(found, kind="stable")
 
 
 def cut_places(series: np.ndarray, place: np.ndarray, window: int, stride: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from maetab.engine.trainer import Trainer
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.cells import CellGuess
+from maetab.nn.guess.grouping import has_room
 from maetab.nn.guess.memory import MIN_ROWS
 from maetab.nn.windows import Windows
 
@@ -61,10 +62,12 @@ def _sized(config: ModelConfig, windows: Windows) -> ModelConfig:
     if clock is None:
         return config
     starts = len(clock.usual_starts())
+    # Of wide windows, columns that are told by more others are worth more than phases.
+    room = starts <= MAX_STARTS and has_room(config.n_coordinates, config.n_steps, 1 + starts)
     return replace(
         config,
         n_phases=int(clock.phase.max()) + 1,
-        n_starts=starts if starts <= MAX_STARTS else 0,
+        n_starts=starts if room else 0,
         n_calendar=clock.calendar.shape[-1],
     )
 

@@ -22,6 +22,7 @@ CELLS_IN_BATCH = 8192
 # Where networks are used: one row, padded to a batch, is filled within 20 ms, where batches of
 # 8,192 cells took it 25 to 48 ms, and many rows take little longer (benchmarks/one_row.py).
 CELLS_WITH_NETWORKS, ROWS_WITH_NETWORKS = 2304, 160
+SERIES_CELLS = 400_000  # of series, of whose cells each guess is kept with what it misses there
 FARTHEST = 1e12  # standard deviations beyond which numbers are not told apart: squares are finite
 
 
@@ -57,7 +58,8 @@ def whole_batch(model: Ensemble, windows: Windows) -> int:
     n_cells = windows.rows.shape[1] * windows.values.shape[1]
     if model.uses_networks:
         return max(8, min(ROWS_WITH_NETWORKS, CELLS_WITH_NETWORKS // n_cells // 8 * 8))
-    return batch_rows(n_cells, 64)
+    least = max(8, min(64, SERIES_CELLS // n_cells)) if model.is_series else 64
+    return batch_rows(n_cells, least)
 
 
 def batch_size(model: Ensemble, windows: Windows, n_remembered: int | None = None) -> int:

@@ -11,8 +11,8 @@ from torch import Tensor
 from maetab.engine.inference import FARTHEST, batch_size, batches, on_device, padded_clock
 from maetab.engine.scoring import Evidence, Scorer, row_means, tail_surprisal
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.grouping import AnyGaussian
 from maetab.nn.guess.series import Look, SeriesGuess
-from maetab.nn.guess.window_gaussian import WindowGaussian
 from maetab.nn.windows import Clock, Windows
 
 # Chosen on the choosing half of the series; `python -m benchmarks.series_trials` prints the trials.
@@ -169,7 +169,7 @@ def strangeness(model: Ensemble, windows: Windows, device: torch.device) -> Stra
     wrong = np.full((*shape, windows.values.shape[1]), np.nan)
     energy, size = np.full(shape, np.nan), batch_size(model, windows)
     with on_device(model, device):
-        noisy: dict[int, WindowGaussian] = {}
+        noisy: dict[int, AnyGaussian] = {}
         for found, values, observed in batches(windows, device, size):
             clock = padded_clock(windows, found, size, device)
             given = values.clamp(-FARTHEST, FARTHEST)
@@ -205,16 +205,14 @@ def _energy(
     rest: Tensor,
     shown: Tensor,
     clock: Clock,
-    noisy: dict[int, WindowGaussian],
+    noisy: dict[int, AnyGaussian],
 ) -> Tensor:
     """Return (B,) mean squares of what is visible; NaN where nothing is."""
     out = torch.full((len(rest),), torch.nan, dtype=torch.float64, device=rest.device)
     rest, seen = rest.flatten(1), shown.flatten(1)
     for (plain, *_), rows in guess.groups(clock):
         if id(plain) not in noisy:
-            more = NOISE * torch.eye(len(plain.location)).to(plain.covariance)
-            gaussian = WindowGaussian(len(more)).to(more.device)
-            noisy[id(plain)] = gaussian.set(plain.location, plain.covariance + more)
+            noisy[id(plain)] = plain.noisier(NOISE)
         found = noisy[id(plain)](rest[rows], seen[rows])
         centred = torch.where(seen[rows], rest[rows] - plain.location, 0.0)
         total = (centred * found.residual / found.spread).sum(1)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from maetab.nn.guess.grouping import fits
 from maetab.nn.guess.options import GuessOptions
-
-MOST_COORDINATES = 1000  # of a window, whose covariance is full: 60 of them take 1 GB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +51,16 @@ class ModelConfig:
     def is_series(self) -> bool:
         """Whether windows have several steps, and the first guess is that of series.
 
-        It holds up to 60 covariances of a window: wider ones are guessed as rows are, by factors.
+        Windows of so many steps that not even single columns have a covariance are guessed as rows
+        are, by factors.
         """
-        size = self.n_steps * sum(max(n, 1) for n in self.n_levels)
-        return self.n_steps > 1 and isinstance(self.guess.base, str) and size <= MOST_COORDINATES
+        several = self.n_steps > 1 and isinstance(self.guess.base, str)
+        return several and fits(self.n_coordinates, self.n_steps)
+
+    @property
+    def n_coordinates(self) -> int:
+        """Coordinates of a step: one per number and one per level of a category."""
+        return sum(max(n, 1) for n in self.n_levels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, ready for JSON where no object is the user's."""

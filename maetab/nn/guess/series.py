@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from maetab.nn.guess.coordinates import Coordinates
+from maetab.nn.guess.grouping import AnyGaussian, new_gaussian
 from maetab.nn.guess.interpolation import Interpolated, interpolate
 from maetab.nn.guess.memory import RowMemory
 from maetab.nn.guess.mixture import Evidence, Mixture
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.similar import MOST, similar
 from maetab.nn.guess.stack import Guess
-from maetab.nn.guess.window_gaussian import Conditional, WindowGaussian
+from maetab.nn.guess.window_gaussian import Conditional
 from maetab.nn.windows import Clock, Windows
 
 N_GUESSES, N_FEATURES = 6, 8
@@ -26,7 +27,7 @@ EQUAL = 1e-6  # mean square of differences of windows that are taken for one and
 WILD = 8.0  # standard deviations beyond which networks do not tell numbers apart
 
 
-Kinds = tuple[WindowGaussian, WindowGaussian, WindowGaussian]
+Kinds = tuple[AnyGaussian, AnyGaussian, AnyGaussian]
 
 
 class Look(NamedTuple):
@@ -112,8 +113,8 @@ class SeriesGuess(nn.Module):
 
     def new_gaussians(self) -> nn.ModuleList:
         """Return Gaussians that know nothing."""
-        n, size = 1 + len(self.starts), self.coordinates.size
-        kinds = ([WindowGaussian(size) for _ in range(3)] for _ in range(n))
+        n, shape = 1 + len(self.starts), (self.coordinates.step_size, self.n_steps)
+        kinds = ([new_gaussian(*shape, n) for _ in range(3)] for _ in range(n))
         return nn.ModuleList(map(nn.ModuleList, kinds)).to(self.season.device)
 
     @torch.no_grad()

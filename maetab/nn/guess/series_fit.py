@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from maetab.nn.guess.coordinates import Coordinates
 from maetab.nn.guess.covariance import fit_gaussians
+from maetab.nn.guess.grouping import Cells, groups_in
 from maetab.nn.guess.interpolation import interpolate
 from maetab.nn.guess.mixture import Evidence
 from maetab.nn.masking import Gaps
@@ -19,7 +20,9 @@ from maetab.nn.windows import Windows
 if TYPE_CHECKING:
     from maetab.nn.guess.series import Look, SeriesGuess
 
-FITTED = 2000  # windows that a covariance is fitted to, at each phase and at all
+# Windows that a covariance is fitted to, at each phase and at all, and cells of these windows.
+FITTED, FITTED_CELLS = 2000, 10_000_000
+TOGETHER = 2_000_000  # cells of them that are interpolated together
 # Parts of the windows, each a stretch of time: what is learned of the guesses is to hold for times
 # that are not the neighbours of those that they were fitted to.
 FOLDS = 3
@@ -36,8 +39,6 @@ SEASON_ROWS = 8.0  # rows of the mean of all that the mean of a phase is shrunk 
 # Shares of the time after which the Gaussians are left as they are, and no more windows are looked
 # at to weigh the guesses.
 TIME, LOOK_TIME = 0.4, 0.6
-
-Cells = tuple[Tensor, Tensor, Tensor]
 
 
 def fit_series(
@@ -127,7 +128,8 @@ def _fit_gaussians(
 
     def cells(rows: Tensor) -> Cells:
         rows = _without(windows, part, rows)
-        return _completed(guess, windows, rows[:: max(1, -(-len(rows) // FITTED))])
+        most = max(1, min(FITTED, FITTED_CELLS // guess.coordinates.size))
+        return _completed(guess, windows, rows[:: max(1, -(-len(rows) // most))])
 
     every = cells(windows.rows if windows.dense is None else windows.dense)
     clock = windows.clock_of(slice(None))
@@ -136,15 +138,16 @@ def _fit_gaussians(
         assert clock is not None
         aligned.append(cells(windows.rows[clock.phase[:, 0] == phase]))
     noise = LITTLE * _change(guess, windows)
-    found = fit_gaussians(every, aligned, guess.n_steps, noise, should_stop)
     number = torch.tensor(guess.coordinates.of_numbers, device=every[0].device)
-    own = number.double().view(guess.n_steps, -1)
-    level = torch.einsum("tc,sd,cd->tcsd", own, own, torch.eye(own.shape[1]).to(own))
-    level = LEVEL * level.reshape(guess.coordinates.size, -1)
-    much = MUCH * torch.eye(len(level)).to(level)
-    for kinds, gaussian in zip(gaussians.children(), found, strict=True):
-        for one, more in zip(kinds.children(), (0 * level, level, much), strict=True):
-            one.set(gaussian.location, gaussian.covariance + more)  # type: ignore[operator]
+    for group in groups_in(gaussians, every, aligned, number):
+        found = fit_gaussians(group.every, group.aligned, guess.n_steps, noise, should_stop)
+        own = group.number.double().view(guess.n_steps, -1)
+        level = torch.einsum("tc,sd,cd->tcsd", own, own, torch.eye(own.shape[1]).to(own))
+        level = LEVEL * level.reshape(own.numel(), -1)
+        much = MUCH * torch.eye(len(level)).to(level)
+        for kinds, gaussian in zip(group.kinds, found, strict=True):
+            for one, more in zip(kinds, (0 * level, level, much), strict=True):
+                one.set(gaussian.location, gaussian.covariance + more)
 
 
 def _change(guess: SeriesGuess, windows: Windows) -> float:
@@ -158,11 +161,15 @@ def _change(guess: SeriesGuess, windows: Windows) -> float:
 
 def _completed(guess: SeriesGuess, windows: Windows, rows: Tensor) -> Cells:
     """Return values less the season, visible and interpolated values, (n, T * c) each."""
-    some = replace(windows, rows=rows, fold=None)
-    cells, shown, clock = guess.expand(*some.take(slice(None)), some.clock_of(slice(None)))
-    rest = torch.where(shown, cells - guess.season[clock.phase], 0.0)
-    filled = torch.where(shown, rest, interpolate(rest, shown, clock.position).mean)
-    return rest.flatten(1), shown.flatten(1), filled.flatten(1)
+    parts = []
+    for some in rows.split(max(1, TOGETHER // guess.coordinates.size)):
+        part = replace(windows, rows=some, fold=None)
+        cells, shown, clock = guess.expand(*part.take(slice(None)), part.clock_of(slice(None)))
+        rest = torch.where(shown, cells - guess.season[clock.phase], 0.0)
+        filled = torch.where(shown, rest, interpolate(rest, shown, clock.position).mean)
+        parts.append((rest.flatten(1), shown.flatten(1), filled.flatten(1)))
+    values, visible, start = (torch.cat(x) for x in zip(*parts, strict=True))
+    return values, visible, start
 
 
 def _remember(guess: SeriesGuess, windows: Windows, generator: torch.Generator) -> Windows:

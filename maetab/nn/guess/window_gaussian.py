@@ -57,6 +57,12 @@ class WindowGaussian(nn.Module):
         self.precision.copy_(torch.cholesky_inverse(torch.linalg.cholesky(covariance)))
         return self
 
+    def noisier(self, noise: float) -> WindowGaussian:
+        """Return the same with so much more variance of each coordinate by itself."""
+        more = noise * torch.eye(len(self.location)).to(self.covariance)
+        gaussian = WindowGaussian(len(more)).to(more.device)
+        return gaussian.set(self.location, self.covariance + more)
+
     @torch.no_grad()
     def forward(
         self, values: Tensor, visible: Tensor, location: Tensor | None = None
