@@ -25,6 +25,7 @@ def evidence(
         misses=torch.zeros(N, K).double(),
         variance=torch.ones(N).double(),
         strain=torch.zeros(N).double(),
+        shift=torch.zeros(N).double(),
     )
     return told, torch.arange(N) % 2, truth
 
@@ -40,7 +41,7 @@ def missed(mixture: Mixture, told, column, truth) -> np.ndarray:
 
 def test_the_mean_lies_between_the_least_and_the_greatest_guess():
     torch.manual_seed(0)
-    mixture = Mixture(2, K)
+    mixture = Mixture(2, K, ())
     for parameter in mixture.parameters():
         parameter.data.normal_(0, 3)
     told, column, _ = evidence(noise(1, 2, 3))
@@ -54,7 +55,7 @@ def test_the_mean_lies_between_the_least_and_the_greatest_guess():
 def test_an_unfitted_mixture_weighs_by_the_misses_alone():
     told, column, _ = evidence(noise(1, 1, 1))
     misses = torch.tensor([0.1, 0.2, 0.7]).double()
-    mean, _ = Mixture(2, K)(told._replace(misses=misses.log().expand(N, K)), column)
+    mean, _ = Mixture(2, K, ())(told._replace(misses=misses.log().expand(N, K)), column)
     weight = (1 / misses) / (1 / misses).sum()
     torch.testing.assert_close(mean.detach(), told.guesses @ weight)
 
@@ -64,7 +65,7 @@ def test_the_best_guess_is_found(best):
     stds = [1.0] * K
     stds[best] = 0.1
     given = evidence(noise(*stds))
-    mixture = Mixture(2, K)
+    mixture = Mixture(2, K, ())
     mixture.fit(*given)
     fresh = evidence(noise(*stds, seed=7), seed=8)
     own = np.abs(noise(*stds, seed=7)[:, best])
@@ -75,7 +76,7 @@ def test_each_column_may_have_another_best_guess():
     errors = noise(1, 1, 1)
     errors[::2, 0], errors[1::2, 2] = 0.1 * errors[::2, 0], 0.1 * errors[1::2, 2]
     given = evidence(errors)
-    mixture = Mixture(2, K)
+    mixture = Mixture(2, K, ())
     mixture.fit(*given)
     assert missed(mixture, *given).mean() < 0.2
 
@@ -86,7 +87,7 @@ def test_near_cells_may_have_another_best_guess_than_far_ones():
     errors[near == 1, 0] *= 0.1
     errors[near > 1, 1] *= 0.1
     given = evidence(errors, near)
-    mixture = Mixture(2, K)
+    mixture = Mixture(2, K, ())
     mixture.fit(*given)
     assert missed(mixture, *given).mean() < 0.2
 
@@ -99,7 +100,7 @@ def test_a_guess_that_does_badly_in_a_window_is_trusted_less_there():
     seen = np.ones((N, K))
     seen[bad, 1] = seen[~bad, 0] = 0.1
     told = told._replace(misses=torch.tensor(seen).log())
-    mixture = Mixture(2, K)
+    mixture = Mixture(2, K, ())
     mixture.fit(told, column, truth)
     assert missed(mixture, told, column, truth).mean() < 0.15
 
@@ -111,7 +112,7 @@ def test_deviations_are_those_of_the_errors():
     told, column, truth = evidence(errors)
     variance = torch.tensor(np.where(np.arange(N) % 6 < 3, 1.0, 4.0))
     told = told._replace(variance=variance)
-    mixture = Mixture(2, K)
+    mixture = Mixture(2, K, ())
     mixture.fit(told, column, truth)
     with torch.no_grad():
         mean, std = mixture(told, column)
@@ -123,7 +124,7 @@ def test_deviations_are_those_of_the_errors():
 
 def test_a_fit_leaves_the_random_state_and_repeats():
     given, before = evidence(noise(1, 0.5, 1)), torch.get_rng_state()
-    one, two = Mixture(2, K), Mixture(2, K)
+    one, two = Mixture(2, K, ()), Mixture(2, K, ())
     one.fit(*given)
     two.fit(*given)
     assert torch.equal(before, torch.get_rng_state())
