@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from maetab.nn.guess.mixture import Evidence, Mixture
+from maetab.nn.guess.mixture import Evidence, Mixture, surprise
 
 N, K = 6000, 3
 
@@ -120,6 +120,57 @@ def test_deviations_are_those_of_the_errors():
     for part in (np.arange(N) % 2 == 0, np.arange(N) % 2 == 1, np.arange(N) % 6 < 3):
         assert 0.85 < ratio[part].std() < 1.15
     assert 0.63 < (np.abs(ratio) < 1).mean() < 0.74
+
+
+def test_guesses_that_know_no_shift_lose_as_their_likelihood_does():
+    """A shift is twice the log-likelihood that is gained: the share falls by its exponential."""
+    told, column, _ = evidence(noise(1, 1, 1))
+    mixture = Mixture(2, K, (0,))
+    for shift in (0.0, 1.0, 6.0):
+        mean, _ = mixture(told._replace(shift=torch.full((N,), shift).double()), column)
+        weight = torch.tensor([np.exp(-shift / 2), 1.0, 1.0])
+        wanted = told.guesses @ (weight / weight.sum())
+        torch.testing.assert_close(mean.detach(), wanted, check_dtype=False)
+
+
+def test_where_guesses_are_farther_apart_the_mixture_is_less_sure():
+    told, column, _ = evidence(noise(1, 1, 1))
+    near = torch.zeros(N, K).double()
+    far = near + torch.tensor([-2.0, 0.0, 2.0]).double()
+    with torch.no_grad():
+        (_, sure), (_, unsure) = (
+            Mixture(2, K, ())(told._replace(guesses=x), column) for x in (near, far)
+        )
+    # Three guesses of one share: their variance is 8 / 3, a part of which is added.
+    added = (unsure.square() - sure.square()) / (8 / 3)
+    torch.testing.assert_close(added, torch.full_like(added, np.exp(-1)))
+
+
+def test_deviations_follow_what_windows_miss_at_visible_cells():
+    rng = np.random.default_rng(0)
+    noise = np.exp(rng.normal(size=(400, 1, 1)) / 2)  # of each window
+    z = torch.tensor(noise * rng.normal(size=(400, 30, 1)))
+    shown = torch.arange(30)[:, None].expand(400, 30, 1) < 20
+    missed = surprise(z, shown).expand_as(z)
+    total = np.abs(z.numpy()[:, :20]).sum(1) + 3 * 0.8
+    np.testing.assert_allclose(missed[:, 0].exp(), total / 23 / 0.8)
+    mixture = Mixture(1, K, ())
+    mixture.fit_stretch(missed[~shown], z[~shown])
+    ratio = (z / mixture.stretch(missed)).detach()[~shown].view(400, 10)
+    order = torch.tensor(noise[:, 0, 0]).argsort()
+    calm, wild = (
+        ratio[order[part]].square().mean().sqrt() for part in (slice(100), slice(-100, None))
+    )
+    assert 0.75 < calm < 1.25 and 0.75 < wild < 1.35
+    assert z[order[-100:]].std() > 2.5 * z[order[:100]].std()
+
+
+def test_windows_are_never_narrower_for_missing_more():
+    z = torch.randn(500, generator=torch.Generator().manual_seed(0)).double()
+    missed = -z.abs()  # what misses least is wrong most
+    mixture = Mixture(1, K, ())
+    mixture.fit_stretch(missed, z)
+    assert mixture.stretch(torch.ones(1)) >= mixture.stretch(-torch.ones(1))
 
 
 def test_a_fit_leaves_the_random_state_and_repeats():

@@ -20,6 +20,9 @@ STEPS, RATE = 150, 0.05  # of the fit
 PULL = 1e-3  # that shares of a column pay for being unlike those of all
 LEAST = 1e-4  # variance, of a standardised number, below which nothing is told apart
 FAR = 25.0  # square of an error, in variances, from which it counts no more
+# Share of a shift that counts against guesses that know of no shifts, as likelihoods have it. Where
+# levels hardly moved in fit it cannot be learned: see `python -m benchmarks.series_trials moving`.
+DOUBT = 0.5
 SHIFTED = 40.0  # most that the shift of a level is said to be, in variances
 UNUSUAL = 0.01  # share of the hidden cells whose strain is taken for unusual, at either end
 PRIOR = 3.0  # visible cells that count as much as what is missed everywhere
@@ -70,13 +73,12 @@ class Mixture(nn.Module):
         double = torch.float64
         self.share = nn.Parameter(torch.zeros(n_coordinates, n_guesses, dtype=double))
         self.common = nn.Parameter(torch.zeros(5, n_guesses, dtype=double))
-        # Logarithms: what is seen in a window never speaks for what fails there.
+        # Logarithm: what is seen in a window never speaks for what fails there.
         self.trust = nn.Parameter(torch.zeros((), dtype=double))
-        self.doubt = nn.Parameter(torch.tensor(0.5, dtype=double).log())
         self.scale = nn.Parameter(torch.zeros(n_coordinates, dtype=double))
         self.scale_of = nn.Parameter(torch.tensor([0.4, 0.0, 0.0, 0.1, 0.5], dtype=double))
         self.apart = nn.Parameter(torch.tensor(-1.0, dtype=double))
-        self.follow = nn.Parameter(torch.zeros(2, dtype=double))
+        self.follow = nn.Parameter(torch.tensor([0.0, 0.1], dtype=double))
         anchored = torch.zeros(n_guesses, dtype=double)
         anchored[list(of_level)] = 1.0
         self.register_buffer("anchored", anchored, persistent=False)
@@ -103,14 +105,14 @@ class Mixture(nn.Module):
         """Return (..., K) the share of each guess."""
         strain = evidence.strain.clamp(*self.usual_strain.unbind())
         about = torch.stack([torch.ones_like(near), near, gap, near * gap / 4, strain], -1)
-        trust, doubt = self.trust.exp(), self.doubt.exp()
-        moved = doubt * evidence.shift.clamp(0, SHIFTED)[..., None] * self.anchored
-        logit = self.share[column] + about @ self.common - trust * evidence.misses - moved
-        return logit.softmax(-1)
+        moved = DOUBT * evidence.shift.clamp(0, SHIFTED)[..., None] * self.anchored
+        logit = self.share[column] + about @ self.common
+        return (logit - self.trust.exp() * evidence.misses - moved).softmax(-1)
 
     def stretch(self, missed: Tensor) -> Tensor:
         """Return what standard deviations are multiplied by, given `surprise` of their windows."""
-        return (self.follow[0] + self.follow[1] * missed).clamp(-MOST_STRETCH, MOST_STRETCH).exp()
+        log = self.follow[0] + self.follow[1].clamp_min(0) * missed
+        return log.clamp(-MOST_STRETCH, MOST_STRETCH).exp()
 
     def fit(self, evidence: Evidence, column: Tensor, truth: Tensor) -> None:
         """Learn from hidden cells, (N, ...) each.
