@@ -4,6 +4,7 @@
     python -m benchmarks.series_trials wide        # windows of many columns: GROUP
     python -m benchmarks.series_trials levels      # windows less their own level and spread
     python -m benchmarks.series_trials planted     # cells: a table of NEAR and LEAST_SPREAD
+    python -m benchmarks.series_trials moving      # levels that move: DOUBT, LATE
     python -m benchmarks.series_trials stretches   # rows: of NOISE, RARE, OF_CELL, MIDDLE, HINT
 
 Each line sets constants, the rest as they are, and looks at the choosing sets of
@@ -27,7 +28,7 @@ from benchmarks import series_detect, series_detectors, series_levels, series_wi
 from benchmarks.series_data import CHOOSING, PATTERNS, Part, make_task
 from benchmarks.series_peers import FILLERS, Job
 from benchmarks.vus import window_length
-from maetab import MAEAnomalyDetector
+from maetab import MAEAnomalyDetector, MAEImputer
 
 # Constants that no parameter sets.
 SCORES = import_module("maetab.engine.series_scores")
@@ -35,6 +36,8 @@ SIMILAR = import_module("maetab.nn.guess.similar")
 FIT = import_module("maetab.nn.guess.series_fit")
 COVARIANCE = import_module("maetab.nn.guess.covariance")
 GROUPING = import_module("maetab.nn.guess.grouping")
+MIXTURE = import_module("maetab.nn.guess.mixture")
+CALIBRATION = import_module("maetab.engine.series_calibration")
 
 FILLING = [
     (SIMILAR, {"N_NEAREST": SIMILAR.N_NEAREST}),
@@ -49,6 +52,12 @@ FILLING = [
 
 GROUPS = [{"GROUP": size} for size in (GROUPING.GROUP, 60, 120, 500, 1000)]
 
+DAY = 48  # steps of a simulated day
+MOVING = [
+    (MIXTURE, {"DOUBT": MIXTURE.DOUBT}),
+    *((MIXTURE, {"DOUBT": share}) for share in (0.0, 0.1, 1.0)),
+    *((CALIBRATION, {"LATE": share}) for share in (0.2, 0.5, 1.0)),
+]
 PLANTED = [
     {"NEAR": SCORES.NEAR},
     *({"NEAR": near} for near in (8, 12, 20, 25, 50)),
@@ -114,6 +123,48 @@ def wide(half: str, seeds: int) -> Iterator[dict[str, Any]]:
             yield {"choice": str(choice), "series": source, "size": pattern} | told
 
 
+def moving(half: str, seeds: int) -> Iterator[dict[str, Any]]:
+    """Yield the error of each choice on simulated days, of linear's, and what intervals hold."""
+    for seed in range(seeds):
+        frame = _days(31, seed)
+        for name, share in (("gaps", 0.75), ("blocks", 0.25)):
+            parts = [frame.iloc[: 17 * DAY], frame.iloc[22 * DAY :]]
+            known, later = (Part(x, x.mask(h), h) for x in parts for h in [_gaps(x, share, seed)])
+            line = later.missing.interpolate(limit_direction="both").to_numpy()
+            for module, choice in MOVING:
+                imputer = MAEImputer(window=DAY, max_iter=0, random_state=seed)
+                with mock.patch.multiple(module, **choice):
+                    imputer.fit(known.missing)
+                    filled = imputer.transform(later.missing).to_numpy()
+                    low, high = imputer.predict_interval(later.missing)
+                inside = ((low <= later.truth) & (later.truth <= high)).to_numpy()[later.hidden]
+                mae = _error(filled, later) / _error(line, later)
+                told = {"choice": str(choice), "series": seed, "size": name}
+                yield told | {"mae": mae, "inside": inside.mean()}
+
+
+def _days(n: int, seed: int) -> pd.DataFrame:
+    """Return days of one course at levels, and of heights, that change from day to day."""
+    random, step = np.random.default_rng(seed), np.arange(n * DAY)
+    day = 6 * np.sin(2 * np.pi * step / DAY) + 3 * np.cos(4 * np.pi * step / DAY)
+    height = 1 + 0.25 * random.normal(size=n).repeat(DAY)
+    level = pd.Series(2 * random.normal(size=n).cumsum().repeat(DAY))
+    level = level.rolling(DAY, min_periods=1).mean() + 0.1 * random.normal(size=n * DAY).cumsum()
+    course = day * height + level.to_numpy() + 0.5 * random.normal(size=n * DAY)
+    index = pd.date_range("2010-11-30", periods=n * DAY, freq="30min")
+    return pd.DataFrame({"x": course}, index=index)
+
+
+def _gaps(frame: pd.DataFrame, share: float, seed: int) -> np.ndarray:
+    """Return (n, 1) bool: in two days of three a gap of a share of the day, somewhere in it."""
+    n, length = len(frame), round(share * DAY)
+    random = np.random.default_rng(seed + n)
+    first = random.integers(0, DAY - length + 1, size=n // DAY)
+    step = np.arange(DAY)
+    inside = (step >= first[:, None]) & (step < first[:, None] + length)
+    return (inside & (random.random(n // DAY) < 2 / 3)[:, None]).reshape(-1, 1)
+
+
 def _error(filled: np.ndarray, part: Part) -> float:
     return float(np.abs(filled - part.truth.to_numpy())[part.hidden].mean())
 
@@ -151,6 +202,7 @@ TRIALS = {
     "filling": filling,
     "wide": wide,
     "levels": levels,
+    "moving": moving,
     "planted": planted,
     "stretches": stretches,
 }

@@ -345,5 +345,6 @@ def test_a_series_of_one_window_that_begins_anywhere_is_filled_from_both_its_end
     imputer = MAEImputer(window=24, groups="site", max_iter=0, random_state=0).fit(train)
     between = new["a"].interpolate()
     found = imputer.transform(new)["a"]
-    assert (found - between).abs().max() < 0.1 * np.ptp(between) + 0.5
+    beside = (found - between).iloc[[2, 3, 20, 21]]  # one step and two from either end
+    assert beside.abs().max() < 0.5
     assert imputer._windows(imputer._read(new)).rows.shape == (1, 24)

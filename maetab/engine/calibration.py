@@ -8,13 +8,13 @@ from torch import Tensor
 from maetab.engine.held_out import HeldOut, hold_out_more
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import N_RANKS, Ensemble
-from maetab.nn.losses import LEAST_STD
 from maetab.nn.network import Network
 
 N_BLENDS = 5  # weights of the networks that are tried for categories
 DOUBT = 0.25  # standard errors by which a network has to be better
 RANKED = 3000  # cells of a table that intervals are calibrated by, if it has so many
 OWN_CELLS = 100  # held-out cells of a column that count as much as those of all columns
+LEAST_CELLS = 50  # that anything is calibrated by
 
 
 @torch.no_grad()
@@ -117,38 +117,28 @@ def _least_absolute(total: dict[str, Tensor], number: Tensor, n_steps: int) -> T
 
 @torch.no_grad()
 def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Deadline) -> None:
-    """Remember where the held-out truths fell in their predicted distributions.
-
-    Of series, how many standard deviations they lay from the predicted points.
+    """Remember where the held-out truths of a table fell in their predicted distributions.
 
     In `n_rows` windows (None for what there is time for), in fewer if the deadline passes, but in
-    one batch at least. Of a table with few held-out cells others are held out in turn.
+    one batch at least. Of a table with few held-out cells others are held out in turn. Series:
+    `maetab.engine.series_calibration`.
 
     Recalibration by the quantiles of the probability integral transform (Kuleshov et al. 2018,
     section 3), as if one truth more had fallen below all and another above (conformal: Vovk et al.
     2005). A column with few held-out cells borrows from all.
     """
     model.eval()
+    in_table = model.config.n_steps == 1
     ranks, held_ = _ranks(model, table, n_rows, deadline)
-    if model.config.n_steps == 1:
-        for more in hold_out_more(table, RANKED):
-            if deadline.left() < 0:
-                break
-            found = _ranks(model, more, n_rows, deadline)
-            ranks, held_ = ranks + found[0], held_ + found[1]
+    for more in hold_out_more(table, RANKED) if in_table else ():
+        if deadline.left() < 0:
+            break
+        found = _ranks(model, more, n_rows, deadline)
+        ranks, held_ = ranks + found[0], held_ + found[1]
     rank, held = torch.cat(ranks), torch.cat(held_) & model.support.is_number
-    quantiles = model.residual_quantiles if model.is_series else model.ranks
-    levels = torch.linspace(0, 1, N_RANKS, device=rank.device)
-    everywhere = rank[held]
-    if len(everywhere) < 50:
-        return
-    beyond = everywhere.new_tensor([0.0, 1.0] if model.config.n_steps == 1 else [])
-    pooled = _quantiles(torch.cat([everywhere, beyond]), levels)
-    for j in range(rank.shape[1]):
-        own = rank[held[:, j], j]
-        share = len(own) / (len(own) + OWN_CELLS)
-        mine = _quantiles(torch.cat([own, beyond]), levels) if len(own) > 1 else pooled
-        quantiles[j] = share * mine + (1 - share) * pooled
+    quantiles = quantiles_by_column(rank, held, (0.0, 1.0) if in_table else ())
+    if quantiles is not None:
+        model.ranks.copy_(quantiles)
 
 
 def _ranks(
@@ -161,23 +151,38 @@ def _ranks(
     for i, rows in enumerate(table.sample_batches(n_rows, model.guess.coordinates.size)):
         if i and deadline.left() < 0:
             break
-        (probabilities, points, std), values, held = _look(model, table, rows)
-        if model.is_series:
-            found = (values - points).flatten(0, 1) / std.flatten(0, 1).clamp_min(LEAST_STD)
-        else:
-            found = model.support.rank(probabilities.flatten(0, 1), values.flatten(0, 1))
-        ranks.append(found)
+        probabilities, values, held = _look(model, table, rows)
+        ranks.append(model.support.rank(probabilities.flatten(0, 1), values.flatten(0, 1)))
         held_.append(held.flatten(0, 1))
     return ranks, held_
 
 
-def _look(
-    model: Ensemble, table: HeldOut, rows: Tensor
-) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
+def quantiles_by_column(x: Tensor, held: Tensor, beyond: tuple[float, ...] = ()) -> Tensor | None:
+    """Return (F, 101) quantiles of cells (N, F), None if fewer than 50 are held out.
+
+    Parameters
+    ----------
+    held : (N, F) bool, the cells that are meant; a column with few of them borrows from all
+    beyond : what each column is taken to have besides
+    """
+    levels, everywhere = torch.linspace(0, 1, N_RANKS, device=x.device), x[held]
+    if len(everywhere) < LEAST_CELLS:
+        return None
+    besides = x.new_tensor(beyond)
+    pooled, found = _quantiles(torch.cat([everywhere, besides]), levels), []
+    for j in range(x.shape[1]):
+        own = x[held[:, j], j]
+        share = len(own) / (len(own) + OWN_CELLS)
+        mine = _quantiles(torch.cat([own, besides]), levels) if len(own) > 1 else pooled
+        found.append(share * mine + (1 - share) * pooled)
+    return torch.stack(found)
+
+
+def _look(model: Ensemble, table: HeldOut, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return what is predicted of some windows, their values, and which are held out."""
     values, visible, held = table.cells(rows)
     index, clock = table.windows.memory_index(rows), table.windows.clock_of(rows)
-    return model.predicted(values, visible, index, clock=clock), values, held
+    return model(values, visible, index, clock=clock)[0], values, held
 
 
 def _quantiles(x: Tensor, levels: Tensor) -> Tensor:

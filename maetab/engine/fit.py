@@ -12,6 +12,7 @@ from maetab.engine.calibration import calibrate, held_out_errors, set_network_we
 from maetab.engine.held_out import HeldOut, hold_out
 from maetab.engine.options import FitOptions, Record
 from maetab.engine.runtime import SLACK, Deadline, seeded
+from maetab.engine.series_calibration import calibrate_series
 from maetab.engine.trainer import Trainer
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
@@ -46,7 +47,11 @@ def fit_model(
         windows = model.guess.fit(windows, generator, options.batch_size, deadline.used)
         first, history, plan = _train_networks(model, windows, options, generator)
         options.on_progress("calibration", 0.0)
-        calibrate(model, first, plan.n_rows if plan else None, deadline)
+        n_rows = plan.n_rows if plan else None
+        if model.is_series:
+            calibrate_series(model, first, n_rows, deadline, generator)
+        else:
+            calibrate(model, first, n_rows, deadline)
         model.forget_parts()
         model.eval().cpu()
     return model, history

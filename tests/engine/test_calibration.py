@@ -18,29 +18,26 @@ from maetab.nn.losses import Prediction
 from maetab.nn.windows import Windows
 
 
-def numbers(n: int | None = None, t: int = 1) -> Windows:
-    """Three numbers that go together; the last is rarely observed. More of series."""
-    n = n or (300 if t == 1 else 1200)
+def numbers(n: int = 300) -> Windows:
+    """Three numbers that go together; the last is rarely observed."""
     rng = np.random.default_rng(0)
     values = (rng.normal(size=(n, 1)) + 0.5 * rng.normal(size=(n, 3))).astype(np.float32)
     observed = rng.random((n, 3)) < [1.0, 0.8, 0.2]
-    return windows(np.where(observed, values, 0), observed, t)
+    return windows(np.where(observed, values, 0), observed)
 
 
-def without_ranks(t: int) -> Ensemble:
+def without_ranks() -> Ensemble:
     """A first guess whose quantiles are left as they were before calibration."""
-    table = numbers(t=t)
+    table = numbers()
     cells = table.values.numpy(), table.observed.numpy()
-    model, _ = fit(config((0, 0, 0), n_steps=t), cells, fit_options(max_iter=0))
+    model, _ = fit(config((0, 0, 0)), cells, fit_options(max_iter=0))
     model.ranks.copy_(torch.linspace(0, 1, 101).repeat(3, 1))
-    if t > 1:
-        model.residual_quantiles.zero_()
     return model
 
 
 @pytest.fixture(scope="module")
 def fitted() -> Ensemble:
-    return without_ranks(1)
+    return without_ranks()
 
 
 def held_out(table: Windows) -> HeldOut:
@@ -49,29 +46,22 @@ def held_out(table: Windows) -> HeldOut:
     return hold_out(table, 0.3, torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("t", [1, 2])
-def test_calibrated_quantiles_are_those_of_the_held_out_cells_with_the_pooled_ones(t, monkeypatch):
+def test_calibrated_quantiles_are_those_of_the_held_out_cells_with_the_pooled_ones(monkeypatch):
     monkeypatch.setattr(calibration, "RANKED", 0)
-    fitted, table = without_ranks(t), held_out(numbers(t=t))
-    before = fitted.ranks.clone()
+    fitted, table = without_ranks(), held_out(numbers())
     calibrate(fitted, table, 300, Deadline())
-    values, visible, held = table.cells(torch.arange(len(table)) if t == 1 else table.judged)
+    values, visible, held = (x.flatten(0, 1) for x in table.cells(torch.arange(len(table))))
     with torch.no_grad():
-        chances, points, std = (x.flatten(0, 1) for x in fitted.predicted(values, visible))
-    if t == 1:
-        rank = fitted.support.rank(chances, values.flatten(0, 1)).numpy()
-    else:  # of series: by how many of its standard deviations a guess is wrong
-        rank = ((values.flatten(0, 1) - points) / std.clamp_min(1e-3)).numpy()
-        assert torch.equal(fitted.ranks, before)
-    quantiles = fitted.ranks if t == 1 else fitted.residual_quantiles
-    held, levels = held.flatten(0, 1).numpy(), np.linspace(0, 1, 101)
-    beyond = [0, 1] if t == 1 else []  # one truth more below all of a table's, and one above
+        chances = fitted(values[:, None], visible[:, None])[0].flatten(0, 1)
+    rank = fitted.support.rank(chances, values).numpy()
+    held, levels = held.numpy(), np.linspace(0, 1, 101)
+    beyond = [0, 1]  # one truth more below all, and one above
     pooled = np.quantile(np.append(rank[held], beyond), levels)
     for j in range(3):
         own = rank[held[:, j], j]
         share = len(own) / (len(own) + 100)
         wanted = share * np.quantile(np.append(own, beyond), levels) + (1 - share) * pooled
-        np.testing.assert_allclose(quantiles[j], wanted, atol=1e-4)
+        np.testing.assert_allclose(fitted.ranks[j], wanted, atol=1e-4)
     assert 0 < held[:, 2].sum() < 40 < 50 < held[:, 0].sum()  # so that the shares differ
 
 

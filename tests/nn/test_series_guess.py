@@ -320,3 +320,23 @@ def test_drawn_numbers_are_standard_and_hang_together_as_the_conditional_says(fi
     std = np.sqrt(np.diag(covariance))
     found = np.cov(drawn[:, hidden], rowvar=False)
     np.testing.assert_allclose(found, covariance / std[:, None] / std, atol=0.05)
+
+
+def test_a_shift_is_what_the_likelihood_gains_if_levels_are_unknown(fitted):
+    """Twice that of the quadratic forms, by matrices that NumPy inverts."""
+    guess, cells = fitted
+    values, visible = hidden_in(cells)
+    values, visible = values[:6] + torch.arange(6)[:, None, None] / 2, visible[:6]
+    coordinates, shown, clock = guess.expand(values, visible, cells.clock_of(slice(0, 6)))
+    look = guess.look(coordinates, shown, clock)
+    rest = (coordinates - guess.season[clock.phase]).flatten(1).numpy()
+    for kinds, rows in guess.groups(clock):
+        for i in rows.tolist():
+            seen = shown[i].flatten().numpy()
+            off = (rest[i] - kinds[0].location.numpy())[seen]
+            known, unknown = (
+                off @ np.linalg.solve(kind.covariance.numpy()[np.ix_(seen, seen)], off)
+                for kind in kinds[:2]
+            )
+            assert known > unknown
+            np.testing.assert_allclose(look.shift[i].sum(), known - unknown, rtol=1e-6)

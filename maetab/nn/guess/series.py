@@ -12,7 +12,7 @@ from maetab.nn.guess.coordinates import Coordinates
 from maetab.nn.guess.grouping import AnyGaussian, new_gaussian
 from maetab.nn.guess.interpolation import Interpolated, interpolate
 from maetab.nn.guess.memory import RowMemory
-from maetab.nn.guess.mixture import Evidence, Mixture
+from maetab.nn.guess.mixture import PRIOR, Evidence, Mixture, surprise
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.similar import MOST, similar
 from maetab.nn.guess.stack import Guess
@@ -21,8 +21,7 @@ from maetab.nn.windows import Clock, Windows
 
 N_GUESSES, N_FEATURES = 6, 8
 FAR = 1000.0  # steps to a visible cell where there is none
-USUAL_Z, STRAINED = 0.8, 30.0  # mean |z| of normal numbers; most of one cell
-PRIOR = 3.0  # visible cells that count as much as what the guesses miss everywhere
+OF_LEVEL = (1, 3)  # guesses that take the level of a column for known
 EQUAL = 1e-6  # mean square of differences of windows that are taken for one and the same
 WILD = 8.0  # standard deviations beyond which networks do not tell numbers apart
 
@@ -37,12 +36,14 @@ class Look(NamedTuple):
     missed : (..., K) what each misses at a visible cell that it does not see; else without meaning
     lines : of the interpolation
     plain : of the Gaussian, whose location is that of what is left without the season
+    shift : (B, c) how far levels are from where it has them, see `Evidence`
     """
 
     guesses: Tensor
     missed: Tensor
     lines: Interpolated
     plain: Conditional
+    shift: Tensor
 
 
 class SeriesGuess(nn.Module):
@@ -108,7 +109,7 @@ class SeriesGuess(nn.Module):
         self.register_buffer("remembered_phase", torch.zeros(n_memory, n_steps, dtype=torch.long))
         self.register_buffer("remembered_calendar", torch.zeros(n_memory, n_steps, n_calendar))
         self.gaussians = self.new_gaussians()
-        self.mixture = Mixture(step, N_GUESSES)
+        self.mixture = Mixture(step, N_GUESSES, OF_LEVEL)
         self.folds: list[nn.ModuleList] = []
 
     def new_gaussians(self) -> nn.ModuleList:
@@ -152,6 +153,7 @@ class SeriesGuess(nn.Module):
         look = self.look(cells, shown, clock or _still(shown), memory_index)
         evidence = self.evidence(look, shown)
         mean, std = self.mixture(evidence, self.firsts(cells.device))
+        std = std * self.mixture.stretch(self.surprise((cells - mean) / std, shown))
         mean, variance = torch.where(shown, cells, mean), torch.where(shown, 0.0, std.square())
         parts = mean, variance, look.guesses, _features(look, evidence, std, shown)
         return Guess(*(x.flatten(1, 2).to(values.dtype) for x in parts))
@@ -173,16 +175,20 @@ class SeriesGuess(nn.Module):
         like = self._similar(cells - season, shown, clock, memory_index)
         rest, seen, about = (x.flatten(1) for x in (cells - season, shown, like))
         found = [[torch.zeros_like(rest) for _ in Conditional._fields] for _ in range(4)]
+        shift = torch.zeros_like(rest)
         for kinds, rows in self.groups(clock):
             parts = [gaussian(rest[rows], seen[rows]) for gaussian in kinds]
             parts.append(kinds[0](rest[rows], seen[rows], about[rows]))
+            far = torch.where(seen[rows], rest[rows] - kinds[0].location, 0.0)
+            shift[rows] = far * (_pull(parts[0]) - _pull(parts[1]))
             for target, part in zip(found, parts, strict=True):
                 for out, x in zip(target, part, strict=True):
                     out[rows] = x
         of_kinds = [Conditional(*(x.view(shown.shape) for x in parts)) for parts in found]
-        guesses = [lines.mean, *(x.mean + season for x in of_kinds), like + season]
-        missed = [cells - lines.mean, *(x.residual for x in of_kinds), cells - season - like]
-        return Look(torch.stack(guesses, -1), torch.stack(missed, -1), lines, of_kinds[0])
+        each = [lines.mean, *(x.mean + season for x in of_kinds), like + season]
+        wrong = [cells - lines.mean, *(x.residual for x in of_kinds), cells - season - like]
+        guesses, missed = torch.stack(each, -1), torch.stack(wrong, -1)
+        return Look(guesses, missed, lines, of_kinds[0], shift.view(shown.shape).sum(1))
 
     def _similar(
         self, rest: Tensor, shown: Tensor, clock: Clock, memory_index: Tensor | None
@@ -216,18 +222,33 @@ class SeriesGuess(nn.Module):
         error = (look.missed.abs() * shown[..., None]).sum(1, keepdim=True)
         count = shown.sum(1, keepdim=True)[..., None]
         misses = (error + PRIOR * self.usual) / (count + PRIOR)
-        # Guesses at the levels of a category have the same shares, so that they sum to one.
-        first = self.firsts(misses.device)
-        total = torch.zeros_like(misses).index_add(2, first, misses)
-        misses = total / torch.bincount(first, minlength=len(first)).clamp_min(1)[:, None]
-        misses = misses[:, :, first].clamp_min(1e-3).log()
+        misses = self._of_columns(misses).clamp_min(1e-3).log()
         since, until = (x.double().clamp_max(FAR) for x in (look.lines.since, look.lines.until))
         near, gap = torch.minimum(since, until), since + until
-        z = (look.plain.residual.abs() / look.plain.spread.sqrt()).clamp_max(STRAINED)
-        total = (z * shown).sum((1, 2), keepdim=True) + PRIOR * USUAL_Z
-        strain = (total / (shown.sum((1, 2), keepdim=True) + PRIOR) / USUAL_Z).log()
-        misses, variance = misses.expand_as(look.missed), look.plain.variance
-        return Evidence(look.guesses, near, gap, misses, variance, strain.expand_as(near))
+        plain = look.plain
+        strain = surprise(*(x.flatten(1)[..., None] for x in (_z(plain), shown)))
+        variance = torch.where(shown, plain.spread, plain.variance)
+        # The first guess at a visible cell, of interpolation, never sees it.
+        cells = look.guesses[..., :1] + look.missed[..., :1]
+        guesses = torch.where(shown[..., None], cells - look.missed, look.guesses)
+        shift = self._of_columns(look.shift[:, None, :, None])[..., 0]
+        misses = misses.expand_as(guesses)
+        strain, shift = strain.expand_as(near), shift.expand_as(near)
+        return Evidence(guesses, near, gap, misses, variance, strain, shift)
+
+    def surprise(self, z: Tensor, shown: Tensor) -> Tensor:
+        """Return (B, T, c) `surprise` of errors in standard deviations, alike at all levels."""
+        return self._of_columns(surprise(z, shown)[..., None])[..., 0].expand_as(z)
+
+    def _of_columns(self, x: Tensor) -> Tensor:
+        """Return (B, 1, c, K) means over the coordinates of each column.
+
+        Guesses at the levels of a category have the same shares, so that they sum to one.
+        """
+        first = self.firsts(x.device)
+        total = torch.zeros_like(x).index_add(2, first, x)
+        count = torch.bincount(first, minlength=len(first)).clamp_min(1)
+        return (total / count[:, None])[:, :, first]
 
     @torch.no_grad()
     def draw(self, values: Tensor, visible: Tensor, normal: Tensor, clock: Clock | None) -> Tensor:
@@ -288,14 +309,24 @@ def _still(shown: Tensor) -> Clock:
     return Clock(step.double(), torch.zeros_like(step), torch.zeros(*step.shape, 0).to(step.device))
 
 
+def _z(found: Conditional) -> Tensor:
+    """Return errors at visible cells in standard deviations."""
+    return found.residual / found.spread.sqrt()
+
+
+def _pull(found: Conditional) -> Tensor:
+    """Return the inverse of the covariance of visible cells, times what they are off the mean."""
+    return found.residual / found.spread
+
+
 def _features(look: Look, evidence: Evidence, std: Tensor, shown: Tensor) -> Tensor:
     """Return (B, T, c, E) what networks are told of each cell, visible or not, beside the guess."""
     plain, lines, std = look.plain, look.lines, std.clamp_min(1e-3)
-    surprise = torch.where(shown, plain.residual / plain.spread.sqrt(), 0.0)
+    z = torch.where(shown, _z(plain), 0.0)
     apart = [(evidence.guesses[..., k] - evidence.guesses[..., 1]) / std for k in (0, 2, 3)]
     apart = [torch.where(shown, 0.0, x) for x in apart]
     missed = torch.where(shown, plain.residual, 0.0)
     far = [x.clamp_max(FAR).log1p() / 4 for x in (lines.since, lines.until)]
     size = torch.where(shown, plain.spread, std.square()).clamp_min(1e-6).log() / 4
-    every = torch.stack([missed, surprise, *apart, size], -1).clamp(-WILD, WILD)
+    every = torch.stack([missed, z, *apart, size], -1).clamp(-WILD, WILD)
     return torch.cat([every, torch.stack(far, -1).to(every)], -1)

@@ -32,8 +32,10 @@ FOLDS = 3
 # more than these costs columns that tell each other. See benchmarks/series_trials.py.
 LITTLE, MUCH = 0.015, 0.03
 LEAST_CHANGE, MOST_CHANGE = 1e-3, 0.15
-LOOKS = 3  # masks that each window is seen with while the guesses are weighted
-MOST_CELLS = 300_000  # that are looked at then
+# Masks that each window is seen with while the guesses are weighted: so many, or more until so many
+# windows are seen, where they are few; and how many cells are looked at then.
+LOOKS, MANY_LOOKS, LOOKED = 3, 20, 1500
+MOST_CELLS = 300_000
 LEVEL = 10.0  # variance of a window's level where that is taken for unknown
 SEASON_ROWS = 8.0  # rows of the mean of all that the mean of a phase is shrunk by
 # Shares of the time after which the Gaussians are left as they are, and no more windows are looked
@@ -214,7 +216,8 @@ def _fit_mixture(
     masking, n = Gaps(guess.options.hidden_ratio), len(windows)
     most = max(1, MOST_CELLS // guess.coordinates.size)
     looks: list[tuple[Look, Tensor, Tensor, Tensor]] = []
-    for _ in range(max(1, min(LOOKS, most // n))):
+    n_looks = min(MANY_LOOKS, max(LOOKS, -(-LOOKED // n)))
+    for _ in range(max(1, min(n_looks, most // n))):
         rows = torch.randperm(n, generator=generator, device=windows.rows.device)[:most]
         for chosen in rows.split(256):
             if looks and should_stop():
@@ -228,10 +231,19 @@ def _fit_mixture(
     error = [(look.missed.abs() * s[..., None]).sum((0, 1)) for look, s, _, _ in looks]
     count = torch.stack([s.sum((0, 1)) for _, s, _, _ in looks]).sum(0)[:, None]
     guess.usual.copy_((torch.stack(error).sum(0) / count.clamp_min(1)).clamp_min(1e-3))
-    parts = [guess.evidence(look, shown).at(hidden) for look, shown, hidden, _ in looks]
+    seen = [guess.evidence(look, shown) for look, shown, _, _ in looks]
+    parts = [told.at(look[2]) for told, look in zip(seen, looks, strict=True)]
     evidence = Evidence(*map(torch.cat, zip(*parts, strict=True)))
     truth = torch.cat([cells[hidden] for _, _, hidden, cells in looks]).double()
     place = torch.cat([hidden.nonzero()[:, 2] for _, _, hidden, _ in looks])
-    column = guess.firsts(place.device)[place]
-    if len(truth):
-        guess.mixture.fit(evidence, column, truth)
+    if not len(truth):
+        return
+    column = guess.firsts(place.device)
+    guess.mixture.fit(evidence, column[place], truth)
+    found = []
+    for told, (_, shown, hidden, cells) in zip(seen, looks, strict=True):
+        mean, std = guess.mixture(told, column)
+        z = (cells - mean) / std
+        found.append((guess.surprise(z, shown)[hidden], z[hidden]))
+    missed, z = map(torch.cat, zip(*found, strict=True))
+    guess.mixture.fit_stretch(missed.detach(), z.detach())
