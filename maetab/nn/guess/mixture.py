@@ -21,7 +21,8 @@ PULL = 1e-3  # that shares of a column pay for being unlike those of all
 LEAST = 1e-4  # variance, of a standardised number, below which nothing is told apart
 FAR = 25.0  # square of an error, in variances, from which it counts no more
 # Share of a shift that counts against guesses that know of no shifts, as likelihoods have it. Where
-# levels hardly moved in fit it cannot be learned: see `python -m benchmarks.series_trials moving`.
+# levels hardly moved in fit it cannot be learned. Trials, which hardly tell it from 0, .1 or 1:
+# `python -m benchmarks.series_trials moving`.
 DOUBT = 0.5
 SHIFTED = 40.0  # most that the shift of a level is said to be, in variances
 UNUSUAL = 0.01  # share of the hidden cells whose strain is taken for unusual, at either end
