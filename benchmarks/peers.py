@@ -23,6 +23,7 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.linear_model import BayesianRidge
 
+import maetab
 from benchmarks.coding import Coder
 from benchmarks.mice_peer import MiceForestPeer
 
@@ -128,7 +129,9 @@ def version_of(method: str) -> str:
 
 
 def package_version(package: str) -> str:
-    """Return the version of a package, or "absent"."""
+    """Return the version of a package, or "absent"; of maetab that of the code that runs."""
+    if package == "maetab":
+        return maetab.__version__
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from maetab.imputer import MAEImputer
 
 __all__ = ["MAEAnomalyDetector", "MAEEncoder", "MAEImputer", "load", "save"]
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # Read when first asked for: torch takes seconds to import, and `maetab --help` has no use for it.
 _HOMES = {
