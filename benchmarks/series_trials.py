@@ -2,7 +2,6 @@
 
     python -m benchmarks.series_trials filling     # gaps: N_NEAREST, FALL, LITTLE, MUCH, ...
     python -m benchmarks.series_trials wide        # windows of many columns: GROUP
-    python -m benchmarks.series_trials levels      # windows less their own level and spread
     python -m benchmarks.series_trials planted     # cells: a table of NEAR and LEAST_SPREAD
     python -m benchmarks.series_trials moving      # levels that move: DOUBT, LATE
     python -m benchmarks.series_trials stretches   # rows: of NOISE, RARE, OF_CELL, MIDDLE, HINT
@@ -24,7 +23,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from benchmarks import series_detect, series_detectors, series_levels, series_wide
+from benchmarks import series_detect, series_detectors, series_wide
 from benchmarks.series_data import CHOOSING, PATTERNS, Part, make_task
 from benchmarks.series_peers import FILLERS, Job
 from benchmarks.vus import window_length
@@ -86,13 +85,6 @@ def filling(half: str, seeds: int) -> Iterator[dict[str, Any]]:
     """Yield the error of each choice at the hidden cells of each choosing set, of linear's."""
     choices = [(str(x), partial(mock.patch.multiple, module, **x)) for module, x in FILLING]
     yield from _filled(half, choices, PATTERNS)
-
-
-def levels(half: str, seeds: int) -> Iterator[dict[str, Any]]:
-    """Yield the same of windows less their own level, and divided by their own spread."""
-    of = series_levels.CHOICES
-    choices = [(name, partial(series_levels.patched, *of[name])) for name in of]
-    yield from _filled(half, choices, ("point50", "subseq", "block"))
 
 
 def _filled(
@@ -201,7 +193,6 @@ def stretches(half: str, seeds: int) -> Iterator[dict[str, Any]]:
 TRIALS = {
     "filling": filling,
     "wide": wide,
-    "levels": levels,
     "moving": moving,
     "planted": planted,
     "stretches": stretches,

@@ -18,16 +18,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import records
+from benchmarks.datasets import CHOOSING, JUDGING
 from benchmarks.impute import Task, features_of, score, split
 from benchmarks.peers import OURS, make
 from maetab.evaluation import amputate
 
-HALVES = {
-    "choosing": "wine raisin compression yacht letter obesity spam heart adult abalone wdbc magic "
-    "airfoil autompg autos",
-    "judging": "beijing breast_w car climate communities credit_scoring default horse_colic "
-    "mushroom nyc_weather pbc penguins pima shoppers titanic",
-}
+HALVES = {"choosing": CHOOSING, "judging": JUDGING}
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
 KEY = ["data_set", "rows", "setting", "method", "tag"]
 
@@ -86,7 +82,7 @@ def likelihood(task: Task, imputer: Any, test: pd.DataFrame) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> None:
     """Make every run that is not made yet."""
     done = records.done(options.output, KEY)
-    for name in options.data_sets or HALVES[options.half].split():
+    for name in options.data_sets or HALVES[options.half]:
         sizes = {len(features_of(name, n)): n for n in sorted(options.rows, reverse=True)}
         for rows, asked in sizes.items():
             truth = features_of(name, asked)
@@ -116,7 +112,7 @@ def report(options: argparse.Namespace) -> str:
     own = ours.set_index([*KEY[:4]]).index
     ours["to_first"] = np.log(ours["rmse"].to_numpy() / first["rmse"].reindex(own).to_numpy())
     ours["tables"] = 1.0
-    halves = {name: half for half, names in HALVES.items() for name in names.split()}
+    halves = {name: half for half, names in HALVES.items() for name in names}
     ours["half"] = ours["data_set"].map(halves)
     ours["size"] = pd.cut(ours["rows"], [0, 250, 500, 999, 2000]).astype(str)
     kept = ["ratio", "to_first", "more_right", "log_loss"]

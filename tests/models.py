@@ -114,7 +114,6 @@ def series_guess(
     shape = n_phases, n_starts, 0 if clock is None else clock.calendar.shape[1]
     guess = SeriesGuess(n_levels, cells.rows.shape[1], 32, shape, GuessOptions())
     cells = guess.fit(cells, torch.Generator().manual_seed(seed), 256)
-    guess.folds = []  # as after the fit of a model
     return guess, cells
 
 
@@ -162,6 +161,7 @@ def random_model(n_steps: int = 1, **changes: Any) -> Ensemble:
     cells = windows(values, visible, n_steps, n_steps)
     model.support.fit(cells.values, cells.observed)
     model.guess.fit(cells, torch.Generator().manual_seed(0), 256)
+    model.forget_parts()
     for network in model.networks:
         network.tokens.fit(cells.values, cells.observed)
         network.head.data.normal_(0, 0.3)

@@ -11,7 +11,7 @@ from maetab.nn.ensemble import N_RANKS, Ensemble
 from maetab.nn.network import Network
 
 N_BLENDS = 5  # weights of the networks that are tried for categories
-DOUBT = 0.25  # standard errors by which a network has to be better
+DOUBT = 1.0  # standard errors by which a network has to be better
 RANKED = 3000  # cells of a table that intervals are calibrated by, if it has so many
 OWN_CELLS = 100  # held-out cells of a column that count as much as those of all columns
 LEAST_CELLS = 50  # that anything is calibrated by

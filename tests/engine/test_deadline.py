@@ -24,7 +24,9 @@ def fitted(
     cells = numbers(n, f)
     small = config((0,) * f, n_heads=4, guess=GuessOptions(), **changes)
     deadline = Deadline(seconds, clock)
-    options = fit_options(deadline=deadline, max_iter=20, batch_size=64, on_record=on_record)
+    options = fit_options(
+        deadline=deadline, max_iter=20, batch_size=64, on_record=on_record, n_iter_no_change=999
+    )
     began = clock()
     model, history = fit(small, cells, options)
     clock.spent = clock() - began

@@ -9,7 +9,7 @@ from models import windows as windows_over
 
 from maetab.nn.guess import weights
 from maetab.nn.guess.stack import StackedGuess
-from maetab.nn.guess.weights import fit_weights, missing_odds
+from maetab.nn.guess.weights import _Evidence, _worth, fit_weights, missing_odds
 from maetab.nn.windows import Windows
 
 
@@ -47,6 +47,33 @@ def test_weights_are_about_one_where_cells_are_missing_at_random():
     assert float((found - 1).abs().max()) < 0.35
 
 
+def test_weights_are_lowered_to_what_is_best_at_other_rows():
+    torch.manual_seed(0)
+    moved = torch.randn(4000, 3, 2).double()
+    best = torch.tensor([0.5, -2.0, 3.0]).double()  # by how much of what is corrected is right
+    found = _Evidence(
+        moved,
+        moved.sum(-1) * best + 0.1 * torch.randn(4000, 3),
+        torch.ones(3, 2),
+        torch.full((3,), 4e6),
+    )
+    worth = _worth(found, torch.ones(3, 2).double())
+    torch.testing.assert_close(worth, torch.tensor([0.5, 0.0, 1.0]).double(), atol=0.01, rtol=0)
+    few = _worth(found._replace(n_hidden=torch.full((3,), 1e-3)), torch.ones(3, 2).double())
+    pooled = (moved.sum(-1).square() * best).sum() / moved.sum(-1).square().sum()
+    torch.testing.assert_close(few, pooled.clamp(0, 1).expand(3), atol=0.01, rtol=0)
+
+
+def test_rows_of_noise_hardly_move_the_guess_from_the_mean():
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(500, 12)).astype(np.float32)
+    observed = random.random(truth.shape) < 0.7
+    table = windows_over(torch.tensor(truth), torch.tensor(observed))
+    guess, _ = first_guess(table, (0,) * 12)
+    found = guess(*table.take(slice(None))).mean[:, 0].numpy()
+    assert np.sqrt(np.square(found - truth)[~observed].mean()) < 1.04
+
+
 class HidesCounted(StackedGuess):
     """Hides nothing of the rows whose x is negative, so that these say nothing."""
 
@@ -74,7 +101,8 @@ def test_rows_without_weight_do_not_count(monkeypatch):
     for name, (odds, kind) in ways.items():
         monkeypatch.setattr(weights, "missing_odds", odds)
         guess.__class__ = kind
-        fit_weights(guess, table, torch.Generator().manual_seed(1), lambda: False)
+        rows = torch.arange(len(table)).split(700)
+        fit_weights(guess, table, *rows, torch.Generator().manual_seed(1), lambda: False)
         found[name] = torch.cat([guess.stack_weights, guess.variance_weights], 1)
     assert 0 < int((table.values[:, 0] > 0).sum()) < len(table.values)
     torch.testing.assert_close(found["weighed"], found["left out"], atol=0.05, rtol=0.05)

@@ -18,6 +18,7 @@ from maetab.nn.guess.weights import corrections, fit_weights
 from maetab.nn.windows import Clock, Windows
 
 FITTED_ROWS = 10_000  # that the base guess is fitted to: every k-th where there are twice as many
+JUDGED = 0.15  # share of the windows that weights are judged by, and no metric is learned from
 # Shares of the time after which base guess, metric and weights are left as they are.
 TIMES = (0.3, 0.5, 0.6)
 
@@ -250,11 +251,15 @@ class StackedGuess(nn.Module):
         features = self._features()
         if n > 1:
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
-            tune(self, windows, features, generator, batch_size, stop[0])
+            order = torch.randperm(n, generator=generator, device=device)
+            judged, learned = order.split(
+                [max(1, round(JUDGED * n)), n - max(1, round(JUDGED * n))]
+            )
+            tune(self, windows, features, learned, generator, batch_size, stop[0])
         if self.memory.keys is not None and features is not None:
             self.memory.keys.remember(features)
         if n > 1:
-            fit_weights(self, windows, generator, stop[1])
+            fit_weights(self, windows, learned, judged, generator, stop[1])
         self.folds = folds if known else []
         return windows
 

@@ -23,6 +23,7 @@ def tune(
     guess: StackedGuess,
     windows: Windows,
     features: Tensor | None,
+    chosen: Tensor,
     generator: torch.Generator,
     batch_size: int,
     should_stop: Callable[[], bool],
@@ -32,6 +33,7 @@ def tune(
     Parameters
     ----------
     features : of the remembered windows, for their keys; None if there are no keys
+    chosen : windows that are learned from; all may be read
     batch_size : windows in a step
     """
     n, steps, n_rows = len(windows), guess.options.tuning_steps, guess.options.tuning_rows
@@ -43,10 +45,10 @@ def tune(
     optimizer = torch.optim.Adam(groups, lr=0.1, betas=(0.9, 0.95))
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     products = min(n, n_rows) * guess.coordinates.size
-    batch_size = min(batch_size, n, max(16, TUNING_CELLS // products))
+    batch_size = min(batch_size, len(chosen), max(16, TUNING_CELLS // products))
     device, spare = windows.rows.device, max(0, min(n, len(memory.values)) - n_rows)
     for _ in range(steps):
-        rows = torch.randint(n, (batch_size,), generator=generator, device=device)
+        rows = chosen[torch.randint(len(chosen), (batch_size,), generator=generator, device=device)]
         # They are remembered in random order, so that those in a row are a random sample.
         start = int(torch.randint(spare + 1, (1,), generator=generator, device=device))
         within = slice(start, start + n_rows)

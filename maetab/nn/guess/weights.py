@@ -19,7 +19,7 @@ LOOKED_AT = 2_000_000  # coordinates of windows that are looked at, 4096 windows
 PRODUCTS = 800_000_000  # that a chunk of these may take to be compared with remembered windows
 # Hidden cells that the pooled answer counts as; masks that a window is looked at with, if there is
 # room for them.
-SHRUNK, MOST_MASKS = 300, 4
+SHRUNK, N_MASKS = 300, 4
 MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missing
 
 
@@ -36,20 +36,26 @@ def corrections(normal: Normal, near: list[Neighbours]) -> Tensor:
 
 
 class _Evidence(NamedTuple):
-    """What hidden cells say: hidden (n, C) bool; corrections (n, C, M) of the base guess; what it
-    missed (n, C); variances (n, C, 2) of base guess and memory.
+    """What hidden cells say, each by the root of its weight, 0 where nothing was hidden.
+
+    corrections : (n, C, M) of the base guess
+    missed : (n, C) by the base guess
+    variances : (C, 2) of base guess and memory, summed
+    n_hidden : (C,) cells, by what they weigh; those hidden again do not count again
     """
 
-    hidden: Tensor
     corrections: Tensor
     missed: Tensor
     variances: Tensor
+    n_hidden: Tensor
 
 
 @torch.no_grad()
 def fit_weights(
     guess: StackedGuess,
     windows: Windows,
+    learned: Tensor,
+    judged: Tensor,
     generator: torch.Generator,
     should_stop: Callable[[], bool],
 ) -> None:
@@ -57,48 +63,71 @@ def fit_weights(
 
     Least squares, per coordinate, of the truth on the corrections, shrunk to the pooled answer by
     as much as `SHRUNK` hidden cells; variances by what was missed. Where rows are few, each is
-    looked at with several masks.
+    looked at with several masks. Then all weights of a coordinate are lowered by as much as is best
+    at other windows.
+
+    Parameters
+    ----------
+    learned, judged : windows that the metric was learned from, and those that it was not
     """
-    n, c, device = len(windows), guess.coordinates.size, windows.rows.device
-    most = min(4096, max(256, LOOKED_AT // c))
-    orders = [torch.randperm(n, generator=generator, device=device) for _ in range(MOST_MASKS)]
-    rows = torch.cat(orders)[:most]
-    n_masks = len(rows) / min(n, most)
-    found = _look(guess, windows, rows, generator, should_stop)
-    rows = rows[: len(found.hidden)]
-    root = found.hidden * missing_odds(guess, *windows.take(rows)).sqrt()
-    count = root.square().sum(0)  # (C,) cells, by what they weigh
-    x = found.corrections.double() * root[..., None]  # (n, C, 2)
-    y = found.missed.double() * root
-    weights = _shrunk_least_squares(x, y, count / n_masks).clamp(-0.5, 1.5)
-    guess.stack_weights.copy_(weights)
+    found = _look(guess, windows, learned, generator, should_stop)
+    x, y = found.corrections, found.missed
+    weights = _shrunk_least_squares(x, y, found.n_hidden).clamp(-0.5, 1.5)
+    other = _look(guess, windows, judged, generator, should_stop)
+    guess.stack_weights.copy_(weights * _worth(other, weights)[:, None])
     error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
-    expected = (found.variances.double() * root.square()[..., None]).sum(0)
-    half = error[:, None] / 2 / expected.clamp_min(1e-6)
-    half = torch.where((count > 5)[:, None], half, 0.5)
+    half = error[:, None] / 2 / found.variances.clamp_min(1e-6)
+    half = torch.where((found.n_hidden > 5)[:, None], half, 0.5)
     guess.variance_weights.copy_(half.clamp(0.05, 5.0))
+
+
+def _worth(found: _Evidence, weights: Tensor) -> Tensor:
+    """Return (C,) in [0, 1]: the share of weighted corrections that has the least error."""
+    moved = (found.corrections * weights).sum(-1)
+    gram, right = moved.square().sum(0), (moved * found.missed).sum(0)
+    pooled = right.sum() / gram.sum().clamp_min(1e-9)
+    shrink = gram * SHRUNK / found.n_hidden.clamp_min(1)
+    return ((right + shrink * pooled) / (gram + shrink).clamp_min(1e-9)).clamp(0, 1)
 
 
 def _look(
     guess: StackedGuess,
     windows: Windows,
-    rows: Tensor,
+    chosen: Tensor,
     generator: torch.Generator,
     should_stop: Callable[[], bool],
 ) -> _Evidence:
-    """Return what is found in as many of the `rows` as there is time for, one chunk at least."""
-    size = PRODUCTS // (guess.coordinates.size * len(guess.memory.values))
-    parts: list[_Evidence] = []
-    for chosen in rows.split(min(512, max(32, size))):
-        if parts and should_stop():
+    """Return what is found in as many of some windows as there is time for, one chunk at least."""
+    n, c = len(chosen), guess.coordinates.size
+    most = min(4096, max(256, LOOKED_AT // c))
+    orders = (torch.randperm(n, generator=generator, device=chosen.device) for _ in range(N_MASKS))
+    rows = chosen[torch.cat(list(orders))[:most]]
+    n_masks = len(rows) / min(n, most)
+    size = PRODUCTS // (c * len(guess.memory.values))
+    hidden: list[Tensor] = []
+    moves: list[Tensor] = []
+    missed: list[Tensor] = []
+    variances: list[Tensor] = []
+    for some in rows.split(min(512, max(32, size))):
+        if hidden and should_stop():
             break
-        cells, visible, hidden = guess.hide(windows, chosen, generator)
+        cells, visible, now = guess.hide(windows, some, generator)
         normal = guess.base(cells, visible)
-        near = guess.near(cells, visible, normal, windows.memory_index(chosen))
-        variances = torch.stack([normal.variance, near.variance], -1)
-        moves = corrections(normal, near.heads)
-        parts.append(_Evidence(hidden, moves, cells - normal.mean, variances))
-    return _Evidence(*map(torch.cat, zip(*parts, strict=True)))
+        near = guess.near(cells, visible, normal, windows.memory_index(some))
+        hidden.append(now)
+        moves.append(corrections(normal, near.heads).double())
+        missed.append((cells - normal.mean).double())
+        variances.append(torch.stack([normal.variance, near.variance], -1).double())
+    was_hidden = torch.cat(hidden)
+    odds = missing_odds(guess, *windows.take(rows[: len(was_hidden)]))
+    root = was_hidden * odds.sqrt()
+    weight = root.square()
+    return _Evidence(
+        torch.cat(moves) * root[..., None],
+        torch.cat(missed) * root,
+        (torch.cat(variances) * weight[..., None]).sum(0),
+        weight.sum(0) / n_masks,
+    )
 
 
 def _shrunk_least_squares(x: Tensor, y: Tensor, count: Tensor) -> Tensor:
