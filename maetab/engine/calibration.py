@@ -72,8 +72,8 @@ def _errors_in(
 def set_network_weights(model: Ensemble, errors: list[dict[str, Tensor]]) -> None:
     """Set, per column, the weight of the networks that was best on held-out cells.
 
-    Numbers by least squares, shrunk to the pooled answer where cells are few, and a part of a
-    standard error below it: a network has to earn its share. Categories by likelihood.
+    Numbers by least squares, shrunk to the pooled answer where cells are few, and a standard error
+    below it: a network has to earn its share. Categories by likelihood.
     """
     total = {k: torch.stack([e[k] for e in errors]).sum(0) for k in errors[0]}
     number = model.support.is_number
@@ -96,7 +96,7 @@ def set_network_weights(model: Ensemble, errors: list[dict[str, Tensor]]) -> Non
 def _least_absolute(total: dict[str, Tensor], number: Tensor, n_steps: int) -> Tensor:
     """Return (F,) the weight of the networks with which columns of series have the least error.
 
-    A part of a standard error counts against the networks. The errors of a window go together: so
+    A standard error counts against the networks. The errors of a window go together: so
     that error is as of one cell in a window, and a column's own cells count as much as those of all
     columns where it has `OWN_CELLS` windows.
 

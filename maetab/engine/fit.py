@@ -47,11 +47,10 @@ def fit_model(
         windows = model.guess.fit(windows, generator, options.batch_size, deadline.used)
         first, history, plan = _train_networks(model, windows, options, generator)
         options.on_progress("calibration", 0.0)
-        n_rows = plan.n_rows if plan else None
         if model.is_series:
-            calibrate_series(model, first, n_rows, deadline, generator)
+            calibrate_series(model, first, deadline, generator)
         else:
-            calibrate(model, first, n_rows, deadline)
+            calibrate(model, first, plan.n_rows if plan else None, deadline)
         model.forget_parts()
         model.eval().cpu()
     return model, history

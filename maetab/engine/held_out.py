@@ -110,7 +110,7 @@ def hold_out_more(table: HeldOut, n_cells: int) -> Iterator[HeldOut]:
     generator = torch.Generator(held.device).manual_seed(total)
     drawn = torch.rand(held.shape, generator=generator, device=held.device) * total / size
     for part in range(min(total // size, -(-n_cells // size)) - 1):
-        again = observed & (part <= drawn) & (drawn < part + 1)
+        again = observed & ~held & (part <= drawn) & (drawn < part + 1)
         again &= (observed & ~again).any(1, keepdim=True)
         yield HeldOut(table.windows, again, observed & ~again)
 

@@ -23,7 +23,6 @@ MOST_WINDOWS, MOST_CELLS, MASKS = 1000, 100_000, 8
 def calibrate_series(
     model: Ensemble,
     table: HeldOut,
-    n_rows: int | None,
     deadline: Deadline,
     generator: torch.Generator,
 ) -> None:
@@ -35,18 +34,16 @@ def calibrate_series(
 
     Parameters
     ----------
-    n_rows : windows that are looked at at most; None for what there is time for
-    deadline : where it passes, one batch of each part is looked at
+    deadline : as many windows are looked at as there is time for, one batch of each part at least
     """
     model.eval()
     samples = [_sample(table, first, generator) for first in (0, _late(len(table)))]
     most = len(samples[0])
-    if n_rows is None:
 
-        def work(n: int) -> None:
-            _look(model, table, samples[0][:n], generator)
+    def work(n: int) -> None:
+        _look(model, table, samples[0][:n], generator)
 
-        n_rows = deadline.affordable(work, most, passes=len(samples))
+    n_rows = deadline.affordable(work, most, passes=len(samples))
     found = []
     for sample in samples:
         sample = sample[: max(1, n_rows)]

@@ -90,6 +90,7 @@ def test_a_row_that_does_not_see_itself_is_filled_by_the_blend_without_it(fitted
     torch.manual_seed(0)
     model = copy_of(fitted)
     model.members[0].head.data.normal_(0, 0.3)
+    model.guess.stack_weights.fill_(0.2)
     places, cells = torch.arange(40)[:, None], table.take(slice(None))
     for weight in (0.0, 0.5):
         model.network_weight.fill_(weight)

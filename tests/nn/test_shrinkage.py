@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from maetab.nn.guess.gaussian import Gaussian, Shrinkage
-from maetab.nn.guess.shrinkage import START, Rows, fit_base, of_each_fold
+from maetab.nn.guess.shrinkage import START, Rows, _variances, fit_base, of_each_fold
 
 
 def correlated(n: int, c: int = 12, seed: int = 0) -> Rows:
@@ -108,3 +108,13 @@ def test_there_are_no_folds_of_few_rows_nor_where_time_is_short():
     assert fit_base(Gaussian(12), correlated(15), lambda: False) == []
     base = Gaussian(12)
     assert fit_base(base, correlated(100), lambda: True) == [] and base.shrinkage == START
+
+
+def test_errors_are_measured_by_the_variance_of_all_rows():
+    values = torch.zeros(40, 2)
+    values[0, 0], values[:, 1] = 1.0, torch.arange(40.0)  # one rare value, known to few folds
+    visible = torch.ones(40, 2).bool()
+    visible[5:, 1] = False
+    rows = Rows(values, visible, torch.arange(2))
+    found = _variances(rows, torch.zeros(2).bool()).tolist()
+    assert np.allclose(found, [np.var(np.eye(1, 40)), np.var(np.arange(5))])

@@ -59,6 +59,11 @@ def test_weights_are_lowered_to_what_is_best_at_other_rows():
     )
     worth = _worth(found, torch.ones(3, 2).double())
     torch.testing.assert_close(worth, torch.tensor([0.5, 0.0, 1.0]).double(), atol=0.01, rtol=0)
+    nothing = found._replace(corrections=moved * torch.tensor([1.0, 1.0, 0.0])[:, None])
+    others = moved[:, :2].sum(-1).square()
+    pooled = (others * best[:2]).sum() / others.sum()
+    without = _worth(nothing, torch.ones(3, 2).double())[2]  # no evidence: what all say
+    torch.testing.assert_close(without, pooled.clamp(0, 1), atol=0.01, rtol=0)
     few = _worth(found._replace(n_hidden=torch.full((3,), 1e-3)), torch.ones(3, 2).double())
     pooled = (moved.sum(-1).square() * best).sum() / moved.sum(-1).square().sum()
     torch.testing.assert_close(few, pooled.clamp(0, 1).expand(3), atol=0.01, rtol=0)

@@ -1,9 +1,8 @@
 """How much a Gaussian is shrunk: fitted for that, and for what is learned after, without some rows.
 
 What a base guess misses in rows that it was fitted to is too small, the more so the fewer the rows:
-weights and intervals would trust it too much, and it would be shrunk too little. So both are
-learned from guesses that do not know the rows (cross-fitting: Stone 1974; Chernozhukov et al. 2018,
-section 3).
+intervals would be too narrow, and it would be shrunk too little. So both are learned from guesses
+that do not know the rows (cross-fitting: Stone 1974; Chernozhukov et al. 2018, section 3).
 """
 
 from __future__ import annotations
@@ -115,9 +114,14 @@ def _choose(folds: list[Gaussian], rows: Rows, should_stop: Callable[[], bool]) 
     each = _each(folds, rows)[: len(used)]
 
     def error(shrinkage: Shrinkage) -> Tensor:
-        return torch.cat([_missed(fold, rows, known, hidden, shrinkage) for fold, known in each])
+        missed = (_missed(*one, hidden, shrinkage, variance) for one in asked)
+        return torch.cat(list(missed))
 
     best = START
+    if should_stop():
+        return best
+    variance = _variances(rows, folds[0].of_levels)
+    asked = [(fold, rows, known) for fold, known in each]
     least = error(best)
     names = ["loadings" if folds[0].n_factors else "correlations"]
     for name in names + ["levels"] * bool(folds[0].of_levels.any()):
@@ -134,22 +138,35 @@ def _choose(folds: list[Gaussian], rows: Rows, should_stop: Callable[[], bool]) 
 
 
 def _missed(
-    fold: Gaussian, rows: Rows, known: Tensor, hidden: Tensor, shrinkage: Shrinkage
+    fold: Gaussian,
+    rows: Rows,
+    known: Tensor,
+    hidden: Tensor,
+    shrinkage: Shrinkage,
+    variance: Tensor,
 ) -> Tensor:
     """Return the squared error at hidden cells of each of the rows that a fold does not know.
 
-    In units of the variance of each number, and of the levels of all categories.
+    In units of the variance (C,) of each number, and of the levels of all categories.
     """
     fold = copy.deepcopy(fold)
     fold.shrinkage = shrinkage
     fold.refine(*rows.of(known), n_iter=ROUNDS)
     (values, visible), hidden = rows.of(~known), hidden[~known]
     missed = torch.where(hidden, fold(values, visible & ~hidden).mean - values, 0.0).double()
+    return (missed.square() / variance).sum(1)
+
+
+def _variances(rows: Rows, levels: Tensor) -> Tensor:
+    """Return (C,) of all rows: a rare value may be in none of those that a fold does not know.
+
+    levels : (C,) bool, coordinates that are levels: of all categories together
+    """
+    values, visible = rows.values.double(), rows.visible
     count = visible.sum(0).clamp_min(1)
-    location = torch.where(visible, values, 0.0).double().sum(0) / count
-    centred = torch.where(visible, values.double() - location, 0.0)
+    location = torch.where(visible, values, 0.0).sum(0) / count
+    centred = torch.where(visible, values - location, 0.0)
     variance = (centred.square().sum(0) / count).clamp_min(1e-6)
-    levels = fold.of_levels
     if levels.any():
         variance[levels] = variance[levels].sum() / len(rows.cells[levels].unique())
-    return (missed.square() / variance).sum(1)
+    return variance

@@ -189,7 +189,10 @@ class StackedGuess(nn.Module):
         mean[:, wanted], variance[:, wanted] = asked
         short = ~visible[:, ~wanted].all(1)
         if self.memory.keys is not None and bool(short.any()):
-            found = self.base(values[short], visible[short])
+            if self.whole_batches:
+                found = (part[short] for part in self.base(values, visible))
+            else:
+                found = self.base(values[short], visible[short])
             mean[short], variance[short] = found
         return Normal(mean, variance)
 
@@ -263,6 +266,7 @@ class StackedGuess(nn.Module):
         self.folds = folds if known else []
         return windows
 
+    @torch.no_grad()
     def _features(self) -> Tensor | None:
         """Return (n_memory, features) that the keys of remembered windows are made of."""
         if self.memory.keys is None:

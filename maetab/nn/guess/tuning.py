@@ -17,6 +17,8 @@ TUNING_CELLS = 60_000_000  # products that a step of tuning may take: wide rows 
 # Rate that keys are learned at, and the observed cells below which it is less: a map of all cells
 # of a window learns small tables by heart.
 KEY_RATE, KEY_CELLS = 3e-3, 10_000
+# Observed cells below which there are fewer steps, and the share of these that is left at least.
+STEP_CELLS, LEAST_STEPS = 2_000, 0.25
 
 
 def tune(
@@ -36,11 +38,13 @@ def tune(
     chosen : windows that are learned from; all may be read
     batch_size : windows in a step
     """
-    n, steps, n_rows = len(windows), guess.options.tuning_steps, guess.options.tuning_rows
+    n, n_rows, n_observed = len(windows), guess.options.tuning_rows, int(windows.observed.sum())
+    steps = round(guess.options.tuning_steps * min(1.0, max(LEAST_STEPS, n_observed / STEP_CELLS)))
+    steps = max(1, steps)
     memory = guess.memory
     groups: list[Any] = [{"params": [memory.log_weight, memory.log_cost, memory.choice]}]
     if memory.keys is not None:
-        rate_ = KEY_RATE * min(1.0, int(windows.observed.sum()) / KEY_CELLS)
+        rate_ = KEY_RATE * min(1.0, n_observed / KEY_CELLS)
         groups.append({"params": list(memory.keys.parameters()), "lr": rate_})
     optimizer = torch.optim.Adam(groups, lr=0.1, betas=(0.9, 0.95))
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

@@ -87,7 +87,7 @@ def _worth(found: _Evidence, weights: Tensor) -> Tensor:
     gram, right = moved.square().sum(0), (moved * found.missed).sum(0)
     pooled = right.sum() / gram.sum().clamp_min(1e-9)
     shrink = gram * SHRUNK / found.n_hidden.clamp_min(1)
-    return ((right + shrink * pooled) / (gram + shrink).clamp_min(1e-9)).clamp(0, 1)
+    return ((right + (shrink + 1e-9) * pooled) / (gram + shrink + 1e-9)).clamp(0, 1)
 
 
 def _look(
@@ -119,7 +119,8 @@ def _look(
         missed.append((cells - normal.mean).double())
         variances.append(torch.stack([normal.variance, near.variance], -1).double())
     was_hidden = torch.cat(hidden)
-    odds = missing_odds(guess, *windows.take(rows[: len(was_hidden)]))
+    distinct, place = rows[: len(was_hidden)].unique(return_inverse=True)
+    odds = missing_odds(guess, *windows.take(distinct))[place]
     root = was_hidden * odds.sqrt()
     weight = root.square()
     return _Evidence(
@@ -152,7 +153,7 @@ def missing_odds(guess: StackedGuess, values: Tensor, observed: Tensor) -> Tenso
     values, observed : (n, T, F)
     """
     n, c = len(values), guess.coordinates.size
-    if c > MAX_SHIFT:
+    if c > MAX_SHIFT or n < 2:
         return torch.ones(n, c, dtype=torch.float64, device=values.device)
     cells, known = guess.coordinates.expand(values, observed)
     filled = guess.base(cells, known).mean.double()  # (n, C)
