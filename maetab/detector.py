@@ -93,7 +93,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     >>> detector = MAEAnomalyDetector(max_iter=0, random_state=0).fit(normal)
     >>> detector.predict([[1.0, 2.0], [1.0, -2.0]]).tolist()
     [1, -1]
-    >>> detector.explain([[1.0, 2.0], [1.0, -2.0]], top=1)["row"].tolist()
+    >>> detector.explain([[1.0, 2.0], [1.0, -2.0]], top=1)["row"].unique().tolist()
     [1]
     """
 

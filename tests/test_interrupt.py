@@ -18,7 +18,6 @@ import maetab.nn.guess.stack
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
 from maetab.nn.guess.gaussian import Gaussian
-from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.network import Network
 from maetab.nn.tokens import Tokens
 
@@ -37,7 +36,7 @@ SHARED = [
     (maetab.base, "fit_model"),
     (maetab.base, "advise"),
     (Gaussian, "fit"),
-    (StackedGuess, "_tune"),
+    (maetab.nn.guess.stack, "tune"),
     (maetab.nn.guess.stack, "fit_weights"),
 ]
 NETWORKS = [(Tokens, "fit"), (Network, "_encode")]

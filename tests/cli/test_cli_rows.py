@@ -17,10 +17,10 @@ QUICK = ["--max-time", "0.5"]
 @pytest.fixture(scope="module")
 def text():
     rng = np.random.default_rng(0)
-    size = rng.normal(size=60)
+    size, noise = rng.normal(size=60), 0.03 * rng.normal(size=(2, 60))
     lines = [
-        f"{i:03d},{s:.3f},{2 * s + 0.01:.2f},{s / 2:.3f},{'big' if s > 0 else 'small'}"
-        for i, s in enumerate(size)
+        f"{i:03d},{s:.3f},{2 * s + a:.2f},{s / 2 + b:.3f},{'big' if s > 0 else 'small'}"
+        for i, (s, a, b) in enumerate(zip(size, *noise, strict=True))
     ]
     lines[30] = f"030,{size[30]:.3f},,{size[30] / 2:.3f},NA"
     lines[40] = "040,1.500,-3.00,0.750,big"
