@@ -2,7 +2,7 @@
 
     python -m benchmarks.series_speed                  # all cases, each in a process of its own
     python -m benchmarks.series_speed points wide
-    python -m benchmarks.series_speed wide --rows 4000 --max-iter 0 --output /tmp/try.jsonl
+    python -m benchmarks.series_speed wide --rows 4000 --max-iter 0 --output try.jsonl
 
 Courses are sums of daily waves and autocorrelated noise that columns share in part. One JSON line
 per run is appended to the output.
