@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from maetab.nn.guess.gaussian import Gaussian, Shrinkage
-from maetab.nn.guess.shrinkage import START, Rows, _variances, fit_base, of_each_fold
+from maetab.nn.guess.shrinkage import START, Rows, _units, fit_base, of_each_fold
 
 
 def correlated(n: int, c: int = 12, seed: int = 0) -> Rows:
@@ -116,5 +116,5 @@ def test_errors_are_measured_by_the_variance_of_all_rows():
     visible = torch.ones(40, 2).bool()
     visible[5:, 1] = False
     rows = Rows(values, visible, torch.arange(2))
-    found = _variances(rows, torch.zeros(2).bool()).tolist()
+    found = _units(rows, torch.zeros(2).bool()).tolist()
     assert np.allclose(found, [np.var(np.eye(1, 40)), np.var(np.arange(5))])

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from maetab.nn.guess.gaussian import Gaussian, Shrinkage
+from maetab.nn.guess.gaussian import Gaussian, Shrinkage, variances
 
 MAX_ROWS = 5000  # beyond, what a guess misses in rows that it knows is what it misses in others
 FEWEST, MOST, FITTED = 3, 10, 3000  # folds, and rows that those of all folds are fitted to, or so
@@ -120,7 +120,7 @@ def _choose(folds: list[Gaussian], rows: Rows, should_stop: Callable[[], bool]) 
     best = START
     if should_stop():
         return best
-    variance = _variances(rows, folds[0].of_levels)
+    variance = _units(rows, folds[0].of_levels)
     asked = [(fold, rows, known) for fold, known in each]
     least = error(best)
     names = ["loadings" if folds[0].n_factors else "correlations"]
@@ -157,16 +157,12 @@ def _missed(
     return (missed.square() / variance).sum(1)
 
 
-def _variances(rows: Rows, levels: Tensor) -> Tensor:
-    """Return (C,) of all rows: a rare value may be in none of those that a fold does not know.
+def _units(rows: Rows, levels: Tensor) -> Tensor:
+    """Return (C,) variances of all rows: a rare value may be in none that a fold does not know.
 
-    levels : (C,) bool, coordinates that are levels: of all categories together
+    levels : (C,) bool, coordinates that are levels: that of all categories together
     """
-    values, visible = rows.values.double(), rows.visible
-    count = visible.sum(0).clamp_min(1)
-    location = torch.where(visible, values, 0.0).sum(0) / count
-    centred = torch.where(visible, values - location, 0.0)
-    variance = (centred.square().sum(0) / count).clamp_min(1e-6)
+    found = variances(rows.values.double(), rows.visible)
     if levels.any():
-        variance[levels] = variance[levels].sum() / len(rows.cells[levels].unique())
-    return variance
+        found[levels] = found[levels].sum() / len(rows.cells[levels].unique())
+    return found

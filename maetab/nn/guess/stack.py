@@ -168,13 +168,10 @@ class StackedGuess(nn.Module):
             ours = self.memory.keys(self.memory.keys.features(normal, visible))
             keys = ours, self.memory.keys.kept[:, :n_remembered]
         found = self.memory(values, visible, memory_index, n_remembered, asked, keys)
-        return self._answers(found, asked)
-
-    def _answers(self, found: Neighbours, asked: Tensor | None = None) -> Answers:
         mixed = self.memory.mixed(found, asked)
-        heads = [mixed]
-        if self.memory.keys is not None:
-            heads = [Neighbours(*of_head) for of_head in zip(*found, strict=True)]
+        if keys is None:
+            return Answers([mixed], mixed.variance)
+        heads = [Neighbours(*of_head) for of_head in zip(*found, strict=True)]
         return Answers(heads, mixed.variance)
 
     def _ask(self, values: Tensor, visible: Tensor, wanted: Tensor) -> Normal:
@@ -182,18 +179,14 @@ class StackedGuess(nn.Module):
 
         Of rows that show all others it is asked for the wanted coordinates alone, which costs less.
         """
-        if not hasattr(self.base, "ask"):
+        if self.whole_batches or not hasattr(self.base, "ask"):
             return self.base(values, visible)
         mean, variance = torch.where(visible, values, 0.0), torch.zeros_like(values)
         asked = self.base.ask(values, visible, wanted)
         mean[:, wanted], variance[:, wanted] = asked
         short = ~visible[:, ~wanted].all(1)
         if self.memory.keys is not None and bool(short.any()):
-            if self.whole_batches:
-                found = (part[short] for part in self.base(values, visible))
-            else:
-                found = self.base(values[short], visible[short])
-            mean[short], variance[short] = found
+            mean[short], variance[short] = self.base(values[short], visible[short])
         return Normal(mean, variance)
 
     def base_guess(self, values: Tensor, visible: Tensor, memory_index: Tensor | None) -> Normal:
@@ -251,31 +244,14 @@ class StackedGuess(nn.Module):
         windows = windows.remember(chosen)
         cells = self.coordinates.expand(*windows.take(chosen))
         self.memory.fill(*cells, self.residuals(*cells), windows.memory_index(chosen))
-        features = self._features()
         if n > 1:
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
             order = torch.randperm(n, generator=generator, device=device)
-            judged, learned = order.split(
-                [max(1, round(JUDGED * n)), n - max(1, round(JUDGED * n))]
-            )
-            tune(self, windows, features, learned, generator, batch_size, stop[0])
-        if self.memory.keys is not None and features is not None:
-            self.memory.keys.remember(features)
-        if n > 1:
+            judged, learned = order.tensor_split([max(1, round(JUDGED * n))])
+            tune(self, windows, learned, generator, batch_size, stop[0])
             fit_weights(self, windows, learned, judged, generator, stop[1])
         self.folds = folds if known else []
         return windows
-
-    @torch.no_grad()
-    def _features(self) -> Tensor | None:
-        """Return (n_memory, features) that the keys of remembered windows are made of."""
-        if self.memory.keys is None:
-            return None
-        values, visible = self.memory.values, self.memory.visible > 0
-        self.memory.keys.fit(values, visible)
-        parts = zip(values.split(1024), visible.split(1024), strict=True)
-        make = self.memory.keys.features
-        return torch.cat([make(self.base(*cells), cells[1]) for cells in parts])
 
     def _fit_base(
         self, values: Tensor, visible: Tensor, in_table: bool, should_stop: Callable[[], bool]

@@ -24,7 +24,6 @@ STEP_CELLS, LEAST_STEPS = 2_000, 0.25
 def tune(
     guess: StackedGuess,
     windows: Windows,
-    features: Tensor | None,
     chosen: Tensor,
     generator: torch.Generator,
     batch_size: int,
@@ -34,18 +33,17 @@ def tune(
 
     Parameters
     ----------
-    features : of the remembered windows, for their keys; None if there are no keys
     chosen : windows that are learned from; all may be read
     batch_size : windows in a step
     """
     n, n_rows, n_observed = len(windows), guess.options.tuning_rows, int(windows.observed.sum())
     steps = round(guess.options.tuning_steps * min(1.0, max(LEAST_STEPS, n_observed / STEP_CELLS)))
     steps = max(1, steps)
-    memory = guess.memory
+    memory, features = guess.memory, _features(guess)
     groups: list[Any] = [{"params": [memory.log_weight, memory.log_cost, memory.choice]}]
     if memory.keys is not None:
-        rate_ = KEY_RATE * min(1.0, n_observed / KEY_CELLS)
-        groups.append({"params": list(memory.keys.parameters()), "lr": rate_})
+        key_rate = KEY_RATE * min(1.0, n_observed / KEY_CELLS)
+        groups.append({"params": list(memory.keys.parameters()), "lr": key_rate})
     optimizer = torch.optim.Adam(groups, lr=0.1, betas=(0.9, 0.95))
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     products = min(n, n_rows) * guess.coordinates.size
@@ -74,3 +72,16 @@ def tune(
         rate.step()
         if should_stop():
             break
+    if memory.keys is not None and features is not None:
+        memory.keys.remember(features)
+
+
+@torch.no_grad()
+def _features(guess: StackedGuess) -> Tensor | None:
+    """Return (n_memory, features) that the keys of remembered windows are made of, if any are."""
+    keys, values, visible = guess.memory.keys, guess.memory.values, guess.memory.visible > 0
+    if keys is None:
+        return None
+    keys.fit(values, visible)
+    parts = zip(values.split(1024), visible.split(1024), strict=True)
+    return torch.cat([keys.features(guess.base(*cells), cells[1]) for cells in parts])
