@@ -77,6 +77,21 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ruled, *rows])
 
 
+def means(
+    table: pd.DataFrame, by: Sequence[str], columns: Sequence[str], logs: Sequence[str]
+) -> pd.DataFrame:
+    """Return, by group, how many lines there are and the means of columns.
+
+    logs : columns among these that hold logarithms: their geometric means come out
+    """
+    groups = table.groupby(list(by), sort=False)
+    found = groups[list(columns)].mean()
+    found[list(logs)] = np.exp(found[list(logs)])
+    found.insert(0, "tables", groups.size().astype(float))
+    found.index = [", ".join(map(str, label)) for label in found.index]
+    return found
+
+
 def figures(frame: pd.DataFrame, digits: int, corner: str = "") -> str:
     """Return a frame of numbers as a Markdown table; missing ones are dashes."""
     rows = [

@@ -72,13 +72,10 @@ def report(output: Path) -> str:
     table["more right"] = table["accuracy"] - own.map(former["accuracy"])
     table["time"] = np.log(table["seconds"] / own.map(former["seconds"]))
     table["half"] = np.where(own.isin(CHOOSING), "choosing", "judging")
-    groups = table.groupby(["half", "trial"], sort=False)
-    means = groups[["ratio", "more right", "time"]].mean()
-    means["worst"] = np.exp(groups["ratio"].max())
-    means[["ratio", "time"]] = np.exp(means[["ratio", "time"]])
-    means.insert(0, "tables", groups.size().astype(float))
-    means.index = [", ".join(label) for label in means.index]
-    return records.figures(means, 3, "half, trial")
+    by = ["half", "trial"]
+    means = records.means(table, by, ["ratio", "more right", "time"], ["ratio", "time"])
+    means["worst"] = np.exp(table.groupby(by, sort=False)["ratio"].max().to_numpy())
+    return records.figures(means, 3, ", ".join(by))
 
 
 def main(argv: list[str] | None = None) -> None:

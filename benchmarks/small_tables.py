@@ -111,17 +111,13 @@ def report(options: argparse.Namespace) -> str:
     first = ours[ours["tag"] == options.first].set_index([*KEY[:4]])
     own = ours.set_index([*KEY[:4]]).index
     ours["to_first"] = np.log(ours["rmse"].to_numpy() / first["rmse"].reindex(own).to_numpy())
-    ours["tables"] = 1.0
     halves = {name: half for half, names in HALVES.items() for name in names}
     ours["half"] = ours["data_set"].map(halves)
     ours["size"] = pd.cut(ours["rows"], [0, 250, 500, 999, 2000]).astype(str)
     kept = ["ratio", "to_first", "more_right", "log_loss"]
     kept += [*(f"covers_{100 * c:.0f}" for c in COVERAGES), "fit"]
-    groups = ours.groupby(["half", "setting", "size", "method", "tag"])
-    means = groups[kept].mean()
-    means[["ratio", "to_first"]] = np.exp(means[["ratio", "to_first"]])
-    means.insert(0, "tables", groups["tables"].sum())
-    means.index = [", ".join(label) for label in means.index]
+    by = ["half", "setting", "size", "method", "tag"]
+    means = records.means(ours.sort_values(by), by, kept, ["ratio", "to_first"])
     return records.figures(means, 3, "half, setting, rows, method, tag")
 
 
