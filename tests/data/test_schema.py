@@ -192,8 +192,10 @@ def test_one_text_among_numbers_is_shown():
 
 def test_a_column_of_the_same_kind_or_without_cells_passes():
     schema = infer_schema(pd.DataFrame({"x": [1, 2], "t": ["a", "b"]}))
-    encode_checked(pd.DataFrame({"x": [1.5, np.nan], "t": pd.Categorical(["c", "a"])}), schema)
-    encode_checked(pd.DataFrame({"x": [None, None], "t": [np.nan, np.nan]}), schema)
+    same = pd.DataFrame({"x": [1.5, np.nan], "t": pd.Categorical(["c", "a"])})
+    assert encode_checked(same, schema).observed.tolist() == [[True, True], [False, True]]
+    without = pd.DataFrame({"x": [None, None], "t": [np.nan, np.nan]})
+    assert not encode_checked(without, schema).observed.any()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from maetab.nn.guess.grouping import GroupedGaussian, n_groups
+from maetab.nn.guess.grouping import GroupedGaussian, dealt, n_groups
 from maetab.nn.guess.window_gaussian import WindowGaussian
 
 C, T, B = 5, 3, 7
@@ -65,9 +65,8 @@ def test_columns_that_go_together_are_dealt_to_one_group():
     rng = np.random.default_rng(4)
     course = rng.normal(size=(400, 3))
     cells = course[:, [0, 1, 2, 0, 1, 2]] + 0.1 * rng.normal(size=(400, 6))
-    gaussian = GroupedGaussian(6, 4, 3)
-    gaussian.arrange(torch.tensor(cells).T.corrcoef().abs())
-    assert {frozenset(x.tolist()) for _, x in gaussian.groups()} == {
+    order = dealt(torch.tensor(cells).T.corrcoef().abs(), [2, 2, 2])
+    assert {frozenset(x.tolist()) for x in order.split(2)} == {
         frozenset(x) for x in ((0, 3), (1, 4), (2, 5))
     }
 

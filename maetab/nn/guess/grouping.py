@@ -79,10 +79,6 @@ class GroupedGaussian(nn.Module):
         parts = [part.location.view(self.n_steps, -1) for part, _ in self.groups()]
         return torch.cat(parts, 1)[:, self.order.argsort()].flatten()
 
-    def arrange(self, alike: Tensor) -> None:
-        """Deal columns that go together to one group; `alike` (c, c) at least 0."""
-        self.order.copy_(_dealt(alike, self.sizes))
-
     def of(self, columns: Tensor, cells: Tensor) -> Tensor:
         """Return (B, T * g) the coordinates of some columns of (B, T * c)."""
         return cells.view(len(cells), self.n_steps, -1)[:, :, columns].flatten(1)
@@ -122,7 +118,7 @@ class GroupedGaussian(nn.Module):
         return out
 
 
-def _dealt(alike: Tensor, sizes: list[int]) -> Tensor:
+def dealt(alike: Tensor, sizes: list[int]) -> Tensor:
     """Return (c,) columns, group after group: the one most like all that are left, and its like."""
     alike, order = alike.clone(), []
     for size in sizes:
@@ -176,8 +172,9 @@ def groups_in(
         return
     grouped = cast("list[list[GroupedGaussian]]", kinds)
     alike = torch.corrcoef(every[2].reshape(-1, len(first.order)).T).abs().nan_to_num()
+    order = dealt(alike, first.sizes)
     for one in (one for some in grouped for one in some):
-        one.arrange(alike)
+        one.order.copy_(order)
     for i, (_, own) in enumerate(first.groups()):
         parts = [[cast("WindowGaussian", one.parts[i]) for one in some] for some in grouped]
         cells = [tuple(first.of(own, x) for x in one) for one in (every, *aligned)]

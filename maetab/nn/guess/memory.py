@@ -10,6 +10,7 @@ A window never reads one that shares a physical row with it.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -165,11 +166,12 @@ class RowMemory(nn.Module):
         if not torch.is_grad_enabled() and values.device.type == "cpu":
             size = max_batch_rows(len(kept))
         left = self._left(values, visible, given).split(size, 1)
-        ours = [None] * len(left) if keys is None else keys[0].split(size, 1)
-        theirs = None if keys is None else keys[1]
-        chunks = zip(left, ours, visible.split(size), memory_index.split(size), strict=True)
+        near: Iterable[Tensor | float] = [0.0] * len(left)
+        if keys is not None:  # one after the other: all together would not stay in the cache
+            near = (nearness(some, keys[1]) for some in keys[0].split(size, 1))
+        chunks = zip(left, near, visible.split(size), memory_index.split(size), strict=True)
         averages = torch.cat(
-            [self._read(*rows, theirs, known, right, averaged, idle) for rows in chunks], 1
+            [self._read(*rows, known, right, averaged, idle) for rows in chunks], 1
         )
         total, square, mean, residual, _ = averages.split(width, -1)
         # The square of an indicator is the indicator.
@@ -202,10 +204,9 @@ class RowMemory(nn.Module):
     def _read(
         self,
         left: Tensor,
-        ours: Tensor | None,
+        near: Tensor | float,
         visible: Tensor,
         memory_index: Tensor,
-        theirs: Tensor | None,
         known: Tensor,
         right: Tensor,
         read: Tensor,
@@ -214,14 +215,12 @@ class RowMemory(nn.Module):
         """Return (heads, B, V): averages of `read` (n, V), weighted by how near each row is.
 
         left : (heads, B, K) as of `_left`
-        ours, theirs : keys of the rows and of the remembered ones, if there are any
+        near : (heads, B, n) of `nearness`; 0 without keys
         known : (n, C) what the remembered rows know
         memory_index : (B, P) as in `forward`, -1 for rows that are not compared with
         idle : of `_rows_to_bar`
         """
-        logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), len(read))
-        if ours is not None and theirs is not None:
-            logits = logits + nearness(ours, theirs)
+        logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), len(read)) + near
         if idle is None or bool(visible.all(1).any()):
             logits = logits - self._barred(visible, known)
         elif len(idle):
