@@ -168,8 +168,9 @@ class Gaussian(nn.Module):
         values: Tensor,
         visible: Tensor,
         should_stop: Callable[[], bool] = lambda: False,
+        n_iter: int = N_ITER,
     ) -> None:
-        """Estimate mean and covariance by EM, until they hardly move.
+        """Estimate mean and covariance by EM, until they hardly move, in `n_iter` rounds at most.
 
         Parameters
         ----------
@@ -185,7 +186,7 @@ class Gaussian(nn.Module):
             self._start_factors(torch.where(visible, values - self.location, 0.0), variance)
         else:
             self.covariance.copy_(torch.diag(variance))
-        self.refine(values, visible, should_stop)
+        self.refine(values, visible, should_stop, n_iter)
 
     @torch.no_grad()
     def refine(
