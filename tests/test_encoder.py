@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import torch
 from frames import example_frame
+from models import QUICK
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -18,7 +19,14 @@ from sklearn.pipeline import make_pipeline
 from maetab.encoder import MAEEncoder
 from maetab.imputer import MAEImputer
 
-SMALL = {"width": 8, "n_heads": 2, "n_estimators": 1, "max_iter": 2, "random_state": 0}
+SMALL = {
+    "width": 8,
+    "n_heads": 2,
+    "n_estimators": 1,
+    "max_iter": 2,
+    "guess": QUICK,
+    "random_state": 0,
+}
 
 
 def make_frame(n_rows: int = 120, seed: int = 0) -> pd.DataFrame:

@@ -31,7 +31,7 @@ import maetab
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
 
-SMALL = {"max_iter": 2, "n_estimators": 1, "width": 8, "random_state": 0}
+SMALL = {"guess": QUICK, "max_iter": 2, "n_estimators": 1, "width": 8, "random_state": 0}
 CONFIGURATIONS = [
     {},
     {"loss": "mse"},
@@ -51,7 +51,7 @@ ESTIMATORS = [
     for changes in (CONFIGURATIONS if kind is MAEImputer else CONFIGURATIONS[:1])
 ] + [
     MAEAnomalyDetector(guess=QUICK, n_masks=2, max_iter=0, trim=0.2, random_state=0),
-    MAEEncoder(guess=QUICK, **(SMALL | {"max_iter": 1, "n_components": None, "add_raw": False})),
+    MAEEncoder(**(SMALL | {"max_iter": 1, "n_components": None, "add_raw": False})),
 ]
 TRANSFORMERS = [e for e in ESTIMATORS if hasattr(e, "transform")]
 # What returns one row for each row of X, and depends on no other row.
@@ -213,7 +213,7 @@ def test_new_estimators_are_found(kind):
 
 
 def imputer(**changes) -> MAEImputer:
-    return MAEImputer(guess=QUICK, **(SMALL | changes))
+    return MAEImputer(**(SMALL | changes))
 
 
 def test_the_score_of_an_imputer_can_be_cross_validated():

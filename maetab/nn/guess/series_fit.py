@@ -217,17 +217,17 @@ def _fit_mixture(
     most = max(1, MOST_CELLS // guess.coordinates.size)
     looks: list[tuple[Look, Tensor, Tensor, Tensor]] = []
     n_looks = min(MANY_LOOKS, max(LOOKS, -(-LOOKED // n)))
-    for _ in range(max(1, min(n_looks, most // n))):
-        rows = torch.randperm(n, generator=generator, device=windows.rows.device)[:most]
-        for chosen in rows.split(256):
-            if looks and should_stop():
-                break
-            values, observed = windows.take(chosen)
-            visible = observed & ~masking(observed, generator)
-            cells, shown, clock = guess.expand(values, visible, windows.clock_of(chosen))
-            truth, known, _ = guess.expand(values, observed, clock)
-            look = guess.look(cells, shown, clock, windows.memory_index(chosen))
-            looks.append((look, shown, known & ~shown, truth))
+    n_looks, device = max(1, min(n_looks, most // n)), windows.rows.device
+    orders = [torch.randperm(n, generator=generator, device=device) for _ in range(n_looks)]
+    for chosen in torch.cat([order[:most] for order in orders]).split(256):
+        if looks and should_stop():
+            break
+        values, observed = windows.take(chosen)
+        visible = observed & ~masking(observed, generator)
+        cells, shown, clock = guess.expand(values, visible, windows.clock_of(chosen))
+        truth, known, _ = guess.expand(values, observed, clock)
+        look = guess.look(cells, shown, clock, windows.memory_index(chosen))
+        looks.append((look, shown, known & ~shown, truth))
     error = [(look.missed.abs() * s[..., None]).sum((0, 1)) for look, s, _, _ in looks]
     count = torch.stack([s.sum((0, 1)) for _, s, _, _ in looks]).sum(0)[:, None]
     guess.usual.copy_((torch.stack(error).sum(0) / count.clamp_min(1)).clamp_min(1e-3))
