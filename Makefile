@@ -11,7 +11,7 @@ demo: $(READY)
 	$(PY) -m maetab demo --output out/maetab_demo_filled.csv --force
 
 test: lint
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -n auto --dist worksteal
 
 lint: $(READY)
 	$(PY) -m ruff check .
