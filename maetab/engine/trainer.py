@@ -243,14 +243,14 @@ class Trainer:
         self.network.train()
         with training_precision(values.device):
             output = self.network(read, batch.visible, batch.guess.coordinates, batch.clock)
-            prediction = self.model.loss.read(
-                output.raw, batch.guess, batch.visible, self.model.support
-            )
+            prediction = self.model.read(output.raw, batch.visible, batch.guess)
         weight = batch.hidden + self.options.visible_weight * batch.visible
-        loss = self._loss(prediction, values, weight)
+        m = self.model.config.n_members  # the loss is the mean of the members'
+        loss = self._loss(prediction, values.repeat(m, 1, 1), weight.repeat(m, 1, 1))
         if swapped is not None:
-            logits = output.swap_logits[batch.visible].float()
-            truth = swapped[batch.visible].float()
+            shown = batch.visible.repeat(m, 1, 1)
+            logits = output.swap_logits[shown].float()
+            truth = swapped.repeat(m, 1, 1)[shown].float()
             loss = loss + nnf.binary_cross_entropy_with_logits(logits, truth)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -23,7 +23,8 @@ class ModelConfig:
     n_bins, n_pieces : bins that are predicted, pieces that are read
     backbone, loss : names, or a class and an object that follow their protocols
     guess : how the first guess is made
-    n_estimators : networks that are averaged
+    n_estimators : networks that are averaged: one, or more in models of 0.1.0
+    n_members : members of a network, which share its weights and are averaged
     n_memory : windows that the first guess remembers
     learns_swaps : whether the networks learn which cells hold another row's value
     """
@@ -46,6 +47,7 @@ class ModelConfig:
     n_estimators: int
     n_memory: int
     learns_swaps: bool
+    n_members: int = 1
 
     @property
     def is_series(self) -> bool:

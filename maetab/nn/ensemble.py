@@ -19,6 +19,7 @@ from maetab.nn.support import Support
 from maetab.nn.windows import Clock
 
 N_RANKS = 101  # quantiles of held-out ranks that are kept
+LEAST_CHANCE = 1e-12  # of a bin or level
 
 
 class Ensemble(nn.Module):
@@ -161,9 +162,23 @@ class Ensemble(nn.Module):
         guess: CellGuess,
         clock: Clock | None = None,
     ) -> Prediction:
-        """Return what one network predicts."""
+        """Return what one network predicts, the mean of its members."""
         output = network(values, visible, guess.coordinates, clock)
-        return self.loss.read(output.raw, guess, visible, self.support)
+        prediction = self.read(output.raw, visible, guess)
+        m = self.config.n_members
+        if m == 1:
+            return prediction
+        logits, point, std = (x if x is None else x.unflatten(0, (m, -1)) for x in prediction)
+        mean = logits.softmax(-1).mean(0).clamp_min(LEAST_CHANCE).log()
+        return Prediction(mean, point.mean(0), None if std is None else std.mean(0))
+
+    def read(self, raw: Tensor, visible: Tensor, guess: CellGuess) -> Prediction:
+        """Return what the members of a network predict, (M * B, ...), from its output."""
+        m = self.config.n_members
+        if m > 1:
+            visible = visible.repeat(m, 1, 1)
+            guess = CellGuess(guess.coordinates, *(torch.cat([x] * m) for x in guess[1:]))
+        return self.loss.read(raw, guess, visible, self.support)
 
     def _std(self, prediction: Prediction) -> Tensor:
         given = prediction.std

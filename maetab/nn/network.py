@@ -1,4 +1,8 @@
-"""One masked autoencoder: an encoder that sees visible cells, a decoder that fills in the rest."""
+"""One masked autoencoder: an encoder that sees visible cells, a decoder that fills in the rest.
+
+Its members share all weights but those of the head, and see tokens by random signs of their own
+(TabM-mini: Gorishniy et al. 2025, section 3), so that they err in ways of their own.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,8 @@ from maetab.nn.windows import Clock
 class Output(NamedTuple):
     """What a network gives for every cell, for a loss to read.
 
-    raw : (B, T, F, K)
-    swap_logits : (B, T, F) that a cell holds another row's value; None if it does not learn that
+    raw : (M * B, T, F, K), member by member
+    swap_logits : (M * B, T, F) that a cell holds another row's value; None if it does not learn that
     """
 
     raw: Tensor
@@ -28,6 +32,8 @@ class Output(NamedTuple):
 
 class Network(nn.Module):
     """A masked autoencoder over the cells of a window; it owns nothing but its own weights.
+
+    Has M members.
 
     Parameters
     ----------
@@ -45,8 +51,11 @@ class Network(nn.Module):
         self.encoder = self._backbone(c.n_encoder_layers)
         self.decoder = self._backbone(c.n_decoder_layers)
         self.norm = nn.LayerNorm(c.width)
-        self.head = nn.Parameter(torch.zeros(f, c.width, n_outputs))
-        self.bias = nn.Parameter(torch.zeros(f, n_outputs))
+        m = c.n_members
+        if m > 1:
+            self.signs = nn.Parameter(2.0 * torch.randint(2, (m, 1 + f, c.width)) - 1)
+        self.head = nn.Parameter(torch.zeros(m * f, c.width, n_outputs))
+        self.bias = nn.Parameter(torch.zeros(m * f, n_outputs))
         if c.n_calendar:
             self.calendar = nn.Parameter(torch.randn(c.n_calendar, c.width) * 0.2)
         if c.learns_swaps:
@@ -73,8 +82,10 @@ class Network(nn.Module):
         """
         latent = self._encode(values, visible, guess, clock)
         decoded = self._decode(latent, visible, guess, clock)
-        cells = decoded[:, :, 1:].flatten(0, 1)  # (B * T, F, D)
+        by_member = decoded[:, :, 1:].unflatten(0, (self.config.n_members, -1))
+        cells = by_member.permute(1, 2, 0, 3, 4).flatten(0, 1).flatten(1, 2)  # (B * T, M * F, D)
         raw = (per_column(cells, self.head) + self.bias).unflatten(0, visible.shape[:2])
+        raw = raw.unflatten(2, by_member.shape[:1] + (-1,)).permute(2, 0, 1, 3, 4).flatten(0, 1)
         if not self.config.learns_swaps:
             return Output(raw, None)
         return Output(raw, latent[:, :, 1:] @ self.swap + self.swap_bias)
@@ -86,7 +97,7 @@ class Network(nn.Module):
         guess: Guess | None = None,
         clock: Clock | None = None,
     ) -> Tensor:
-        """Return (B, T * (1 + F), D): of each step the row's token, then one per cell.
+        """Return (B, T * (1 + F), M * D): of each step the row's token, then one per cell.
 
         Zeros where not visible.
 
@@ -96,20 +107,33 @@ class Network(nn.Module):
         visible : (B, T, F) bool
         guess, clock : what is known of series beside; None in tables
         """
-        return self._encode(values, visible, guess, clock).flatten(1, 2)
+        latent = self._encode(values, visible, guess, clock)
+        by_member = latent.unflatten(0, (self.config.n_members, -1)).flatten(2, 3)
+        return by_member.permute(1, 2, 0, 3).flatten(2)
 
     def _encode(
         self, values: Tensor, visible: Tensor, guess: Guess | None, clock: Clock | None
     ) -> Tensor:
         clean = torch.where(visible, values, 0.0).flatten(0, 1)
         tokens = self._with_row(self.tokens.visible(clean, guess), len(values), clock)
-        return self.encoder(tokens, _with_row_visible(visible))
+        return self.encoder(self._of_members(tokens), self._shown(visible))
 
     def _decode(self, latent: Tensor, visible: Tensor, guess: Guess, clock: Clock | None) -> Tensor:
-        """Return (B, T, 1 + F, D): the latent, mask tokens with the guess in its gaps, decoded."""
+        """Return (M * B, T, 1 + F, D): the latent, mask tokens with the guess in its gaps, decoded."""
         hidden = self._with_row(self.tokens.hidden(guess), len(visible), clock)
-        shown = _with_row_visible(visible)[..., None]
-        return self.norm(self.decoder(torch.where(shown, latent, hidden), None))
+        shown = self._shown(visible)[..., None]
+        return self.norm(self.decoder(torch.where(shown, latent, self._of_members(hidden)), None))
+
+    def _of_members(self, tokens: Tensor) -> Tensor:
+        """(B, T, 1 + F, D) -> (M * B, T, 1 + F, D): tokens as each member sees them."""
+        if self.config.n_members == 1:
+            return tokens
+        return (tokens * self.signs[:, None, None]).flatten(0, 1)
+
+    def _shown(self, visible: Tensor) -> Tensor:
+        """(B, T, F) -> (M * B, T, 1 + F): which tokens may be read; the row's may."""
+        shown = nn.functional.pad(visible, (1, 0), value=True)
+        return shown.repeat(self.config.n_members, 1, 1)
 
     def _with_row(self, cells: Tensor, batch: int, clock: Clock | None) -> Tensor:
         """(B * T, F, D) -> (B, T, 1 + F, D): the row's token in front, steps told apart."""
@@ -120,7 +144,3 @@ class Network(nn.Module):
         if clock is not None and self.config.n_calendar:
             cells = cells + (clock.calendar.to(cells) @ self.calendar)[:, :, None]
         return torch.cat([self.row.expand(batch, t, 1, -1), cells], 2)
-
-
-def _with_row_visible(visible: Tensor) -> Tensor:
-    return nn.functional.pad(visible, (1, 0), value=True)
