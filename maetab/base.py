@@ -38,6 +38,7 @@ from maetab.parameters import (
     warn_of_networks,
 )
 from maetab.parts import check_parts, config_of, options_of
+from maetab.presets import n_networks
 from maetab.progress import Progress, reported
 from maetab.series import View, modelled, view_of, windows_over
 from maetab.table import Table
@@ -65,7 +66,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     loss: str | Loss = "distribution"
     backbone: str | type = "transformer"
     guess: str | type | GuessOptions = "gaussian"
-    n_estimators: int = 1
+    preset: str = "balanced"
+    n_estimators: int | None = None
     width: int = 32
     n_heads: int = 4
     n_layers: int = 1
@@ -176,7 +178,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         self.missing_features_ = np.flatnonzero(missing.any(0))
         windows = self._windows(table, "fitted")
         self.model_, self.history_ = fit_model(self._config(), windows, self._options())
-        asked = self.n_estimators if self.max_iter != 0 else 0
+        asked = n_networks(self, self._n_steps() > 1)
         warn_of_networks(name, asked, self.history_, self.max_time, frame.shape[1])
         self.n_iter_ = self._n_epochs()
         return table

@@ -26,8 +26,14 @@ PARAMETERS = """mask_ratio : in [0, 1)
     guess : "gaussian", a class, or maetab.nn.guess.options.GuessOptions
         The closed-form base of the first guess, which similar rows correct. A class follows
         maetab.nn.guess.gaussian.BaseGuess.
-    n_estimators : at least 1
-        Networks that are trained from different seeds and held-out cells, and averaged.
+    preset : "fast", "balanced" or "best"
+        How much time `fit` may spend on a better model: how long the first guess learns which rows
+        are alike, and how many networks are trained, of series too, where these take most of the
+        time. It decides what is left open, as None or as the name of a `guess`; what is given
+        counts. :doc:`/guide/time` says what each takes and brings.
+    n_estimators : None or at least 1
+        Networks that are trained from different seeds and held-out cells, and averaged. None takes
+        as many as the preset says.
     width : a multiple of `n_heads`
         Numbers in the token of a cell.
     n_heads, n_layers : at least 1
@@ -37,8 +43,8 @@ PARAMETERS = """mask_ratio : in [0, 1)
     visible_weight : not negative
         What a visible cell counts in the loss; a hidden one counts 1.
     max_iter : None or at least 0
-        Epochs of each network. None takes a number that suits the rows; 0 trains no network and
-        leaves the closed-form first guess alone.
+        Epochs of each network. None takes a number that suits the rows, if the preset trains any
+        network; 0 trains none and leaves the closed-form first guess alone.
     max_time : None or seconds
         Limit of all that `fit` does, from reading the table to calibration. The first guess may
         take up to 60 % of it; networks train in what is left, each sees fewer steps, and passes
@@ -100,6 +106,7 @@ class CheckedParameters:
 
     width: int
     n_heads: int
+    n_estimators: int | None
     max_iter: int | None
     max_time: float | None
     window: int | str | None
@@ -121,10 +128,13 @@ class CheckedParameters:
         for name in ("visible_weight", "weight_decay"):
             self._check_number(name, 0, np.inf, "a number that is not negative")
         self._check_number("learning_rate_init", 1e-12, np.inf, "a positive number")
-        for name in ("n_estimators", "width", "n_heads", "n_layers", "batch_size"):
+        for name in ("width", "n_heads", "n_layers", "batch_size"):
             self._check_number(name, 1, np.inf, "an int of at least 1", whole=True)
         self._check_number("n_iter_no_change", 1, np.inf, "an int of at least 1", whole=True)
         self._check_number("verbose", 0, np.inf, "an int of at least 0", whole=True)
+        if self.n_estimators is not None:
+            words = "None or an int of at least 1"
+            self._check_number("n_estimators", 1, np.inf, words, whole=True)
         if self.max_iter is not None:
             self._check_number("max_iter", 0, np.inf, "None or an int of at least 0", whole=True)
         if self.max_time is not None:

@@ -14,6 +14,7 @@ from maetab.nn.guess.options import GUESSES, GuessOptions
 from maetab.nn.losses import LOSSES, Loss
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.parameters import seed_of
+from maetab.presets import PRESETS, guess_of, n_networks
 
 if TYPE_CHECKING:
     from maetab.base import BaseMAE
@@ -26,7 +27,7 @@ N_BINS, N_PIECES = 32, 16
 def config_of(estimator: BaseMAE, n_levels: tuple[int, ...], n_steps: int) -> ModelConfig:
     """Return what the model of an estimator is to be, for columns and steps of windows."""
     own = estimator
-    guess = own.guess if isinstance(own.guess, GuessOptions) else GuessOptions(own.guess)
+    guess = guess_of(own)
     return ModelConfig(
         n_levels=n_levels,
         n_steps=n_steps,
@@ -43,7 +44,7 @@ def config_of(estimator: BaseMAE, n_levels: tuple[int, ...], n_steps: int) -> Mo
         backbone=own.backbone,
         loss=own.loss,
         guess=guess,
-        n_estimators=own.n_estimators,
+        n_estimators=max(1, n_networks(own, n_steps > 1)),  # an encoder reads even an untrained one
         n_memory=guess.n_remembered,
         learns_swaps=own._swap_ratio() > 0,
     )
@@ -54,7 +55,7 @@ def options_of(estimator: BaseMAE, is_series: bool, deadline: Deadline) -> FitOp
     own = estimator
     return FitOptions(
         masking=masking_of(own, is_series),
-        max_iter=own.max_iter,
+        max_iter=own.max_iter if n_networks(own, is_series) else 0,
         deadline=deadline,
         batch_size=own.batch_size,
         learning_rate=own.learning_rate_init,
@@ -81,6 +82,7 @@ def masking_of(estimator: BaseMAE, is_series: bool) -> Masking:
 def check_parts(estimator: BaseMAE) -> None:
     """Raise a ValueError that names the first part that is no name of one and no part."""
     own, check = estimator, estimator._check_choice
+    check("preset", tuple(PRESETS))
     if not isinstance(own.loss, Loss) or isinstance(own.loss, type):
         check("loss", tuple(LOSSES), " or an object that follows maetab.nn.losses.Loss")
     if not _is_module(own.backbone):

@@ -46,8 +46,8 @@ def prepare(args: argparse.Namespace, name: str, **parameters: Any) -> Job:
     format_out(args)  # an output of no known format is refused before anything is read
     if args.model and (args.save or args.exclude or args.categorical):
         args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
-    if args.model and (args.seed is not None or args.max_time is not None):
-        args.fail("--model fits nothing: no --seed or --max-time with it")
+    if args.model and (args.seed, args.max_time, args.preset) != (None, None, None):
+        args.fail("--model fits nothing: no --seed, --max-time or --preset with it")
     series.check(args)
     model = load_estimator(args, name, **parameters) if args.model else None
     known = model.schema_.columns if model is not None else ()
@@ -101,7 +101,7 @@ def new_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any
     """Return a new estimator of the class `name`."""
     if getattr(args, "window", None) is not None:
         parameters |= {"window": args.window, **series.keys_of(args).parameters()}
-    parameters |= given(max_time=args.max_time, device=args.device)
+    parameters |= given(max_time=args.max_time, preset=args.preset, device=args.device)
     return getattr(maetab, name)(random_state=args.seed or 0, verbose=1, **parameters)
 
 

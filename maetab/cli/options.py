@@ -81,6 +81,7 @@ CHAR, TEXTS = {"metavar": "CHAR"}, {"metavar": "TEXTS", "type": _names, "action"
 COLUMNS, FILE = TEXTS | {"metavar": "COLUMNS"}, {"metavar": "FILE"}
 YES, EITHER = {"action": "store_true"}, {"action": argparse.BooleanOptionalAction}
 SHARE: dict[str, Any] = {"metavar": "SHARE"}
+PRESETS = {"choices": ("fast", "balanced", "best")}  # named here: a help imports no model
 NONE: dict[str, Any] = {"default": []}
 SEED = _number(int, lambda seed: 0 <= seed < 2**32, "in 0 ... 4294967295")
 SECONDS = {"metavar": "SECONDS"} | _number(float, lambda seconds: seconds > 0, "above 0")
@@ -180,6 +181,9 @@ _GAPS = (
 )
 _FITTED = (
     Option("--seed", "of the random numbers (default: 0)", SEED),
+    Option(
+        "--preset", "how much time a fit may spend on a better model (default: balanced)", PRESETS
+    ),
     Option("--max-time", "limit for one fit", SECONDS),
     Option("--device", "cpu, cuda, ... (default: chosen by the library)"),
     Option("--verbose", "report each look at the held-out cells while training", YES),

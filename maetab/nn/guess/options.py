@@ -26,7 +26,10 @@ class GuessOptions:
         Windows (rows, in a table) that the memory holds at most. Comparing with them is what a
         prediction costs. A memory has 16 places at least.
     tuning_steps : at least 1
-        Steps that the metric of the memory is learned in.
+        Steps that the metric of the memory is learned in, at most.
+    least_gain : in [0, 1)
+        Share of the error at held-out cells that twice the steps have to take off; else the
+        learning ends.
     tuning_rows : at least 1
         Remembered windows that are compared with in such a step: a sample, which costs less.
     key_width : 0, or at least 2
@@ -43,7 +46,8 @@ class GuessOptions:
 
     base: Any = "gaussian"
     n_remembered: int = 4096
-    tuning_steps: int = 400
+    tuning_steps: int = 1600
+    least_gain: float = 0.01
     tuning_rows: int = 512
     key_width: int = 16
     hidden_ratio: float = 0.3
@@ -63,6 +67,9 @@ class GuessOptions:
         wanted["key_width"] = "an int of at least 2, or 0"
         ratio = self.hidden_ratio
         fits["hidden_ratio"] = isinstance(ratio, float) and 0 < ratio < 1
+        gain = self.least_gain
+        fits["least_gain"] = isinstance(gain, float | int) and 0 <= gain < 1
+        wanted["least_gain"] = "in [0, 1)"
         for name, fine in fits.items():
             if not fine:
                 got = getattr(self, name)

@@ -18,7 +18,7 @@ from maetab.nn.guess.weights import corrections, fit_weights
 from maetab.nn.windows import Clock, Windows
 
 FITTED_ROWS = 10_000  # that the base guess is fitted to: every k-th where there are twice as many
-JUDGED = 0.15  # share of the windows that weights are judged by, and no metric is learned from
+JUDGED = 0.15  # share of the windows that metric and weights are judged by, and not learned from
 # Shares of the time after which base guess, metric and weights are left as they are.
 TIMES = (0.3, 0.5, 0.6)
 
@@ -248,7 +248,7 @@ class StackedGuess(nn.Module):
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
             order = torch.randperm(n, generator=generator, device=device)
             judged, learned = order.tensor_split([max(1, round(JUDGED * n))])
-            tune(self, windows, learned, generator, batch_size, stop[0])
+            tune(self, windows, learned, judged, generator, batch_size, stop[0])
             fit_weights(self, windows, learned, judged, generator, stop[1])
         self.folds = folds if known else []
         return windows

@@ -1,79 +1,227 @@
-"""How the metric of row attention is learned: cells are hidden, and similar windows guess them."""
+"""How the metric of row attention is learned: cells are hidden, and similar windows guess them.
+
+Windows that nothing is learned from say when to stop, and which state is kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from maetab.nn.guess.gaussian import Normal
 from maetab.nn.windows import Windows
 
 if TYPE_CHECKING:
     from maetab.nn.guess.stack import StackedGuess
 
 TUNING_CELLS = 60_000_000  # products that a step of tuning may take: wide rows come in few
-# Rate that keys are learned at, and the observed cells below which it is less: a map of all cells
-# of a window learns small tables by heart.
-KEY_RATE, KEY_CELLS = 3e-3, 10_000
-# Observed cells below which there are fewer steps, and the share of these that is left at least.
-STEP_CELLS, LEAST_STEPS = 2_000, 0.25
+# Rate of everything but the keys, that of these, and the observed cells below which it is less: a
+# map of all cells of a window learns small tables by heart.
+RATE, KEY_RATE, KEY_CELLS = 0.1, 3e-3, 10_000
+# The state is a mean of those after each step, later ones counting more (polynomial decay: Shamir &
+# Zhang 2013, section 4): it is as good after any step, where a falling rate has to know the last.
+POWER = 8
+# Steps before the first look at held-out cells, by how much each look is later than the one before,
+# and the windows that are looked at, `MASKS` times each at most.
+FIRST_LOOK, LATER, LOOKED_AT, MASKS = 50, math.sqrt(2), 1024, 8
+
+
+class Hidden(NamedTuple):
+    """Windows with cells hidden.
+
+    cells, visible, hidden : (B, C) coordinates, which are visible, and which were hidden just now
+    normal : the base guess
+    memory_index : remembered windows that share a row with each
+    keys : features of each window; None where there are no keys
+    """
+
+    cells: Tensor
+    visible: Tensor
+    hidden: Tensor
+    normal: Normal
+    memory_index: Tensor
+    keys: Tensor | None
 
 
 def tune(
     guess: StackedGuess,
     windows: Windows,
-    chosen: Tensor,
+    learned: Tensor,
+    judged: Tensor,
     generator: torch.Generator,
     batch_size: int,
     should_stop: Callable[[], bool],
 ) -> None:
     """Learn the metric of the memory: squared error of the two guesses it gives.
 
+    It ends when twice the steps took less than `least_gain` of the options off the error in windows
+    that are not learned from, after `tuning_steps`, or when it should stop.
+
     Parameters
     ----------
-    chosen : windows that are learned from; all may be read
+    learned, judged : windows that are learned from, and those that are looked at; all may be read
     batch_size : windows in a step
     """
-    n, n_rows, n_observed = len(windows), guess.options.tuning_rows, int(windows.observed.sum())
-    steps = round(guess.options.tuning_steps * min(1.0, max(LEAST_STEPS, n_observed / STEP_CELLS)))
-    steps = max(1, steps)
-    memory, features = guess.memory, _features(guess)
+    lesson, options = Lesson(guess, windows), guess.options
+    batch_size = min(batch_size, len(learned), lesson.most_windows)
+    optimizer = _optimizer(guess, int(windows.observed.sum()))
+    state = State([p for group in optimizer.param_groups for p in group["params"]])
+    looks = _looks(options.tuning_steps)
+    seen = lesson.hide(_seen(judged, generator), generator) if looks else None
+    for step in range(1, options.tuning_steps + 1):
+        drawn = torch.randint(
+            len(learned), (batch_size,), generator=generator, device=learned.device
+        )
+        hidden = lesson.hide(learned[drawn], generator)
+        loss = lesson.error(hidden, lesson.some(generator))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        state.step()
+        if should_stop():
+            break
+        if seen is not None and step in looks:
+            with torch.no_grad(), state.mean_in_place():
+                state.judge(float(lesson.error(seen, slice(lesson.n_remembered))))
+            if state.gains_less(options.least_gain):
+                break
+    state.settle()
+    lesson.remember()
+
+
+class Lesson:
+    """What the memory of a guess learns from: windows with cells hidden, and remembered ones."""
+
+    def __init__(self, guess: StackedGuess, windows: Windows) -> None:
+        self.guess, self.windows = guess, windows
+        self.n_remembered = min(len(windows), len(guess.memory.values))
+        self.features = _features(guess)
+        self.n_compared = min(guess.options.tuning_rows, self.n_remembered)
+
+    @property
+    def most_windows(self) -> int:
+        """How many windows may be learned from together."""
+        return max(16, TUNING_CELLS // (self.n_compared * self.guess.coordinates.size))
+
+    @torch.no_grad()
+    def hide(self, windows: Tensor, generator: torch.Generator) -> Hidden:
+        """Return windows with cells hidden by chance."""
+        cells, visible, hidden = self.guess.hide(self.windows, windows, generator)
+        normal, keys = self.guess.base(cells, visible), self.guess.memory.keys
+        features = None if keys is None else keys.features(normal, visible)
+        index = self.windows.memory_index(windows)
+        return Hidden(cells, visible, hidden, normal, index, features)
+
+    def some(self, generator: torch.Generator) -> slice:
+        """Return some of the remembered windows.
+
+        They are remembered in random order, so that those in a row are a random sample.
+        """
+        spare = self.n_remembered - self.n_compared
+        device = self.windows.rows.device
+        start = int(torch.randint(spare + 1, (1,), generator=generator, device=device))
+        return slice(start, start + self.n_compared)
+
+    def error(self, given: Hidden, within: slice) -> Tensor:
+        """Return what the guesses miss at hidden cells, compared with some remembered windows."""
+        memory, keys = self.guess.memory, None
+        if memory.keys is not None and given.keys is not None and self.features is not None:
+            keys = memory.keys(given.keys), memory.keys(self.features[within])
+        cells, base = given.cells, given.normal.mean
+        found = memory(cells, given.visible, given.memory_index, within, None, keys)
+        near = memory.mixed(found)
+        direct = (near.mean - cells).square()
+        moved = (base + near.residual - cells).square()
+        half = ((near.mean + base) / 2 - cells).square()
+        missed = (direct + moved + half) * given.hidden
+        return missed.sum() / given.hidden.sum().clamp_min(1)
+
+    def remember(self) -> None:
+        """Keep the keys of remembered windows."""
+        if self.guess.memory.keys is not None and self.features is not None:
+            self.guess.memory.keys.remember(self.features)
+
+
+class State:
+    """Parameters that are learned, the mean of their states, and the best of those looked at."""
+
+    def __init__(self, parameters: list[Tensor]) -> None:
+        self.parameters, self.n_steps = parameters, 0
+        self.mean = self._copy()
+        self.best = self.mean
+        self.error = math.inf  # when it was looked at last
+        self.judged: list[tuple[int, float]] = []  # steps, and the least error after so many
+
+    def _copy(self) -> list[Tensor]:
+        return [p.detach().clone() for p in self.parameters]
+
+    @torch.no_grad()
+    def _put(self, state: list[Tensor]) -> None:
+        for parameter, value in zip(self.parameters, state, strict=True):
+            parameter.copy_(value)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Take what was learned in a step into the mean."""
+        self.n_steps += 1
+        share = (POWER + 1) / (self.n_steps + POWER)
+        for mean, parameter in zip(self.mean, self.parameters, strict=True):
+            mean.lerp_(parameter, share)
+
+    @contextmanager
+    def mean_in_place(self) -> Iterator[None]:
+        """Give the parameters their mean for as long as it lasts."""
+        now = self._copy()
+        self._put(self.mean)
+        yield
+        self._put(now)
+
+    def judge(self, error: float) -> None:
+        """Take note of the error of the mean, which is in place."""
+        least = self.judged[-1][1] if self.judged else math.inf
+        if error < least:
+            self.best = self._copy()
+        self.error = error
+        self.judged.append((self.n_steps, min(error, least)))
+
+    def gains_less(self, share: float) -> bool:
+        """Whether the second half of the steps took off less than a share of the least error."""
+        former = [least for step, least in self.judged if 2 * step <= self.n_steps + 1]
+        return bool(former) and self.judged[-1][1] > (1 - share) * former[-1]
+
+    def settle(self) -> None:
+        """Give the parameters their mean, or the best that was looked at if that was before."""
+        fell_back = bool(self.judged) and self.judged[-1][1] < self.error
+        self._put(self.best if fell_back else self.mean)
+
+
+def _optimizer(guess: StackedGuess, n_observed: int) -> torch.optim.Adam:
+    memory = guess.memory
     groups: list[Any] = [{"params": [memory.log_weight, memory.log_cost, memory.choice]}]
     if memory.keys is not None:
         key_rate = KEY_RATE * min(1.0, n_observed / KEY_CELLS)
         groups.append({"params": list(memory.keys.parameters()), "lr": key_rate})
-    optimizer = torch.optim.Adam(groups, lr=0.1, betas=(0.9, 0.95))
-    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    products = min(n, n_rows) * guess.coordinates.size
-    batch_size = min(batch_size, len(chosen), max(16, TUNING_CELLS // products))
-    device, spare = windows.rows.device, max(0, min(n, len(memory.values)) - n_rows)
-    for _ in range(steps):
-        rows = chosen[torch.randint(len(chosen), (batch_size,), generator=generator, device=device)]
-        # They are remembered in random order, so that those in a row are a random sample.
-        start = int(torch.randint(spare + 1, (1,), generator=generator, device=device))
-        within = slice(start, start + n_rows)
-        cells, visible, hidden = guess.hide(windows, rows, generator)
-        normal = guess.base(cells, visible)
-        keys = None
-        if memory.keys is not None and features is not None:
-            ours, theirs = memory.keys.features(normal, visible), features[within]
-            keys = memory.keys(ours), memory.keys(theirs)
-        index = windows.memory_index(rows)
-        near = memory.mixed(memory(cells, visible, index, within, None, keys))
-        direct = (near.mean - cells).square()
-        moved = (normal.mean + near.residual - cells).square()
-        half = ((near.mean + normal.mean) / 2 - cells).square()
-        loss = ((direct + moved + half) * hidden).sum() / hidden.sum().clamp_min(1)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        rate.step()
-        if should_stop():
-            break
-    if memory.keys is not None and features is not None:
-        memory.keys.remember(features)
+    return torch.optim.Adam(groups, lr=RATE, betas=(0.9, 0.95))
+
+
+def _looks(most: int) -> set[int]:
+    """Return the steps after which held-out cells are looked at: none of a few, else the last."""
+    looks, step = set[int](), float(FIRST_LOOK)
+    while step < most:
+        looks.add(round(step))
+        step *= LATER
+    return looks | {most} if looks else looks
+
+
+def _seen(judged: Tensor, generator: torch.Generator) -> Tensor:
+    """Return windows to look at, several times each where they are few."""
+    order = torch.randperm(len(judged), generator=generator, device=judged.device)
+    return judged[order].repeat(MASKS)[:LOOKED_AT]
 
 
 @torch.no_grad()
