@@ -35,10 +35,10 @@ from maetab.parameters import (
     PARAMETERS,
     CheckedParameters,
     refuse_to_change,
-    warn_of_networks,
+    warn_of_network,
 )
 from maetab.parts import check_parts, config_of, options_of
-from maetab.presets import n_networks
+from maetab.presets import n_members
 from maetab.progress import Progress, reported
 from maetab.series import View, modelled, view_of, windows_over
 from maetab.table import Table
@@ -64,7 +64,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     mask_ratio: float = 0.3
     masking: str | Masking = "auto"
     loss: str | Loss = "distribution"
-    backbone: str | type = "transformer"
+    backbone: str | type = "auto"
     guess: str | type | GuessOptions = "gaussian"
     preset: str = "balanced"
     n_estimators: int | None = None
@@ -94,6 +94,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     _deadline = Deadline()
     _progress = cast("Progress | None", None)
     _share_of_model = 1.0
+    _reads_tokens: ClassVar[bool] = False  # whether it reads the network's tokens
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
@@ -178,8 +179,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         self.missing_features_ = np.flatnonzero(missing.any(0))
         windows = self._windows(table, "fitted")
         self.model_, self.history_ = fit_model(self._config(), windows, self._options())
-        asked = n_networks(self, self._n_steps() > 1)
-        warn_of_networks(name, asked, self.history_, self.max_time, frame.shape[1])
+        if n_members(self, self._n_steps() > 1) and not self.history_:
+            warn_of_network(name, self.max_time, frame.shape[1])
         self.n_iter_ = self._n_epochs()
         return table
 

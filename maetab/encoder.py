@@ -101,6 +101,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     add_raw: bool | None = None
     swap_ratio: float = 0.0
 
+    _reads_tokens = True
     _fit_only = ("swap_ratio",)
     _share_of_model = 0.7
 

@@ -21,8 +21,10 @@ PARAMETERS = """mask_ratio : in [0, 1)
         "distribution" learns the probabilities of quantile bins; the others learn points.
         Categories are learned by cross-entropy with all of these. An object follows
         maetab.nn.losses.Loss.
-    backbone : "transformer", "mlp" or "linear", or a class
-        What encoder and decoder are made of. A class follows maetab.nn.backbones.Backbone.
+    backbone : "auto", "transformer", "mlp" or "linear", or a class
+        What encoder and decoder are made of; "auto" is "mlp" for tables, which errs less in the
+        same time, and "transformer" for series and where tokens are read as features. A class
+        follows maetab.nn.backbones.Backbone.
     guess : "gaussian", a class, or maetab.nn.guess.options.GuessOptions
         The closed-form base of the first guess, which similar rows correct. A class follows
         maetab.nn.guess.gaussian.BaseGuess.
@@ -32,8 +34,8 @@ PARAMETERS = """mask_ratio : in [0, 1)
         time. It decides what is left open, as None or as the name of a `guess`; what is given
         counts. :doc:`/guide/time` says what each takes and brings.
     n_estimators : None or at least 1
-        Networks that are trained from different seeds and held-out cells, and averaged. None takes
-        as many as the preset says.
+        Members of the network, which share its weights, see tokens by random signs of their own,
+        and are averaged. None takes as many as the preset says.
     width : a multiple of `n_heads`
         Numbers in the token of a cell.
     n_heads, n_layers : at least 1
@@ -220,17 +222,10 @@ def seed_of(random_state: Any, estimator_name: str) -> int:
     raise _wrong("random_state", estimator_name, words, random_state)
 
 
-def warn_of_networks(
-    name: str, asked: int, history: list[dict[str, float]], max_time: float | None, n_columns: int
-) -> None:
-    """Warn if `max_time` was too short for `asked` networks; `history` is of those begun."""
-    begun = len({record["network"] for record in history})
-    if begun == asked:
-        return
-    trained = f"{begun} of {asked} networks were" if begun else "no network was"
-    used = "these" if begun else "the first guess alone"
+def warn_of_network(name: str, max_time: float | None, n_columns: int) -> None:
+    """Warn that `max_time` was too short for a network."""
     warn(
-        f"{name}: within max_time={max_time:g} s {trained} trained ({n_columns} columns); {used} "
-        f"will be used. A larger max_time lets more networks train; max_iter=0 leaves them out "
-        f"without this warning."
+        f"{name}: within max_time={max_time:g} s no network was trained ({n_columns} columns); the "
+        f"first guess alone will be used. A larger max_time lets the network train; max_iter=0 "
+        f"leaves it out without this warning."
     )

@@ -14,7 +14,7 @@ from maetab.nn.guess.options import GUESSES, GuessOptions
 from maetab.nn.losses import LOSSES, Loss
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.parameters import seed_of
-from maetab.presets import PRESETS, guess_of, n_networks
+from maetab.presets import PRESETS, backbone_of, guess_of, n_members
 
 if TYPE_CHECKING:
     from maetab.base import BaseMAE
@@ -41,12 +41,13 @@ def config_of(estimator: BaseMAE, n_levels: tuple[int, ...], n_steps: int) -> Mo
         dropout=own.dropout,
         n_bins=N_BINS,
         n_pieces=N_PIECES,
-        backbone=own.backbone,
+        backbone=backbone_of(own, n_steps > 1),
         loss=own.loss,
         guess=guess,
-        n_estimators=max(1, n_networks(own, n_steps > 1)),  # an encoder reads even an untrained one
+        n_estimators=1,
         n_memory=guess.n_remembered,
         learns_swaps=own._swap_ratio() > 0,
+        n_members=max(1, n_members(own, n_steps > 1)),  # an encoder reads even an untrained one
     )
 
 
@@ -55,7 +56,9 @@ def options_of(estimator: BaseMAE, is_series: bool, deadline: Deadline) -> FitOp
     own = estimator
     return FitOptions(
         masking=masking_of(own, is_series),
-        max_iter=own.max_iter if n_networks(own, is_series) else 0,
+        max_iter=own.max_iter if n_members(own, is_series) else 0,
+        epochs=PRESETS[own.preset].epochs,
+        most_steps=PRESETS[own.preset].most_steps,
         deadline=deadline,
         batch_size=own.batch_size,
         learning_rate=own.learning_rate_init,
@@ -86,7 +89,7 @@ def check_parts(estimator: BaseMAE) -> None:
     if not isinstance(own.loss, Loss) or isinstance(own.loss, type):
         check("loss", tuple(LOSSES), " or an object that follows maetab.nn.losses.Loss")
     if not _is_module(own.backbone):
-        check("backbone", tuple(BACKBONES), " or a class of torch modules")
+        check("backbone", ("auto", *BACKBONES), " or a class of torch modules")
     if not (_is_module(own.guess) or isinstance(own.guess, GuessOptions)):
         check("guess", tuple(GUESSES), " or a class of torch modules or GuessOptions")
     if not callable(own.masking) or isinstance(own.masking, type):

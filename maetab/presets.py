@@ -18,20 +18,25 @@ class Preset:
     Parameters
     ----------
     guess : how the first guess is made, without its base
-    of_tables, of_series : at least 0
-        Networks that are trained; 0 leaves the first guess alone.
+    members, dear_members : at least 0
+        Members of the network, where it is a perceptron of a table, and of others, which take more
+        time; 0 leaves the first guess alone.
+    epochs, most_steps : at least 1
+        Passes over the rows of a table that the network learns in, and steps at most.
     """
 
     guess: GuessOptions
-    of_tables: int
-    of_series: int
+    members: int
+    dear_members: int
+    epochs: int
+    most_steps: int
 
 
 # `python -m benchmarks.presets` prints what each takes and brings.
 PRESETS = {
-    "fast": Preset(GuessOptions(tuning_steps=50), of_tables=0, of_series=0),
-    "balanced": Preset(GuessOptions(), of_tables=1, of_series=1),
-    "best": Preset(GuessOptions(tuning_steps=4000, least_gain=0.0), of_tables=4, of_series=2),
+    "fast": Preset(GuessOptions(tuning_steps=50), 0, 0, 1, 1),
+    "balanced": Preset(GuessOptions(), 4, 1, 8, 1500),
+    "best": Preset(GuessOptions(tuning_steps=4000, least_gain=0.0), 8, 2, 40, 8000),
 }
 
 
@@ -43,12 +48,20 @@ def guess_of(estimator: BaseMAE) -> GuessOptions:
     return replace(PRESETS[estimator.preset].guess, base=given)
 
 
-def n_networks(estimator: BaseMAE, is_series: bool) -> int:
-    """Return how many networks an estimator trains; 0 for none."""
+def n_members(estimator: BaseMAE, is_series: bool) -> int:
+    """Return how many members the network of an estimator has; 0 if none is trained."""
     if estimator.max_iter == 0:
         return 0
     if estimator.n_estimators is not None:
         return estimator.n_estimators
     preset = PRESETS[estimator.preset]
-    usual = preset.of_series if is_series else preset.of_tables
+    cheap = backbone_of(estimator, is_series) == "mlp" and not is_series
+    usual = preset.members if cheap else preset.dear_members
     return usual if estimator.max_iter is None else max(1, usual)
+
+
+def backbone_of(estimator: BaseMAE, is_series: bool) -> str | type:
+    """Return what encoder and decoder of an estimator are made of."""
+    if estimator.backbone != "auto":
+        return estimator.backbone
+    return "transformer" if is_series or estimator._reads_tokens else "mlp"

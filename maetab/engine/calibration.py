@@ -69,13 +69,14 @@ def _errors_in(
     }
 
 
-def set_network_weights(model: Ensemble, errors: list[dict[str, Tensor]]) -> None:
-    """Set, per column, the weight of the networks that was best on held-out cells.
+def set_network_weights(model: Ensemble, total: dict[str, Tensor]) -> None:
+    """Set, per column, the weight of the network that was best on held-out cells.
 
     Numbers by least squares, shrunk to the pooled answer where cells are few, and a standard error
     below it: a network has to earn its share. Categories by likelihood.
+
+    total : sums of `held_out_errors`
     """
-    total = {k: torch.stack([e[k] for e in errors]).sum(0) for k in errors[0]}
     number = model.support.is_number
     gap, gain = total["gap"] * number, total["gain"] * number
     doubt = DOUBT * (total["noise"] * number).sum().sqrt()

@@ -1,4 +1,4 @@
-"""A fitted model from windows: first guess, networks, their weights, calibration."""
+"""A fitted model from windows: first guess, network, its weights, calibration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from maetab.nn.guess.memory import MIN_ROWS
 from maetab.nn.windows import Windows
 
 # Where time is limited: the share of it that passes over held-out cells may take, the windows that
-# they look at at least, and the steps below which a network is not begun.
+# they look at at least, and the steps below which the network is not begun.
 PASSES, LEAST_ROWS, WORTH_STEPS = 0.3, 64, 10
 REMEMBERED_CELLS = 20_000_000  # of windows of several steps
 MAX_STARTS = 4  # phases that windows start at, beyond which they share one Gaussian
@@ -45,12 +45,13 @@ def fit_model(
         model.support.fit(windows.values, windows.observed)
         options.on_progress("first guess", 0.0)
         windows = model.guess.fit(windows, generator, options.batch_size, deadline.used)
-        first, history, plan = _train_networks(model, windows, options, generator)
+        table = hold_out(windows, options.validation_fraction, generator)
+        history, n_rows = _train_network(model, table, options, generator)
         options.on_progress("calibration", 0.0)
         if model.is_series:
-            calibrate_series(model, first, deadline, generator)
+            calibrate_series(model, table, deadline, generator)
         else:
-            calibrate(model, first, plan.n_rows if plan else None, deadline)
+            calibrate(model, table, n_rows, deadline)
         model.forget_parts()
         model.eval().cpu()
     return model, history
@@ -76,41 +77,33 @@ def _sized(config: ModelConfig, windows: Windows) -> ModelConfig:
     )
 
 
-def _train_networks(
-    model: Ensemble, windows: Windows, options: FitOptions, generator: torch.Generator
-) -> tuple[HeldOut, list[Record], Plan | None]:
-    """Train the networks, each with its own held-out cells, and weigh them.
+def _train_network(
+    model: Ensemble, table: HeldOut, options: FitOptions, generator: torch.Generator
+) -> tuple[list[Record], int | None]:
+    """Train the network and weigh it against the first guess; without time for it, drop it.
 
     Returns
     -------
-    first : the cells that were held out from the first network
-    history : of all
-    plan : of the last network; None if none was trained
+    history : of its training
+    n_rows : windows that passes over held-out cells may look at; None if nothing was trained
     """
-    first: HeldOut | None = None
-    history, errors = [], []
-    plan: Plan | None = None
-    for i, network in enumerate(model.networks):
-        table = hold_out(windows, options.validation_fraction, generator)
-        first = first or table
-        network.tokens.fit(windows.values, windows.observed)
-        if options.max_iter == 0:
-            continue
-        plan = _plan(model, i, table, options)
-        if plan is None:
-            model.keep(i)
-            break
-        trainer = Trainer(model, i, table, options, plan.until, plan.n_checked)
-        history += trainer.train(generator)
-        errors.append(held_out_errors(model, network, table, plan.n_rows, options.deadline))
-    if errors:
-        set_network_weights(model, errors)
-    assert first is not None, "an estimator has a network, if only an untrained one"
-    return first, history, plan
+    [network] = model.networks
+    network.tokens.fit(table.windows.values, table.windows.observed)
+    if options.max_iter == 0:
+        return [], None
+    plan = _plan(model, table, options)
+    if plan is None:
+        model.keep(0)
+        return [], None
+    trainer = Trainer(model, table, options, plan.until, plan.n_checked)
+    history = trainer.train(generator)
+    errors = held_out_errors(model, network, table, plan.n_rows, options.deadline)
+    set_network_weights(model, errors)
+    return history, plan.n_rows
 
 
 class Plan(NamedTuple):
-    """What there is time for: until when a network trains, and how many windows are looked at, in
+    """What there is time for: until when the network trains, and how many windows are looked at, in
     passes over held-out cells and in looks at them while it trains.
     """
 
@@ -120,15 +113,15 @@ class Plan(NamedTuple):
 
 
 @torch.no_grad()
-def _plan(model: Ensemble, number: int, table: HeldOut, options: FitOptions) -> Plan | None:
-    """Return how to share the time left among networks and passes, by what a window costs.
+def _plan(model: Ensemble, table: HeldOut, options: FitOptions) -> Plan | None:
+    """Return how to share the time left among training and passes, by what a window costs.
 
-    None if there is none for the least that network `number` takes.
+    None if there is none for the least that the network takes.
     """
     deadline, sample = options.deadline, table.sample()
     if not deadline.limited:
         return Plan(Deadline(), len(sample), len(table))
-    network: Any = model.members[number].eval()
+    network: Any = model.members[0].eval()
 
     def guess(n_rows: int) -> tuple[Tensor, Tensor, CellGuess]:
         values, visible, _ = table.cells(sample[:n_rows])
@@ -142,10 +135,9 @@ def _plan(model: Ensemble, number: int, table: HeldOut, options: FitOptions) -> 
 
     n = min(len(sample), table.max_batch_rows(options.batch_size))
     first, each = (deadline.seconds_per_row(work, n) for work in (guess, look))
-    left, n_networks = SLACK * deadline.left(), len(model.members) - number
-    per_row = (n_networks + len(model.members)) * each  # passes: of each, and of all in the end
+    left, per_row = SLACK * deadline.left(), 2 * each  # passes: for the weights, and calibration
     n_rows = min(len(sample), max(LEAST_ROWS, int(PASSES * left / per_row)))
-    seconds = (left - n_rows * per_row) / n_networks
+    seconds = left - n_rows * per_row
     n_checked = max(LEAST_ROWS // 2, int(0.02 * seconds / each))
     step = n * (first + 3 * max(each - first, 0.1 * each))  # gradients cost twice the rest
     least = 2 * min(n_checked, n) * each + WORTH_STEPS * step

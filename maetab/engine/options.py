@@ -20,18 +20,21 @@ class FitOptions:
     Parameters
     ----------
     masking : hides cells of a batch
-    max_iter : epochs; None for a number that suits the rows; 0 for the first guess alone
-    deadline : of everything; where it is near, fewer rows are looked at, and networks whose least
-        is too dear are not begun, which the history shows
+    max_iter : epochs; None for `epochs`, 20 steps at least, `most_steps` at most (of series a
+        number of steps of their own); 0 for the first guess alone
+    deadline : of everything; where it is near, fewer rows are looked at, and a network whose least
+        is too dear is not begun, which the history shows
     visible_weight : what a visible cell counts in the loss, a hidden one counts 1
     swap_ratio : share of the visible cells that get another row's value, for the network to tell
     kept_bytes : what first guesses that are kept for later epochs may take
     on_record : is given each record of the history as it is made; True stops the network
-    on_progress : is told what is being done, and which share of that, or of all networks, is
+    on_progress : is told what is being done, and which share of it is
     """
 
     masking: Masking
     max_iter: int | None
+    epochs: int
+    most_steps: int
     deadline: Deadline
     batch_size: int
     learning_rate: float

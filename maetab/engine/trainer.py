@@ -29,9 +29,7 @@ torch.optim.SGD([torch.zeros(1)], lr=1.0)
 
 N_MASKS = 4  # masks that a row is seen with where the first guesses are kept
 CHECKS = 12  # times the held-out cells are looked at in a full run
-# Steps of one network when `max_iter` is None. Small tables are left to the first guess sooner:
-# there it is hard to beat, and seconds count.
-N_EPOCHS, LEAST_STEPS, MOST_STEPS = 20, 20, 100
+LEAST_STEPS = 20  # when `max_iter` is None
 # Of series, whose guesses know nothing of the windows that are learned from: steps, batches that
 # differ, and cells in a step.
 SERIES_STEPS, SERIES_BATCHES, SERIES_CELLS = 900, 300, 6000
@@ -48,11 +46,11 @@ class Batch(NamedTuple):
 
 
 class Trainer:
-    """The training of network `number` of a model.
+    """The training of the network of a model.
 
     Parameters
     ----------
-    table : the windows, and the cells held out from this network
+    table : the windows, and the cells held out
     until : when it is to end
     n_checked : windows with held-out cells that are looked at while it trains
     """
@@ -60,22 +58,21 @@ class Trainer:
     def __init__(
         self,
         model: Ensemble,
-        number: int,
         table: HeldOut,
         options: FitOptions,
         until: Deadline,
         n_checked: int,
     ) -> None:
-        self.model, self.number, self.table, self.options = model, number, table, options
-        self.network: Any = model.members[number]
-        self.until, self.n_networks = until, len(model.members)
+        self.model, self.table, self.options = model, table, options
+        self.network: Any = model.members[0]
+        self.until = until
         self.progress(0.0)
         n = len(table) if table.learned is None else len(table.learned)
         self.batch_size = min(n, table.max_batch_rows(options.batch_size))
         if model.is_series:
             self.batch_size = min(self.batch_size, max(8, SERIES_CELLS // table.n_cells))
         self.per_epoch = max(1, n // self.batch_size)
-        steps = min(max(N_EPOCHS * (self.per_epoch - 3), LEAST_STEPS), MOST_STEPS)
+        steps = min(max(options.epochs * self.per_epoch, LEAST_STEPS), options.most_steps)
         epochs = options.max_iter or max(4, math.ceil(steps / self.per_epoch))
         self.steps = epochs * self.per_epoch
         if model.is_series and options.max_iter is None:
@@ -116,8 +113,7 @@ class Trainer:
         return self.model.first_guess(values, visible, index, clock=clock)
 
     def progress(self, share: float) -> None:
-        name = f"network {self.number + 1} of {self.n_networks}"
-        self.options.on_progress(name, (self.number + share) / self.n_networks)
+        self.options.on_progress("network", share)
 
     def train(self, generator: torch.Generator) -> list[Record]:
         """Train to the end, the time limit or the point where held-out cells stop gaining."""
@@ -142,7 +138,7 @@ class Trainer:
         """Return what is known after a step; the losses before it are forgotten."""
         train_loss, self.losses = float(torch.stack(self.losses).mean()), []
         return {
-            "network": self.number,
+            "network": 0,  # models of 0.1.0 had several
             "step": step,
             "epoch": math.ceil(step / self.per_epoch),
             "train_loss": train_loss,

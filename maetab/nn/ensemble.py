@@ -168,9 +168,10 @@ class Ensemble(nn.Module):
         m = self.config.n_members
         if m == 1:
             return prediction
-        logits, point, std = (x if x is None else x.unflatten(0, (m, -1)) for x in prediction)
-        mean = logits.softmax(-1).mean(0).clamp_min(LEAST_CHANCE).log()
-        return Prediction(mean, point.mean(0), None if std is None else std.mean(0))
+        mean = prediction.logits.unflatten(0, (m, -1)).softmax(-1).mean(0)
+        point, std = prediction.point.unflatten(0, (m, -1)).mean(0), prediction.std
+        std = None if std is None else std.unflatten(0, (m, -1)).mean(0)
+        return Prediction(mean.clamp_min(LEAST_CHANCE).log(), point, std)
 
     def read(self, raw: Tensor, visible: Tensor, guess: CellGuess) -> Prediction:
         """Return what the members of a network predict, (M * B, ...), from its output."""

@@ -23,7 +23,7 @@ class Output(NamedTuple):
     """What a network gives for every cell, for a loss to read.
 
     raw : (M * B, T, F, K), member by member
-    swap_logits : (M * B, T, F) that a cell holds another row's value; None if it does not learn that
+    swap_logits : (M * B, T, F) that a cell holds another row's value; None if that is not learned
     """
 
     raw: Tensor
@@ -85,7 +85,7 @@ class Network(nn.Module):
         by_member = decoded[:, :, 1:].unflatten(0, (self.config.n_members, -1))
         cells = by_member.permute(1, 2, 0, 3, 4).flatten(0, 1).flatten(1, 2)  # (B * T, M * F, D)
         raw = (per_column(cells, self.head) + self.bias).unflatten(0, visible.shape[:2])
-        raw = raw.unflatten(2, by_member.shape[:1] + (-1,)).permute(2, 0, 1, 3, 4).flatten(0, 1)
+        raw = raw.unflatten(2, (*by_member.shape[:1], -1)).permute(2, 0, 1, 3, 4).flatten(0, 1)
         if not self.config.learns_swaps:
             return Output(raw, None)
         return Output(raw, latent[:, :, 1:] @ self.swap + self.swap_bias)
@@ -119,7 +119,7 @@ class Network(nn.Module):
         return self.encoder(self._of_members(tokens), self._shown(visible))
 
     def _decode(self, latent: Tensor, visible: Tensor, guess: Guess, clock: Clock | None) -> Tensor:
-        """Return (M * B, T, 1 + F, D): the latent, mask tokens with the guess in its gaps, decoded."""
+        """Return (M * B, T, 1 + F, D), decoded: the latent, in its gaps masks with the guess."""
         hidden = self._with_row(self.tokens.hidden(guess), len(visible), clock)
         shown = self._shown(visible)[..., None]
         return self.norm(self.decoder(torch.where(shown, latent, self._of_members(hidden)), None))
