@@ -52,6 +52,7 @@ def config(n_levels: tuple[int, ...] = LEVELS, **changes: Any) -> ModelConfig:
         "n_estimators": 1,
         "n_memory": 4096,
         "learns_swaps": False,
+        "n_members": 1,
     }
     return ModelConfig(n_levels=n_levels, **(small | changes))
 
@@ -61,6 +62,8 @@ def fit_options(**changes: Any) -> FitOptions:
     plain = {
         "masking": Bernoulli(0.3),
         "max_iter": None,
+        "epochs": 20,
+        "most_steps": 100,
         "deadline": Deadline(),
         "batch_size": 256,
         "learning_rate": 2e-3,
@@ -195,22 +198,20 @@ def train(
     cells: tuple[np.ndarray, np.ndarray],
     options: FitOptions,
     kind: type[Training] = Training,
-) -> list[Any]:
-    """Return the trainings of all networks, done as `fit_model` does them without a time limit."""
+) -> Any:
+    """Return the training of the network, done as `fit_model` does it without a time limit."""
     table = windows(*cells, config.n_steps)
     with seeded(options.seed, options.device) as generator:
         n_memory = max(MIN_ROWS, min(config.guess.n_remembered, len(table)))
         model = Ensemble(replace(config, n_memory=n_memory))
         model.support.fit(table.values, table.observed)
         table = model.guess.fit(table, generator, options.batch_size)
-        trainings = []
-        for i, network in enumerate(model.networks):
-            held = hold_out(table, options.validation_fraction, generator)
-            network.tokens.fit(table.values, table.observed)
-            trainings.append(kind(model, i, held, options, Deadline(), len(held)))
-            trainings[-1].train(generator)
-            trainings[-1].errors = held_out_errors(model, network, held, 10**6, Deadline())
-    return trainings
+        held, [network] = hold_out(table, options.validation_fraction, generator), model.networks
+        network.tokens.fit(table.values, table.observed)
+        training: Any = kind(model, held, options, Deadline(), len(held))
+        training.train(generator)
+        training.errors = held_out_errors(model, network, held, 10**6, Deadline())
+    return training
 
 
 def daily_course(n: int = 600, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

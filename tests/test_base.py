@@ -156,7 +156,7 @@ def test_every_parameter_of_training_and_network_is_passed_on():
     assert {name: getattr(options, name) for name in given} == given
     assert options.learning_rate == 0.02 and options.seed == 0
     assert {name: getattr(config, name) for name in shapes} == shapes
-    assert (config.n_estimators, config.n_encoder_layers, config.n_decoder_layers) == (2, 3, 3)
+    assert (config.n_members, config.n_encoder_layers, config.n_decoder_layers) == (2, 3, 3)
 
 
 def test_seeds_come_from_what_random_state_may_be():

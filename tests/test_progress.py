@@ -39,9 +39,9 @@ def clock_of(*times: float):
     [
         (
             MAEImputer(guess=QUICK, n_estimators=2),
-            ["network 1 of 2", "network 2 of 2", "calibration"],
+            ["network", "calibration"],
         ),
-        (MAEEncoder(guess=QUICK), ["network 1 of 1", "components"]),
+        (MAEEncoder(guess=QUICK), ["network", "components"]),
         (MAEAnomalyDetector(guess=QUICK), ["calibration", "calibration of the scores"]),
     ],
 )

@@ -12,6 +12,7 @@ from maetab.nn.network import Network
 
 N_BLENDS = 5  # weights of the networks that are tried for categories
 DOUBT = 1.0  # standard errors by which a network has to be better
+APART = 0.25  # how far a column's weight of the network lies from that of all columns
 RANKED = 3000  # cells of a table that intervals are calibrated by, if it has so many
 OWN_CELLS = 100  # held-out cells of a column that count as much as those of all columns
 LEAST_CELLS = 50  # that anything is calibrated by
@@ -72,8 +73,9 @@ def _errors_in(
 def set_network_weights(model: Ensemble, total: dict[str, Tensor]) -> None:
     """Set, per column, the weight of the network that was best on held-out cells.
 
-    Numbers by least squares, shrunk to the pooled answer where cells are few, and a standard error
-    below it: a network has to earn its share. Categories by likelihood.
+    Numbers by least squares: of all columns a standard error below it, for a network has to earn
+    its share; of each column that pooled answer, moved by what its own cells say, as sure as they
+    are (normal prior of standard deviation `APART`). Categories by likelihood.
 
     total : sums of `held_out_errors`
     """
@@ -81,9 +83,8 @@ def set_network_weights(model: Ensemble, total: dict[str, Tensor]) -> None:
     gap, gain = total["gap"] * number, total["gain"] * number
     doubt = DOUBT * (total["noise"] * number).sum().sqrt()
     pooled = ((gain.sum() - doubt) / gap.sum().clamp_min(1e-9)).clamp(0, 1)
-    shrink = OWN_CELLS * gap / total["count"].clamp_min(1)
-    doubt = DOUBT * total["noise"].sqrt()
-    slope = (gain - doubt + shrink * pooled) / (gap + shrink).clamp_min(1e-9)
+    noise = total["noise"].clamp_min(1e-12)
+    slope = (gain * gap / noise + pooled / APART**2) / (gap.square() / noise + 1 / APART**2)
     likely = total["likelihood"].argmax(1) / (N_BLENDS - 1)
     if model.is_series:
         slope = _least_absolute(total, number, model.config.n_steps)

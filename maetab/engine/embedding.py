@@ -71,12 +71,13 @@ def latent_size(config: ModelConfig, readout: str, of_step: bool = False) -> int
 
 def block_sizes(config: ModelConfig, readout: str, of_step: bool = False) -> list[int]:
     """Return how many features are of tokens, and of whatever else "concat" reads; see `embed`."""
+    n_readers = config.n_estimators * config.n_members
     if readout != "concat":
-        return [config.n_estimators * config.width]
+        return [n_readers * config.width]
     of_window = config.is_series and not of_step
     n_tokens = (config.n_steps if of_window else 1) * (1 + len(config.n_levels))
     more = course_sizes(config) if of_window else [min(MAX_LANDMARKS, config.n_memory)]
-    return [config.n_estimators * n_tokens * config.width, *more]
+    return [n_readers * n_tokens * config.width, *more]
 
 
 @torch.inference_mode()

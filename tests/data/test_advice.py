@@ -13,7 +13,7 @@ from models import QUICK
 from maetab import MAEImputer
 from maetab.data.schema import infer_schema
 from maetab.data.text import MOST_TEXTS, almost_of
-from maetab.parameters import warn_of_networks
+from maetab.parameters import warn_of_network
 
 
 def test_code_without_a_name_is_warned_as_any_other():
@@ -27,21 +27,11 @@ def test_code_without_a_name_is_warned_as_any_other():
     assert caught[0].filename == "given.py"
 
 
-@pytest.mark.parametrize(
-    ("n_begun", "words"),
-    [
-        (0, "s no network was trained (2 columns); the first guess alone will be used."),
-        (2, "s 2 of 3 networks were trained (2 columns); these will be used."),
-    ],
-)
-def test_networks_left_out_are_told_in_plain_words(n_begun, words):
-    history = [{"network": i // 2} for i in range(2 * n_begun)]
+def test_a_network_left_out_is_told_in_plain_words():
+    words = "s no network was trained (2 columns); the first guess alone will be used."
     with pytest.warns(UserWarning) as caught:
-        warn_of_networks("MAEImputer", 3, history, 3.0, 2)
+        warn_of_network("MAEImputer", 3.0, 2)
     assert f"MAEImputer: within max_time=3 {words} A larger max_time" in str(caught[0].message)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warn_of_networks("MAEImputer", n_begun, history, None, 2)
 
 
 # ---- text that may be no category

@@ -42,21 +42,39 @@ def test_the_share_of_the_networks_is_the_blend_that_errs_least():
     guess = truth + rng.normal(size=truth.shape) * [1.0, 1.0, 0.3]
     net = truth + rng.normal(size=truth.shape) * [0.2, 1.0, 2.0]
     model = Ensemble(NUMBERS)
-    set_network_weights(model, [sums(truth, guess, net)])
+    set_network_weights(model, sums(truth, guess, net))
     best = best_blend(truth, guess, net)
     assert best[0] > 0.9 and 0.4 < best[1] < 0.6 and best[2] < 0.1
     np.testing.assert_allclose(model.network_weight, best, atol=0.03)
 
 
-def test_networks_share_what_is_left_when_several_are_judged_together():
+def test_few_cells_of_a_column_are_outvoted_by_those_of_all():
     rng = np.random.default_rng(1)
     truth = rng.normal(size=(4000, 3))
     guess = truth + rng.normal(size=truth.shape)
-    nets = [truth + rng.normal(size=truth.shape) for _ in range(2)]
+    net = truth + 0.3 * rng.normal(size=truth.shape)
+    net[:, 2] = guess[:, 2] + rng.normal(size=4000)  # worse than the guess
+    model, few = Ensemble(NUMBERS), Ensemble(NUMBERS)
+    set_network_weights(model, sums(truth, guess, net))
+    np.testing.assert_allclose(model.network_weight, best_blend(truth, guess, net), atol=0.06)
+    known, rare = sums(truth, guess, net), sums(truth[:4], guess[:4], net[:4])
+    for name, total in known.items():
+        if total.ndim == 1:
+            total[2] = rare[name][2]
+    set_network_weights(few, known)
+    assert few.network_weight[2] > 0.2 > model.network_weight[2]
+
+
+def test_no_network_has_weight_that_is_better_by_less_than_its_standard_error():
+    rng = np.random.default_rng(9)
+    truth = rng.normal(size=(50, 3))
+    guess, moved = np.zeros_like(truth), rng.normal(size=truth.shape)
+    moved *= np.sign((truth * moved).sum()) * 0.1  # of no use but by chance
+    found = sums(truth, guess, moved)
+    assert 0 < float(found["gain"].sum()) < float(found["noise"].sum().sqrt())
     model = Ensemble(NUMBERS)
-    set_network_weights(model, [sums(truth, guess, net) for net in nets])
-    best = best_blend(np.tile(truth, (2, 1)), np.tile(guess, (2, 1)), np.concatenate(nets))
-    np.testing.assert_allclose(model.network_weight, best, atol=0.06)
+    set_network_weights(model, found)
+    assert float(model.network_weight.max()) < 0.1
 
 
 @pytest.mark.parametrize("likeliest", range(5))
@@ -65,7 +83,7 @@ def test_the_share_at_categories_is_the_likeliest_of_five_blends(likeliest):
     error = sums(*np.zeros((3, 10, 1)))
     error["likelihood"] = torch.full((1, 5), -9.0)
     error["likelihood"][0, likeliest] = -1.0
-    set_network_weights(model, [error])
+    set_network_weights(model, error)
     assert model.network_weight.tolist() == [likeliest / 4]
 
 
@@ -117,20 +135,21 @@ def test_errors_on_held_out_cells_are_those_of_each_cell_one_by_one(t):
         assert float(found[name][:3].sum()) == pytest.approx(total, rel=1e-3, abs=1e-4), name
 
 
-def test_fit_weighs_the_networks_as_their_errors_say():
-    """Every network is as good as its held-out cells: what is set is what these sums give."""
+def test_fit_weighs_the_network_as_its_errors_say():
+    """The network is as good as its held-out cells: what is set is what these sums give."""
     options = fit_options(max_iter=6, learning_rate=2e-2, validation_fraction=0.3)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 1)).astype(np.float32)
     values = np.concatenate([x, np.abs(x), x**2 - 1], 1) + np.float32(0.05)
     cells = values.astype(np.float32), np.ones(values.shape, bool)
-    model, _ = fit(config((0, 0, 0), width=16, n_estimators=2), cells, options)
+    model, _ = fit(config((0, 0, 0), width=16, n_members=2), cells, options)
     # The same fit again, up to the weights.
-    trainings = train(config((0, 0, 0), width=16, n_estimators=2), cells, options)
-    twin, errors = trainings[0].model, [training.errors for training in trainings]
-    set_network_weights(twin, errors)
+    training = train(config((0, 0, 0), width=16, n_members=2), cells, options)
+    twin = training.model
+    set_network_weights(twin, training.errors)
     assert 0 < float(model.network_weight.max()) <= 1
     torch.testing.assert_close(model.network_weight, twin.network_weight, rtol=0, atol=0)
     torch.testing.assert_close(model.residual_std, twin.residual_std, rtol=0, atol=0)
-    set_network_weights(twin, errors[:1])  # of one network alone
+    half = {name: total / 2 for name, total in training.errors.items()}
+    set_network_weights(twin, half)  # half as sure
     assert not torch.equal(model.network_weight, twin.network_weight)

@@ -43,7 +43,7 @@ def series() -> Ensemble:
 
 
 def a_model(t: int) -> Ensemble:
-    small = config(N_LEVELS, n_steps=t, n_estimators=2, n_bins=32, n_pieces=16, dropout=0.1)
+    small = config(N_LEVELS, n_steps=t, n_members=2, n_bins=32, n_pieces=16, dropout=0.1)
     return fit(small, table(), fit_options(max_iter=3))[0]
 
 

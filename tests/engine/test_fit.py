@@ -41,7 +41,7 @@ def fitted(options=OPTIONS, table=None, **changes):
 
 
 def trained(options=OPTIONS, table=None, **changes):
-    """Return what went on in each network's training."""
+    """Return what went on in the training."""
     values, observed = table or wine()
     return train(config_of(values, **changes), (values, observed), options)
 
@@ -51,7 +51,7 @@ def trained(options=OPTIONS, table=None, **changes):
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_combination_trains_on_a_real_table(backbone, loss, masking):
     options = replace(OPTIONS, masking=MASKINGS[masking](ratio=0.3))
-    (run,) = trained(options, backbone=backbone, loss=loss)
+    run = trained(options, backbone=backbone, loss=loss)
     model, history = run.model, run.records
     assert history and all(np.isfinite(list(record.values())).all() for record in history)
     assert run.after <= run.before
@@ -91,24 +91,22 @@ def test_longer_training_lowers_the_training_loss(backbone):
 
 @pytest.mark.parametrize("t", [1, 3])
 def test_held_out_cells_are_neither_read_nor_learned_while_training(t):
-    runs = trained(replace(OPTIONS, max_iter=6), n_estimators=2, n_steps=t)
-    assert len(runs) == 2
-    for run in runs:
-        table, observed = run.table, run.table.windows.observed
-        assert (table.held & observed).any() and not (table.held & ~observed).any()
-        assert torch.equal(table.shown, observed & ~table.held)
-        for batch in run.batches_seen:
-            rows = table.windows.rows[batch.rows]  # windows that start at every row are full
-            held, observed = table.held[rows], table.windows.observed[rows]
-            assert not (held & (batch.visible | batch.hidden)).any()
-            assert torch.equal(batch.visible | batch.hidden, observed & ~held)
-            assert not (batch.visible & batch.hidden).any()
-    assert not torch.equal(runs[0].table.held, runs[1].table.held)
+    run = trained(replace(OPTIONS, max_iter=6), n_members=2, n_steps=t)
+    table, observed = run.table, run.table.windows.observed
+    assert (table.held & observed).any() and not (table.held & ~observed).any()
+    assert torch.equal(table.shown, observed & ~table.held)
+    assert run.batches_seen
+    for batch in run.batches_seen:
+        rows = table.windows.rows[batch.rows]  # windows that start at every row are full
+        held, observed = table.held[rows], table.windows.observed[rows]
+        assert not (held & (batch.visible | batch.hidden)).any()
+        assert torch.equal(batch.visible | batch.hidden, observed & ~held)
+        assert not (batch.visible & batch.hidden).any()
 
 
 @pytest.mark.parametrize("t", [1, 3])
 def test_what_networks_learn_does_not_depend_on_the_held_out_cells(t):
-    (run,) = trained(n_steps=t)
+    run = trained(n_steps=t)
     batch, gradients = run.batches_seen[0], []
     table = run.table
     for poison in (0.0, 1e3):
@@ -123,14 +121,14 @@ def test_what_networks_learn_does_not_depend_on_the_held_out_cells(t):
 
 
 def test_masks_are_new_in_every_batch_of_the_first_epochs():
-    (run,) = trained(replace(OPTIONS, max_iter=3, n_iter_no_change=99))
+    run = trained(replace(OPTIONS, max_iter=3, n_iter_no_change=99))
     hidden = [tuple(b.hidden[b.rows.argsort()].flatten().tolist()) for b in run.batches_seen]
     assert len(set(hidden)) == len(hidden) == 6
 
 
 def test_every_row_is_seen_in_an_epoch_when_batches_divide_them():
     values, observed = wine(64)
-    (run,) = trained(replace(OPTIONS, max_iter=6, n_iter_no_change=99), (values, observed))
+    run = trained(replace(OPTIONS, max_iter=6, n_iter_no_change=99), (values, observed))
     batches = run.batches_seen
     for epoch in range(6):
         rows = torch.cat([b.rows for b in batches[2 * epoch : 2 * epoch + 2]])
@@ -138,13 +136,13 @@ def test_every_row_is_seen_in_an_epoch_when_batches_divide_them():
 
 
 def test_the_best_weights_are_restored():
-    (run,) = trained(replace(OPTIONS, max_iter=12, learning_rate=0.05, n_iter_no_change=99))
+    run = trained(replace(OPTIONS, max_iter=12, learning_rate=0.05, n_iter_no_change=99))
     scores = [run.before, *(record["validation_loss"] for record in run.records)]
     assert run.after == pytest.approx(min(scores), abs=1e-6)
 
 
 def test_training_stops_when_held_out_cells_stop_gaining():
-    (run,) = trained(replace(OPTIONS, max_iter=500, learning_rate=0.1, n_iter_no_change=2))
+    run = trained(replace(OPTIONS, max_iter=500, learning_rate=0.1, n_iter_no_change=2))
     scores = [record["validation_loss"] for record in run.records]
     assert len(run.batches_seen) < 1000
     best = min([run.before, *scores[:-2]])
@@ -152,14 +150,13 @@ def test_training_stops_when_held_out_cells_stop_gaining():
 
 
 def test_history_tells_what_happened():
-    _, history = fitted(replace(OPTIONS, max_iter=4, n_iter_no_change=99), n_estimators=2)
+    _, history = fitted(replace(OPTIONS, max_iter=4, n_iter_no_change=99), n_members=2)
     keys = {"network", "step", "epoch", "train_loss", "validation_loss", "learning_rate", "seconds"}
     assert all(set(record) == keys for record in history)
-    assert {record["network"] for record in history} == {0, 1}
-    mine = [record for record in history if record["network"] == 0]
-    assert mine[-1]["step"] == 8 and mine[-1]["epoch"] == 4
-    assert np.all(np.diff([record["step"] for record in mine]) > 0)
-    assert len(mine) <= 13
+    assert {record["network"] for record in history} == {0}
+    assert history[-1]["step"] == 8 and history[-1]["epoch"] == 4
+    assert np.all(np.diff([record["step"] for record in history]) > 0)
+    assert len(history) <= 13
 
 
 @pytest.mark.parametrize("t", [1, 3])
@@ -199,10 +196,13 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another():
     assert not torch.equal(one["members.0.tokens.number"], other["members.0.tokens.number"])
 
 
-def test_networks_of_an_ensemble_differ():
-    model, _ = fitted(n_estimators=2)
-    one, two = (member.tokens.number for member in model.members)
-    assert not torch.equal(one, two)
+def test_members_share_weights_and_differ_in_what_they_predict():
+    model, _ = fitted(replace(OPTIONS, max_iter=20), n_members=3)
+    assert model.members[0].tokens.number.shape == fitted()[0].members[0].tokens.number.shape
+    values, visible = windows(*wine()).take(slice(None))
+    guess = model.first_guess(values, visible)
+    raw = model.members[0](values, visible, guess.coordinates).raw.unflatten(0, (3, -1))
+    assert all(not torch.allclose(raw[i], raw[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
 def test_cells_that_are_not_observed_are_never_read():
@@ -272,7 +272,7 @@ def test_the_weight_of_networks_is_a_share_and_intervals_are_calibrated_upwards(
 def test_first_guesses_are_kept_while_they_take_no_more_than_so_many_bytes(spare, epochs_drawn):
     options = replace(OPTIONS, max_iter=6, batch_size=64, n_iter_no_change=100)
     values, observed = wine(64)
-    (run,) = trained(options, (values, observed))
+    run = trained(options, (values, observed))
     tensors = [
         x
         for batches in run.kept

@@ -111,7 +111,7 @@ def test_training_reads_no_remembered_window_that_shares_a_row():
     """Whatever is written into the memory for them, first guesses at training windows stay."""
     cells = categories().values.numpy(), categories().observed.numpy()
     small = config(LEVELS, n_steps=3, guess=OF_ROWS)
-    (run,) = train(small, cells, fit_options(max_iter=2, batch_size=16))
+    run = train(small, cells, fit_options(max_iter=2, batch_size=16))
     batch, memory = run.batches_seen[0], run.model.guess.memory
     index = run.table.windows.memory_index(batch.rows)
     own = index[0][index[0] >= 0]

@@ -37,7 +37,7 @@ class Steps(Training):
 def trained(n_steps: int = 1, **changes) -> Steps:
     given = {"max_iter": 2, "batch_size": 32, "n_iter_no_change": 99} | changes
     small = config((0,) * 4, n_heads=4, n_steps=n_steps)
-    return train(small, table(), fit_options(**given), Steps)[0]
+    return train(small, table(), fit_options(**given), Steps)
 
 
 @pytest.mark.parametrize("n_steps", [1, 3])
@@ -95,6 +95,6 @@ def test_every_parameter_takes_part_in_a_step(backbone, levels, t, swap_ratio):
     values = np.where(np.array(levels) > 0, np.clip(np.rint(values + 1), 0, 2), values)
     small = config(levels, n_steps=t, backbone=backbone, learns_swaps=swap_ratio > 0)
     options = fit_options(max_iter=1, batch_size=32, swap_ratio=swap_ratio)
-    (training,) = train(small, (values.astype(np.float32), observed), options)
+    training = train(small, (values.astype(np.float32), observed), options)
     named = training.network.named_parameters()
     assert [name for name, parameter in named if parameter.grad is None] == []

@@ -87,9 +87,9 @@ def test_a_network_reads_the_guess_it_is_given_and_no_other():
 
 
 def test_a_network_owns_its_weights_alone():
-    network = random_model(n_estimators=2).members[0]
+    network = random_model(n_members=2).members[0]
     kinds = {name.partition(".")[0] for name in network.state_dict()}
-    assert kinds == {"tokens", "row", "encoder", "decoder", "norm", "head", "bias"}
+    assert kinds == {"tokens", "row", "encoder", "decoder", "norm", "head", "bias", "signs"}
     size = sum(t.numel() for t in network.state_dict().values())
     assert len(pickle.dumps(copy.deepcopy(network).state_dict())) < 8 * size + 20_000
 
@@ -102,3 +102,23 @@ def test_only_a_network_that_learns_swaps_has_what_that_takes():
     assert telling(values, visible, guess).swap_logits.shape == visible.shape
     names = set(telling.state_dict()) - set(plain.state_dict())
     assert names == {"swap", "swap_bias"}
+
+
+@pytest.mark.parametrize("t", [1, 3])
+def test_a_member_is_a_network_of_its_own_with_the_shared_weights(t):
+    """Without signs, and with one head for all, each says what a network without members says."""
+    model, (values, visible) = random_model(t, n_members=3), random_rows(n_steps=t, seed=1)
+    one, guess = random_model(t).members[0], model.guess(values, visible)
+    several = model.members[0]
+    state = one.state_dict()
+    state |= {"head": one.head.repeat(3, 1, 1), "bias": one.bias.repeat(3, 1)}
+    several.load_state_dict(state | {"signs": torch.ones_like(several.signs)})
+    alike = one(values, visible, guess).raw
+    for raw in several(values, visible, guess).raw.unflatten(0, (3, -1)):
+        torch.testing.assert_close(raw, alike)
+    latent = one.encode(values, visible)
+    torch.testing.assert_close(several.encode(values, visible), latent.repeat(1, 1, 3))
+    several.signs.data[1] *= -1
+    raw = several(values, visible, guess).raw.unflatten(0, (3, -1))
+    torch.testing.assert_close(raw[[0, 2]], torch.stack([alike, alike]))
+    assert not torch.allclose(raw[1], alike)
