@@ -76,7 +76,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     max_iter: int | None = None
     max_time: float | None = None
     batch_size: int = 256
-    learning_rate_init: float = 3e-3
+    learning_rate_init: float | None = None
     weight_decay: float = 0.01
     validation_fraction: float = 0.1
     n_iter_no_change: int = 4

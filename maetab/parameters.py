@@ -58,7 +58,7 @@ PARAMETERS = """mask_ratio : in [0, 1)
         with each other.
     batch_size : at least 1
         Rows in a training step.
-    learning_rate_init, weight_decay : positive; not negative
+    learning_rate_init, weight_decay : None or positive; not negative
         Of AdamW. The rate warms up and falls along a cosine.
     validation_fraction : in [0, 1)
         Share of the observed cells that is held out to stop in time, to weigh the networks
@@ -109,6 +109,7 @@ class CheckedParameters:
     width: int
     n_heads: int
     n_estimators: int | None
+    learning_rate_init: float | None
     max_iter: int | None
     max_time: float | None
     window: int | str | None
@@ -129,7 +130,8 @@ class CheckedParameters:
         self._check_shares("mask_ratio", "dropout", "validation_fraction")
         for name in ("visible_weight", "weight_decay"):
             self._check_number(name, 0, np.inf, "a number that is not negative")
-        self._check_number("learning_rate_init", 1e-12, np.inf, "a positive number")
+        if self.learning_rate_init is not None:
+            self._check_number("learning_rate_init", 1e-12, np.inf, "None or a positive number")
         for name in ("width", "n_heads", "n_layers", "batch_size"):
             self._check_number(name, 1, np.inf, "an int of at least 1", whole=True)
         self._check_number("n_iter_no_change", 1, np.inf, "an int of at least 1", whole=True)

@@ -14,7 +14,7 @@ from maetab.nn.guess.options import GUESSES, GuessOptions
 from maetab.nn.losses import LOSSES, Loss
 from maetab.nn.masking import MASKINGS, Masking
 from maetab.parameters import seed_of
-from maetab.presets import PRESETS, backbone_of, guess_of, n_members
+from maetab.presets import PRESETS, backbone_of, guess_of, learning_rate_of, n_members
 
 if TYPE_CHECKING:
     from maetab.base import BaseMAE
@@ -58,10 +58,10 @@ def options_of(estimator: BaseMAE, is_series: bool, deadline: Deadline) -> FitOp
         masking=masking_of(own, is_series),
         max_iter=own.max_iter if n_members(own, is_series) else 0,
         epochs=PRESETS[own.preset].epochs,
-        most_steps=PRESETS[own.preset].most_steps,
+        most_cells=PRESETS[own.preset].most_cells,
         deadline=deadline,
         batch_size=own.batch_size,
-        learning_rate=own.learning_rate_init,
+        learning_rate=learning_rate_of(own, is_series),
         weight_decay=own.weight_decay,
         validation_fraction=own.validation_fraction,
         n_iter_no_change=own.n_iter_no_change,

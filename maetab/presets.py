@@ -21,22 +21,22 @@ class Preset:
     members, dear_members : at least 0
         Members of the network, where it is a perceptron of a table, and of others, which take more
         time; 0 leaves the first guess alone.
-    epochs, most_steps : at least 1
-        Passes over the rows of a table that the network learns in, and steps at most.
+    epochs, most_cells : at least 1
+        Passes over the rows of a table that the network learns in, and cells that it sees at most.
     """
 
     guess: GuessOptions
     members: int
     dear_members: int
     epochs: int
-    most_steps: int
+    most_cells: int
 
 
 # `python -m benchmarks.presets` prints what each takes and brings.
 PRESETS = {
     "fast": Preset(GuessOptions(tuning_steps=50), 0, 0, 1, 1),
-    "balanced": Preset(GuessOptions(), 4, 1, 8, 1500),
-    "best": Preset(GuessOptions(tuning_steps=4000, least_gain=0.0), 8, 2, 40, 8000),
+    "balanced": Preset(GuessOptions(), 4, 1, 8, 6_000_000),
+    "best": Preset(GuessOptions(tuning_steps=4000, least_gain=0.0), 8, 2, 40, 60_000_000),
 }
 
 
@@ -65,3 +65,10 @@ def backbone_of(estimator: BaseMAE, is_series: bool) -> str | type:
     if estimator.backbone != "auto":
         return estimator.backbone
     return "transformer" if is_series or estimator._reads_tokens else "mlp"
+
+
+def learning_rate_of(estimator: BaseMAE, is_series: bool) -> float:
+    """Return the highest rate of the schedule."""
+    if estimator.learning_rate_init is not None:
+        return estimator.learning_rate_init
+    return 6e-3 if backbone_of(estimator, is_series) == "mlp" else 3e-3

@@ -63,7 +63,7 @@ def fit_options(**changes: Any) -> FitOptions:
         "masking": Bernoulli(0.3),
         "max_iter": None,
         "epochs": 20,
-        "most_steps": 100,
+        "most_cells": 10**6,
         "deadline": Deadline(),
         "batch_size": 256,
         "learning_rate": 2e-3,

@@ -97,8 +97,8 @@ def test_counts_are_whole_and_at_least_1(name, wrong):
         ("max_iter", 2.5, "must be None or an int of at least 0, got 2.5"),
         ("max_time", 0, "must be None or a positive number of seconds, got 0"),
         ("max_time", "1h", "must be None or a positive number of seconds, got '1h'"),
-        ("learning_rate_init", 0, "must be a positive number, got 0"),
-        ("learning_rate_init", -1.0, "must be a positive number"),
+        ("learning_rate_init", 0, "must be None or a positive number, got 0"),
+        ("learning_rate_init", -1.0, "must be None or a positive number"),
         ("weight_decay", -0.1, "must be a number that is not negative"),
         ("visible_weight", -0.1, "must be a number that is not negative"),
         (

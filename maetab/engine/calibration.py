@@ -12,7 +12,7 @@ from maetab.nn.network import Network
 
 N_BLENDS = 5  # weights of the networks that are tried for categories
 DOUBT = 1.0  # standard errors by which a network has to be better
-APART = 0.25  # how far a column's weight of the network lies from that of all columns
+APART = 0.5  # how far a column's weight of the network lies from that of all columns
 RANKED = 3000  # cells of a table that intervals are calibrated by, if it has so many
 OWN_CELLS = 100  # held-out cells of a column that count as much as those of all columns
 LEAST_CELLS = 50  # that anything is calibrated by

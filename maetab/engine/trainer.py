@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import torch
@@ -72,11 +73,7 @@ class Trainer:
         if model.is_series:
             self.batch_size = min(self.batch_size, max(8, SERIES_CELLS // table.n_cells))
         self.per_epoch = max(1, n // self.batch_size)
-        steps = min(max(options.epochs * self.per_epoch, LEAST_STEPS), options.most_steps)
-        epochs = options.max_iter or max(4, math.ceil(steps / self.per_epoch))
-        self.steps = epochs * self.per_epoch
-        if model.is_series and options.max_iter is None:
-            self.steps = SERIES_STEPS
+        self.steps = self._n_steps()
         self.optimizer = _optimizer(self.network, options.learning_rate, options.weight_decay)
         self.schedule = _schedule(self.optimizer, self.steps)
         self.kept: list[list[Batch]] = []
@@ -87,6 +84,16 @@ class Trainer:
         self.waited, self.best = 0, math.inf
         self.best_state: dict[str, Tensor] = {}
         self.losses: list[Tensor] = []
+
+    def _n_steps(self) -> int:
+        """Return how many steps are taken, if nothing ends them before."""
+        options = self.options
+        if options.max_iter:
+            return options.max_iter * self.per_epoch
+        if self.model.is_series:
+            return SERIES_STEPS
+        most = options.most_cells // (self.batch_size * self.table.n_cells)
+        return max(LEAST_STEPS, min(options.epochs * self.per_epoch, most))
 
     def _row_bytes(self) -> int:
         """Return the bytes of one row's part of a `Batch`: logits, guesses, visible and hidden."""
@@ -162,8 +169,8 @@ class Trainer:
         if self.model.is_series:
             yield from self._pooled(generator)
             return
-        for epoch in range(self.steps // self.per_epoch):
-            yield from self._epoch(epoch, generator)
+        epochs = (self._epoch(i, generator) for i in range(-(-self.steps // self.per_epoch)))
+        yield from islice(chain.from_iterable(epochs), self.steps)
 
     def _epoch(self, epoch: int, generator: torch.Generator) -> Iterator[Batch]:
         """Give the batches of an epoch: windows, masks and first guesses.
