@@ -12,7 +12,7 @@ from maetab.nn.network import Network
 
 N_BLENDS = 5  # weights of the networks that are tried for categories
 DOUBT = 1.0  # standard errors by which a network has to be better
-APART = 0.5  # how far a column's weight of the network lies from that of all columns
+APART = 0.25  # how far a column's weight of the network lies from that of all columns
 RANKED = 3000  # cells of a table that intervals are calibrated by, if it has so many
 OWN_CELLS = 100  # held-out cells of a column that count as much as those of all columns
 LEAST_CELLS = 50  # that anything is calibrated by
@@ -83,7 +83,8 @@ def set_network_weights(model: Ensemble, total: dict[str, Tensor]) -> None:
     gap, gain = total["gap"] * number, total["gain"] * number
     doubt = DOUBT * (total["noise"] * number).sum().sqrt()
     pooled = ((gain.sum() - doubt) / gap.sum().clamp_min(1e-9)).clamp(0, 1)
-    noise = total["noise"].clamp_min(1e-12)
+    few = 1 + OWN_CELLS / total["count"].clamp_min(1)  # squares of few cells tell little of noise
+    noise = (few * total["noise"]).clamp_min(1e-12)
     slope = (gain * gap / noise + pooled / APART**2) / (gap.square() / noise + 1 / APART**2)
     likely = total["likelihood"].argmax(1) / (N_BLENDS - 1)
     if model.is_series:
