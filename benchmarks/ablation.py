@@ -83,6 +83,8 @@ def run(options: argparse.Namespace) -> None:
 def report(output: Path) -> str:
     """Return, by half, size and change, ratios to the default on the tables that both have done."""
     table = pd.DataFrame(records.read(output))
+    for name in ("rmse", "accuracy"):  # of which a table may have but one
+        table[name] = table.get(name, np.nan)
     table["half"] = np.where(table["data_set"].isin(CHOOSING), "choosing", "judging")
     table["size"] = np.where(table["rows"] > 4000, "large", "up to 4,000 rows")
     key = ["data_set", "rows"]
