@@ -20,8 +20,9 @@ class FitOptions:
     Parameters
     ----------
     masking : hides cells of a batch
-    max_iter : epochs; None for `epochs`, 20 steps at least, `most_cells` cells at most (of
-        series a number of steps of their own); 0 for the first guess alone
+    max_iter : epochs; None for `epochs` (fewer in small tables), with 20 steps at least and
+        `most_cells` cells at most, of series a number of steps of their own; 0 for the first guess
+        alone
     deadline : of everything; where it is near, fewer rows are looked at, and a network whose least
         is too dear is not begun, which the history shows
     visible_weight : what a visible cell counts in the loss, a hidden one counts 1

@@ -30,7 +30,9 @@ torch.optim.SGD([torch.zeros(1)], lr=1.0)
 
 N_MASKS = 4  # masks that a row is seen with where the first guesses are kept
 CHECKS = 12  # times the held-out cells are looked at in a full run
-LEAST_STEPS = 20  # when `max_iter` is None
+# When `max_iter` is None: steps at least, and the rows of a table from which on all epochs are
+# made. With fewer rows fewer are: they bring less, and the first guess is hard to beat.
+LEAST_STEPS, MANY_ROWS = 20, 10_000
 # Of series, whose guesses know nothing of the windows that are learned from: steps, batches that
 # differ, and cells in a step.
 SERIES_STEPS, SERIES_BATCHES, SERIES_CELLS = 900, 300, 6000
@@ -93,7 +95,8 @@ class Trainer:
         if self.model.is_series:
             return SERIES_STEPS
         most = options.most_cells // (self.batch_size * self.table.n_cells)
-        return max(LEAST_STEPS, min(options.epochs * self.per_epoch, most))
+        share = min(1.0, len(self.table) / MANY_ROWS)
+        return max(LEAST_STEPS, min(round(share * options.epochs * self.per_epoch), most))
 
     def _row_bytes(self) -> int:
         """Return the bytes of one row's part of a `Batch`: logits, guesses, visible and hidden."""
