@@ -17,6 +17,7 @@ from benchmarks.coding import Coder, is_number
 
 N_BINS = 10  # of a number beside a category
 N_PAIRS = 150  # pairs of columns that dependence is looked at in, at most
+ALIKE = 0.01
 LEAST_ROWS = 20  # in which a pair of columns has to have a hidden cell
 
 
@@ -34,6 +35,17 @@ def crps(drawn: np.ndarray, truth: np.ndarray) -> np.ndarray:
         missed = np.abs(drawn - truth).mean(0)
         apart = [np.abs(a - b) for a, b in combinations(drawn, 2)]
     return missed - np.sum(apart, 0) / (m * (m - 1)) if m > 1 else missed
+
+
+def many_values(column: pd.Series) -> bool:
+    """Return whether two cells of a column are equal with a chance of at most `ALIKE`.
+
+    An interval holds a value whole or not at all: of columns with few values none can cover just
+    what it says.
+    """
+    count = column.value_counts().to_numpy(float)
+    n = count.sum()
+    return bool((count * (count - 1)).sum() <= ALIKE * n * (n - 1))
 
 
 def varied(one: pd.Series, other: pd.Series) -> float:

@@ -101,6 +101,11 @@ class MiceForestPeer:
         imputed = self.fit(X, keep_models=False).kernel
         return [self._decoded(X, imputed.complete_data(dataset=k)) for k in range(self.n_datasets)]
 
+    def sample_new(self, X: pd.DataFrame) -> list[pd.DataFrame]:
+        """Return other rows filled by each of the chains that are fitted."""
+        imputed = self.kernel.impute_new_data(self._prepared(X), verbose=False)
+        return [self._decoded(X, imputed.complete_data(dataset=k)) for k in range(self.n_datasets)]
+
     def _decoded(self, X: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
         """Return `X` filled from one completed data set."""
         filled = {}
