@@ -147,9 +147,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
         Central intervals, calibrated on cells held out in fit, and widened to hold what `transform`
         fills in where that lies outside. An interval holds a value whole or not at all: of columns
-        with few distinct values it covers more or less than it says, in the mean about that. In
-        both tables observed cells stand as they are, and missing cells of categories stay missing:
-        see `predict_proba` for those.
+        with few distinct values it may cover more or less than it says. In both tables observed
+        cells stand as they are, and missing cells of categories stay missing: see `predict_proba`
+        for those.
 
         Parameters
         ----------
