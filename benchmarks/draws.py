@@ -129,7 +129,7 @@ def lines(output: Path) -> pd.DataFrame:
     """Return the runs that are done, with their half."""
     table = pd.DataFrame(records.read(output))
     halves = {name: half for half, names in HALVES.items() for name in names}
-    return table.assign(half=table["data_set"].map(halves))
+    return table.assign(half=table["data_set"].map(halves).fillna("neither"))
 
 
 def summary(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:

@@ -29,6 +29,14 @@ from maetab.evaluation import amputate
 HALVES = {"choosing": CHOOSING, "judging": JUDGING}
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
 DRAWS = 5
+KINDS = ("many", "few")
+BY = ["half", "setting", "size", "method", "tag"]
+COVERED = (
+    "Share of hidden numbers inside intervals that are to cover 50, 80, 90 and 95 %, and CRPS of "
+    f"{DRAWS} draws in deviations, with its ratio to that of draws of miceforest on the same cells "
+    "(geometric mean). `many`, `few`: columns of which two cells are equal with a chance of at "
+    "most 1 %, or of more."
+)
 KEY = ["data_set", "rows", "setting", "method", "tag"]
 
 
@@ -132,9 +140,12 @@ def run(options: argparse.Namespace) -> None:
                     print(*list(line.values())[:5], *shown, flush=True)
 
 
-def report(options: argparse.Namespace) -> str:
-    """Return, by half, tag and rows, ratios to ExtraTrees, what intervals cover, and CRPS."""
-    table = pd.DataFrame(records.read(options.output))
+def lines(output: Path) -> pd.DataFrame:
+    """Return the runs of maetab, with half and size, and what they are to peers on the same cells.
+
+    Ratios as logarithms.
+    """
+    table = pd.DataFrame(records.read(output))
     task = ["data_set", "rows", "setting"]
     ours = table[table["method"].isin(OURS)].copy()
     own = ours.set_index(task).index
@@ -145,19 +156,40 @@ def report(options: argparse.Namespace) -> str:
 
     ours["ratio"] = np.log(ours["rmse"].to_numpy() / beside("extratrees", "rmse"))
     ours["more_right"] = ours["accuracy"].to_numpy() - beside("extratrees", "accuracy")
-    kinds = ("many", "few")
-    for kind in kinds:
+    for kind in KINDS:
         name = f"crps_{kind}"
         ours[f"{name} ratio"] = np.log(ours[name].to_numpy() / beside("miceforest", name))
-    ours["half"] = ours["data_set"].map({x: half for half, names in HALVES.items() for x in names})
+    halves = {name: half for half, names in HALVES.items() for name in names}
+    ours["half"] = ours["data_set"].map(halves).fillna("neither")
     ours["size"] = pd.cut(ours["rows"], [0, 250, 500, 999, 2000]).astype(str)
-    kept = ["ratio", "more_right", "log_loss"]
-    kept += [f"covers_{100 * c:.0f}_{kind}" for kind in kinds for c in COVERAGES]
-    kept += [f"crps_{kind}{of}" for kind in kinds for of in ("", " ratio")] + ["fit"]
-    by = ["half", "setting", "size", "method", "tag"]
-    logs = ["ratio", *(f"crps_{kind} ratio" for kind in kinds)]
-    means = records.means(ours.sort_values(by), by, kept, logs)
-    return records.figures(means, 3, "half, setting, rows, method, tag")
+    return ours.sort_values(BY)
+
+
+def errors(ours: pd.DataFrame, first: str) -> pd.DataFrame:
+    """Return, by group, ratios to ExtraTrees and to the version `first`, and accuracy."""
+    one = ours[ours["tag"] == first].set_index(KEY[:4])["rmse"]
+    own = ours.set_index(KEY[:4]).index
+    ours["to_first"] = np.log(ours["rmse"].to_numpy() / one.reindex(own).to_numpy())
+    kept = ["ratio", "to_first", "more_right", "log_loss", "fit"]
+    return records.means(ours, BY, kept, ["ratio", "to_first"])
+
+
+def coverage(ours: pd.DataFrame) -> pd.DataFrame:
+    """Return, by group, what intervals cover, and CRPS, of columns of many and of few values."""
+    ours = ours[ours["covers_50_many"].notna() | ours["covers_50_few"].notna()]
+    kept = [f"covers_{100 * c:.0f}_{kind}" for kind in KINDS for c in COVERAGES]
+    kept += [f"crps_{kind}{of}" for kind in KINDS for of in ("", " ratio")]
+    means = records.means(ours, BY, kept, [f"crps_{kind} ratio" for kind in KINDS])
+    return means.rename(columns=lambda name: name.removeprefix("covers_").replace("_", " "))
+
+
+def report(options: argparse.Namespace) -> str:
+    """Return the tables of errors, and of what intervals cover."""
+    ours, corner = lines(options.output), "half, setting, rows, method, tag"
+    told = [records.figures(errors(ours, options.first), 3, corner)]
+    if "covers_50_many" in ours:
+        told += [COVERED, records.figures(coverage(ours), 3, corner)]
+    return "\n\n".join(told)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -172,14 +204,14 @@ def main(argv: list[str] | None = None) -> None:
     add("--seed", type=int, default=0)
     add("--tag", default="now", help="a variant gets results of its own")
     add("--output", type=Path, default=records.RESULTS / "small_tables.jsonl")
+    add("--first", default="before", help="tag that others are compared with in the report")
     add("--report", action="store_true", help="print and write the means of what is done")
     options = parser.parse_args(argv)
     if options.report:
         said = (
             "Means over the tables that are done, which are not the same in all lines. `ratio`: "
-            "RMSE to that of chained ExtraTrees; `crps ratio`: to that of draws of miceforest, on "
-            "the same cells; both geometric. `many`, `few`: columns of which two cells are equal "
-            "with a chance of at most 1 %, or of more."
+            "RMSE to that of chained ExtraTrees; `to_first`: to that of the first version, on the "
+            "same tables; both geometric."
         )
         options.output.with_suffix(".md").write_text(f"{said}\n\n{report(options)}\n")
         print(report(options))
