@@ -79,6 +79,14 @@ class Ensemble(nn.Module):
         """Whether any network has weight; else predictions are the first guess."""
         return bool(self.network_weight.any())
 
+    @property
+    def knows_values(self) -> bool:
+        """Whether values of similar rows were weighed, and ranks taken with them.
+
+        Not of series, of too few held-out cells, and in models of earlier versions.
+        """
+        return not self.is_series and bool(self.value_share.any())
+
     def first_guess(
         self,
         values: Tensor,
@@ -150,7 +158,7 @@ class Ensemble(nn.Module):
         rows that are like this one do. It is what intervals and draws are made of.
         """
         probabilities, points, std = self.predicted(values, visible, memory_index, clock=clock)
-        if not self.is_series and bool(self.value_share.any()):
+        if self.knows_values:
             parts = self.near_values(probabilities, values, visible, memory_index)
             share = self.value_share.T[:, None, None, :, None]
             probabilities = probabilities + (share * (parts - probabilities)).sum(0)
@@ -203,7 +211,7 @@ class Ensemble(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return (B, F) the ends of central intervals; parameters as in `quantile`."""
         low, high = (torch.full_like(points, (1 + side * coverage) / 2) for side in (-1, 1))
-        if not self.is_series:
+        if self.knows_values:
             return self.support.ends(probabilities, self._moved(low), self._moved(high))
         ends = (self.quantile(probabilities, points, std, level) for level in (low, high))
         return next(ends), next(ends)
