@@ -27,13 +27,23 @@ class MiceForestPeer:
     threads : int
         Threads that LightGBM may use.
     random_state : int
+    drawn : bool
+        Draw levels by their probabilities, for `sample`, instead of taking the likeliest.
     """
 
-    def __init__(self, n_datasets: int, n_iterations: int, threads: int, random_state: int) -> None:
+    def __init__(
+        self,
+        n_datasets: int,
+        n_iterations: int,
+        threads: int,
+        random_state: int,
+        drawn: bool = False,
+    ) -> None:
         self.n_datasets = n_datasets
         self.n_iterations = n_iterations
         self.threads = threads
         self.random_state = random_state
+        self.drawn = drawn
 
     def _prepared(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return numbers as float64 and categories as codes of dtype category, plainly named."""
@@ -53,12 +63,16 @@ class MiceForestPeer:
 
         _mend_miceforest()
         self.levels = [None if is_number(c) else levels_of(c) for _, c in X.items()]
-        # The likeliest level beats a matched one in accuracy, and log-odds of 0 cannot be matched.
-        matched = {f"f{j}": 5 if lv is None else 0 for j, lv in enumerate(self.levels)}
+        # The likeliest level beats a matched one in accuracy, and log-odds of 0 cannot be matched;
+        # "fast" draws a level by its probability.
+        of_levels = 5 if self.drawn else 0
+        matched = {f"f{j}": 5 if lv is None else of_levels for j, lv in enumerate(self.levels)}
+        how = {f"f{j}": "fast" for j, lv in enumerate(self.levels) if self.drawn and lv is not None}
         self.kernel = miceforest.ImputationKernel(
             self._prepared(X),
             num_datasets=self.n_datasets,
             mean_match_candidates=matched,
+            mean_match_strategy=how,
             save_all_iterations_data=keep_models,
             random_state=self.random_state,
         )
@@ -80,6 +94,26 @@ class MiceForestPeer:
                 picked = [levels[k] for k in counts.argmax(axis=1)]
                 guess = pd.Series(picked, index=X.index, dtype=object)
             filled[name] = fill_empty(column, guess)
+        return pd.DataFrame(filled, index=X.index)
+
+    def sample(self, X: pd.DataFrame) -> list[pd.DataFrame]:
+        """Return `X`, which the chains are fitted to, filled by each of them."""
+        imputed = self.fit(X, keep_models=False).kernel
+        return [self._decoded(X, imputed.complete_data(dataset=k)) for k in range(self.n_datasets)]
+
+    def sample_new(self, X: pd.DataFrame) -> list[pd.DataFrame]:
+        """Return other rows filled by each of the chains that are fitted."""
+        imputed = self.kernel.impute_new_data(self._prepared(X), verbose=False)
+        return [self._decoded(X, imputed.complete_data(dataset=k)) for k in range(self.n_datasets)]
+
+    def _decoded(self, X: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
+        """Return `X` filled from one completed data set."""
+        filled = {}
+        for j, (name, column) in enumerate(X.items()):
+            guess, levels = drawn[f"f{j}"], self.levels[j]
+            if levels is not None:
+                guess = pd.Series([levels[k] for k in guess.astype(int)], dtype=object)
+            filled[name] = fill_empty(column, guess.set_axis(X.index))
         return pd.DataFrame(filled, index=X.index)
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import pages_rows, pages_series, records, report
+from benchmarks import pages_draws, pages_rows, pages_series, records, report
 from benchmarks.markup import figures, origin, page, said, table, title
 from benchmarks.records import RESULTS
 
@@ -146,6 +146,7 @@ def speed() -> str:
 
 WRITERS: dict[str, Callable[[], str]] = {
     "filling": filling,
+    "draws": pages_draws.draws_page,
     "anomalies": pages_rows.anomalies,
     "features": pages_rows.features,
     "target": pages_rows.target,

@@ -1,4 +1,4 @@
-"""Tables of few rows: errors beside chained ExtraTrees, and what intervals cover.
+"""Tables of few rows: errors beside chained ExtraTrees, what intervals cover, and CRPS.
 
     python -m benchmarks.small_tables --half choosing --rows 150 300 600 2000 --tag now
     python -m benchmarks.small_tables --report
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,22 @@ import pandas as pd
 from benchmarks import records
 from benchmarks.datasets import CHOOSING, JUDGING
 from benchmarks.impute import Task, features_of, score, split
+from benchmarks.metrics import crps, many_values
+from benchmarks.mice_peer import MiceForestPeer
 from benchmarks.peers import OURS, make
 from maetab.evaluation import amputate
 
 HALVES = {"choosing": CHOOSING, "judging": JUDGING}
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
+DRAWS = 5
+KINDS = ("many", "few")
+BY = ["half", "setting", "size", "method", "tag"]
+COVERED = (
+    "Share of hidden numbers inside intervals that are to cover 50, 80, 90 and 95 %, and CRPS of "
+    f"{DRAWS} draws in deviations, with its ratio to that of draws of miceforest on the same cells "
+    "(geometric mean). `many`, `few`: columns of which two cells are equal with a chance of at "
+    "most 1 %, or of more."
+)
 KEY = ["data_set", "rows", "setting", "method", "tag"]
 
 
@@ -32,8 +44,12 @@ def measure(task: Task, method: str, seed: int) -> dict[str, Any]:
     """Return errors, the processor's seconds and, of maetab, what intervals cover."""
     train = task.missing.iloc[task.train].reset_index(drop=True)
     test = task.missing.iloc[task.test].reset_index(drop=True)
-    imputer: Any = make(method, seed)
     start = time.process_time()
+    if method == "miceforest":
+        peer = MiceForestPeer(DRAWS, 5, 1, seed, drawn=True)
+        drawn = peer.sample(train) if task.in_sample else peer.fit(train).sample_new(test)
+        return {"fit": time.process_time() - start} | scored(task, drawn)
+    imputer: Any = make(method, seed)
     if task.in_sample and method not in OURS:
         filled = imputer.fit_transform(train)
         return score(task, filled) | {"fit": time.process_time() - start}
@@ -42,24 +58,48 @@ def measure(task: Task, method: str, seed: int) -> dict[str, Any]:
     found |= score(task, imputer.transform(test))
     if method in OURS:
         found |= covered(task, imputer, test) | likelihood(task, imputer, test)
+        found |= scored(task, imputer.sample(test, DRAWS, seed))
     return found
+
+
+def hidden_numbers(task: Task) -> Iterator[tuple[str, str, np.ndarray, np.ndarray, float]]:
+    """Give name, kind, hidden rows of the judged, their truth and the deviation, by column.
+
+    kind : "many" or "few", how many values the column has
+    """
+    for j, name in enumerate(task.truth):
+        hidden, column = task.hidden[task.test, j], task.truth[name]
+        if column.dtype == np.float64 and hidden.any():
+            scale = np.nanstd(task.missing[name].iloc[task.train].to_numpy()) or 1.0
+            kind = "many" if many_values(column) else "few"
+            yield name, kind, hidden, column.iloc[task.test].to_numpy()[hidden], float(scale)
 
 
 def covered(task: Task, imputer: Any, test: pd.DataFrame) -> dict[str, Any]:
-    """Return the share of hidden numbers in intervals, and their mean width in deviations."""
-    number = [x for x in task.truth if task.truth[x].dtype == np.float64]
-    if not number:
-        return {}
-    truth = task.truth[number].iloc[task.test].to_numpy()
-    hidden = task.hidden[task.test][:, [task.truth.columns.get_loc(x) for x in number]]
-    scale = np.nanstd(task.missing[number].iloc[task.train].to_numpy(), 0)
+    """Return the share of hidden numbers in intervals, and their mean width in deviations.
+
+    Of columns of many and of few values apart: see `many_values`.
+    """
     found: dict[str, Any] = {}
     for coverage in COVERAGES:
-        low, high = (x[number].to_numpy() for x in imputer.predict_interval(test, coverage))
-        inside = (low <= truth + 1e-9) & (truth <= high + 1e-9)
-        found[f"covers_{100 * coverage:.0f}"] = float(inside[hidden].mean())
-        found[f"width_{100 * coverage:.0f}"] = float(((high - low) / scale)[hidden].mean())
+        low, high = imputer.predict_interval(test, coverage)
+        each: dict[str, list[np.ndarray]] = {}
+        for name, kind, hidden, truth, scale in hidden_numbers(task):
+            bottom, top = (x[name].to_numpy()[hidden] for x in (low, high))
+            inside = (bottom <= truth + 1e-9) & (truth <= top + 1e-9)
+            each.setdefault(f"covers_{100 * coverage:.0f}_{kind}", []).append(inside)
+            each.setdefault(f"width_{100 * coverage:.0f}_{kind}", []).append((top - bottom) / scale)
+        found |= {key: float(np.concatenate(parts).mean()) for key, parts in each.items()}
     return found
+
+
+def scored(task: Task, drawn: list[pd.DataFrame]) -> dict[str, Any]:
+    """Return the mean CRPS of draws of hidden numbers, in deviations, by kind of column."""
+    each: dict[str, list[np.ndarray]] = {}
+    for name, kind, hidden, truth, scale in hidden_numbers(task):
+        cells = np.stack([one[name].to_numpy()[hidden] for one in drawn])
+        each.setdefault(f"crps_{kind}", []).append(crps(cells, truth) / scale)
+    return {key: float(np.concatenate(parts).mean()) for key, parts in each.items()}
 
 
 def likelihood(task: Task, imputer: Any, test: pd.DataFrame) -> dict[str, Any]:
@@ -100,25 +140,56 @@ def run(options: argparse.Namespace) -> None:
                     print(*list(line.values())[:5], *shown, flush=True)
 
 
-def report(options: argparse.Namespace) -> str:
-    """Return, by half, tag and rows, ratios to ExtraTrees and what intervals cover."""
-    table = pd.DataFrame(records.read(options.output))
-    peer = table[table["method"] == "extratrees"].set_index(["data_set", "rows", "setting"])
-    ours = table[table["method"] != "extratrees"].copy()
-    own = ours.set_index(["data_set", "rows", "setting"]).index
-    ours["ratio"] = np.log(ours["rmse"].to_numpy() / peer["rmse"].reindex(own).to_numpy())
-    ours["more_right"] = ours["accuracy"].to_numpy() - peer["accuracy"].reindex(own).to_numpy()
-    first = ours[ours["tag"] == options.first].set_index([*KEY[:4]])
-    own = ours.set_index([*KEY[:4]]).index
-    ours["to_first"] = np.log(ours["rmse"].to_numpy() / first["rmse"].reindex(own).to_numpy())
+def lines(output: Path) -> pd.DataFrame:
+    """Return the runs of maetab, with half and size, and what they are to peers on the same cells.
+
+    Ratios as logarithms.
+    """
+    table = pd.DataFrame(records.read(output))
+    task = ["data_set", "rows", "setting"]
+    ours = table[table["method"].isin(OURS)].copy()
+    own = ours.set_index(task).index
+
+    def beside(method: str, name: str) -> np.ndarray:
+        peer = table[table["method"] == method].drop_duplicates(task).set_index(task)
+        return peer[name].reindex(own).to_numpy()
+
+    ours["ratio"] = np.log(ours["rmse"].to_numpy() / beside("extratrees", "rmse"))
+    ours["more_right"] = ours["accuracy"].to_numpy() - beside("extratrees", "accuracy")
+    for kind in KINDS:
+        name = f"crps_{kind}"
+        ours[f"{name} ratio"] = np.log(ours[name].to_numpy() / beside("miceforest", name))
     halves = {name: half for half, names in HALVES.items() for name in names}
-    ours["half"] = ours["data_set"].map(halves)
+    ours["half"] = ours["data_set"].map(halves).fillna("neither")
     ours["size"] = pd.cut(ours["rows"], [0, 250, 500, 999, 2000]).astype(str)
-    kept = ["ratio", "to_first", "more_right", "log_loss"]
-    kept += [*(f"covers_{100 * c:.0f}" for c in COVERAGES), "fit"]
-    by = ["half", "setting", "size", "method", "tag"]
-    means = records.means(ours.sort_values(by), by, kept, ["ratio", "to_first"])
-    return records.figures(means, 3, "half, setting, rows, method, tag")
+    return ours.sort_values(BY)
+
+
+def errors(ours: pd.DataFrame, first: str) -> pd.DataFrame:
+    """Return, by group, ratios to ExtraTrees and to the version `first`, and accuracy."""
+    one = ours[ours["tag"] == first].set_index(KEY[:4])["rmse"]
+    own = ours.set_index(KEY[:4]).index
+    ours["to_first"] = np.log(ours["rmse"].to_numpy() / one.reindex(own).to_numpy())
+    kept = ["ratio", "to_first", "more_right", "log_loss", "fit"]
+    return records.means(ours, BY, kept, ["ratio", "to_first"])
+
+
+def coverage(ours: pd.DataFrame) -> pd.DataFrame:
+    """Return, by group, what intervals cover, and CRPS, of columns of many and of few values."""
+    ours = ours[ours["covers_50_many"].notna() | ours["covers_50_few"].notna()]
+    kept = [f"covers_{100 * c:.0f}_{kind}" for kind in KINDS for c in COVERAGES]
+    kept += [f"crps_{kind}{of}" for kind in KINDS for of in ("", " ratio")]
+    means = records.means(ours, BY, kept, [f"crps_{kind} ratio" for kind in KINDS])
+    return means.rename(columns=lambda name: name.removeprefix("covers_").replace("_", " "))
+
+
+def report(options: argparse.Namespace) -> str:
+    """Return the tables of errors, and of what intervals cover."""
+    ours, corner = lines(options.output), "half, setting, rows, method, tag"
+    told = [records.figures(errors(ours, options.first), 3, corner)]
+    if "covers_50_many" in ours:
+        told += [COVERED, records.figures(coverage(ours), 3, corner)]
+    return "\n\n".join(told)
 
 
 def main(argv: list[str] | None = None) -> None:

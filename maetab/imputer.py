@@ -18,7 +18,7 @@ from maetab.data.back import Back
 from maetab.data.codec import Encoded, fill, missing_cells
 from maetab.data.gaps import find_gaps, max_steps
 from maetab.engine.draws import draws
-from maetab.engine.inference import predict_probabilities, predict_quantiles
+from maetab.engine.inference import predict_interval, predict_probabilities
 from maetab.engine.runtime import pick_device
 from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
 from maetab.ranges import Range, check_range
@@ -146,10 +146,10 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return two tables between which each missing number lies with the given probability.
 
         Central intervals, calibrated on cells held out in fit, and widened to hold what `transform`
-        fills in where that lies outside. Of columns with few distinct values they cover more than
-        they say: an interval holds such a value whole or not at all. In both tables observed cells
-        stand as they are, and missing cells of categories stay missing: see `predict_proba` for
-        those.
+        fills in where that lies outside. An interval holds a value whole or not at all: of columns
+        with few distinct values it may cover more or less than it says. In both tables observed
+        cells stand as they are, and missing cells of categories stay missing: see `predict_proba`
+        for those.
 
         Parameters
         ----------
@@ -159,8 +159,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")
         table = self._read(X)
-        levels = [(1 - coverage) / 2, (1 + coverage) / 2]
-        bounds = self._back(table, predict_quantiles(*self._asked(table), levels))
+        bounds = self._back(table, predict_interval(*self._asked(table), float(coverage)))
         bounds = [table.settled(bound, self.schema_.is_number()) for bound in bounds]
         point = self._points(table)
         bounds = np.minimum(bounds[0], point), np.maximum(bounds[1], point)

@@ -60,6 +60,24 @@ def test_draws_have_the_distribution_of_the_data():
     assert 0.4 < within < 0.8
 
 
+def test_draws_lie_where_similar_rows_do_and_not_between_them():
+    """On a circle each number has two likely values given the other, and a mean between them."""
+    random = np.random.default_rng(0)
+    angle = random.uniform(0, 2 * np.pi, 600)
+    truth = pd.DataFrame({"x": np.cos(angle), "y": np.sin(angle)})
+    few = truth.assign(y=truth["y"].mask(random.random(600) < 0.3))
+    imputer = MAEImputer(max_iter=0, random_state=0).fit(few)
+    hidden = few["y"].isna()
+
+    def off() -> float:
+        drawn = [one[hidden] for one in imputer.sample(few, 5)]
+        return float(np.median([np.abs(np.hypot(one["x"], one["y"]) - 1) for one in drawn]))
+
+    assert off() < 0.03
+    imputer.model_.value_share.zero_()
+    assert off() > 0.15  # a normal alone
+
+
 def test_draws_of_a_category_have_its_frequencies():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(

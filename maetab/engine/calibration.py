@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from maetab.engine.held_out import HeldOut, hold_out_more
+from maetab.engine.held_out import HeldOut, hold_out_one_by_one
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import N_RANKS, Ensemble
 from maetab.nn.network import Network
+from maetab.nn.support import Support
 
 N_BLENDS = 5  # weights of the networks that are tried for categories
 DOUBT = 1.0  # standard errors by which a network has to be better
@@ -16,6 +20,8 @@ APART = 0.25  # how far a column's weight of the network lies from that of all c
 RANKED = 3000  # cells of a table that intervals are calibrated by, if it has so many
 OWN_CELLS = 100  # held-out cells of a column that count as much as those of all columns
 LEAST_CELLS = 50  # that anything is calibrated by
+# Held-out cells that speak for what is predicted against similar rows, and rounds that find shares.
+OF_PREDICTED, ROUNDS = 30, 50
 
 
 @torch.no_grad()
@@ -120,44 +126,86 @@ def _least_absolute(total: dict[str, Tensor], number: Tensor, n_steps: int) -> T
 
 @torch.no_grad()
 def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Deadline) -> None:
-    """Remember where the held-out truths of a table fell in their predicted distributions.
+    """Set what the values of similar rows weigh, and remember where held-out truths fell then.
 
-    In `n_rows` windows (None for what there is time for), in fewer if the deadline passes, but in
-    one batch at least. Of a table with few held-out cells others are held out in turn. Series:
-    `maetab.engine.series_calibration`.
+    In `n_rows` windows each time (None for what there is time for), in fewer if the deadline
+    passes, but in one batch at least. Series: `maetab.engine.series_calibration`.
 
     Recalibration by the quantiles of the probability integral transform (Kuleshov et al. 2018,
     section 3), as if one truth more had fallen below all and another above (conformal: Vovk et al.
     2005). A column with few held-out cells borrows from all.
     """
     model.eval()
-    in_table = model.config.n_steps == 1
-    ranks, held_ = _ranks(model, table, n_rows, deadline)
-    for more in hold_out_more(table, RANKED) if in_table else ():
-        if deadline.left() < 0:
-            break
-        found = _ranks(model, more, n_rows, deadline)
-        ranks, held_ = ranks + found[0], held_ + found[1]
-    rank, held = torch.cat(ranks), torch.cat(held_) & model.support.is_number
-    quantiles = quantiles_by_column(rank, held, (0.0, 1.0) if in_table else ())
+    support, in_table = model.support, model.config.n_steps == 1
+    cells = _look_at_all(model, table, n_rows, deadline, in_table)
+    if cells is None or len(cells.column) < LEAST_CELLS:
+        return
+    if in_table:
+        model.value_share.copy_(_shares(cells, support)[:, 1:])
+    share = torch.cat([1 - model.value_share.sum(1, keepdim=True), model.value_share], 1)
+    chances = (share[cells.column][..., None] * cells.parts).sum(1)
+    generator = torch.Generator(chances.device).manual_seed(len(chances))
+    spread = torch.rand(len(chances), generator=generator, device=chances.device)
+    rank = support.rank(cells.column, chances, cells.truth, spread)
+    own = torch.nn.functional.one_hot(cells.column, len(share)).bool()
+    quantiles = quantiles_by_column(
+        rank[:, None].expand_as(own), own, (0.0, 1.0) if in_table else ()
+    )
     if quantiles is not None:
         model.ranks.copy_(quantiles)
 
 
-def _ranks(
-    model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Deadline
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Return where truths fell, and which of them were held out: (cells, F) of each batch."""
-    sample, ranks, held_ = table.sample(), [], []
-    if n_rows is None:
-        n_rows = deadline.affordable(lambda n: _look(model, table, sample[:n]), len(sample))
-    for i, rows in enumerate(table.sample_batches(n_rows, model.guess.coordinates.size)):
-        if i and deadline.left() < 0:
+class _Cells(NamedTuple):
+    """Numbers that were held out: their column (N,), truth (N,) and what was said of them.
+
+    parts : (N, 1 + heads, K) distributions over bins: what is predicted, and, of tables, the values
+        of similar rows by head; that of what is predicted again where these are not asked
+    """
+
+    column: Tensor
+    truth: Tensor
+    parts: Tensor
+
+
+def _look_at_all(
+    model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Deadline, in_table: bool
+) -> _Cells | None:
+    """Return what is said of held-out numbers, of tables held out one by one; None without any."""
+    found: list[_Cells] = []
+    for part in hold_out_one_by_one(table, RANKED) if in_table else (table,):
+        if found and deadline.left() < 0:
             break
-        probabilities, values, held = _look(model, table, rows)
-        ranks.append(model.support.rank(probabilities.flatten(0, 1), values.flatten(0, 1)))
-        held_.append(held.flatten(0, 1))
-    return ranks, held_
+        sample, most = part.sample(), n_rows
+        if most is None:
+            most = deadline.affordable(partial(_affordable, model, part), len(sample))
+        for i, rows in enumerate(part.sample_batches(most, model.guess.coordinates.size)):
+            if i and deadline.left() < 0:
+                break
+            found.append(_look(model, part, rows))
+    return _Cells(*(torch.cat(x) for x in zip(*found, strict=True))) if found else None
+
+
+def _affordable(model: Ensemble, table: HeldOut, n_rows: int) -> None:
+    _look(model, table, table.sample()[:n_rows])
+
+
+def _shares(cells: _Cells, support: Support) -> Tensor:
+    """Return (F, 1 + heads) what each part weighs, by expectation-maximisation.
+
+    Of the likelihood of the truths' bins, as if `OF_PREDICTED` more cells of each column had been
+    told by what is predicted alone.
+    """
+    bins = (support.edges[cells.column] < cells.truth[:, None]).sum(1)
+    likely = cells.parts.gather(2, bins[:, None, None].expand(*cells.parts.shape[:2], 1))[..., 0]
+    f, n_parts = len(support.edges), likely.shape[1]
+    share = likely.new_full((f, n_parts), 1 / n_parts)
+    for _ in range(ROUNDS):
+        told = likely * share[cells.column]
+        told = told / told.sum(1, keepdim=True).clamp_min(1e-12)
+        count = likely.new_zeros(f, n_parts).index_add_(0, cells.column, told)
+        count[:, 0] += OF_PREDICTED
+        share = count / count.sum(1, keepdim=True)
+    return share
 
 
 def quantiles_by_column(x: Tensor, held: Tensor, beyond: tuple[float, ...] = ()) -> Tensor | None:
@@ -181,11 +229,17 @@ def quantiles_by_column(x: Tensor, held: Tensor, beyond: tuple[float, ...] = ())
     return torch.stack(found)
 
 
-def _look(model: Ensemble, table: HeldOut, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what is predicted of some windows, their values, and which are held out."""
+def _look(model: Ensemble, table: HeldOut, rows: Tensor) -> _Cells:
+    """Return what is said of the numbers that are held out of some windows."""
     values, visible, held = table.cells(rows)
     index, clock = table.windows.memory_index(rows), table.windows.clock_of(rows)
-    return model(values, visible, index, clock=clock)[0], values, held
+    probabilities = model(values, visible, index, clock=clock)[0]
+    parts = probabilities[None]
+    if model.config.n_steps == 1:
+        parts = torch.cat([parts, model.near_values(probabilities, values, visible, index)])
+    held = (held & model.support.is_number).flatten(0, 1)
+    column = held.nonzero()[:, 1]
+    return _Cells(column, values.flatten(0, 1)[held], parts.flatten(1, 2)[:, held].transpose(0, 1))
 
 
 def _quantiles(x: Tensor, levels: Tensor) -> Tensor:

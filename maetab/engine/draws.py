@@ -64,7 +64,7 @@ def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> 
             group = (rank * N_ROUNDS).long()
             for i, level in enumerate(levels):
                 now = ~visible & (group == i)
-                cells = _quantiles(model, model.predicted(values, visible), level)
+                cells = _quantiles(model, model.distribution(values, visible), level)
                 values, visible = torch.where(now, cells, values), visible | now
             result = values[: len(rows)].cpu().numpy()
             out[rows[first[found]]] = result[first[found]]

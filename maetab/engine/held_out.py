@@ -20,6 +20,7 @@ N_PAIRS = 20_000_000  # pairs of tokens that a training batch may compare
 PASSED_PAIRS = 5_000_000  # that may be compared together where nothing is learned
 COORDINATES = 1_000_000  # coordinates of windows that a pass looks at together
 LAST, LEAST_WINDOWS = 0.2, 30  # share of the windows of a course that judges, if it has so many
+APART = 16  # columns of a table of which one cell is held out at a time, where all are looked at
 LIMITED = 256  # windows that it looks at together where time is short
 
 
@@ -97,22 +98,28 @@ def hold_out(windows: Windows, fraction: float, generator: torch.Generator) -> H
     return HeldOut(windows, held, observed & ~held)
 
 
-def hold_out_more(table: HeldOut, n_cells: int) -> Iterator[HeldOut]:
-    """Give the same table with other cells held out each time, until there are `n_cells` in all.
+def hold_out_one_by_one(table: HeldOut, n_cells: int) -> Iterator[HeldOut]:
+    """Give the same table with few cells of a row held out each time, until there are `n_cells`.
 
-    As many at a time as in `table`, none twice. They are for what is asked of a first guess that
-    has not seen the rows: networks may have learned from them.
+    One in `APART` of a row's cells, one at least and never its only one: the others are seen as
+    they will be when what is missing is filled. Those that `table` holds out come first, in the
+    windows that have some; the others are for what is asked of a first guess that has not seen the
+    rows: networks may have learned from them.
     """
     held, observed = table.held, table.windows.observed
-    size, total = int(held.sum()), int(observed.sum())
-    if not size:
-        return
-    generator = torch.Generator(held.device).manual_seed(total)
-    drawn = torch.rand(held.shape, generator=generator, device=held.device) * total / size
-    for part in range(min(total // size, -(-n_cells // size)) - 1):
-        again = observed & ~held & (part <= drawn) & (drawn < part + 1)
-        again &= (observed & ~again).any(1, keepdim=True)
-        yield HeldOut(table.windows, again, observed & ~again)
+    generator = torch.Generator(held.device).manual_seed(int(observed.sum()))
+    drawn = torch.rand(held.shape, generator=generator, device=held.device)
+    at_once, total = max(1, held.shape[1] // APART), 0
+    for group in (held, observed & ~held):
+        order = (drawn + ~group).argsort(1).argsort(1) // at_once
+        for part in range(int(group.sum(1).max()) // at_once + 1):
+            now = group & (order == part)
+            now &= (observed & ~now).any(1, keepdim=True)
+            rows = now[table.windows.rows].any(2).any(1).nonzero()[:, 0]
+            if total >= n_cells or not len(rows):
+                break
+            total += int(now.sum())
+            yield HeldOut(table.windows, now, observed & ~now, judged=rows)
 
 
 def _hold_out_gaps(windows: Windows, fraction: float, generator: torch.Generator) -> HeldOut:

@@ -122,13 +122,19 @@ def padded(index: np.ndarray, windows: slice, size: int, device: torch.device) -
 
 @torch.inference_mode()
 def _distributions(
-    model: Ensemble, windows: Windows, device: torch.device, memory_index: np.ndarray | None
+    model: Ensemble,
+    windows: Windows,
+    device: torch.device,
+    memory_index: np.ndarray | None,
+    whole: bool = False,
 ) -> Iterator[tuple[np.ndarray, Tensor, Tensor, Tensor]]:
     """Give rows (R,), probabilities (R, F, K), points and deviations (R, F), each row once.
 
     A row that several windows hold has the mean of their probabilities, of their expected numbers
     and of their deviations, weighted towards the middle of each window, and the level that is
     likeliest then. It is given as soon as the last of them is seen.
+
+    whole : whether the distributions of numbers are meant, as `Ensemble.distribution` gives them
     """
     rows = windows.rows.numpy()
     last = np.full(len(windows.values), -1)  # the window after which a row is complete
@@ -142,7 +148,8 @@ def _distributions(
     for found, values, visible in batches(windows, device, size):
         index = None if memory_index is None else padded(memory_index, found, size, device)
         clock = padded_clock(windows, found, size, device)
-        result = model.predicted(values, visible, index, clock=clock)
+        ask = model.distribution if whole else model.predicted
+        result = ask(values, visible, index, clock=clock)
         row = windows.rows[found].flatten().to(device)
         weight = middle.expand(found.stop - found.start, -1).flatten()
         parts = [row, weight, *(x.flatten(0, 1)[: len(row)] for x in result)]
@@ -220,9 +227,21 @@ def predict_quantiles(
     """
     out = np.zeros((len(levels), *windows.values.shape), np.float32)
     with on_device(model, device):
-        for rows, *parts in _distributions(model, windows, device, memory_index):
+        for rows, *parts in _distributions(model, windows, device, memory_index, True):
             for i, level in enumerate(levels):
                 wanted = torch.full_like(parts[1], level)
                 found = model.quantile(parts[0], parts[1], parts[2], wanted)
                 out[i, rows] = found.cpu().numpy()
+    return out
+
+
+def predict_interval(
+    model: Ensemble, windows: Windows, device: torch.device, coverage: float
+) -> np.ndarray:
+    """Return (2, n, F) the ends of central intervals that hold a share `coverage` of the truths."""
+    out = np.zeros((2, *windows.values.shape), np.float32)
+    with on_device(model, device):
+        for rows, chances, points, std in _distributions(model, windows, device, None, True):
+            for i, end in enumerate(model.interval(chances, points, std, coverage)):
+                out[i, rows] = end.cpu().numpy()
     return out

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from maetab.nn.config import ModelConfig
 from maetab.nn.guess.cells import CellGuess, read_guess, read_points
+from maetab.nn.guess.memory import N_HEADS
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.losses import LOSSES, Loss, Prediction, Residual
@@ -20,6 +21,7 @@ from maetab.nn.windows import Clock
 
 N_RANKS = 101  # quantiles of held-out ranks that are kept
 LEAST_CHANCE = 1e-12  # of a bin or level
+LEAST_WEIGHT = 1e-6  # of similar rows that know a cell, below which they are not asked
 
 
 class Ensemble(nn.Module):
@@ -29,8 +31,10 @@ class Ensemble(nn.Module):
 
     Buffers: `network_weight` (F,) the share of the networks; `residual_std` (F,) standard deviation
     of their point errors; `ranks` (F, 101) quantiles of where held-out truths fell in the predicted
-    distributions, for intervals that cover what they say; of series, where numbers are predicted by
-    mean and standard deviation, `residual_quantiles` (F, 101) of errors in units of the latter.
+    distributions, for intervals that cover what they say; of tables `value_share` (F, heads), what
+    the values of similar rows weigh in the distribution of a number, by head of the memory; of
+    series, where numbers are predicted by mean and standard deviation, `residual_quantiles`
+    (F, 101) of errors in units of the latter.
     """
 
     support: Support
@@ -38,6 +42,7 @@ class Ensemble(nn.Module):
     network_weight: Tensor
     residual_std: Tensor
     ranks: Tensor
+    value_share: Tensor
     residual_quantiles: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
@@ -62,6 +67,8 @@ class Ensemble(nn.Module):
         if self.is_series:
             normal = torch.special.ndtri(torch.linspace(0, 1, N_RANKS).clamp(1e-3, 1 - 1e-3))
             self.register_buffer("residual_quantiles", normal.repeat(f, 1))
+        else:
+            self.register_buffer("value_share", torch.zeros(f, N_HEADS))
 
     @property
     def networks(self) -> Iterable[Network]:
@@ -72,6 +79,14 @@ class Ensemble(nn.Module):
     def uses_networks(self) -> bool:
         """Whether any network has weight; else predictions are the first guess."""
         return bool(self.network_weight.any())
+
+    @property
+    def knows_values(self) -> bool:
+        """Whether values of similar rows were weighed, and ranks taken with them.
+
+        Not of series, of too few held-out cells, and in models of earlier versions.
+        """
+        return not self.is_series and bool(self.value_share.any())
 
     def first_guess(
         self,
@@ -131,6 +146,45 @@ class Ensemble(nn.Module):
         likeliest = probabilities.argmax(-1).float()
         return probabilities, torch.where(self.support.is_number, point, likeliest), std
 
+    def distribution(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        memory_index: Tensor | None = None,
+        clock: Clock | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `predicted` does, the values of similar rows mixed into the probabilities.
+
+        A normal knows nothing of values that are frequent, nor that there may be two likely ones;
+        rows that are like this one do. It is what intervals and draws are made of.
+        """
+        probabilities, points, std = self.predicted(values, visible, memory_index, clock=clock)
+        if self.knows_values:
+            parts = self.near_values(probabilities, values, visible, memory_index)
+            share = self.value_share.T[:, None, None, :, None]
+            probabilities = probabilities + (share * (parts - probabilities)).sum(0)
+        return probabilities, points, std
+
+    def near_values(
+        self, probabilities: Tensor, values: Tensor, visible: Tensor, memory_index: Tensor | None
+    ) -> Tensor:
+        """Return (heads, B, 1, F, K) how the values of the most similar rows of a table lie.
+
+        probabilities : (B, 1, F, K) what stands where none of these rows knows a number, and for
+            categories
+        """
+        assert isinstance(self.guess, StackedGuess)
+        memory, first = self.guess.memory, self.support.coordinates.first
+        place, weight = self.guess.nearest(values, visible, memory_index)  # (heads, B, N)
+        bins = self.support.index(memory.values[:, first]).clamp_min(0)
+        bins, known = bins[place].transpose(-1, -2), memory.visible[:, first][place]
+        mass = (weight[..., None] * known).transpose(-1, -2)  # (heads, B, F, N)
+        found = mass.new_zeros(*mass.shape[:-1], self.support.size).scatter_add_(-1, bins, mass)
+        total = mass.sum(-1, keepdim=True)
+        told = (total > LEAST_WEIGHT) & self.support.is_number[:, None]
+        found = torch.where(told, found / total.clamp_min(LEAST_WEIGHT), probabilities[:, 0])
+        return found[:, :, None]
+
     def points(self, values: Tensor, visible: Tensor, memory_index: Tensor | None = None) -> Tensor:
         """Return the points (B, T, F) that `forward` gives, without probabilities if possible."""
         if self.uses_networks:
@@ -146,13 +200,27 @@ class Ensemble(nn.Module):
         level : (B, F) in [0, 1], moved to where that share of held-out truths fell below
         """
         if not self.is_series:
-            moved = torch.where(self.support.is_number, _between(self.ranks, level), level)
-            return self.support.quantile(probabilities, moved.clamp(0, 1))
+            return self.support.quantile(probabilities, self._moved(level))
         if not any(self.config.n_levels):
             return points + std * _between(self.residual_quantiles, level)
         levels = self.support.quantile(probabilities, level)
         numbers = points + std * _between(self.residual_quantiles, level)
         return torch.where(self.support.is_number, numbers, levels)
+
+    def interval(
+        self, probabilities: Tensor, points: Tensor, std: Tensor, coverage: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return (B, F) the ends of central intervals; parameters as in `quantile`."""
+        low, high = (torch.full_like(points, (1 + side * coverage) / 2) for side in (-1, 1))
+        if self.knows_values:
+            return self.support.ends(probabilities, self._moved(low), self._moved(high))
+        ends = (self.quantile(probabilities, points, std, level) for level in (low, high))
+        return next(ends), next(ends)
+
+    def _moved(self, level: Tensor) -> Tensor:
+        """Return levels (B, F), of numbers moved to where that share of held-out truths fell."""
+        between = _between(self.ranks, level)
+        return torch.where(self.support.is_number, between, level).clamp(0, 1)
 
     def predict(
         self,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from models import windows
 
-from maetab.engine.held_out import hold_out
+from maetab.engine.held_out import HeldOut, hold_out, hold_out_one_by_one
 
 
 @pytest.mark.parametrize("t", [1, 3])
@@ -75,3 +75,38 @@ def test_where_nothing_is_held_out_of_series_all_windows_are_looked_at():
     table = hold_out(windows(observed, observed, 4), 0.0, torch.Generator().manual_seed(0))
     assert not table.held.any() and torch.equal(table.shown, observed)
     assert len(table.sample()) == len(table) == 37
+
+
+def a_held_out_table(n: int, f: int) -> HeldOut:
+    observed = torch.rand(n, f, generator=torch.Generator().manual_seed(0)) < 0.7
+    return hold_out(windows(observed, observed), 0.1, torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(("f", "at_once"), [(3, 1), (31, 1), (40, 2)])
+def test_cells_are_held_out_one_by_one_and_none_twice(f, at_once):
+    table = a_held_out_table(60, f)
+    observed, parts = table.windows.observed, list(hold_out_one_by_one(table, 10**9))
+    found = torch.stack([part.held for part in parts]).sum(0)
+    several = observed.sum(1, keepdim=True) > 1  # a row keeps a cell
+    assert torch.equal(found.bool(), observed & several) and found.max() == 1
+    for part in parts:
+        assert part.held.sum(1).max() == at_once or part is parts[-1]
+        assert torch.equal(part.shown, observed & ~part.held)
+        assert part.judged is not None and torch.equal(
+            part.held.any(1).nonzero()[:, 0], part.judged
+        )
+
+
+def test_cells_that_networks_did_not_learn_from_come_first_and_no_more_than_wanted():
+    table = a_held_out_table(300, 5)
+    several = table.windows.observed.sum(1, keepdim=True) > 1
+    own = int((table.held & several).sum())
+    for wanted in (1, own + 1):
+        parts = list(hold_out_one_by_one(table, wanted))
+        held = sum(int(part.held.sum()) for part in parts)
+        assert wanted <= held < wanted + 300
+        mine = [bool((part.held & table.held).any()) for part in parts]
+        assert mine == sorted(mine, reverse=True) and mine[0]
+        assert not any(
+            (part.held & table.held).any() and (part.held & ~table.held).any() for part in parts
+        )

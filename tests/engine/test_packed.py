@@ -37,6 +37,7 @@ def former(model) -> dict:
         tensors |= {f"members.{i}.{k}": v for k, v in shared.items()}
         tensors[f"members.{i}.swap"] = np.ones(8, np.float32)
         tensors[f"members.{i}.swap_bias"] = np.ones(4, np.float32)
+    tensors.pop("value_share", None)
     config = {k: v for k, v in packed["config"].items() if k not in ("guess", "learns_swaps")}
     return {"config": config, "tensors": tensors}
 
@@ -74,6 +75,19 @@ def test_a_model_of_0_1_0_predicts_as_it_did(n_estimators):
     for mine, theirs in zip(
         model(values, visible, index), again(values, visible, index), strict=True
     ):
+        assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("n_estimators", [1, 2])
+def test_a_model_from_before_values_of_similar_rows_weighed_anything_gives_them_no_weight(
+    n_estimators,
+):
+    model = random_model(n_estimators=n_estimators)
+    packed = pack(model)
+    del packed["tensors"]["value_share"]
+    again, rows = unpack(packed), random_rows(20, seed=1)
+    assert not again.value_share.any()
+    for mine, theirs in zip(model.predicted(*rows), again.distribution(*rows), strict=True):
         assert torch.equal(mine, theirs)
 
 

@@ -92,6 +92,24 @@ def test_the_memory_says_what_loops_over_its_rows_say(columns):
             np.testing.assert_allclose(mine[i].detach()[hidden], theirs[hidden], atol=1e-7)
 
 
+def test_the_nearest_rows_weigh_what_the_averages_of_the_memory_say():
+    memory = a_memory()
+    values, visible = some_rows()
+    memory_index = torch.tensor([[-1, -1], [0, -1], [3, 7], [-1, -1], [11, 0], [-1, 5]])
+    place, weight = memory.nearest(values, visible, memory_index, None)
+    torch.testing.assert_close(weight.sum(-1), torch.ones_like(weight[..., 0]))  # all twelve rows
+    assert (weight.diff(dim=-1) <= 0).all()
+    for own, places, weights in zip(memory_index, place.unbind(1), weight.unbind(1), strict=True):
+        assert weights[torch.isin(places, own[own >= 0])].sum() == 0
+    known = memory.visible[place] * weight[..., None]
+    mean = (known * memory.values[place]).sum(2) / (known.sum(2) + 1e-6)
+    mixed = (mean * memory.choice.softmax(0)[:, None]).sum(0)
+    hidden = ~visible
+    torch.testing.assert_close(
+        asks(memory, values, visible, memory_index).mean[hidden], mixed[hidden]
+    )
+
+
 def test_keys_bring_rows_together_as_their_euclidean_distance_says():
     memory = a_memory()
     values, visible = some_rows()

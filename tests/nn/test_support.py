@@ -110,7 +110,9 @@ def test_quantile_of_the_rank_is_the_value_inside_bins(seed):
     lower, upper = support.lower[0, bins], support.upper[0, bins]
     x = torch.zeros(20, 3)
     x[:, 0] = lower + part * (upper - lower)
-    back = support.quantile(probabilities, support.rank(probabilities, x))
+    level = torch.zeros(20, 3)
+    level[:, 0] = support.rank(torch.zeros(20).long(), probabilities[:, 0], x[:, 0], part)
+    back = support.quantile(probabilities, level)
     inside = (part > 0.01) & (part < 0.99)
     wide = (upper - lower) > 1e-3
     torch.testing.assert_close(back[inside & wide, 0], x[inside & wide, 0], atol=2e-3, rtol=2e-3)
@@ -154,12 +156,58 @@ def test_uniform_levels_give_draws_with_the_probabilities():
         assert (share - probabilities[0, j]).abs().max() < 0.02
 
 
-def test_ranks_of_truths_are_uniform_under_their_own_distribution():
+@pytest.mark.parametrize("column", [0, 2])  # of many values, and of five
+def test_ranks_of_truths_are_uniform_under_their_own_distribution(column):
     values, _ = a_table(5000)
     support = Support(LEVELS, 32)
     support.fit(values, torch.ones(5000, 3, dtype=torch.bool))
-    rank = support.rank(support.share.expand(5000, -1, -1), values)[:, 0].sort().values
+    spread = torch.rand(5000, generator=torch.Generator().manual_seed(0))
+    own = support.share[column].expand(5000, -1)
+    rank = support.rank(torch.full((5000,), column), own, values[:, column], spread).sort().values
     assert (rank - torch.linspace(0, 1, 5000)).abs().max() < 0.02
+
+
+def test_an_end_of_an_interval_takes_a_number_whole_where_half_of_it_is_inside():
+    support = fitted()
+    share = torch.tensor([0.1, 0.2, 0.4, 0.2, 0.1])  # of 0, 0.5, 1, 1.5 and 2
+    chances = torch.zeros(1, 3, 8)
+    chances[..., 0] = 1
+    chances[0, 2] = nnf_pad(share)
+    for low, high, wanted in (
+        (0.04, 0.96, (0.0, 2.0)),  # more than half of the outermost is inside
+        (0.06, 0.94, (0.5, 1.5)),  # less
+        (0.21, 0.79, (1.0, 1.0)),
+        (0.19, 0.94, (0.5, 1.5)),
+        (0.49, 0.51, (1.0, 1.0)),  # no number lies halfway inside: the one that holds both
+    ):
+        ends = support.ends(chances, *(torch.full((1, 3), x) for x in (low, high)))
+        assert tuple(float(end[0, 2]) for end in ends) == wanted, (low, high)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.95])
+def test_ends_of_intervals_cover_nearer_to_what_they_say_than_all_that_they_touch(coverage):
+    generator = torch.Generator().manual_seed(0)
+    support, off = fitted(), []
+    for _ in range(300):
+        share = torch.rand(5, generator=generator).square()
+        share = share / share.sum()
+        chances = torch.zeros(1, 3, 8)
+        chances[..., 0] = 1
+        chances[0, 2] = nnf_pad(share)
+        levels = [torch.full((1, 3), (1 + side * coverage) / 2) for side in (-1, 1)]
+        touched = [support.quantile(chances, level) for level in levels]
+        for low, high in (support.ends(chances, *levels), touched):
+            values = support.center[2, :5]
+            inside = (low[0, 2] <= values) & (values <= high[0, 2])
+            off.append(float(share[inside].sum()) - coverage)
+    mine, theirs = np.array(off).reshape(-1, 2).T
+    assert 0 <= mine.mean() < 0.9 * theirs.mean()
+    assert np.abs(mine).mean() < np.abs(theirs).mean()
+
+
+def nnf_pad(share: torch.Tensor) -> torch.Tensor:
+    """Return shares (5,) of the values of the third column as those of its eight bins."""
+    return torch.nn.functional.pad(share, (0, 3))
 
 
 def test_mean_of_probabilities_is_the_expectation_or_the_likeliest_level():

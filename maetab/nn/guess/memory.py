@@ -10,7 +10,7 @@ A window never reads one that shares a physical row with it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from maetab.nn.guess.keys import WindowKeys, nearness
 NARROW = 16  # columns of a product up to which its kernel may depend on a row's place
 MIN_ROWS = 16
 N_HEADS = 4
+NEAREST = 32  # rows whose values stand for how a cell is distributed
 BARRED = 1e30  # farther than any row that may be read
 MAX_LOGITS = 2**17  # computed together outside training: they stay in the cache
 
@@ -142,10 +143,7 @@ class RowMemory(nn.Module):
         keys : (heads, B, D) of these rows and (heads, n, D) of those compared with; None for none
         """
         within = n_remembered if isinstance(n_remembered, slice) else slice(n_remembered)
-        kept, known = self.values[within], self.visible[within]
-        given, part = self._part(None if asked is None else ~asked), self._part(asked)
-        shared, squares = known[:, given.first], kept[:, given.first[given.number]].square()
-        right = torch.cat([shared, squares, kept[:, given.coordinates]], 1)  # (n, K)
+        kept, known, part = self.values[within], self.visible[within], self._part(asked)
         read = [
             known[:, part.first],
             kept[:, part.first[part.number]].square(),
@@ -156,23 +154,8 @@ class RowMemory(nn.Module):
         width = [x.shape[1] for x in read]
         width.append(max(0, NARROW - sum(width)))
         averaged = torch.cat([*read, kept.new_zeros(len(kept), width[-1])], 1)
-        idle = _rows_to_bar(known, None if asked is None else asked[self.cells])
-        if memory_index is None:
-            memory_index = visible.new_full((len(values), 1), -1, dtype=torch.long)
-        memory_index = memory_index - (within.start or 0)
-        inside = (memory_index >= 0) & (memory_index < len(kept))
-        memory_index = torch.where(inside, memory_index, -1)
-        size = len(values)
-        if not torch.is_grad_enabled() and values.device.type == "cpu":
-            size = max_batch_rows(len(kept))
-        left = self._left(values, visible, given).split(size, 1)
-        near: Iterable[Tensor | float] = [0.0] * len(left)
-        if keys is not None:  # one after the other: all together would not stay in the cache
-            near = (nearness(some, keys[1]) for some in keys[0].split(size, 1))
-        chunks = zip(left, near, visible.split(size), memory_index.split(size), strict=True)
-        averages = torch.cat(
-            [self._read(*rows, known, right, averaged, idle) for rows in chunks], 1
-        )
+        weights = self._weights(values, visible, memory_index, within, asked, keys)
+        averages = torch.cat([(x @ averaged).unflatten(0, (N_HEADS, -1)) for x in weights], 1)
         total, square, mean, residual, _ = averages.split(width, -1)
         # The square of an indicator is the indicator.
         is_number = part.number[part.owner]
@@ -201,7 +184,59 @@ class RowMemory(nn.Module):
         owner = (inside.cumsum(0) - 1)[self.cells[coordinates]]
         return _Part(cells, coordinates, self.first[cells], self.number[cells], owner)
 
-    def _read(
+    def nearest(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        memory_index: Tensor | None,
+        keys: tuple[Tensor, Tensor] | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the `NEAREST` rows, by head (heads, B, N): their places and their weights.
+
+        Parameters as in `forward`.
+        """
+        weights = self._weights(values, visible, memory_index, slice(None), None, keys)
+        n = min(NEAREST, len(self.values))
+        found = [x.topk(n, 1) for x in weights]
+        weight, place = (
+            torch.cat([x[i].unflatten(0, (N_HEADS, -1)) for x in found], 1) for i in (0, 1)
+        )
+        return place, weight
+
+    def _weights(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        memory_index: Tensor | None,
+        within: slice,
+        asked: Tensor | None,
+        keys: tuple[Tensor, Tensor] | None,
+    ) -> Iterator[Tensor]:
+        """Give (heads * b, n), for some rows after the other, how near each remembered row is.
+
+        within : places of the remembered rows that are compared with; others as in `forward`
+        """
+        kept, known = self.values[within], self.visible[within]
+        given = self._part(None if asked is None else ~asked)
+        shared, squares = known[:, given.first], kept[:, given.first[given.number]].square()
+        right = torch.cat([shared, squares, kept[:, given.coordinates]], 1)  # (n, K)
+        idle = _rows_to_bar(known, None if asked is None else asked[self.cells])
+        if memory_index is None:
+            memory_index = visible.new_full((len(values), 1), -1, dtype=torch.long)
+        memory_index = memory_index - (within.start or 0)
+        inside = (memory_index >= 0) & (memory_index < len(kept))
+        memory_index = torch.where(inside, memory_index, -1)
+        size = len(values)
+        if not torch.is_grad_enabled() and values.device.type == "cpu":
+            size = max_batch_rows(len(kept))
+        left = self._left(values, visible, given).split(size, 1)
+        near: Iterable[Tensor | float] = [0.0] * len(left)
+        if keys is not None:  # one after the other: all together would not stay in the cache
+            near = (nearness(some, keys[1]) for some in keys[0].split(size, 1))
+        chunks = zip(left, near, visible.split(size), memory_index.split(size), strict=True)
+        yield from (self._weigh(*rows, known, right, idle) for rows in chunks)
+
+    def _weigh(
         self,
         left: Tensor,
         near: Tensor | float,
@@ -209,10 +244,9 @@ class RowMemory(nn.Module):
         memory_index: Tensor,
         known: Tensor,
         right: Tensor,
-        read: Tensor,
         idle: Tensor | None,
     ) -> Tensor:
-        """Return (heads, B, V): averages of `read` (n, V), weighted by how near each row is.
+        """Return (heads * B, n) weights of the remembered rows, by how near each is.
 
         left : (heads, B, K) as of `_left`
         near : (heads, B, n) of `nearness`; 0 without keys
@@ -220,7 +254,7 @@ class RowMemory(nn.Module):
         memory_index : (B, P) as in `forward`, -1 for rows that are not compared with
         idle : of `_rows_to_bar`
         """
-        logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), len(read)) + near
+        logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), len(right)) + near
         if idle is None or bool(visible.all(1).any()):
             logits = logits - self._barred(visible, known)
         elif len(idle):
@@ -228,8 +262,7 @@ class RowMemory(nn.Module):
         ours, which = (memory_index >= 0).nonzero(as_tuple=True)
         if len(ours):
             logits[:, ours, memory_index[ours, which]] = -2 * BARRED  # behind those
-        weight = torch.softmax(logits.flatten(0, 1), 1)  # (heads * B, n)
-        return (weight @ read).view(N_HEADS, len(visible), read.shape[1])
+        return torch.softmax(logits.flatten(0, 1), 1)
 
     def _barred(self, visible: Tensor, known: Tensor) -> Tensor:
         """Return (B, n) `BARRED` where a remembered row knows nothing of what is hidden, else 0.

@@ -163,16 +163,31 @@ class StackedGuess(nn.Module):
 
         normal : the base guess at all coordinates
         """
-        keys = None
-        if self.memory.keys is not None:
-            ours = self.memory.keys(self.memory.keys.features(normal, visible))
-            keys = ours, self.memory.keys.kept[:, :n_remembered]
+        keys = self._keys(visible, normal, n_remembered)
         found = self.memory(values, visible, memory_index, n_remembered, asked, keys)
         mixed = self.memory.mixed(found, asked)
         if keys is None:
             return Answers([mixed], mixed.variance)
         heads = [Neighbours(*of_head) for of_head in zip(*found, strict=True)]
         return Answers(heads, mixed.variance)
+
+    def _keys(
+        self, visible: Tensor, normal: Normal, n_remembered: int | None = None
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return the keys of windows and of remembered ones; None where there are no keys."""
+        if self.memory.keys is None:
+            return None
+        ours = self.memory.keys(self.memory.keys.features(normal, visible))
+        return ours, self.memory.keys.kept[:, :n_remembered]
+
+    @torch.no_grad()
+    def nearest(
+        self, values: Tensor, visible: Tensor, memory_index: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the most similar windows of cells (B, T, F): places and weights (heads, B, N)."""
+        cells = self.coordinates.expand(torch.where(visible, values, 0.0), visible)
+        keys = self._keys(cells[1], self.base_guess(*cells, memory_index))
+        return self.memory.nearest(*cells, memory_index, keys)
 
     def _ask(self, values: Tensor, visible: Tensor, wanted: Tensor) -> Normal:
         """Return the base guess; at other coordinates than the `wanted` it may miss the variance.
