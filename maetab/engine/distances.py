@@ -1,4 +1,4 @@
-"""How far windows lie from the remembered ones that are nearest to them."""
+"""How far windows lie from the remembered ones that are nearest to them, by cells and by keys."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from maetab.engine.inference import FARTHEST, batch_size, batches, on_device, padded, padded_clock
 from maetab.engine.reference import N_REMEMBERED, Reference, completed
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.windows import Windows
 
 FAR = 1e30
@@ -47,7 +48,7 @@ def distances(
         `UNSURE` times as much
     """
     guess, out = model.guess, np.zeros(windows.rows.shape)
-    n_nearest = max(1, min(n_nearest, int(trusted.sum()) - (2 * guess.n_steps - 1)))
+    n_nearest = most_neighbours(n_nearest, trusted, guess.n_steps)
     with on_device(model, device):
         arrays = reference.completed_rows, reference.completed_std, ~trusted
         rows, deviations, barred = (torch.tensor(x, device=device) for x in arrays)
@@ -76,6 +77,47 @@ def distances(
                 far[place] = near + extra + UNSURE * usual_gap * unsure
             out[found] = far.cpu().numpy()
     return out
+
+
+@torch.inference_mode()
+def key_distances(
+    model: Ensemble,
+    windows: Windows,
+    memory_index: np.ndarray,
+    n_nearest: int,
+    trusted: np.ndarray,
+    device: torch.device,
+) -> np.ndarray:
+    """Return (W,) the mean squared distance of each window to the nearest by learned keys.
+
+    Those of all heads are summed. What a window misses is told to the keys as it is to row
+    attention: by the base guess, and that it is not visible.
+
+    Parameters
+    ----------
+    model : whose memory has keys
+    memory_index, trusted : as in `distances`
+    """
+    guess, keys = model.guess, model.guess.memory.keys
+    assert isinstance(guess, StackedGuess) and keys is not None
+    out = np.zeros(len(windows))
+    n_nearest = most_neighbours(n_nearest, trusted, guess.n_steps)
+    with on_device(model, device):
+        kept, barred = keys.places(keys.kept), torch.tensor(~trusted, device=device)
+        size = batch_size(model, windows, N_REMEMBERED)
+        for found, values, observed in batches(windows, device, size):
+            cells, visible = guess.coordinates.expand(torch.where(observed, values, 0.0), observed)
+            places = keys.places(keys(keys.features(guess.base(cells, visible), visible)))
+            far = torch.cdist(places, kept, compute_mode="donot_use_mm_for_euclid_dist").square()
+            near = _least(far, padded(memory_index, found, size, device), FAR * barred, n_nearest)
+            mean = far.gather(1, near).mean(1)
+            out[found] = mean[: found.stop - found.start].cpu().numpy()
+    return out
+
+
+def most_neighbours(wanted: int, trusted: np.ndarray, n_steps: int) -> int:
+    """Return how many neighbours a window of so many steps surely has: `wanted` at most."""
+    return max(1, min(wanted, int(trusted.sum()) - (2 * n_steps - 1)))
 
 
 class _Remembered(NamedTuple):
@@ -113,7 +155,15 @@ def _nearest(full: Tensor, own: Tensor, rows: Tensor, added: Tensor, n_nearest: 
 
     added : (n_memory,) what is added to the distance of each
     """
-    gap = torch.cdist(full, rows, p=1).add_(added)
+    return _least(torch.cdist(full, rows, p=1), own, added, n_nearest)
+
+
+def _least(gap: Tensor, own: Tensor, added: Tensor, n_nearest: int) -> Tensor:
+    """Return (B, n_nearest) the remembered windows whose `gap` (B, n_memory) and `added` is least.
+
+    own : (B, P) remembered windows that are none of these, -1 for none
+    """
+    gap = gap + added
     window, which = (own >= 0).nonzero(as_tuple=True)
     gap[window, own[window, which]] = FAR
     return gap.topk(n_nearest, largest=False).indices
