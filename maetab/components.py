@@ -18,7 +18,6 @@ from maetab.nn.windows import Windows
 
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
-TOKENS = 0.125  # share of the components that are of tokens where similarities are read as well
 EVEN = 1e-9  # of the mean, by which variances may differ
 MAX_READ = 25_000_000  # features that components are learned from
 
@@ -27,6 +26,7 @@ def fit_components(
     read: Callable[[Windows], np.ndarray],
     windows: Windows,
     sizes: list[int],
+    shares: tuple[float, ...] | None,
     n_components: int,
     deadline: Deadline,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -39,8 +39,9 @@ def fit_components(
     ----------
     read : returns the readout (W, D) of windows
     windows : which share no row
-    sizes : features of tokens, and of similarities if these are read, whose components are apart;
-        or of tokens, cells and what is expected of windows, which have theirs together
+    sizes : features of each block of the readout
+    shares : of the components, of each block; None for all blocks together, and components that
+        vary alike
     """
     drawn = np.random.default_rng(0).random((*windows.rows.shape, windows.values.shape[1]))
     shown = windows.observed.clone()
@@ -54,22 +55,23 @@ def fit_components(
     )
     latent, holed = (read(replace(x, rows=x.rows[:n])) for x in (windows, disturbed))
     blocks = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
-    of_window = len(blocks) > 2
-    axes = (_axes_together if of_window else _axes_apart)(blocks, n_components)
+    if shares is None:
+        axes = _axes_together(blocks, n_components)
+    else:
+        axes = _axes_apart(blocks, _counts(n_components, shares))
     moved = np.square((holed - latent) @ axes.T).mean(0)
     spread = ((latent - latent.mean(0)) @ axes.T).var(0)
     firm = moved <= spread
     if firm.any():
         axes, spread = axes[firm], spread[firm]
-    if of_window:
+    if shares is None:
         axes = even_rotation(spread) @ axes
     return latent.mean(0), axes.astype(np.float32)
 
 
-def _axes_apart(blocks: list[np.ndarray], n_components: int) -> np.ndarray:
-    """Return the principal axes of each block, which the others have no part in."""
-    shares = _shares(n_components, len(blocks))
-    found = [principal_axes(block, n) for block, n in zip(blocks, shares, strict=True)]
+def _axes_apart(blocks: list[np.ndarray], counts: list[int]) -> np.ndarray:
+    """Return so many principal axes of each block, which the others have no part in."""
+    found = [principal_axes(block, n) for block, n in zip(blocks, counts, strict=True)]
     return torch.block_diag(*map(torch.tensor, found)).numpy()
 
 
@@ -115,12 +117,10 @@ def even_rotation(variance: np.ndarray) -> np.ndarray:
     return turned
 
 
-def _shares(n_components: int, n_blocks: int) -> list[int]:
-    """Return how many components are of tokens, and how many of similarities if these are read."""
-    if n_blocks == 1:
-        return [n_components]
-    n_tokens = round(TOKENS * n_components)
-    return [n_tokens, n_components - n_tokens]
+def _counts(n_components: int, shares: tuple[float, ...]) -> list[int]:
+    """Return how many components each block gets: together all of them."""
+    ends = np.cumsum([0, *shares])
+    return np.diff([round(n_components * end) for end in ends]).tolist()
 
 
 def principal_axes(block: np.ndarray, n_components: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from maetab.data.codec import Encoded, decode
 from maetab.data.feature_names import distinct_names, piece_names, step_names
 from maetab.data.timeline import Timeline
 from maetab.data.window_steps import stride_steps
-from maetab.engine.embedding import READOUTS, Projection, Steps, block_sizes, embed
+from maetab.engine.embedding import READOUTS, Blocks, Projection, Steps, blocks_of, embed
 from maetab.engine.pieces import decode_pieces, piece_steps
 from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
@@ -36,8 +36,8 @@ RIDGE = 0.01  # penalty of the linear map back from features to cells
 class MAEEncoder(TransformerMixin, BaseMAE):
     __doc__ = f"""Turn the rows of a table into numbers for whatever is learned next.
 
-    A masked autoencoder learns, without labels, to predict hidden cells. What its encoder makes of
-    a row describes how the columns go together. Missing cells are first completed with what the
+    A masked autoencoder learns, without labels, to predict hidden cells. Which rows it finds alike
+    for that describes how the columns go together. Missing cells are first completed with what the
     model says of them, so that features stay informative where cells are missing; they hold
     neither NaN nor infinity.
 
@@ -45,16 +45,17 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     ----------
     n_components : None or at least 1
         Components that the readout is projected to: the principal ones of up to 4096 training
-        rows, fewer if these span less; with "concat" an eighth of them of the tokens, the others of
-        the similarities. Components that missing cells would move by more than they vary are left
-        out. None keeps the readout whole. Ten thousand labels carry more, such as 512. The encoded
-        input comes behind: see `add_raw`. Those of windows are turned to vary alike.
+        rows, fewer if these span less; with "concat" of rows three eighths for each kind of
+        similarity, a quarter for the keys. Components that missing cells would move by more than
+        they vary are left out. None keeps the readout whole. Ten thousand labels carry more, such
+        as 512. The encoded input comes behind: see `add_raw`. Those of windows are turned to vary
+        alike.
     readout : "concat", "mean" or "cls"
-        What is read: all of the encoder's tokens, and the similarity of the row to up to 512
-        training rows by the measure that the first guess has learned; the mean of the cells'
-        tokens; or the token of the row. Where `max_time` left no network, there are no tokens. Of
-        windows "concat" is all tokens, the cells less those of the last step, and what the first
-        guess expects of the quarter of a window that follows, less the same.
+        What is read: what row attention has learned (similarities to up to 512 training rows by
+        single cells and by learned keys, and the keys), which needs no network, so that
+        `max_iter=0` saves time; the mean of the cells' tokens; or the token of the row. Of windows
+        "concat" is all tokens, the cells less those of the last step, and what the first guess
+        expects of the quarter of a window that follows, less the same.
     add_raw : bool or None
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
         per level of a category, expectations where a cell is missing; `get_feature_names_out`
@@ -231,10 +232,10 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         check_is_fitted(self, "model_")
         if self.components_ is not None:
             return len(self.components_)
-        return sum(self._block_sizes())
+        return sum(self._blocks().sizes)
 
-    def _block_sizes(self) -> list[int]:
-        return block_sizes(self.model_.config, self.readout, self._of_steps())
+    def _blocks(self) -> Blocks:
+        return blocks_of(self.model_.config, self.readout, self._of_steps())
 
     def _of_steps(self) -> bool:
         """Whether features are of single steps of windows."""
@@ -287,7 +288,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         projection = None
         if self.components_ is not None:
             assert self.mean_ is not None
-            if len(self.mean_) != sum(self._block_sizes()):
+            if len(self.mean_) != sum(self._blocks().sizes):
                 raise ValueError(
                     f"The 'readout' parameter of MAEEncoder was changed to {self.readout!r}, or "
                     f"'level' to {self.level!r}, after fit; fit again, or make another by "
@@ -306,7 +307,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         self.mean_: np.ndarray | None = None
         if self.n_components is None:
             return
-        known = remembered(self.model_), self._block_sizes(), self.n_components
+        known = remembered(self.model_), *self._blocks(), self.n_components
         found = fit_components(self._embed_remembered, *known, self._deadline)
         self.mean_, self.components_ = found
 
