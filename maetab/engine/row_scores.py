@@ -98,7 +98,7 @@ class RowScorer(Scorer):
     def _key_distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
         """Return (n,) squared distances of keys to the nearest trusted ones."""
         known = KEY_NEIGHBOURS, self.calibration.trusted, self.device
-        far = key_distances(self.model, windows, memory_index, *known)
+        far = key_distances(self.model, self.reference, windows, memory_index, *known)
         return row_means(far[:, None].repeat(windows.rows.shape[1], 1), windows)
 
     def _robust_distances(self, windows: Windows) -> np.ndarray:
