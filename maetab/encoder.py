@@ -43,13 +43,13 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
     Parameters
     ----------
-    n_components : None or at least 1
-        Components that the readout is projected to: the principal ones of up to 4096 training
-        rows, fewer if these span less; with "concat" of rows three eighths for each kind of
-        similarity, a quarter for the keys. Components that missing cells would move by more than
-        they vary are left out. None keeps the readout whole. Ten thousand labels carry more, such
-        as 512. The encoded input comes behind: see `add_raw`. Those of windows are turned to vary
-        alike.
+    n_components : "auto", None or at least 1
+        Components that the readout is cut down to, by up to 4096 training rows, fewer if these span
+        less: principal ones; of "concat" of rows a third for each kind of similarity, and a third
+        single keys. Those that missing cells would move by more than they vary are left out. None
+        keeps the readout whole; "auto" is 192 of rows with keys, else 128. Ten thousand labels
+        carry more, such as 512. The encoded input comes behind: see `add_raw`. Those of windows are
+        turned to vary alike.
     readout : "concat", "mean" or "cls"
         What is read: what row attention has learned (similarities to up to 512 training rows by
         single cells and by learned keys, and the keys), which needs no network, so that
@@ -95,7 +95,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     (4, 2)
     """
 
-    n_components: int | None = 128
+    n_components: int | str | None = "auto"
     readout: str = "concat"
     level: str = "row"
     stride: int | str | None = None
@@ -307,8 +307,9 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         self.mean_: np.ndarray | None = None
         if self.n_components is None:
             return
-        known = remembered(self.model_), *self._blocks(), self.n_components
-        found = fit_components(self._embed_remembered, *known, self._deadline)
+        windows, parts, n = remembered(self.model_), self._blocks(), self.n_components
+        n = parts.n_components if isinstance(n, str) else n
+        found = fit_components(self._embed_remembered, windows, parts, n, self._deadline)
         self.mean_, self.components_ = found
 
     def _adds_raw(self) -> bool:
@@ -334,10 +335,9 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         self._check_choice("readout", READOUTS)
         self._check_choice("level", ("row", "window"))
         check_level(self.level, self.window, self.stride)
-        if self.n_components is not None:
-            self._check_number(
-                "n_components", 1, np.inf, "None or an int of at least 1", whole=True
-            )
+        if self.n_components is not None and self.n_components != "auto":
+            words = "'auto', None or an int of at least 1"
+            self._check_number("n_components", 1, np.inf, words, whole=True)
         self._check_shares("swap_ratio")
         if self.add_raw is not None:
             self._check_flags("add_raw")

@@ -29,9 +29,6 @@ from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Clock, Windows
 
 READOUTS = ("concat", "mean", "cls")
-# Shares of components: of similarities by cells, by keys, and of keys; or of tokens and of
-# similarities. `python -m benchmarks.encode` compares them.
-WITH_KEYS, WITH_TOKENS = (0.375, 0.375, 0.25), (0.125, 0.875)
 N_COMPLETIONS = 4  # of a row with missing cells; its features are their mean
 
 
@@ -66,13 +63,18 @@ class Steps(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Parts of a readout: features of each, and its share of the components.
+    """Parts of a readout, and the components that it is cut down to.
 
-    Without shares all have their components together.
+    sizes : features of each
+    shares : of the components, of each part; None where all have theirs together
+    n_components : that are usual
+    as_is : whether components of the last part are single features of it, those that vary most
     """
 
     sizes: list[int]
     shares: tuple[float, ...] | None
+    n_components: int = 128
+    as_is: bool = False
 
 
 def latent_size(config: ModelConfig, readout: str, of_step: bool = False) -> int:
@@ -86,11 +88,12 @@ def blocks_of(config: ModelConfig, readout: str, of_step: bool = False) -> Block
     if readout != "concat":
         return Blocks([c.n_estimators * c.width], (1.0,))
     if not _reads_tokens(c, readout):
-        return Blocks(attended_sizes(c), WITH_KEYS)
+        # `python -m benchmarks.encode_halves --trials` compares this with other readouts.
+        return Blocks(attended_sizes(c), (1 / 3, 1 / 3, 1 / 3), 192, as_is=True)
     n_tokens = (c.n_steps if of_window else 1) * (1 + len(c.n_levels))
     more = course_sizes(c) if of_window else attended_sizes(c)
     sizes = [c.n_estimators * n_tokens * c.width, *more]
-    return Blocks(sizes, None if of_window else WITH_TOKENS)
+    return Blocks(sizes, None if of_window else (0.125, 0.875))
 
 
 def _reads_tokens(config: ModelConfig, readout: str) -> bool:
