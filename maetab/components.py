@@ -12,13 +12,13 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_array
 
+from maetab.engine.embedding import Blocks
 from maetab.engine.inference import batch_rows
 from maetab.engine.runtime import Deadline
 from maetab.nn.windows import Windows
 
 DISTURBANCE = 0.3  # of the cells are hidden to see which components that moves more than they vary
 LEAST_VARIANCE = 1e-7  # of a component, as a share of the first one's
-TOKENS = 0.125  # share of the components that are of tokens where similarities are read as well
 EVEN = 1e-9  # of the mean, by which variances may differ
 MAX_READ = 25_000_000  # features that components are learned from
 
@@ -26,7 +26,7 @@ MAX_READ = 25_000_000  # features that components are learned from
 def fit_components(
     read: Callable[[Windows], np.ndarray],
     windows: Windows,
-    sizes: list[int],
+    parts: Blocks,
     n_components: int,
     deadline: Deadline,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -39,8 +39,7 @@ def fit_components(
     ----------
     read : returns the readout (W, D) of windows
     windows : which share no row
-    sizes : features of tokens, and of similarities if these are read, whose components are apart;
-        or of tokens, cells and what is expected of windows, which have theirs together
+    parts : of the readout; where these have no shares of the components, all components vary alike
     """
     drawn = np.random.default_rng(0).random((*windows.rows.shape, windows.values.shape[1]))
     shown = windows.observed.clone()
@@ -48,29 +47,44 @@ def fit_components(
     disturbed = replace(windows, values=torch.where(shown, windows.values, 0.0), observed=shown)
     n = deadline.affordable(
         lambda count: read(replace(disturbed, rows=disturbed.rows[:count])),
-        min(len(windows), max(64, MAX_READ // max(1, sum(sizes)))),
+        min(len(windows), max(64, MAX_READ // max(1, sum(parts.sizes)))),
         passes=2.5,  # one with cells hidden, one without, and the components
         start=batch_rows(windows.rows.shape[1] * windows.values.shape[1]),
     )
     latent, holed = (read(replace(x, rows=x.rows[:n])) for x in (windows, disturbed))
-    blocks = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
-    of_window = len(blocks) > 2
-    axes = (_axes_together if of_window else _axes_apart)(blocks, n_components)
+    blocks = np.split(latent, np.cumsum(parts.sizes)[:-1], axis=1)
+    if parts.shares is None:
+        axes = _axes_together(blocks, n_components)
+    else:
+        axes = _axes_apart(blocks, _counts(n_components, parts.shares), parts.as_is)
     moved = np.square((holed - latent) @ axes.T).mean(0)
     spread = ((latent - latent.mean(0)) @ axes.T).var(0)
     firm = moved <= spread
     if firm.any():
         axes, spread = axes[firm], spread[firm]
-    if of_window:
+    if parts.shares is None:
         axes = even_rotation(spread) @ axes
     return latent.mean(0), axes.astype(np.float32)
 
 
-def _axes_apart(blocks: list[np.ndarray], n_components: int) -> np.ndarray:
-    """Return the principal axes of each block, which the others have no part in."""
-    shares = _shares(n_components, len(blocks))
-    found = [principal_axes(block, n) for block, n in zip(blocks, shares, strict=True)]
+def _axes_apart(blocks: list[np.ndarray], counts: list[int], as_is: bool) -> np.ndarray:
+    """Return so many principal axes of each block, which the others have no part in.
+
+    as_is : of the last block those of single features, which vary most
+    """
+    how = [principal_axes] * len(blocks)
+    if as_is:
+        how[-1] = single_axes
+    found = [axes(block, n) for axes, block, n in zip(how, blocks, counts, strict=True)]
     return torch.block_diag(*map(torch.tensor, found)).numpy()
+
+
+def single_axes(block: np.ndarray, n_components: int) -> np.ndarray:
+    """Return the axes of the at most `n_components` features of (n, D) that vary most, in order."""
+    variance = block.var(0)
+    order = np.sort(np.argsort(-variance, kind="stable")[:n_components])
+    kept = order[variance[order] > LEAST_VARIANCE * variance.max()]
+    return np.eye(block.shape[1])[kept]
 
 
 def _axes_together(blocks: list[np.ndarray], n_components: int) -> np.ndarray:
@@ -115,12 +129,10 @@ def even_rotation(variance: np.ndarray) -> np.ndarray:
     return turned
 
 
-def _shares(n_components: int, n_blocks: int) -> list[int]:
-    """Return how many components are of tokens, and how many of similarities if these are read."""
-    if n_blocks == 1:
-        return [n_components]
-    n_tokens = round(TOKENS * n_components)
-    return [n_tokens, n_components - n_tokens]
+def _counts(n_components: int, shares: tuple[float, ...]) -> list[int]:
+    """Return how many components each block gets: together all of them."""
+    ends = np.cumsum([0, *shares])
+    return np.diff([round(n_components * end) for end in ends]).tolist()
 
 
 def principal_axes(block: np.ndarray, n_components: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from maetab.data.codec import Encoded, decode
 from maetab.data.feature_names import distinct_names, piece_names, step_names
 from maetab.data.timeline import Timeline
 from maetab.data.window_steps import stride_steps
-from maetab.engine.embedding import READOUTS, Projection, Steps, block_sizes, embed
+from maetab.engine.embedding import READOUTS, Blocks, Projection, Steps, blocks_of, embed
 from maetab.engine.pieces import decode_pieces, piece_steps
 from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
@@ -36,25 +36,26 @@ RIDGE = 0.01  # penalty of the linear map back from features to cells
 class MAEEncoder(TransformerMixin, BaseMAE):
     __doc__ = f"""Turn the rows of a table into numbers for whatever is learned next.
 
-    A masked autoencoder learns, without labels, to predict hidden cells. What its encoder makes of
-    a row describes how the columns go together. Missing cells are first completed with what the
+    A masked autoencoder learns, without labels, to predict hidden cells. Which rows it finds alike
+    for that describes how the columns go together. Missing cells are first completed with what the
     model says of them, so that features stay informative where cells are missing; they hold
     neither NaN nor infinity.
 
     Parameters
     ----------
-    n_components : None or at least 1
-        Components that the readout is projected to: the principal ones of up to 4096 training
-        rows, fewer if these span less; with "concat" an eighth of them of the tokens, the others of
-        the similarities. Components that missing cells would move by more than they vary are left
-        out. None keeps the readout whole. Ten thousand labels carry more, such as 512. The encoded
-        input comes behind: see `add_raw`. Those of windows are turned to vary alike.
+    n_components : "auto", None or at least 1
+        Components that the readout is cut down to, by up to 4096 training rows, fewer if these span
+        less: principal ones; of "concat" of rows a third for each kind of similarity, and a third
+        single keys. Those that missing cells would move by more than they vary are left out. None
+        keeps the readout whole; "auto" is 192 of rows with keys, else 128. Ten thousand labels
+        carry more, such as 512. The encoded input comes behind: see `add_raw`. Those of windows are
+        turned to vary alike.
     readout : "concat", "mean" or "cls"
-        What is read: all of the encoder's tokens, and the similarity of the row to up to 512
-        training rows by the measure that the first guess has learned; the mean of the cells'
-        tokens; or the token of the row. Where `max_time` left no network, there are no tokens. Of
-        windows "concat" is all tokens, the cells less those of the last step, and what the first
-        guess expects of the quarter of a window that follows, less the same.
+        What is read: what row attention has learned (similarities to up to 512 training rows by
+        single cells and by learned keys, and the keys), which needs no network, so that
+        `max_iter=0` saves time; the mean of the cells' tokens; or the token of the row. Of windows
+        "concat" is all tokens, the cells less those of the last step, and what the first guess
+        expects of the quarter of a window that follows, less the same.
     add_raw : bool or None
         Append the encoded input: numbers standardised and in piecewise-linear steps, an indicator
         per level of a category, expectations where a cell is missing; `get_feature_names_out`
@@ -94,7 +95,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     (4, 2)
     """
 
-    n_components: int | None = 128
+    n_components: int | str | None = "auto"
     readout: str = "concat"
     level: str = "row"
     stride: int | str | None = None
@@ -232,10 +233,10 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         check_is_fitted(self, "model_")
         if self.components_ is not None:
             return len(self.components_)
-        return sum(self._block_sizes())
+        return sum(self._blocks().sizes)
 
-    def _block_sizes(self) -> list[int]:
-        return block_sizes(self.model_.config, self.readout, self._of_steps())
+    def _blocks(self) -> Blocks:
+        return blocks_of(self.model_.config, self.readout, self._of_steps())
 
     def _of_steps(self) -> bool:
         """Whether features are of single steps of windows."""
@@ -288,7 +289,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         projection = None
         if self.components_ is not None:
             assert self.mean_ is not None
-            if len(self.mean_) != sum(self._block_sizes()):
+            if len(self.mean_) != sum(self._blocks().sizes):
                 raise ValueError(
                     f"The 'readout' parameter of MAEEncoder was changed to {self.readout!r}, or "
                     f"'level' to {self.level!r}, after fit; fit again, or make another by "
@@ -307,8 +308,9 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         self.mean_: np.ndarray | None = None
         if self.n_components is None:
             return
-        known = remembered(self.model_), self._block_sizes(), self.n_components
-        found = fit_components(self._embed_remembered, *known, self._deadline)
+        windows, parts, n = remembered(self.model_), self._blocks(), self.n_components
+        n = parts.n_components if isinstance(n, str) else n
+        found = fit_components(self._embed_remembered, windows, parts, n, self._deadline)
         self.mean_, self.components_ = found
 
     def _adds_raw(self) -> bool:
@@ -334,10 +336,9 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         self._check_choice("readout", READOUTS)
         self._check_choice("level", ("row", "window"))
         check_level(self.level, self.window, self.stride)
-        if self.n_components is not None:
-            self._check_number(
-                "n_components", 1, np.inf, "None or an int of at least 1", whole=True
-            )
+        if self.n_components is not None and self.n_components != "auto":
+            words = "'auto', None or an int of at least 1"
+            self._check_number("n_components", 1, np.inf, words, whole=True)
         self._check_shares("swap_ratio")
         if self.add_raw is not None:
             self._check_flags("add_raw")

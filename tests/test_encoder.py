@@ -87,7 +87,7 @@ def test_the_output_is_as_wide_as_the_parameters_say(readout, n_components, add_
     )
     out = fitted.transform(frame)
     assert out.shape == (len(frame), len(fitted.get_feature_names_out()))
-    latent = n_components or (8 * 5 + len(frame) if readout == "concat" else 8)
+    latent = n_components or (2 * len(frame) + 4 * 15 if readout == "concat" else 8)
     assert (out.shape[1] == latent) != add_raw
 
 
@@ -95,31 +95,49 @@ def test_components_are_the_principal_ones_of_the_readout():
     frame = make_frame()
     whole = MAEEncoder(n_components=None, add_raw=False, **SMALL).fit(frame)
     latent = whole.transform(frame).to_numpy().astype(np.float64)
-    part = MAEEncoder.from_fitted(whole, n_components=8).transform(frame).to_numpy()
-    assert part.shape[1] >= 5  # an eighth of 8 are of the tokens
-    for block, found in ((latent[:, :40], part[:, :1]), (latent[:, 40:], part[:, 1:5])):
-        n, spread = found.shape[1], np.linalg.svd(block - block.mean(0), compute_uv=False)
-        np.testing.assert_allclose(found.mean(0), 0, atol=1e-3 * spread[0] / np.sqrt(len(frame)))
-        np.testing.assert_allclose(found.std(0), spread[:n] / np.sqrt(len(frame)), rtol=1e-3)
-        np.testing.assert_allclose(np.atleast_2d(np.corrcoef(found.T)), np.eye(n), atol=1e-3)
+    fitted = MAEEncoder.from_fitted(whole, n_components=8)
+    part, n = fitted.transform(frame).to_numpy(), len(frame)
+    n_found = []
+    for block in (slice(n), slice(n, 2 * n)):
+        of_block = np.abs(fitted.components_[:, block]).sum(1) > 0
+        cells, found = latent[:, block], part[:, of_block]
+        spread, k = np.linalg.svd(cells - cells.mean(0), compute_uv=False), found.shape[1]
+        n_found.append(k)
+        np.testing.assert_allclose(found.mean(0), 0, atol=1e-3 * spread[0] / np.sqrt(n))
+        np.testing.assert_allclose(found.std(0), spread[:k] / np.sqrt(n), rtol=1e-3)
+        np.testing.assert_allclose(np.atleast_2d(np.corrcoef(found.T)), np.eye(k), atol=1e-3)
+    assert n_found == [3, 2]  # a third of 8 each; the others are keys
+
+
+def test_keys_come_as_they_are_and_those_that_vary_most():
+    frame = make_frame()
+    whole = MAEEncoder(n_components=None, add_raw=False, **SMALL).fit(frame)
+    keys = whole.transform(frame).to_numpy()[:, 2 * len(frame) :]
+    found = MAEEncoder.from_fitted(whole, n_components=30).transform(frame).to_numpy()[:, 20:]
+    most = np.sort(np.argsort(-keys.std(0))[:10])
+    np.testing.assert_allclose(found, (keys - keys.mean(0))[:, most], atol=1e-5)
 
 
 def test_there_are_no_more_components_than_the_rows_span():
     out = MAEEncoder(n_components=64, add_raw=False, **SMALL).fit_transform(make_frame(10))
-    assert out.shape[1] <= 2 * 9
+    assert out.shape[1] <= 2 * 9 + 64 // 3
 
 
-def test_four_rows_over_and_over_span_three_components_of_each_kind():
+def test_four_rows_over_and_over_span_three_components_of_each_kind_of_similarity():
     frame = pd.concat([make_frame().dropna().iloc[:4]] * 10, ignore_index=True)
-    assert MAEEncoder(n_components=32, **SMALL).fit(frame).n_components_ == 2 * 3
+    found = MAEEncoder(n_components=32, **SMALL).fit(frame).components_
+    assert [(np.abs(found[:, own]).sum(1) > 0).sum() for own in (slice(40), slice(40, 80))] == [
+        3,
+        3,
+    ]
 
 
 def test_components_that_missing_cells_move_more_than_they_vary_are_left_out():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(120, 4)), columns=list("abcd"))
     few = MAEEncoder(n_components=None, add_raw=False, **SMALL).fit(frame)
-    part = MAEEncoder.from_fitted(few, n_components=64)
-    assert 0 < part.n_components_ < 64
+    part = MAEEncoder.from_fitted(few, n_components=240)
+    assert 0 < part.n_components_ < 200
     whole = few.transform(frame).to_numpy().astype(np.float64)
     moved = np.zeros(len(part.components_))
     for seed in range(1, 21):  # other cells than those that chose the components

@@ -224,12 +224,13 @@ _ENCODED = (
     Option(
         "--components",
         "at most N principal components of what is read, beside the encoded input (see "
-        "--no-add-raw); all for what is read itself (default: 128, or as in the saved model)",
+        "--no-add-raw); all for what is read itself (default: 192, of windows 128, or as "
+        "in the saved model)",
         _count(1, "all"),
     ),
     Option(
         "--readout",
-        "tokens that are read: all, their mean, or the row's (default: concat)",
+        "what is read: keys and similarities, the tokens' mean, or the row's (default: concat)",
         {"choices": ("concat", "mean", "cls")},
     ),
     Option("--add-raw", "append the encoded input (default: yes, of windows no)", EITHER),

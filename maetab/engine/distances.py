@@ -1,4 +1,4 @@
-"""How far windows lie from the remembered ones that are nearest to them."""
+"""How far windows lie from the remembered ones that are nearest to them, by cells and by keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from torch import Tensor
 from maetab.engine.inference import FARTHEST, batch_size, batches, on_device, padded, padded_clock
 from maetab.engine.reference import N_REMEMBERED, Reference, completed
 from maetab.nn.ensemble import Ensemble
-from maetab.nn.windows import Windows
+from maetab.nn.guess.series import SeriesGuess
+from maetab.nn.guess.stack import StackedGuess
+from maetab.nn.windows import Clock, Windows
 
 FAR = 1e30
 EXPECTED = 0.5  # weight of a difference from what is expected of a missing cell
@@ -47,23 +49,16 @@ def distances(
         `UNSURE` times as much
     """
     guess, out = model.guess, np.zeros(windows.rows.shape)
-    n_nearest = max(1, min(n_nearest, int(trusted.sum()) - (2 * guess.n_steps - 1)))
+    n_nearest = most_neighbours(n_nearest, trusted, guess.n_steps)
     with on_device(model, device):
         arrays = reference.completed_rows, reference.completed_std, ~trusted
         rows, deviations, barred = (torch.tensor(x, device=device) for x in arrays)
         remembered = _Remembered(rows, deviations * (UNSURE * usual_gap), barred, n_nearest)
-        n_levels = torch.tensor(guess.coordinates.n_levels, device=device)
         size = batch_size(model, windows, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
-            cells, visible = guess.coordinates.expand(values, observed)
-            # An unknown level differs from all others; it is not missing.
-            flat = values.flatten(1)
-            unknown = observed.flatten(1) & (n_levels > 0) & (flat >= n_levels)
-            visible = visible | unknown[:, guess.memory.cells]
             own = padded(memory_index, found, size, device)
             clock = padded_clock(windows, found, size, device)
-            full, deviation = completed(guess, cells * visible, visible, own, clock)
-            full = full.clamp(-FARTHEST, FARTHEST)
+            full, deviation, visible, unknown = _whole(guess, values, observed, own, clock)
             inside = (windows.rows[found] >= 0).to(device)
             n_unknown = unknown.unflatten(1, (guess.n_steps, -1)).sum(2)
             far = torch.zeros(inside.shape, device=device)
@@ -76,6 +71,72 @@ def distances(
                 far[place] = near + extra + UNSURE * usual_gap * unsure
             out[found] = far.cpu().numpy()
     return out
+
+
+@torch.inference_mode()
+def key_distances(
+    model: Ensemble,
+    reference: Reference,
+    windows: Windows,
+    memory_index: np.ndarray,
+    n_nearest: int,
+    trusted: np.ndarray,
+    device: torch.device,
+) -> np.ndarray:
+    """Return (W,) the mean squared distance of each window to those that are nearest by their keys.
+
+    Those of all heads are summed. What a window misses is what the first guess expects, and counts
+    as visible: the keys of what it has alone told anomalies less well.
+
+    Parameters
+    ----------
+    model : whose memory has keys
+    memory_index, trusted : as in `distances`
+    """
+    guess, out = model.guess, np.zeros(len(windows))
+    keys = guess.memory.keys
+    assert keys is not None
+    n_nearest = most_neighbours(n_nearest, trusted, guess.n_steps)
+    with on_device(model, device):
+        places, rows = keys.places(keys.kept), torch.tensor(reference.completed_rows, device=device)
+        holed = ~(guess.memory.visible > 0).all(1)
+        places[holed] = keys.of_whole(rows[holed])
+        added = FAR * torch.tensor(~trusted, device=device)
+        size = batch_size(model, windows, N_REMEMBERED)
+        for found, values, observed in batches(windows, device, size):
+            own = padded(memory_index, found, size, device)
+            clock = padded_clock(windows, found, size, device)
+            asked = keys.of_whole(_whole(guess, values, observed, own, clock)[0])
+            far = torch.cdist(asked, places, compute_mode="donot_use_mm_for_euclid_dist").square()
+            mean = far.gather(1, _least(far, own, added, n_nearest)).mean(1)
+            out[found] = mean[: found.stop - found.start].cpu().numpy()
+    return out
+
+
+def _whole(
+    guess: StackedGuess | SeriesGuess,
+    values: Tensor,
+    observed: Tensor,
+    own: Tensor,
+    clock: Clock | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return coordinates (B, T * C), completed, and (B, T) standard deviations of what was missing.
+
+    Then (B, T * C) which were visible, and (B, T * F) the cells with a level that is not known.
+    """
+    cells, visible = guess.coordinates.expand(values, observed)
+    # An unknown level differs from all others; it is not missing.
+    flat, n_levels = values.flatten(1), torch.tensor(guess.coordinates.n_levels)
+    n_levels = n_levels.to(flat.device)
+    unknown = observed.flatten(1) & (n_levels > 0) & (flat >= n_levels)
+    visible = visible | unknown[:, guess.memory.cells]
+    full, deviation = completed(guess, cells * visible, visible, own, clock)
+    return full.clamp(-FARTHEST, FARTHEST), deviation, visible, unknown
+
+
+def most_neighbours(wanted: int, trusted: np.ndarray, n_steps: int) -> int:
+    """Return how many neighbours a window of so many steps surely has: `wanted` at most."""
+    return max(1, min(wanted, int(trusted.sum()) - (2 * n_steps - 1)))
 
 
 class _Remembered(NamedTuple):
@@ -113,7 +174,15 @@ def _nearest(full: Tensor, own: Tensor, rows: Tensor, added: Tensor, n_nearest: 
 
     added : (n_memory,) what is added to the distance of each
     """
-    gap = torch.cdist(full, rows, p=1).add_(added)
+    return _least(torch.cdist(full, rows, p=1), own, added, n_nearest)
+
+
+def _least(gap: Tensor, own: Tensor, added: Tensor, n_nearest: int) -> Tensor:
+    """Return (B, n_nearest) the remembered windows whose `gap` (B, n_memory) and `added` is least.
+
+    own : (B, P) remembered windows that are none of these, -1 for none
+    """
+    gap = gap + added
     window, which = (own >= 0).nonzero(as_tuple=True)
     gap[window, own[window, which]] = FAR
     return gap.topk(n_nearest, largest=False).indices

@@ -8,13 +8,13 @@ do not depend on the rows beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from maetab.engine.attended import Attended, attended_sizes, has_keys, landmark_windows
 from maetab.engine.course import Course, course_sizes
 from maetab.engine.inference import (
     FARTHEST,
@@ -24,13 +24,11 @@ from maetab.engine.inference import (
     padded_clock,
 )
 from maetab.engine.pieces import Pieces
-from maetab.engine.reference import memory_windows
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Clock, Windows
 
 READOUTS = ("concat", "mean", "cls")
-MAX_LANDMARKS = 512
 N_COMPLETIONS = 4  # of a row with missing cells; its features are their mean
 
 
@@ -64,20 +62,44 @@ class Steps(NamedTuple):
         return cls(window[chosen], step[chosen])
 
 
+class Blocks(NamedTuple):
+    """Parts of a readout, and the components that it is cut down to.
+
+    sizes : features of each
+    shares : of the components, of each part; None where all have theirs together
+    n_components : that are usual
+    as_is : whether components of the last part are single features of it, those that vary most
+    """
+
+    sizes: list[int]
+    shares: tuple[float, ...] | None
+    n_components: int = 128
+    as_is: bool = False
+
+
 def latent_size(config: ModelConfig, readout: str, of_step: bool = False) -> int:
     """Return how many features `embed` reads out of a window, or of one of its steps."""
-    return sum(block_sizes(config, readout, of_step))
+    return sum(blocks_of(config, readout, of_step).sizes)
 
 
-def block_sizes(config: ModelConfig, readout: str, of_step: bool = False) -> list[int]:
-    """Return how many features are of tokens, and of whatever else "concat" reads; see `embed`."""
-    n_readers = config.n_estimators * config.n_members
+def blocks_of(config: ModelConfig, readout: str, of_step: bool = False) -> Blocks:
+    """Return what is of tokens, and of whatever else "concat" reads; see `embed`."""
+    c, of_window = config, config.is_series and not of_step
+    n_readers = c.n_estimators * c.n_members
     if readout != "concat":
-        return [n_readers * config.width]
-    of_window = config.is_series and not of_step
-    n_tokens = (config.n_steps if of_window else 1) * (1 + len(config.n_levels))
-    more = course_sizes(config) if of_window else [min(MAX_LANDMARKS, config.n_memory)]
-    return [n_readers * n_tokens * config.width, *more]
+        return Blocks([n_readers * c.width], (1.0,))
+    if not _reads_tokens(c, readout):
+        # `python -m benchmarks.encode_halves --trials` compares this with other readouts.
+        return Blocks(attended_sizes(c), (1 / 3, 1 / 3, 1 / 3), 192, as_is=True)
+    n_tokens = (c.n_steps if of_window else 1) * (1 + len(c.n_levels))
+    more = course_sizes(c) if of_window else attended_sizes(c)
+    sizes = [n_readers * n_tokens * c.width, *more]
+    return Blocks(sizes, None if of_window else (0.125, 0.875))
+
+
+def _reads_tokens(config: ModelConfig, readout: str) -> bool:
+    """Return whether tokens of networks are read: beside keys of rows they added nothing."""
+    return readout != "concat" or not has_keys(config)
 
 
 @torch.inference_mode()
@@ -104,10 +126,11 @@ def embed(
     Returns
     -------
     latent : (W, D), see `latent_size`, network by network; (W, k) if projected
-        "concat": of each step the row's token, then those of its cells, and behind all networks,
-        of single rows and steps the similarity to each landmark, see `Landmarks`, of windows of
-        several steps their `Course`; "mean": the mean of the cells' tokens; "cls": the row's
-        token, the mean over the steps. Of a single step the same, without the other steps.
+        "concat": of rows what is `Attended` where there are keys; else of each step the row's
+        token, then those of its cells, and behind all networks, of single rows and steps the
+        similarities of `Attended`, of windows of several steps their `Course`; "mean": the mean of
+        the cells' tokens; "cls": the row's token, the mean over the steps. Of a single step the
+        same, without the other steps.
     """
     assert readout in READOUTS, readout
     t, of_steps = model.config.n_steps, steps is not None
@@ -188,16 +211,24 @@ def _complete(
     return wholes
 
 
-def _more(model: Ensemble, device: torch.device, of_steps: bool) -> Landmarks | Course:
+def _more(model: Ensemble, device: torch.device, of_steps: bool) -> Attended | Course:
     """Return what "concat" reads beside tokens."""
-    return Course(model) if model.is_series and not of_steps else Landmarks(model, device)
+    if model.is_series and not of_steps:
+        return Course(model)
+    windows, wholes = landmark_windows(model), []
+    size = batch_rows(model.config.n_steps * len(model.config.n_levels))
+    for found, values, visible in batches(windows, device, size):
+        clock = padded_clock(windows, found, size, device)
+        n_rows = found.stop - found.start
+        wholes.append(_complete(model, values, visible, n_rows, 1, clock)[0][:n_rows])
+    return Attended(model, torch.cat(wholes))
 
 
 def _features(
     model: Ensemble,
     wholes: list[Tensor],
     readout: str,
-    more: Landmarks | Course | None,
+    more: Attended | Course | None,
     of_steps: bool,
     clock: Clock | None,
 ) -> Tensor:
@@ -219,6 +250,8 @@ def _tokens(
     """Return (B, D) what is read of the tokens of all networks, or (B * T, D) of single steps."""
     everywhere, t = torch.ones_like(whole, dtype=torch.bool), whole.shape[1]
     parts = [whole.new_zeros(len(whole) * (t if of_steps else 1), 0)]
+    if not _reads_tokens(model.config, readout):
+        return parts[0]
     known = (model.guess(whole, everywhere, clock=clock), clock) if model.is_series else ()
     for network in model.networks:
         tokens = network.encode(whole, everywhere, *known).unflatten(1, (t, -1))
@@ -231,44 +264,3 @@ def _read(tokens: Tensor, readout: str) -> Tensor:
     if readout == "concat":
         return tokens.flatten(1)
     return tokens[:, :, 1:].flatten(1, 2).mean(1) if readout == "mean" else tokens[:, :, 0].mean(1)
-
-
-class Landmarks:
-    """Remembered windows that others are compared with: a Gaussian kernel of their distance.
-
-    Distances are weighted as the first guess has learned to find similar windows, and scaled by the
-    median between landmarks. Missing cells of either side are completed. Unlike Nystroem features
-    they are not multiplied by the inverse root of the landmarks' own similarities.
-    """
-
-    def __init__(self, model: Ensemble, device: torch.device) -> None:
-        self.coordinates, memory = model.guess.coordinates, model.guess.memory
-        weight = (memory.log_weight.exp() * memory.choice.softmax(0)).sum(0)
-        self.root = weight[memory.cells].sqrt()
-        windows = memory_windows(model)
-        n = min(MAX_LANDMARKS, len(windows))
-        windows = replace(windows, rows=windows.rows[:n])
-        size = batch_rows(windows.rows.shape[1] * windows.values.shape[1])
-        parts = []
-        for found, values, visible in batches(windows, device, size):
-            clock = padded_clock(windows, found, size, device)
-            whole = _complete(model, values, visible, found.stop - found.start, 1, clock)[0]
-            parts.append(self._place(whole))
-        # Padded, because the kernel of a narrow product depends on the row's place.
-        self.place = torch.cat([*parts, parts[0].new_zeros(16, parts[0].shape[1])])[: max(n, 16)]
-        self.n, self.scale = n, 1.0
-        self.scale = float(self._distance(self.place[:n]).median().clamp_min(1e-6))
-
-    def __call__(self, wholes: list[Tensor], clock: Clock | None = None) -> Tensor:
-        """Return (B, n) similarities in (0, 1] of windows (B, T, F), the mean of completions."""
-        near = [(-self._distance(self._place(x)) / self.scale).exp() for x in wholes]
-        return torch.stack(near).mean(0)
-
-    def _place(self, values: Tensor) -> Tensor:
-        everywhere = torch.ones_like(values, dtype=torch.bool)
-        cells, known = self.coordinates.expand(values, everywhere)
-        return torch.where(known, cells, 0.0) * self.root
-
-    def _distance(self, place: Tensor) -> Tensor:
-        square = place.square().sum(1, keepdim=True) + self.place.square().sum(1)
-        return (square - 2 * place @ self.place.T).clamp_min(0)[:, : self.n]

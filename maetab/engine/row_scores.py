@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
-from maetab.engine.distances import distances
+from maetab.engine.distances import distances, key_distances
 from maetab.engine.reference import equal_memory_index
 from maetab.engine.robust import one_hot, robust_distances, unknown_distances
 from maetab.engine.scoring import Evidence, Scorer, positive_median, row_means
@@ -16,14 +18,29 @@ from maetab.nn.windows import Windows
 SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score is made of
 NEIGHBOURS = 0.05  # share of the trusted remembered windows that a trimming detector compares with
 MIN_NEIGHBOURS = 10  # of them at least
+KEY_NEIGHBOURS = 5  # that are nearest by learned keys
+# Of the parts of a score. Chosen, as is the number above, on the sets of anomalies but one, for
+# each of them: `python -m benchmarks.detect_weights`.
+WEIGHTS = {"cells": 1.0, "nearest": 3.0, "keys": 1.0, "robust": 1.0}
 
 
 class RowScorer(Scorer):
     """Scores of the rows of a table.
 
-    A row is strange by the cells that surprise most given others, by its distance to remembered
-    rows, and, if rows are trimmed, by a robust distance.
+    A row is strange by the cells that surprise most given others, by its distances to remembered
+    rows, by cells and by learned keys if there are any, and, if rows are trimmed, by a robust
+    distance.
     """
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """See `Scorer`."""
+        return tuple(WEIGHTS[name] for name in self._parts())
+
+    def _parts(self) -> list[str]:
+        """Return which parts a score has."""
+        has = {"keys": self.model.guess.memory.keys, "robust": self.calibration.robust_location}
+        return [name for name in WEIGHTS if has.get(name, True) is not None]
 
     @staticmethod
     def try_out(model: Ensemble, windows: Windows, n_masks: int, device: torch.device) -> None:
@@ -32,15 +49,16 @@ class RowScorer(Scorer):
         surprises(model, windows, np.full((len(windows), 1), -1), sets, device)
 
     def evidence(self, windows: Windows, memory_index: np.ndarray | None = None) -> Evidence:
-        """See `Scorer`; (n, 2 or 3) parts."""
+        """See `Scorer`; (n, 2 to 4) parts."""
         if memory_index is None:
             memory_index = equal_memory_index(self.model, self.reference, windows)
-        cells = self.surprises(windows, memory_index)
-        parts = [mean_of_largest(cells, SHARE_OF_CELLS), self.distances(windows, memory_index)]
-        location, precision = self.calibration.robust_location, self.calibration.robust_precision
-        if location is not None and precision is not None:
-            parts.append(self._robust_distances(windows, location, precision))
-        return Evidence(np.column_stack(parts))
+        take: dict[str, Callable[[], np.ndarray]] = {
+            "cells": lambda: mean_of_largest(self.surprises(windows, memory_index), SHARE_OF_CELLS),
+            "nearest": lambda: self.distances(windows, memory_index),
+            "keys": lambda: self._key_distances(windows, memory_index),
+            "robust": lambda: self._robust_distances(windows),
+        }
+        return Evidence(np.column_stack([take[name]() for name in self._parts()]))
 
     def surprises(
         self, windows: Windows, memory_index: np.ndarray | None = None, alone: bool = False
@@ -77,9 +95,15 @@ class RowScorer(Scorer):
             distances(self.model, self.reference, windows, memory_index, *near), windows
         )
 
-    def _robust_distances(
-        self, windows: Windows, location: np.ndarray, precision: np.ndarray
-    ) -> np.ndarray:
+    def _key_distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
+        """Return (n,) squared distances of keys to the nearest trusted ones."""
+        known = KEY_NEIGHBOURS, self.calibration.trusted, self.device
+        far = key_distances(self.model, self.reference, windows, memory_index, *known)
+        return row_means(far[:, None].repeat(windows.rows.shape[1], 1), windows)
+
+    def _robust_distances(self, windows: Windows) -> np.ndarray:
+        location, precision = self.calibration.robust_location, self.calibration.robust_precision
+        assert location is not None and precision is not None
         values, observed = windows.values.numpy(), windows.observed.numpy()
         n_levels = np.array(self.model.config.n_levels)
         far = robust_distances(one_hot(values, observed, n_levels.tolist()), location, precision)

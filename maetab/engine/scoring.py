@@ -14,7 +14,6 @@ from maetab.engine.reference import Reference
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
-WEIGHTS = (1.0, 3.0, 1.0)  # of the parts of a score, in the order of `Evidence.parts`
 TAIL = 0.05  # share of a column's surprises beyond which they are taken for exponential
 EQUAL = 1e-6  # difference of surprises that are taken for equal
 NOT_YET: Any = None  # what is found later in calibration
@@ -67,8 +66,8 @@ class Calibration:
         is trimmed
     usual_errors : (F,) mean errors of guesses at hidden cells
     usual_gap : median difference, per coordinate, of windows to the window nearest to them
-    part_center, part_scale, part_floor : (2 or 3,) mean, standard deviation and floor of the
-        logarithms of the parts of the score
+    part_center, part_scale, part_floor : (P,) mean, standard deviation and floor of the logarithms
+        of the parts of the score
     unseen_cost : (F,) what a level that at most one training row has takes off the score
     scores : (n,) scores of training rows, ascending
     cell_quantiles : (F, Q) quantiles of the surprises of each column
@@ -114,6 +113,11 @@ class Scorer(ABC):
     device: torch.device
     reach: ClassVar[int] = 0  # rows before and after a row that its cells are judged by
 
+    @property
+    @abstractmethod
+    def weights(self) -> tuple[float, ...]:
+        """Of the parts of a score, (P,) in the order of `Evidence.parts`."""
+
     @staticmethod
     @abstractmethod
     def try_out(model: Ensemble, windows: Windows, n_masks: int, device: torch.device) -> None:
@@ -150,7 +154,7 @@ class Scorer(ABC):
 
     def normality(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""
-        known, weights = self.calibration, np.array(WEIGHTS[: parts.shape[1]])
+        known, weights = self.calibration, np.array(self.weights)
         usual = (np.log(parts + known.part_floor) - known.part_center) / known.part_scale
         return -(np.nan_to_num(usual) * weights).sum(1) / weights.sum()
 

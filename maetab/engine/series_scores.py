@@ -55,6 +55,7 @@ class SeriesScorer(Scorer):
     """
 
     reach = 2 * NEAR
+    weights = (1.0,)
 
     @staticmethod
     def try_out(model: Ensemble, windows: Windows, n_masks: int, device: torch.device) -> None:

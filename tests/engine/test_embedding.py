@@ -17,6 +17,7 @@ from maetab.engine.inference import windows_of
 from maetab.engine.pieces import Pieces, decode_pieces, piece_sizes, piece_steps
 from maetab.engine.reference import remembered
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.options import GuessOptions
 from maetab.nn.windows import Windows
 
 N_LEVELS = (0, 3, 0)
@@ -37,13 +38,20 @@ def model() -> Ensemble:
 
 
 @pytest.fixture(scope="module")
+def keyless() -> Ensemble:
+    """A model whose row attention has no keys, as those of the first version."""
+    return a_model(1, guess=GuessOptions(key_width=0, tuning_steps=20))
+
+
+@pytest.fixture(scope="module")
 def series() -> Ensemble:
     """A model of windows of two steps."""
     return a_model(2)
 
 
-def a_model(t: int) -> Ensemble:
-    small = config(N_LEVELS, n_steps=t, n_members=2, n_bins=32, n_pieces=16, dropout=0.1)
+def a_model(t: int, **parts: object) -> Ensemble:
+    sizes = {"n_bins": 32, "n_pieces": 16, "dropout": 0.1} | parts
+    small = config(N_LEVELS, n_steps=t, n_members=2, **sizes)
     return fit(small, table(), fit_options(max_iter=3))[0]
 
 
@@ -75,8 +83,8 @@ def known_of(model: Ensemble, whole: torch.Tensor) -> tuple:
 
 @pytest.mark.parametrize("t", [1, 2])
 @pytest.mark.parametrize("readout", embed.READOUTS)
-def test_readouts_are_means_over_the_completed_rows(model, series, readout, t):
-    model, given = (model if t == 1 else series), windows(t=t, seed=1)
+def test_readouts_are_means_over_the_completed_rows(keyless, series, readout, t):
+    model, given = (keyless if t == 1 else series), windows(t=t, seed=1)
     latent, pieces = both(model, given, readout)
     values, observed = given.take(slice(None))
     with torch.inference_mode():
@@ -95,7 +103,7 @@ def test_readouts_are_means_over_the_completed_rows(model, series, readout, t):
         "mean": steps[:, :, :, 1:].flatten(2, 3).mean(2).flatten(1),
         "cls": steps[:, :, :, 0].mean(2).flatten(1),
     }[readout].numpy()
-    assert expected.shape[1] == embed.block_sizes(model.config, readout)[0]
+    assert expected.shape[1] == embed.blocks_of(model.config, readout).sizes[0]
     np.testing.assert_allclose(latent[:, : expected.shape[1]], expected, atol=1e-5)
     np.testing.assert_allclose(pieces, encoded.reshape(len(values), -1), atol=1e-5)
 
@@ -175,23 +183,49 @@ def test_a_level_that_is_not_known_has_no_piece_and_comes_back_missing(model):
     assert known.tolist() == [[True, False, True]]
 
 
-@pytest.mark.parametrize("t", [1, 2])
-def test_a_remembered_row_is_most_similar_to_itself_and_similarities_are_a_kernel(model, series, t):
-    model = model if t == 1 else series
+@pytest.mark.parametrize("kind", ["model", "keyless", "series"])
+def test_a_remembered_row_is_most_similar_to_itself_and_similarities_are_a_kernel(kind, request):
+    model = request.getfixturevalue(kind)
     given = remembered(model)
-    steps = embed.Steps.middle(given) if t > 1 else None
+    steps = embed.Steps.middle(given) if kind == "series" else None
     latent = embed.embed(model, given, CPU, "concat", steps=steps)
-    n_tokens, n = embed.block_sizes(model.config, "concat", steps is not None)
-    similar = latent[:, n_tokens:].astype(np.float64)
-    assert similar.shape == (len(given), n) and n == 201 - t
+    sizes = embed.blocks_of(model.config, "concat", steps is not None).sizes
+    blocks = np.split(latent.astype(np.float64), np.cumsum(sizes)[:-1], axis=1)
     taken = model.guess.memory.visible.numpy().any(1)
     # A window that misses something is a mean of several.
     whole = given.take(slice(None))[1].numpy().all((1, 2))
-    own = similar[whole][:, np.flatnonzero(taken)[whole]]
-    assert len(own) > 20
-    np.testing.assert_allclose(np.diag(own), 1.0, atol=1e-4)
-    np.testing.assert_allclose(own, own.T, atol=1e-4)
-    assert np.linalg.eigvalsh(own).min() > -1e-3
+    for similar in blocks[:2] if kind == "model" else blocks[1:]:
+        assert similar.shape == (len(given), 199 if kind == "series" else 200)
+        own = similar[whole][:, np.flatnonzero(taken)[whole]]
+        assert len(own) > 20
+        np.testing.assert_allclose(np.diag(own), 1.0, atol=1e-4)
+        np.testing.assert_allclose(own, own.T, atol=1e-4)
+        assert np.linalg.eigvalsh(own).min() > -1e-3
+
+
+def test_complete_rows_are_told_by_the_keys_that_row_attention_remembers_of_them(model):
+    memory, given = model.guess.memory, remembered(model)
+    whole = given.take(slice(None))[1].numpy().all((1, 2))
+    latent = embed.embed(model, given, CPU, "concat")[whole]
+    sizes = embed.blocks_of(model.config, "concat").sizes
+    _, similar, keys = np.split(latent.astype(np.float64), np.cumsum(sizes)[:-1], axis=1)
+    place = np.flatnonzero(memory.visible.numpy().any(1))[whole]
+    kept = memory.keys.kept.numpy()[:, place, :-1]  # head by head
+    np.testing.assert_allclose(keys, np.concatenate(list(kept), 1), rtol=1e-4, atol=1e-5)
+    assert keys.std(0).min() > 0
+    # A Gaussian kernel of their squared distances, summed over heads.
+    far = sum(np.square(head[:, None] - head).sum(-1) for head in kept)
+    found = -np.log(similar[:, place])
+    apart = far > 0.1 * np.median(far)
+    np.testing.assert_allclose(
+        (found / np.median(found) - far / np.median(far))[apart], 0, atol=1e-2
+    )
+
+
+def test_without_keys_tokens_and_similarities_by_cells_are_read(keyless, model):
+    n_tokens = 2 * 4 * keyless.config.width
+    assert embed.blocks_of(keyless.config, "concat").sizes == [n_tokens, 200]
+    assert embed.blocks_of(model.config, "concat").sizes == [200, 200, 4 * 15]
 
 
 def test_windows_are_read_less_their_last_step_and_with_what_is_expected_next():
@@ -199,7 +233,7 @@ def test_windows_are_read_less_their_last_step_and_with_what_is_expected_next():
     values, observed = table(300)
     model = fit(small, (values[:, :2], observed[:, :2]), fit_options(max_iter=1))[0]
     given = windows_over(values[:, :2], np.ones((300, 2), bool), 8)
-    sizes = embed.block_sizes(model.config, "concat")
+    sizes = embed.blocks_of(model.config, "concat").sizes
     assert sizes[1:] == [8 * 4, 2 * 4]  # one number and three levels; a quarter of the window
     latent = embed.embed(model, given, CPU, "concat")
     _, cells, expected = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
@@ -219,7 +253,7 @@ def test_similarities_weigh_columns_as_the_first_guess_has_learned(model):
     memory, given = model.guess.memory, remembered(model)
     values, observed = (x[:, 0].numpy() for x in given.take(slice(None)))
     latent = embed.embed(model, given, CPU, "concat")
-    similar = latent[:, embed.block_sizes(model.config, "concat")[0] :].astype(np.float64)
+    similar = latent[:, :200].astype(np.float64)
     whole = np.flatnonzero(observed.all(1))
     weight = (memory.log_weight.exp() * memory.choice.softmax(0)).sum(0).detach().numpy()
     assert weight.max() > 1.5 * weight.min()  # or no weights would do as well

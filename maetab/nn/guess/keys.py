@@ -60,6 +60,18 @@ class WindowKeys(nn.Module):
         keys = (features @ self.map).unflatten(1, (self.n_heads, -1)).transpose(0, 1)
         return torch.cat([keys, keys.square().sum(-1, keepdim=True)], -1)
 
+    def of_whole(self, cells: Tensor) -> Tensor:
+        """Return (B, E) the places of windows (B, C) that miss nothing."""
+        normal = Normal(cells, torch.zeros_like(cells))
+        return self.places(self(self.features(normal, torch.ones_like(cells, dtype=torch.bool))))
+
+    def places(self, keys: Tensor) -> Tensor:
+        """Return (B, E) keys (H, B, D) as one place each: squared distances are those of all heads.
+
+        The numbers of one head stand behind those of another, without the squares of lengths.
+        """
+        return keys[..., :-1].transpose(0, 1).flatten(1)
+
     @torch.no_grad()
     def remember(self, features: Tensor) -> None:
         """Keep the keys of the first remembered windows, (n, features)."""
