@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 2_000_000  # coordinates of windows that are looked at, 4096 windows at most
 PRODUCTS = 800_000_000  # that a chunk of these may take to be compared with remembered windows
+LEAST_ROWS = 64  # windows that are looked at though there is no time
 # Hidden cells that the pooled answer counts as; masks that a window is looked at with, if there is
 # room for them.
 SHRUNK, N_MASKS = 300, 4
@@ -103,12 +104,13 @@ def _look(
     orders = (torch.randperm(n, generator=generator, device=chosen.device) for _ in range(N_MASKS))
     rows = chosen[torch.cat(list(orders))[:most]]
     n_masks = len(rows) / min(n, most)
-    size = PRODUCTS // (c * len(guess.memory.values))
+    size = min(512, max(32, PRODUCTS // (c * len(guess.memory.values))))
+    size = min(size, LEAST_ROWS) if should_stop() else size
     hidden: list[Tensor] = []
     moves: list[Tensor] = []
     missed: list[Tensor] = []
     variances: list[Tensor] = []
-    for some in rows.split(min(512, max(32, size))):
+    for some in rows.split(size):
         if hidden and should_stop():
             break
         cells, visible, now = guess.hide(windows, some, generator)
