@@ -26,11 +26,8 @@ from maetab.evaluation import amputate
 
 HALVES = {"choosing": CHOOSING, "judging": JUDGING}
 OURS = {name: {"preset": name} for name in ("fast", "balanced", "best")}
-# What "balanced" is without its networks, and "fast" with one.
-TRIALS = {
-    "balanced, no network": {"preset": "balanced", "max_iter": 0},
-    "fast, a network": {"preset": "fast", "n_estimators": 1},
-}
+# What "balanced" is without its networks.
+TRIALS = {"balanced, no network": {"preset": "balanced", "max_iter": 0}}
 PEERS = ("extratrees", "mean")
 METHODS = (*OURS, *PEERS, *TRIALS)
 KEY = ["data_set", "rows", "method", "version"]

@@ -29,11 +29,11 @@ class Preset:
 
 # `python -m benchmarks.presets` prints what each takes and brings.
 PRESETS = {
-    "fast": Preset(GuessOptions(tuning_steps=100, tuning_windows=128), of_tables=0, of_series=0),
+    "fast": Preset(GuessOptions(tuning_steps=50, tuning_windows=128), of_tables=0, of_series=0),
     "balanced": Preset(GuessOptions(), of_tables=1, of_series=1),
     "best": Preset(
-        GuessOptions(tuning_steps=3000, least_gain=0.0, tuning_rows=1024, n_remembered=16_384),
-        of_tables=4,
+        GuessOptions(n_metrics=4, least_gain=0.005, n_remembered=16_384),
+        of_tables=1,
         of_series=2,
     ),
 }

@@ -47,8 +47,11 @@ def as_written_now(
     """Return config and tensors of any version as `pack` gives them now."""
     config = {"n_phases": 1, "n_starts": 0, "n_calendar": 0} | config
     if "guess" in config:
-        return config | {"guess": {"key_width": 0} | config["guess"]}, tensors
-    config = config | {"guess": {"base": "gaussian", "key_width": 0}, "learns_swaps": False}
+        return config | {"guess": {"key_width": 0, "n_metrics": 1} | config["guess"]}, tensors
+    config = config | {
+        "guess": {"base": "gaussian", "key_width": 0, "n_metrics": 1},
+        "learns_swaps": False,
+    }
     renamed = {}
     for key, tensor in tensors.items():
         for former, now in FORMER:

@@ -10,7 +10,7 @@ A window never reads one that shares a physical row with it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -71,6 +71,7 @@ class RowMemory(nn.Module):
     n_steps : T
     of_numbers : per coordinate, whether it is a number
     key_width : numbers of a learned key; 0 for none
+    n_metrics : metrics that are learned side by side, with `N_HEADS` heads each
     """
 
     values: Tensor
@@ -89,6 +90,7 @@ class RowMemory(nn.Module):
         n_steps: int,
         of_numbers: list[bool] | None = None,
         key_width: int = 0,
+        n_metrics: int = 1,
     ) -> None:
         super().__init__()
         c = len(cells)
@@ -112,12 +114,13 @@ class RowMemory(nn.Module):
         # A row far away in many cells is far enough: the scale falls with their number.
         n_cells = len(size)
         start = torch.full((n_cells,), 2.0 * min(1.0, 10 / n_cells)).log()
-        shape = (N_HEADS, n_cells)
+        self.n_heads = n_metrics * N_HEADS
+        shape = (self.n_heads, n_cells)
         self.log_weight = nn.Parameter(start + 0.5 * torch.randn(shape))
         self.log_cost = nn.Parameter(torch.zeros(shape))
         self.choice = nn.Parameter(torch.zeros(shape))
         if key_width and of_numbers is not None:
-            self.keys = WindowKeys(of_numbers, n_rows, N_HEADS, key_width)
+            self.keys = WindowKeys(of_numbers, n_rows, self.n_heads, key_width)
 
     def forward(
         self,
@@ -193,6 +196,14 @@ class RowMemory(nn.Module):
         share = self.choice.softmax(0)[:, None, cells]
         return Neighbours(*((x * share).sum(0) for x in near))
 
+    def mixed_by_metric(self, near: Neighbours) -> Iterator[Neighbours]:
+        """Give the answers of each metric, its heads (of heads, B, C) mixed, (B, C)."""
+        choices = self.choice.split(N_HEADS)
+        parts = zip(choices, *(x.split(N_HEADS) for x in near), strict=True)
+        for choice, *own in parts:
+            share = choice.softmax(0)[:, None, self.cells]
+            yield Neighbours(*((x * share).sum(0) for x in own))
+
     def _part(self, inside: Tensor | None) -> _Part:
         """Return the cells where `inside` (T * F,) is True; None for all."""
         if inside is None:
@@ -220,7 +231,7 @@ class RowMemory(nn.Module):
         memory_index : (B, P) as in `forward`, -1 for rows that are not compared with
         idle : of `_rows_to_bar`
         """
-        logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), len(read)) + near
+        logits = (left.flatten(0, 1) @ right.T).view(self.n_heads, len(visible), len(read)) + near
         if idle is None or bool(visible.all(1).any()):
             logits = logits - self._barred(visible, known)
         elif len(idle):
@@ -229,7 +240,7 @@ class RowMemory(nn.Module):
         if len(ours):
             logits[:, ours, memory_index[ours, which]] = -2 * BARRED  # behind those
         weight = torch.softmax(logits.flatten(0, 1), 1)  # (heads * B, n)
-        return (weight @ read).view(N_HEADS, len(visible), read.shape[1])
+        return (weight @ read).view(self.n_heads, len(visible), read.shape[1])
 
     def _barred(self, visible: Tensor, known: Tensor) -> Tensor:
         """Return (B, n) `BARRED` where a remembered row knows nothing of what is hidden, else 0.

@@ -12,7 +12,7 @@ from maetab.nn.guess.gaussian import Gaussian
 GUESSES: dict[str, type[nn.Module]] = {"gaussian": Gaussian}
 
 
-_COUNTS = ("n_remembered", "tuning_steps", "tuning_windows", "tuning_rows")
+_COUNTS = ("n_remembered", "tuning_steps", "tuning_windows", "tuning_rows", "n_metrics")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class GuessOptions:
     key_width : 0, or at least 2
         Numbers of a learned key of a window, one of which is spent on its length. 0: windows are
         compared cell by cell alone, and the heads are mixed before they are weighted.
+    n_metrics : at least 1
+        Metrics that are learned side by side, with four heads each: what they say together is
+        better, and what they take adds up. Without keys they are mixed into one answer.
     hidden_ratio : in (0, 1)
         Share of the cells that is hidden while the metric is learned and the guesses are weighted.
 
@@ -53,6 +56,7 @@ class GuessOptions:
     tuning_windows: int = 256
     tuning_rows: int = 512
     key_width: int = 16
+    n_metrics: int = 1
     hidden_ratio: float = 0.3
 
     def __post_init__(self) -> None:

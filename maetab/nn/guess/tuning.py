@@ -136,12 +136,13 @@ class Lesson:
             keys = memory.keys(given.keys), memory.keys(self.features[within])
         cells, base = given.cells, given.normal.mean
         found = memory(cells, given.visible, given.memory_index, within, None, keys)
-        near = memory.mixed(found)
-        direct = (near.mean - cells).square()
-        moved = (base + near.residual - cells).square()
-        half = ((near.mean + base) / 2 - cells).square()
-        missed = (direct + moved + half) * given.hidden
-        return missed.sum() / given.hidden.sum().clamp_min(1)
+        missed = torch.zeros_like(cells)
+        for near in [memory.mixed(found)] if keys is None else memory.mixed_by_metric(found):
+            direct = (near.mean - cells).square()
+            moved = (base + near.residual - cells).square()
+            half = ((near.mean + base) / 2 - cells).square()
+            missed = missed + direct + moved + half
+        return (missed * given.hidden).sum() / given.hidden.sum().clamp_min(1)
 
     @torch.no_grad()
     def left_over(self, given: Hidden) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from maetab.nn.guess.gaussian import SYSTEMS, Normal
-from maetab.nn.guess.memory import Neighbours
+from maetab.nn.guess.memory import N_HEADS, Neighbours
 from maetab.nn.windows import Windows
 
 if TYPE_CHECKING:
@@ -73,7 +73,11 @@ def fit_weights(
     """
     found = _look(guess, windows, learned, generator, should_stop)
     x, y = found.corrections, found.missed
-    weights = _shrunk_least_squares(x, y, found.n_hidden).clamp(-0.5, 1.5)
+    # Metrics are weighted each as if it were alone: a mean of several is better than what least
+    # squares makes of them all.
+    parts = x.split(2 * N_HEADS, -1)
+    each = [_shrunk_least_squares(part, y, found.n_hidden).clamp(-0.5, 1.5) for part in parts]
+    weights = torch.cat(each, 1) / len(each)
     other = _look(guess, windows, judged, generator, should_stop)
     guess.stack_weights.copy_(weights * _worth(other, weights)[:, None])
     error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
