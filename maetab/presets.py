@@ -32,7 +32,7 @@ PRESETS = {
     "fast": Preset(GuessOptions(tuning_steps=50, tuning_windows=128), of_tables=0, of_series=0),
     "balanced": Preset(GuessOptions(), of_tables=1, of_series=1),
     "best": Preset(
-        GuessOptions(n_metrics=4, least_gain=0.005, n_remembered=16_384),
+        GuessOptions(n_metrics=4, tuning_steps=800, least_gain=0.005, n_remembered=16_384),
         of_tables=1,
         of_series=2,
     ),
