@@ -28,8 +28,8 @@ RATE, KEY_RATE, KEY_CELLS = 0.1, 3e-3, 10_000
 # Zhang 2013, section 4): it is as good after any step, where a falling rate has to know the last.
 POWER = 8
 # Steps before the first look at held-out cells, by how much each look is later than the one before,
-# and the windows that are looked at, `MASKS` times each at most.
-FIRST_LOOK, LATER, LOOKED_AT, MASKS = 50, math.sqrt(2), 1024, 8
+# the windows that are looked at, `MASKS` times each at most, and those they are compared with.
+FIRST_LOOK, LATER, LOOKED_AT, MASKS, LOOKED_AMONG = 50, math.sqrt(2), 1024, 8, 4096
 WEIGHTS_RIDGE = 1e-3  # squares of standardised numbers: weights of what hardly moves stay small
 
 
@@ -148,7 +148,8 @@ class Lesson:
     def left_over(self, given: Hidden) -> float:
         """Return the squared error at hidden cells that the best weights for all cells leave."""
         self.remember()
-        near = self.guess.near(given.cells, given.visible, given.normal, given.memory_index)
+        asked = given.cells, given.visible, given.normal, given.memory_index
+        near = self.guess.near(*asked, n_remembered=LOOKED_AMONG)
         moves = corrections(given.normal, near.heads)[given.hidden].double()
         missed = (given.cells - given.normal.mean)[given.hidden].double()
         gram = moves.T @ moves + WEIGHTS_RIDGE * len(moves) * torch.eye(moves.shape[1]).to(moves)
