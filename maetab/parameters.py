@@ -32,7 +32,7 @@ PARAMETERS = """mask_ratio : in [0, 1)
         How much time `fit` may spend on a better model: how long the first guess learns which rows
         are alike, and how many networks are trained, of series too, where these take most of the
         time. It decides what is left open, as None or as the name of a `guess`; what is given
-        counts. :doc:`/guide/time` says what each takes and brings.
+        counts. The guide's page on time says what each takes and brings.
     n_estimators : None or at least 1
         Members of the network, which share its weights, see tokens by random signs of their own,
         and are averaged. None takes as many as the preset says.

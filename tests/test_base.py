@@ -82,9 +82,7 @@ def test_shares_are_in_0_1(name, wrong):
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "a", None, True])
-@pytest.mark.parametrize(
-    "name", ["n_estimators", "width", "n_heads", "n_layers", "batch_size", "n_iter_no_change"]
-)
+@pytest.mark.parametrize("name", ["width", "n_heads", "n_layers", "batch_size", "n_iter_no_change"])
 def test_counts_are_whole_and_at_least_1(name, wrong):
     with pytest.raises(ValueError, match=f"'{name}' parameter of MAEImputer must be an int of"):
         tiny(**{name: wrong}).fit(table())
@@ -93,6 +91,8 @@ def test_counts_are_whole_and_at_least_1(name, wrong):
 @pytest.mark.parametrize(
     ("name", "wrong", "words"),
     [
+        ("n_estimators", 0, "must be None or an int of at least 1, got 0"),
+        ("n_estimators", True, "must be None or an int of at least 1, got True"),
         ("max_iter", -1, "must be None or an int of at least 0, got -1"),
         ("max_iter", 2.5, "must be None or an int of at least 0, got 2.5"),
         ("max_time", 0, "must be None or a positive number of seconds, got 0"),

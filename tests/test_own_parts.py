@@ -202,6 +202,7 @@ def test_a_model_with_a_part_of_ones_own_is_not_saved_and_says_why(what, tmp_pat
         ("n_remembered", 0, "'n_remembered' of GuessOptions must be an int of at least 1, got 0"),
         ("tuning_steps", True, "'tuning_steps' of GuessOptions must be an int of at least 1"),
         ("tuning_rows", 1.5, "'tuning_rows' of GuessOptions must be an int of at least 1"),
+        ("least_gain", 1.0, "'least_gain' of GuessOptions must be in \\[0, 1\\), got 1.0"),
         ("hidden_ratio", 3, "'hidden_ratio' of GuessOptions must be in \\(0, 1\\), got 3"),
     ],
 )

@@ -27,8 +27,8 @@ def has_keys(config: ModelConfig) -> bool:
 
 def attended_sizes(config: ModelConfig) -> list[int]:
     """Return how many features are similarities by cells, by keys, and keys if there are any."""
-    n = min(MAX_LANDMARKS, config.n_memory)
-    return [n, n, N_HEADS * (config.guess.key_width - 1)] if has_keys(config) else [n]
+    n, n_heads = min(MAX_LANDMARKS, config.n_memory), N_HEADS * config.guess.n_metrics
+    return [n, n, n_heads * (config.guess.key_width - 1)] if has_keys(config) else [n]
 
 
 def landmark_windows(model: Ensemble) -> Windows:

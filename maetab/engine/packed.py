@@ -51,8 +51,11 @@ def as_written_now(
         shape = len(tensors["ranks"]), N_HEADS
         tensors = tensors | {"value_share": np.zeros(shape, np.float32)}
     if "guess" in config:
-        return config | {"guess": {"key_width": 0} | config["guess"]}, tensors
-    config = config | {"guess": {"base": "gaussian", "key_width": 0}, "learns_swaps": False}
+        return config | {"guess": {"key_width": 0, "n_metrics": 1} | config["guess"]}, tensors
+    config = config | {
+        "guess": {"base": "gaussian", "key_width": 0, "n_metrics": 1},
+        "learns_swaps": False,
+    }
     renamed = {}
     for key, tensor in tensors.items():
         for former, now in FORMER:

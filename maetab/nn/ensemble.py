@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from maetab.nn.config import ModelConfig
 from maetab.nn.guess.cells import CellGuess, read_guess, read_points
-from maetab.nn.guess.memory import N_HEADS
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.losses import LOSSES, Loss, Prediction, Residual
@@ -68,7 +67,7 @@ class Ensemble(nn.Module):
             normal = torch.special.ndtri(torch.linspace(0, 1, N_RANKS).clamp(1e-3, 1 - 1e-3))
             self.register_buffer("residual_quantiles", normal.repeat(f, 1))
         else:
-            self.register_buffer("value_share", torch.zeros(f, N_HEADS))
+            self.register_buffer("value_share", torch.zeros(f, self.guess.memory.n_heads))
 
     @property
     def networks(self) -> Iterable[Network]:

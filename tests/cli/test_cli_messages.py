@@ -32,6 +32,7 @@ def stopped(capsys, *words):
         (["evaluate", "in.csv", "--compare", "foo"], "--compare: must be among mean, median, knn"),
         (["impute", "-", "-o", "-", "--model", "m", "--seed", "4"], "no --seed, --max-time or"),
         (["encode", "-", "-o", "-", "--model", "m", "--max-time", "4"], "no --seed, --max-time or"),
+        (["detect", "-", "-o", "-", "--model", "m", "--preset", "fast"], "or --preset with it"),
     ],
 )
 def test_wrong_commands_are_told_in_one_line(capsys, words, said):

@@ -112,3 +112,17 @@ def test_rows_without_weight_do_not_count(monkeypatch):
     assert 0 < int((table.values[:, 0] > 0).sum()) < len(table.values)
     torch.testing.assert_close(found["weighed"], found["left out"], atol=0.05, rtol=0.05)
     assert float((found["all"] - found["left out"]).abs().max()) > 0.2
+
+
+def test_when_time_is_up_few_windows_are_looked_at(monkeypatch):
+    table, looked = two_columns(at_random=True), []
+    guess, table = first_guess(table, (0, 0), tuning_steps=3)
+    near = StackedGuess.near
+    monkeypatch.setattr(StackedGuess, "near", lambda *a: looked.append(len(a[1])) or near(*a))
+    rows, generator = torch.arange(900), torch.Generator().manual_seed(0)
+    fit_weights(guess, table, rows[:700], rows[700:], generator, lambda: True)
+    assert looked == [64, 64]  # of those that are learned from, and of the others
+    assert torch.isfinite(guess.stack_weights).all()
+    looked.clear()
+    fit_weights(guess, table, rows[:700], rows[700:], generator, lambda: False)
+    assert sum(looked) == 4 * 900

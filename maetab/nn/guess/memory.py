@@ -72,6 +72,7 @@ class RowMemory(nn.Module):
     n_steps : T
     of_numbers : per coordinate, whether it is a number
     key_width : numbers of a learned key; 0 for none
+    n_metrics : metrics that are learned side by side, with `N_HEADS` heads each
     """
 
     values: Tensor
@@ -90,6 +91,7 @@ class RowMemory(nn.Module):
         n_steps: int,
         of_numbers: list[bool] | None = None,
         key_width: int = 0,
+        n_metrics: int = 1,
     ) -> None:
         super().__init__()
         c = len(cells)
@@ -113,12 +115,13 @@ class RowMemory(nn.Module):
         # A row far away in many cells is far enough: the scale falls with their number.
         n_cells = len(size)
         start = torch.full((n_cells,), 2.0 * min(1.0, 10 / n_cells)).log()
-        shape = (N_HEADS, n_cells)
+        self.n_heads = n_metrics * N_HEADS
+        shape = (self.n_heads, n_cells)
         self.log_weight = nn.Parameter(start + 0.5 * torch.randn(shape))
         self.log_cost = nn.Parameter(torch.zeros(shape))
         self.choice = nn.Parameter(torch.zeros(shape))
         if key_width and of_numbers is not None:
-            self.keys = WindowKeys(of_numbers, n_rows, N_HEADS, key_width)
+            self.keys = WindowKeys(of_numbers, n_rows, self.n_heads, key_width)
 
     def forward(
         self,
@@ -155,7 +158,7 @@ class RowMemory(nn.Module):
         width.append(max(0, NARROW - sum(width)))
         averaged = torch.cat([*read, kept.new_zeros(len(kept), width[-1])], 1)
         weights = self._weights(values, visible, memory_index, within, asked, keys)
-        averages = torch.cat([(x @ averaged).unflatten(0, (N_HEADS, -1)) for x in weights], 1)
+        averages = torch.cat([(x @ averaged).unflatten(0, (self.n_heads, -1)) for x in weights], 1)
         total, square, mean, residual, _ = averages.split(width, -1)
         # The square of an indicator is the indicator.
         is_number = part.number[part.owner]
@@ -175,6 +178,14 @@ class RowMemory(nn.Module):
         cells = self.cells if asked is None else self.cells[asked[self.cells]]
         share = self.choice.softmax(0)[:, None, cells]
         return Neighbours(*((x * share).sum(0) for x in near))
+
+    def mixed_by_metric(self, near: Neighbours) -> Iterator[Neighbours]:
+        """Give the answers of each metric, its heads (of heads, B, C) mixed, (B, C)."""
+        choices = self.choice.split(N_HEADS)
+        parts = zip(choices, *(x.split(N_HEADS) for x in near), strict=True)
+        for choice, *own in parts:
+            share = choice.softmax(0)[:, None, self.cells]
+            yield Neighbours(*((x * share).sum(0) for x in own))
 
     def _part(self, inside: Tensor | None) -> _Part:
         """Return the cells where `inside` (T * F,) is True; None for all."""
@@ -199,7 +210,7 @@ class RowMemory(nn.Module):
         n = min(NEAREST, len(self.values))
         found = [x.topk(n, 1) for x in weights]
         weight, place = (
-            torch.cat([x[i].unflatten(0, (N_HEADS, -1)) for x in found], 1) for i in (0, 1)
+            torch.cat([x[i].unflatten(0, (self.n_heads, -1)) for x in found], 1) for i in (0, 1)
         )
         return place, weight
 
@@ -254,7 +265,7 @@ class RowMemory(nn.Module):
         memory_index : (B, P) as in `forward`, -1 for rows that are not compared with
         idle : of `_rows_to_bar`
         """
-        logits = (left.flatten(0, 1) @ right.T).view(N_HEADS, len(visible), len(right)) + near
+        logits = (left.flatten(0, 1) @ right.T).view(self.n_heads, len(visible), len(right)) + near
         if idle is None or bool(visible.all(1).any()):
             logits = logits - self._barred(visible, known)
         elif len(idle):

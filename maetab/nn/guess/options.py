@@ -12,7 +12,7 @@ from maetab.nn.guess.gaussian import Gaussian
 GUESSES: dict[str, type[nn.Module]] = {"gaussian": Gaussian}
 
 
-_COUNTS = ("n_remembered", "tuning_steps", "tuning_rows")
+_COUNTS = ("n_remembered", "tuning_steps", "tuning_windows", "tuning_rows", "n_metrics")
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,18 @@ class GuessOptions:
     tuning_steps : at least 1
         Steps that the metric of the memory is learned in, at most.
     least_gain : in [0, 1)
-        Share of the error at held-out cells that twice the steps have to take off; else the
-        learning ends.
+        Share of the squared error at held-out cells that twice the steps have to take off; else
+        learning ends. 0 takes all steps. The state that was best there is kept in any case.
+    tuning_windows : at least 1
+        Windows that such a step learns from, at most: few bring more in the first seconds.
     tuning_rows : at least 1
         Remembered windows that are compared with in such a step: a sample, which costs less.
     key_width : 0, or at least 2
         Numbers of a learned key of a window, one of which is spent on its length. 0: windows are
         compared cell by cell alone, and the heads are mixed before they are weighted.
+    n_metrics : at least 1
+        Metrics that are learned side by side, with four heads each: what they say together is
+        better, and what they take adds up. Without keys they are mixed into one answer.
     hidden_ratio : in (0, 1)
         Share of the cells that is hidden while the metric is learned and the guesses are weighted.
 
@@ -46,10 +51,12 @@ class GuessOptions:
 
     base: Any = "gaussian"
     n_remembered: int = 4096
-    tuning_steps: int = 1600
+    tuning_steps: int = 400
     least_gain: float = 0.01
+    tuning_windows: int = 256
     tuning_rows: int = 512
     key_width: int = 16
+    n_metrics: int = 1
     hidden_ratio: float = 0.3
 
     def __post_init__(self) -> None:

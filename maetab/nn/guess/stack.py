@@ -75,7 +75,7 @@ class StackedGuess(nn.Module):
         numbers = self.coordinates.of_numbers
         self.folds: list[Any] = []  # while a model is fitted, the same without a part of the rows
         self.memory = RowMemory(
-            self.coordinates.cells, n_memory, n_steps, numbers, options.key_width
+            self.coordinates.cells, n_memory, n_steps, numbers, options.key_width, options.n_metrics
         )
         self.register_buffer("stack_weights", torch.zeros(n, n_corrections(options)))
         self.register_buffer("variance_weights", torch.full((n, 2), 0.5))
@@ -293,4 +293,4 @@ class StackedGuess(nn.Module):
 
 def n_corrections(options: GuessOptions) -> int:
     """Return how many corrections of the base guess are weighted: two of each head with keys."""
-    return 2 * N_HEADS if options.key_width else 2
+    return 2 * options.n_metrics * N_HEADS if options.key_width else 2

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from maetab.nn.guess.gaussian import Normal
+from maetab.nn.guess.weights import corrections
 from maetab.nn.windows import Windows
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ RATE, KEY_RATE, KEY_CELLS = 0.1, 3e-3, 10_000
 # Zhang 2013, section 4): it is as good after any step, where a falling rate has to know the last.
 POWER = 8
 # Steps before the first look at held-out cells, by how much each look is later than the one before,
-# and the windows that are looked at, `MASKS` times each at most.
-FIRST_LOOK, LATER, LOOKED_AT, MASKS = 50, math.sqrt(2), 1024, 8
+# the windows that are looked at, `MASKS` times each at most, and those they are compared with.
+FIRST_LOOK, LATER, LOOKED_AT, MASKS, LOOKED_AMONG = 50, math.sqrt(2), 1024, 8, 4096
+WEIGHTS_RIDGE = 1e-3  # squares of standardised numbers: weights of what hardly moves stay small
 
 
 class Hidden(NamedTuple):
@@ -65,18 +67,16 @@ def tune(
     Parameters
     ----------
     learned, judged : windows that are learned from, and those that are looked at; all may be read
-    batch_size : windows in a step
+    batch_size : windows in a step, at most
     """
     lesson, options = Lesson(guess, windows), guess.options
-    batch_size = min(batch_size, len(learned), lesson.most_windows)
+    size = (min(batch_size, len(learned), lesson.most_windows),)
     optimizer = _optimizer(guess, int(windows.observed.sum()))
     state = State([p for group in optimizer.param_groups for p in group["params"]])
     looks = _looks(options.tuning_steps)
-    seen = lesson.hide(_seen(judged, generator), generator) if looks else None
+    seen: Hidden | None = None
     for step in range(1, options.tuning_steps + 1):
-        drawn = torch.randint(
-            len(learned), (batch_size,), generator=generator, device=learned.device
-        )
+        drawn = torch.randint(len(learned), size, generator=generator, device=learned.device)
         hidden = lesson.hide(learned[drawn], generator)
         loss = lesson.error(hidden, lesson.some(generator))
         optimizer.zero_grad(set_to_none=True)
@@ -85,9 +85,10 @@ def tune(
         state.step()
         if should_stop():
             break
-        if seen is not None and step in looks:
-            with torch.no_grad(), state.mean_in_place():
-                state.judge(float(lesson.error(seen, slice(lesson.n_remembered))))
+        if step in looks:
+            seen = seen or lesson.hide(_seen(judged, generator), generator)
+            with state.mean_in_place():
+                state.judge(lesson.left_over(seen))
             if state.gains_less(options.least_gain):
                 break
     state.settle()
@@ -106,7 +107,8 @@ class Lesson:
     @property
     def most_windows(self) -> int:
         """How many windows may be learned from together."""
-        return max(16, TUNING_CELLS // (self.n_compared * self.guess.coordinates.size))
+        products = self.n_compared * self.guess.coordinates.size
+        return min(self.guess.options.tuning_windows, max(16, TUNING_CELLS // products))
 
     @torch.no_grad()
     def hide(self, windows: Tensor, generator: torch.Generator) -> Hidden:
@@ -134,12 +136,25 @@ class Lesson:
             keys = memory.keys(given.keys), memory.keys(self.features[within])
         cells, base = given.cells, given.normal.mean
         found = memory(cells, given.visible, given.memory_index, within, None, keys)
-        near = memory.mixed(found)
-        direct = (near.mean - cells).square()
-        moved = (base + near.residual - cells).square()
-        half = ((near.mean + base) / 2 - cells).square()
-        missed = (direct + moved + half) * given.hidden
-        return missed.sum() / given.hidden.sum().clamp_min(1)
+        missed = torch.zeros_like(cells)
+        for near in [memory.mixed(found)] if keys is None else memory.mixed_by_metric(found):
+            direct = (near.mean - cells).square()
+            moved = (base + near.residual - cells).square()
+            half = ((near.mean + base) / 2 - cells).square()
+            missed = missed + direct + moved + half
+        return (missed * given.hidden).sum() / given.hidden.sum().clamp_min(1)
+
+    @torch.no_grad()
+    def left_over(self, given: Hidden) -> float:
+        """Return the squared error at hidden cells that the best weights for all cells leave."""
+        self.remember()
+        asked = given.cells, given.visible, given.normal, given.memory_index
+        near = self.guess.near(*asked, n_remembered=LOOKED_AMONG)
+        moves = corrections(given.normal, near.heads)[given.hidden].double()
+        missed = (given.cells - given.normal.mean)[given.hidden].double()
+        gram = moves.T @ moves + WEIGHTS_RIDGE * len(moves) * torch.eye(moves.shape[1]).to(moves)
+        weights = torch.linalg.solve(gram, moves.T @ missed)
+        return float((missed - moves @ weights).square().sum())
 
     def remember(self) -> None:
         """Keep the keys of remembered windows."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from maetab.nn.guess.gaussian import SYSTEMS, Normal
-from maetab.nn.guess.memory import Neighbours
+from maetab.nn.guess.memory import N_HEADS, Neighbours
 from maetab.nn.windows import Windows
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 2_000_000  # coordinates of windows that are looked at, 4096 windows at most
 PRODUCTS = 800_000_000  # that a chunk of these may take to be compared with remembered windows
+LEAST_ROWS = 64  # windows that are looked at though there is no time
 # Hidden cells that the pooled answer counts as; masks that a window is looked at with, if there is
 # room for them.
 SHRUNK, N_MASKS = 300, 4
@@ -72,7 +73,11 @@ def fit_weights(
     """
     found = _look(guess, windows, learned, generator, should_stop)
     x, y = found.corrections, found.missed
-    weights = _shrunk_least_squares(x, y, found.n_hidden).clamp(-0.5, 1.5)
+    # Metrics are weighted each as if it were alone: a mean of several is better than what least
+    # squares makes of them all.
+    parts = x.split(2 * N_HEADS, -1)
+    each = [_shrunk_least_squares(part, y, found.n_hidden).clamp(-0.5, 1.5) for part in parts]
+    weights = torch.cat(each, 1) / len(each)
     other = _look(guess, windows, judged, generator, should_stop)
     guess.stack_weights.copy_(weights * _worth(other, weights)[:, None])
     error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
@@ -103,12 +108,13 @@ def _look(
     orders = (torch.randperm(n, generator=generator, device=chosen.device) for _ in range(N_MASKS))
     rows = chosen[torch.cat(list(orders))[:most]]
     n_masks = len(rows) / min(n, most)
-    size = PRODUCTS // (c * len(guess.memory.values))
+    size = min(512, max(32, PRODUCTS // (c * len(guess.memory.values))))
+    size = min(size, LEAST_ROWS) if should_stop() else size
     hidden: list[Tensor] = []
     moves: list[Tensor] = []
     missed: list[Tensor] = []
     variances: list[Tensor] = []
-    for some in rows.split(min(512, max(32, size))):
+    for some in rows.split(size):
         if hidden and should_stop():
             break
         cells, visible, now = guess.hide(windows, some, generator)
