@@ -94,7 +94,6 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     _deadline = Deadline()
     _progress = cast("Progress | None", None)
     _share_of_model = 1.0
-    _reads_tokens: ClassVar[bool] = False  # whether it reads the network's tokens
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
@@ -297,6 +296,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         timeline, n_levels = self._timeline(), self.schema_.n_modelled()
         seen = tuple(n_levels[j] for j in modelled(self.schema_, timeline))
         return config_of(self, seen, self._n_steps())
+
+    def _reads_tokens(self) -> bool:
+        """Whether the tokens of the network are what it is for."""
+        return False
 
     def _swap_ratio(self) -> float:
         """Share of the visible cells that hold another row's value in a training step."""

@@ -102,7 +102,6 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     add_raw: bool | None = None
     swap_ratio: float = 0.0
 
-    _reads_tokens = True
     _fit_only = ("swap_ratio",)
     _share_of_model = 0.7
 
@@ -312,6 +311,9 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         n = parts.n_components if isinstance(n, str) else n
         found = fit_components(self._embed_remembered, windows, parts, n, self._deadline)
         self.mean_, self.components_ = found
+
+    def _reads_tokens(self) -> bool:
+        return self.readout != "concat"
 
     def _adds_raw(self) -> bool:
         return self.level == "row" if self.add_raw is None else bool(self.add_raw)

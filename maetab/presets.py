@@ -70,7 +70,7 @@ def backbone_of(estimator: BaseMAE, is_series: bool) -> str | type:
     """Return what encoder and decoder of an estimator are made of."""
     if estimator.backbone != "auto":
         return estimator.backbone
-    return "transformer" if is_series or estimator._reads_tokens else "mlp"
+    return "transformer" if is_series or estimator._reads_tokens() else "mlp"
 
 
 def learning_rate_of(estimator: BaseMAE, is_series: bool) -> float:
