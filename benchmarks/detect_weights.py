@@ -37,6 +37,7 @@ MOST_ROWS = 4000  # of a set
 GRID = {"nearest": (2.0, 3.0, 4.0), "keys": (0.0, 0.5, 1.0, 2.0), "robust": (0.5, 1.0, 2.0)}
 KEY = ("data_set", "experiment", "seed", "version", "neighbours")
 METRICS = ["auroc", "ap"]
+NAMES = {"auroc": "AUROC", "ap": "AP"}
 
 
 def parts_of(task: Task, seed: int, neighbours: int) -> dict[str, np.ndarray]:
@@ -139,27 +140,37 @@ def chosen_elsewhere(wide: pd.DataFrame, ways: list[str]) -> tuple[pd.Series, Co
     return pd.concat(left_out, axis=1).mean(axis=1), Counter(best.values())
 
 
-def report(path: Path) -> str:
-    """Return the Markdown: means of each way, and of ways chosen without the set."""
-    wide = per_set(read(path)).dropna(axis=1)
+def summary(table: pd.DataFrame) -> tuple[pd.DataFrame, int, str]:
+    """Return the means of peers, of every way and of ways chosen without the set; and how chosen.
+
+    Of the sets that have all experiments, whose number comes second.
+    """
+    wide = per_set(table).dropna(axis=1)
     ways = [way for way in wide.columns.unique("way") if way not in PEERS]
     place = 2 + list(GRID).index("keys") - 1  # behind the neighbours
     without = [way for way in ways if float(way.split()[place]) == 0]
     rows, told = {}, []
-    for name, pool in {"all ways": ways, "ways without keys": without}.items():
-        rows[f"chosen on the other sets, of {name}"], times = chosen_elsewhere(wide, pool)
-        often = ", ".join(f"{way} ({n})" for way, n in times.most_common(4))
-        told.append(f"Chosen of {name}: {often}.")
+    for name, pool in {"with keys": ways, "without keys": without}.items():
+        rows[f"weights of the other sets, {name}"], times = chosen_elsewhere(wide, pool)
+        often = ", ".join(f"{way} ({n})" for way, n in times.most_common(3))
+        told.append(f"Chosen {name}: {often}.")
     mean = wide.mean().unstack("way")
     order = mean[ways].mean().sort_values(ascending=False).index
     rows |= {way: mean[way] for way in [*PEERS, *order]}
     found = pd.DataFrame(rows).T
-    found.columns = [f"{experiment}: {metric}" for metric, experiment in found.columns]
+    found.columns = [f"{experiment}: {NAMES[metric]}" for metric, experiment in found.columns]
+    found = found[sorted(found, key=lambda name: EXPERIMENTS.index(name.split(":")[0]))]
     found.insert(0, "mean", found.mean(axis=1))
+    return found, len(wide), " ".join(told)
+
+
+def report(path: Path) -> str:
+    """Return the Markdown: means of each way, and of ways chosen without the set."""
+    found, n_sets, told = summary(read(path))
     return "\n".join([
-        f"Percent, means over {len(wide)} sets. A way is: neighbours by keys, then the weights of "
+        f"Percent, means over {n_sets} sets. A way is: neighbours by keys, then the weights of "
         f"{', '.join(GRID)}, where the cells weigh 1.", "", records.figures(found, 2, "way"), "",
-        *told, "",
+        told, "",
     ])  # fmt: skip
 
 

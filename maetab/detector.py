@@ -46,8 +46,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     __doc__ = f"""Tell strange rows from normal ones, and the cells that make them so.
 
     A masked autoencoder guesses the cells of a row from each other, hidden in many different sets.
-    A row is strange when its cells are not what the others suggest, or when no remembered row
-    is near it; the score joins both. Numbers and categories mix, and cells may be missing.
+    A row is strange when its cells are not what the others suggest, or when no remembered row is
+    near it, by its cells or by the keys that row attention has learned; the score joins all.
+    Numbers and categories mix, and cells may be missing.
 
     Parameters
     ----------

@@ -232,5 +232,5 @@ def test_the_distance_to_other_rows_counts_three_times_what_each_other_part_coun
         more = parts.copy()
         more[:, i] = np.exp(strange) - fitted.part_floor_[i]  # stranger by a standard deviation
         moved.append(usual - scorer.normality(more))
-    counts = np.array([1, 3, 1][: len(moved)])
+    counts = np.array([1, 3, 1, 1][: len(moved)])  # cells, distance, keys, robust
     np.testing.assert_allclose(np.array(moved).T, np.tile(counts / counts.sum(), (20, 1)))

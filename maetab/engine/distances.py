@@ -86,7 +86,8 @@ def key_distances(
     """Return (W,) the mean squared distance of each window to those that are nearest by their keys.
 
     Those of all heads are summed. What a window misses is what the first guess expects, and counts
-    as visible: the keys of what it has alone told anomalies less well.
+    as visible: the keys of what it has alone told anomalies less well. A level that is not known
+    lies as far from all others as two levels of its column do.
 
     Parameters
     ----------
@@ -102,13 +103,17 @@ def key_distances(
         holed = ~(guess.memory.visible > 0).all(1)
         places[holed] = keys.of_whole(rows[holed])
         added = FAR * torch.tensor(~trusted, device=device)
+        levels = zip(guess.coordinates.slices, guess.coordinates.n_levels, strict=True)
+        apart = torch.stack([keys.widest(own) * (n > 0) for own, n in levels])
         size = batch_size(model, windows, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
             own = padded(memory_index, found, size, device)
             clock = padded_clock(windows, found, size, device)
-            asked = keys.of_whole(_whole(guess, values, observed, own, clock)[0])
+            full, _, _, unknown = _whole(guess, values, observed, own, clock)
+            asked = keys.of_whole(full)
             far = torch.cdist(asked, places, compute_mode="donot_use_mm_for_euclid_dist").square()
             mean = far.gather(1, _least(far, own, added, n_nearest)).mean(1)
+            mean += (unknown * apart).sum(1)
             out[found] = mean[: found.stop - found.start].cpu().numpy()
     return out
 

@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import detect, encode, predict, probe, records
+from benchmarks import (
+    detect,
+    detect_weights,
+    encode,
+    encode_halves,
+    predict,
+    probe,
+    records,
+)
+from benchmarks.detectors import TRIM
+from maetab import MAEAnomalyDetector
 
 
 @pytest.fixture
@@ -141,3 +151,46 @@ def test_trees_that_learned_from_holes_predict_the_target(tmp_path, monkeypatch)
     lines = records.read(path)
     assert [line["missing"] for line in lines] == list(predict.MISSING)
     assert lines[0]["score"] > 0.8
+
+
+@pytest.mark.parametrize("experiment", ["one-class", "contaminated"])
+def test_weighted_parts_are_the_score_of_the_detector(rows, experiment):
+    task = detect.make_task(*rows, experiment, 0)
+    trim = TRIM if experiment == "contaminated" else 0.0
+    given = detect_weights.ROWS.WEIGHTS
+    parts = detect_weights.parts_of(task, 0, detect_weights.ROWS.KEY_NEIGHBOURS)
+    assert set(parts) == set(given) - ({"robust"} if not trim else set())
+    strange = detect_weights.weighted(parts, tuple(given[name] for name in detect_weights.GRID))
+    scores = MAEAnomalyDetector(random_state=0, trim=trim).fit(task.train).score_samples(task.test)
+    total = sum(given[name] for name in parts)
+    np.testing.assert_allclose(-scores, strange / total, rtol=1e-9, atol=1e-9)
+
+
+def test_weights_are_chosen_on_the_other_sets_alone():
+    found = {"a": {"x": 1, "y": 2}, "b": {"x": 9, "y": 5}, "c": {"x": 3, "y": 6}}
+    columns = pd.MultiIndex.from_product([["ap"], ["one-class"], ["x", "y"]])
+    wide = pd.DataFrame([list(ways.values()) for ways in found.values()], list(found), columns)
+    wide.columns.names = [None, "experiment", "way"]
+    left_out, times = detect_weights.chosen_elsewhere(wide, ["x", "y"])
+    # Without "a" x is better (12 to 11), without "b" y (8 to 4), without "c" x (10 to 7).
+    assert left_out.tolist() == [(1 + 5 + 3) / 3]
+    assert dict(times) == {"x": 2, "y": 1}
+
+
+def test_an_untrained_encoder_stands_beside_the_trained_one_on_the_same_split(monkeypatch):
+    monkeypatch.delenv("MAETAB_DATA", raising=False)
+    task = encode.make_task("sklearn-iris", 120, 0, encode_halves.MISSING)
+    found = dict(encode_halves.encodings(task, 0, trials=True))
+    assert {"raw", "maetab", "untrained", "without keys", "untrained: keys"} <= set(found)
+    shapes = {name: [len(part) for part in parts] for name, parts in found.items()}
+    assert set(map(tuple, shapes.values())) == {(72, 48, 48)}
+    trained, untrained = (found[name][0][:, :60] for name in ("keys", "untrained: keys"))
+    assert not np.allclose(trained, untrained, rtol=0.1)
+    lines = list(encode_halves.probed(task, found["maetab"]))
+    assert [(line["labels"], line["missing"]) for line in lines] == [(20, 0.0), (20, 0.2)]
+    assert lines[0]["score"] > 0.7
+
+
+def test_ties_count_half_for_either_method():
+    scores = pd.DataFrame({"maetab": [1.0, 2.0, 3.0, 4.0], "other": [1.0, 1.0, 4.0, 4.0]})
+    assert encode_halves.ahead(scores).tolist() == [0.5]

@@ -7,7 +7,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks import detect, encode, markup, pages, predict, records, report
+from benchmarks import (
+    detect,
+    detect_weights,
+    encode,
+    encode_halves,
+    markup,
+    pages,
+    predict,
+    records,
+    report,
+)
 
 HOW = "the records or the writers changed: make report"
 
@@ -57,8 +67,14 @@ def test_a_report_on_anomalies_is_what_the_records_give(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "write"),
-    [("encode", encode.report), ("encode_large", encode.report), ("predict", predict.report)],
+    [
+        ("encode", encode.report),
+        ("encode_large", encode.report),
+        ("encode_halves", encode_halves.report),
+        ("detect_weights", detect_weights.report),
+        ("predict", predict.report),
+    ],
 )
-def test_a_report_on_features_is_what_the_records_give(name, write):
+def test_a_report_on_rows_is_what_the_records_give(name, write):
     committed = (records.RESULTS / f"{name}.md").read_text(encoding="utf-8")
     assert committed == write(records.RESULTS / f"{name}.jsonl")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from maetab.nn.guess.gaussian import Normal
@@ -71,6 +72,15 @@ class WindowKeys(nn.Module):
         The numbers of one head stand behind those of another, without the squares of lengths.
         """
         return keys[..., :-1].transpose(0, 1).flatten(1)
+
+    @torch.no_grad()
+    def widest(self, level: slice) -> Tensor:
+        """Return how far, squared, two levels of a category may lie apart, or a level and none.
+
+        level : coordinates of its levels
+        """
+        each = nnf.pad(self.map[level], (0, 0, 0, 1))
+        return (each[:, None] - each).square().sum(-1).max()
 
     @torch.no_grad()
     def remember(self, features: Tensor) -> None:
