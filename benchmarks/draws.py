@@ -1,6 +1,7 @@
 """Draws of hidden cells beside the truth: columns, dependence, rows, and pooled estimates.
 
     python -m benchmarks.draws --half choosing
+    python -m benchmarks.draws --mechanisms mcar --methods prior --tag "8 rows"   # of TRIALS
     python -m benchmarks.draws --report                  # writes results/draws.md
 
 At most 1,000 rows, 30 % of the cells hidden, in sample, five draws. What was chosen was chosen on
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,15 @@ HALVES = {
 }
 DRAWS, ROWS = 5, 1000
 KEY = ["data_set", "mechanism", "seed", "method", "tag"]
+# Constants that were chosen here: how many of the nearest rows have their values mixed in, and how
+# many held-out cells speak for what is predicted without them.
+MEMORY, CALIBRATION = "maetab.nn.guess.memory", "maetab.engine.calibration"
+TRIALS = {
+    "8 rows": (MEMORY, "NEAREST", 8),
+    "128 rows": (MEMORY, "NEAREST", 128),
+    "0 cells": (CALIBRATION, "OF_PREDICTED", 0),
+    "100 cells": (CALIBRATION, "OF_PREDICTED", 100),
+}
 SHOWN = {
     "crps": "CRPS",
     "brier": "Brier",
@@ -103,6 +114,9 @@ def pooled(truth: pd.DataFrame, drawn: list[pd.DataFrame]) -> dict[str, float]:
 def run(options: argparse.Namespace) -> None:
     """Make every run that is not made yet."""
     done = records.done(options.output, KEY)
+    if options.tag in TRIALS:
+        module, constant, value = TRIALS[options.tag]
+        setattr(import_module(module), constant, value)
     for name in options.data_sets or HALVES[options.half]:
         truth = features_of(name, ROWS)
         for mechanism in options.mechanisms:
@@ -156,7 +170,7 @@ def main(argv: list[str] | None = None) -> None:
     add("--mechanisms", nargs="+", default=["mcar", "mar"])
     add("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     add("--seed", type=int, default=0)
-    add("--tag", default="now", help="a variant of maetab gets results of its own")
+    add("--tag", default="now", help="a variant of maetab, of TRIALS or changed by hand")
     add("--output", type=Path, default=records.RESULTS / "draws.jsonl")
     add("--report", action="store_true", help="print and write the means of what is done")
     options = parser.parse_args(argv)

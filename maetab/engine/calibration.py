@@ -20,8 +20,9 @@ APART = 0.25  # how far a column's weight of the network lies from that of all c
 RANKED = 3000  # cells of a table that intervals are calibrated by, if it has so many
 OWN_CELLS = 100  # held-out cells of a column that count as much as those of all columns
 LEAST_CELLS = 50  # that anything is calibrated by
-# Held-out cells that speak for what is predicted against similar rows, and rounds that find shares.
-OF_PREDICTED, ROUNDS = 30, 50
+# Held-out cells that speak for what is predicted against similar rows: `benchmarks.draws`, TRIALS.
+OF_PREDICTED = 30
+ROUNDS = 50  # of expectation-maximisation
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from maetab.nn.guess.keys import WindowKeys, nearness
 NARROW = 16  # columns of a product up to which its kernel may depend on a row's place
 MIN_ROWS = 16
 N_HEADS = 4
-NEAREST = 32  # rows whose values stand for how a cell is distributed
+NEAREST = 32  # rows whose values stand for how a cell is distributed (benchmarks/draws.py, TRIALS)
 BARRED = 1e30  # farther than any row that may be read
 MAX_LOGITS = 2**17  # computed together outside training: they stay in the cache
 
