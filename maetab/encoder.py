@@ -44,12 +44,11 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     Parameters
     ----------
     n_components : "auto", None or at least 1
-        Components that the readout is cut down to, by up to 4096 training rows, fewer if these span
-        less: principal ones; of "concat" of rows a third for each kind of similarity, and a third
-        single keys. Those that missing cells would move by more than they vary are left out. None
-        keeps the readout whole; "auto" is 192 of rows with keys, else 128. Ten thousand labels
-        carry more, such as 512. The encoded input comes behind: see `add_raw`. Those of windows are
-        turned to vary alike.
+        Components that the readout is cut down to, by up to 4096 training rows: principal ones; of
+        "concat" of rows a third for each kind of similarity, and a third single keys. Those that
+        missing cells would move by more than they vary are left out. None keeps the readout whole;
+        "auto" is 192 of rows with keys, else 128. Ten thousand labels carry more, such as 512. The
+        encoded input comes behind: see `add_raw`. Those of windows are turned to vary alike.
     readout : "concat", "mean" or "cls"
         What is read: what row attention has learned (similarities to up to 512 training rows by
         single cells and by learned keys, and the keys), which needs no network, so that

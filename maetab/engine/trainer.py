@@ -29,10 +29,12 @@ from maetab.nn.windows import Clock
 torch.optim.SGD([torch.zeros(1)], lr=1.0)
 
 N_MASKS = 4  # masks that a row is seen with where the first guesses are kept
-CHECKS = 12  # times the held-out cells are looked at in a full run
+# Times the held-out cells are looked at in a full run, and steps between two at least where
+# `max_iter` is None: a look costs as much as some steps.
+CHECKS, APART = 12, 5
 # When `max_iter` is None: steps at least, and the rows of a table from which on all epochs are
 # made. With fewer rows fewer are: they bring less, and the first guess is hard to beat.
-LEAST_STEPS, MANY_ROWS = 20, 10_000
+LEAST_STEPS, MANY_ROWS = 20, 20_000
 # Of series, whose guesses know nothing of the windows that are learned from: steps, batches that
 # differ, and cells in a step.
 SERIES_STEPS, SERIES_BATCHES, SERIES_CELLS = 900, 300, 6000
@@ -129,7 +131,8 @@ class Trainer:
         """Train to the end, the time limit or the point where held-out cells stop gaining."""
         self.best, self.best_state = self.check(), copy.deepcopy(self.network.state_dict())
         records: list[Record] = []
-        every, begun = max(1, self.steps // CHECKS), time.monotonic()
+        least = APART if self.options.max_iter is None else 1
+        every, begun = max(least, self.steps // CHECKS), time.monotonic()
         left = self.until.left()
         for step, batch in enumerate(self.batches(generator), 1):
             self.losses.append(self.step(batch, generator))

@@ -52,7 +52,7 @@ class GuessOptions:
     base: Any = "gaussian"
     n_remembered: int = 4096
     tuning_steps: int = 400
-    least_gain: float = 0.0
+    least_gain: float = 0.01
     tuning_windows: int = 256
     tuning_rows: int = 512
     key_width: int = 16
