@@ -158,6 +158,8 @@ def of_presets() -> tuple[str, ...]:
         "categories more are right, and RMSE on the worst table. What a preset is, was chosen on "
         f'the tables called "choosing". One mask seed. {origin(lines)}',
         figures(found, 3, "half, method"),
+        ".. image:: ../images/presets.svg\n   :alt: Error and seconds of each preset, divided by "
+        "those of chained ExtraTrees",
     )
 
 

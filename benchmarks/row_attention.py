@@ -35,6 +35,7 @@ TRIALS: dict[str, dict[str, Any]] = {
     "former": {"key_width": 0, "tuning_steps": 150, "tuning_rows": 2048},
     "default": {},
     "gain of 0.02": {"least_gain": 0.02},
+    "gain of 0.01": {"least_gain": 0.01},
     "gain of 0.002": {"least_gain": 0.002},
     "all steps": {"least_gain": 0.0},
     "800 steps": {"tuning_steps": 800},
