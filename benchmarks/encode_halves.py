@@ -122,12 +122,23 @@ def run(options: argparse.Namespace) -> None:
 
 
 def probed(task: Task, features: Features) -> Iterator[dict[str, float]]:
-    """Yield a line for each number of labels and share of missing cells."""
-    for labels in (n for n in LABELS if n < len(task.y_train)):
+    """Yield a line for each number of labels and share of missing cells.
+
+    Labels that hardly know a second class are passed over: no fold would have both.
+    """
+    enough = [n for n in LABELS if n < len(task.y_train) and _several(task, n)]
+    for labels in enough:
         predict = linear_probe(features[0][:labels], task.y_train[:labels], task.kind)
         for missing, test in zip(MISSING, features[1:], strict=True):
             score = judge(predict(test), task.y_test, task.kind).score
             yield {"labels": labels, "missing": missing, "score": score}
+
+
+def _several(task: Task, labels: int) -> bool:
+    """Return whether so many labels know two classes twice, or are numbers."""
+    if task.kind == "regression":
+        return True
+    return int((np.bincount(task.y_train[:labels]) > 1).sum()) > 1
 
 
 # ---- report

@@ -144,12 +144,13 @@ def weights() -> str:
     """Return what is reached with weights that are chosen on the other sets."""
     lines = detect_weights.read(RESULTS / "detect_weights.jsonl")
     found, n_sets, told = detect_weights.summary(lines)
-    shown = found[~found.index.str.contains(":")].drop(columns="mean")
+    shown = found[~found.index.str.contains(":")]
+    seeds = lines["seed"].nunique()
     return "\n\n".join([
         "The score weighs how much cells surprise, the distance to the nearest rows, and the "
         "distance to the nearest keys of row attention. Weights that are best on all other sets, "
-        f"for each of {n_sets} sets of at most {detect_weights.MOST_ROWS:,} rows, one seed, with "
-        "keys and without; means in percent:",
+        f"for each of {n_sets} sets of at most {detect_weights.MOST_ROWS:,} rows (seeds: {seeds}), "
+        "with keys and without; means in percent:",
         figures(shown, 1),
         f"{told} (A choice is the neighbours by keys, then the weights of the nearest rows, of "
         "keys and, where rows are trimmed, of a robust distance; cells weigh 1.)",
