@@ -56,7 +56,7 @@ class GuessOptions:
     tuning_windows: int = 256
     tuning_rows: int = 512
     key_width: int = 16
-    n_metrics: int = 1
+    n_metrics: int = 2
     hidden_ratio: float = 0.3
 
     def __post_init__(self) -> None:

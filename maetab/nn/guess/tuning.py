@@ -30,7 +30,6 @@ POWER = 8
 # Steps before the first look at held-out cells, by how much each look is later than the one before,
 # the windows that are looked at, `MASKS` times each at most, and those they are compared with.
 FIRST_LOOK, LATER, LOOKED_AT, MASKS, LOOKED_AMONG = 50, math.sqrt(2), 1024, 8, 4096
-EARLIEST = 200  # steps before learning may end for want of gain: some tables gain late
 WEIGHTS_RIDGE = 1e-3  # squares of standardised numbers: weights of what hardly moves stay small
 
 
@@ -208,8 +207,7 @@ class State:
     def gains_less(self, share: float) -> bool:
         """Whether the second half of the steps took off less than a share of the least error."""
         former = [least for step, least in self.judged if 2 * step <= self.n_steps + 1]
-        enough = bool(former) and self.n_steps >= EARLIEST
-        return enough and self.judged[-1][1] > (1 - share) * former[-1]
+        return bool(former) and self.judged[-1][1] > (1 - share) * former[-1]
 
     def settle(self) -> None:
         """Give the parameters their mean, or the best that was looked at if that was before."""
