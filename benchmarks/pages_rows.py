@@ -100,7 +100,8 @@ def planted(lines: pd.DataFrame) -> str:
 def anomalies() -> str:
     """Return the page on strange rows and cells."""
     lines = anomaly_lines()
-    seeds = lines["seed"].nunique()
+    n = lines.groupby("data_set")["seed"].nunique()
+    seeds = f"of which {(n > 1).sum()} are split twice"
     complete = len(detect.table(lines[lines["experiment"] == "one-class"], "auroc").dropna())
     per_set = [
         part
@@ -145,11 +146,12 @@ def weights() -> str:
     lines = detect_weights.read(RESULTS / "detect_weights.jsonl")
     found, n_sets, told = detect_weights.summary(lines)
     shown = found[~found.index.str.contains(":")]
-    seeds = lines["seed"].nunique()
+    n = lines.groupby("data_set")["seed"].nunique()
+    seeds = f"of which {(n > 1).sum()} are split twice"
     return "\n\n".join([
         "The score weighs how much cells surprise, the distance to the nearest rows, and the "
         "distance to the nearest keys of row attention. Weights that are best on all other sets, "
-        f"for each of {n_sets} sets of at most {detect_weights.MOST_ROWS:,} rows (seeds: {seeds}), "
+        f"for each of {n_sets} sets of at most {detect_weights.MOST_ROWS:,} rows, {seeds}, "
         "with keys and without; means in percent:",
         figures(shown, 1),
         f"{told} (A choice is the neighbours by keys, then the weights of the nearest rows, of "

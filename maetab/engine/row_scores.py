@@ -19,8 +19,8 @@ SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score i
 NEIGHBOURS = 0.05  # share of the trusted remembered windows that a trimming detector compares with
 MIN_NEIGHBOURS = 10  # of them at least
 KEY_NEIGHBOURS = 5  # that are nearest by learned keys
-# Of the parts of a score. `python -m benchmarks.detect_weights` chooses them on all sets of anomalies
-# but one, for each of these: keys bring a tenth or two of a point of AUROC and average precision.
+# Of the parts of a score. `python -m benchmarks.detect_weights` chooses them on all sets of
+# anomalies but one, for each: keys bring a tenth or two of a point of AUROC and average precision.
 WEIGHTS = {"cells": 1.0, "nearest": 3.0, "keys": 1.0, "robust": 1.0}
 
 
