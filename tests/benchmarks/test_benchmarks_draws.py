@@ -197,8 +197,8 @@ def test_coverage_of_a_group_is_that_of_all_its_cells():
     for kind in small_tables.KINDS:
         lines[f"crps_{kind}"] = lines[f"crps_{kind} ratio"] = 0.0
         for coverage in small_tables.COVERAGES:
-            lines[f"covers_{100 * coverage:.0f}_{kind}"] = lines["covers"].where(
-                kind == "many", 0.25
+            lines[f"covers_{100 * coverage:.0f}_{kind}"] = (
+                lines["covers"] if kind == "many" else 0.25
             )
     found = small_tables.coverage(lines).iloc[0]
     assert found["80 many"] == pytest.approx(0.8)
