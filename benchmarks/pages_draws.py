@@ -66,8 +66,8 @@ def draws_page() -> str:
         title("Intervals in small tables", "-"),
         "Share of all hidden numbers inside intervals that are to cover 50, 80, 90 and 95 %, and "
         "CRPS of five draws with its ratio to that of draws of miceforest. *Few* are columns of "
-        f"which two cells are equal with a chance of more than {metrics.ALIKE:.0%}: an interval holds "
-        f"such a value whole or not at all. First guess alone. {origin(small)}",
+        f"which two cells are equal with a chance of more than {metrics.ALIKE:.0%}: an interval "
+        f"holds such a value whole or not at all. First guess alone. {origin(small)}",
     ]
     for half, heading in HALVES.items():
         parts += [f"{heading}:", covered(small, half)]
