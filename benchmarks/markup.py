@@ -45,7 +45,7 @@ def origin(lines: pd.DataFrame) -> str:
     days = sorted({str(day)[:10] for day in lines["date"]})
     dates = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     version = ""
-    if "method" in lines:
+    if "method" in lines and "version" in lines:
         ours = lines[lines["method"].isin(["maetab", "hidden cell"])]
         version = f"by maetab {ours['version'].iloc[-1]} " if len(ours) else ""
     places = lines[["machine", "cpus", "threads"]].drop_duplicates().to_numpy()

@@ -14,16 +14,17 @@ LEFT_OUT = ["tables", "seconds"]
 
 
 def newest(lines: pd.DataFrame) -> pd.DataFrame:
-    """Return the lines of peers, and those of maetab as it is."""
-    return lines[~lines["method"].isin(OURS) | (lines["tag"] == "now")]
+    """Return the lines of peers, and those of maetab as it is; points have not changed."""
+    as_it_is = (lines["tag"] == "now") | (lines["method"] == "prior points")
+    return lines[~lines["method"].isin(OURS) | as_it_is]
 
 
 def distances(lines: pd.DataFrame, half: str, mechanism: str) -> str:
     """Return methods x mean distances."""
     chosen = lines[(lines["half"] == half) & (lines["mechanism"] == mechanism)].copy()
-    wide = draws.summary(chosen, ["method"]).reindex(
-        [m for m in METHODS if m in set(chosen["method"])]
-    )
+    wide = draws.summary(chosen, ["mechanism", "method"])
+    wide.index = [label.partition(", ")[2] for label in wide.index]
+    wide = wide.loc[[method for method in METHODS if method in wide.index]]
     wide = wide.drop(columns=[x for x in wide if x in LEFT_OUT or "ratio" in x])
     return figures(wide.rename(index=METHODS), 3)
 
@@ -31,7 +32,7 @@ def distances(lines: pd.DataFrame, half: str, mechanism: str) -> str:
 def covered(lines: pd.DataFrame, half: str) -> str:
     """Return settings and sizes x shares inside intervals, and CRPS."""
     chosen = lines[(lines["half"] == half) & (lines["tag"] == "now") & (lines["method"] == "prior")]
-    names = {"(0, 250]": "150 rows", "(250, 500]": "300 rows"}
+    names = {"(0, 250]": "up to 250 rows", "(250, 500]": "251 to 500 rows"}
     chosen = chosen.assign(size=chosen["size"].replace(names), half="", method="", tag="")
     wide = small_tables.coverage(chosen)
     wide.index = [label.strip(", ") for label in wide.index]
@@ -63,10 +64,10 @@ def draws_page() -> str:
             parts += [f"{mechanism.upper()}:", distances(lines, half, mechanism)]
     parts += [
         title("Intervals in small tables", "-"),
-        "Share of hidden numbers inside intervals that are to cover 50, 80, 90 and 95 %, and CRPS "
-        "of five draws with its ratio to that of draws of miceforest. *Few* are columns of which "
-        f"two cells are equal with a chance of more than {metrics.ALIKE:.0%}: an interval holds "
-        f"such a value whole or not at all. First guess alone. {origin(small)}",
+        "Share of all hidden numbers inside intervals that are to cover 50, 80, 90 and 95 %, and "
+        "CRPS of five draws with its ratio to that of draws of miceforest. *Few* are columns of "
+        f"which two cells are equal with a chance of more than {metrics.ALIKE:.0%}: an interval "
+        f"holds such a value whole or not at all. First guess alone. {origin(small)}",
     ]
     for half, heading in HALVES.items():
         parts += [f"{heading}:", covered(small, half)]

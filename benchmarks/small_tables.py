@@ -32,10 +32,10 @@ DRAWS = 5
 KINDS = ("many", "few")
 BY = ["half", "setting", "size", "method", "tag"]
 COVERED = (
-    "Share of hidden numbers inside intervals that are to cover 50, 80, 90 and 95 %, and CRPS of "
-    f"{DRAWS} draws in deviations, with its ratio to that of draws of miceforest on the same cells "
-    "(geometric mean). `many`, `few`: columns of which two cells are equal with a chance of at "
-    "most 1 %, or of more."
+    "Share of all hidden numbers inside intervals that are to cover 50, 80, 90 and 95 %, and CRPS "
+    f"of {DRAWS} draws in deviations, with its ratio to that of draws of miceforest on the same "
+    "cells (geometric mean). `many`, `few`: columns of which two cells are equal with a chance of "
+    "at most 1 %, or of more."
 )
 KEY = ["data_set", "rows", "setting", "method", "tag"]
 
@@ -81,6 +81,8 @@ def covered(task: Task, imputer: Any, test: pd.DataFrame) -> dict[str, Any]:
     Of columns of many and of few values apart: see `many_values`.
     """
     found: dict[str, Any] = {}
+    for _, kind, hidden, *_ in hidden_numbers(task):
+        found[f"cells_{kind}"] = found.get(f"cells_{kind}", 0) + int(hidden.sum())
     for coverage in COVERAGES:
         low, high = imputer.predict_interval(test, coverage)
         each: dict[str, list[np.ndarray]] = {}
@@ -175,10 +177,17 @@ def errors(ours: pd.DataFrame, first: str) -> pd.DataFrame:
 
 
 def coverage(ours: pd.DataFrame) -> pd.DataFrame:
-    """Return, by group, what intervals cover, and CRPS, of columns of many and of few values."""
-    ours = ours[ours["covers_50_many"].notna() | ours["covers_50_few"].notna()]
-    kept = [f"covers_{100 * c:.0f}_{kind}" for kind in KINDS for c in COVERAGES]
-    kept += [f"crps_{kind}{of}" for kind in KINDS for of in ("", " ratio")]
+    """Return, by group, what intervals cover, and CRPS, of columns of many and of few values.
+
+    Shares are of all hidden cells of a group: a table may have a column of a kind only.
+    """
+    ours = ours[ours["covers_50_many"].notna() | ours["covers_50_few"].notna()].copy()
+    shares = [f"covers_{100 * c:.0f}_{kind}" for kind in KINDS for c in COVERAGES]
+    for name in shares:
+        kind = f"cells_{name.rpartition('_')[2]}"
+        mean = ours.groupby(BY)[kind].transform("mean")
+        ours[name] = ours[name] * ours[kind] / mean  # whose mean is that of all cells
+    kept = shares + [f"crps_{kind}{of}" for kind in KINDS for of in ("", " ratio")]
     means = records.means(ours, BY, kept, [f"crps_{kind} ratio" for kind in KINDS])
     return means.rename(columns=lambda name: name.removeprefix("covers_").replace("_", " "))
 

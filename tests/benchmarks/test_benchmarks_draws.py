@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from benchmarks import draw_peers, draws, metrics, records, small_tables
+from benchmarks import draw_peers, draws, metrics, pages_draws, records, small_tables
 from maetab.evaluation import amputate
 
 
@@ -178,3 +178,37 @@ def test_small_tables_count_cells_inside_intervals_by_kind_of_column(monkeypatch
     drawn = [truth + 1, truth + 1]
     scored = small_tables.scored(task, drawn)
     assert scored["crps_many"] == pytest.approx(1 / missing["a"].std(ddof=0))
+
+
+def test_coverage_of_a_group_is_that_of_all_its_cells():
+    group = {
+        "half": "judging",
+        "setting": "in-sample",
+        "size": "300",
+        "method": "prior",
+        "tag": "a",
+    }
+    runs = [
+        {"cells_many": 100, "covers": 0.5, "cells_few": 10},
+        {"cells_many": 300, "covers": 0.9},
+        {"covers": np.nan, "cells_few": 30},
+    ]
+    lines = pd.DataFrame([group | run for run in runs])
+    for kind in small_tables.KINDS:
+        lines[f"crps_{kind}"] = lines[f"crps_{kind} ratio"] = 0.0
+        for coverage in small_tables.COVERAGES:
+            lines[f"covers_{100 * coverage:.0f}_{kind}"] = (
+                lines["covers"] if kind == "many" else 0.25
+            )
+    found = small_tables.coverage(lines).iloc[0]
+    assert found["80 many"] == pytest.approx(0.8)
+    assert found["80 few"] == pytest.approx(0.25)
+
+
+def test_the_page_on_draws_shows_what_is_recorded():
+    lines = pages_draws.newest(draws.lines(records.RESULTS / "draws.jsonl"))
+    asked = (lines["half"] == "judging") & (lines["mechanism"] == "mcar")
+    wanted = lines[asked & (lines["method"] == "prior")]["crps"]
+    assert len(wanted) == len(draws.HALVES["judging"])
+    shown = pages_draws.distances(lines, "judging", "mcar")
+    assert f'"{draw_peers.METHODS["prior"]}","{wanted.mean():.3f}"' in shown
