@@ -10,7 +10,6 @@ import torch
 
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
-from maetab.nn.guess.memory import N_HEADS
 
 # Names of tensors in models of 0.1.0, in whose networks the guess stood as well, and now.
 FORMER = (
@@ -48,7 +47,8 @@ def as_written_now(
     """Return config and tensors of any version as `pack` gives them now."""
     config = {"n_phases": 1, "n_starts": 0, "n_calendar": 0} | config
     if "residual_quantiles" not in tensors and "value_share" not in tensors:
-        shape = len(tensors["ranks"]), N_HEADS
+        heads = next(t for key, t in tensors.items() if key.endswith("memory.log_weight"))
+        shape = len(tensors["ranks"]), len(heads)
         tensors = tensors | {"value_share": np.zeros(shape, np.float32)}
     if "guess" in config:
         return config | {"guess": {"key_width": 0, "n_metrics": 1} | config["guess"]}, tensors

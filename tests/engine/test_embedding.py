@@ -225,7 +225,7 @@ def test_complete_rows_are_told_by_the_keys_that_row_attention_remembers_of_them
 def test_without_keys_tokens_and_similarities_by_cells_are_read(keyless, model):
     n_tokens = 2 * 4 * keyless.config.width
     assert embed.blocks_of(keyless.config, "concat").sizes == [n_tokens, 200]
-    assert embed.blocks_of(model.config, "concat").sizes == [200, 200, 4 * 15]
+    assert embed.blocks_of(model.config, "concat").sizes == [200, 200, 2 * 4 * 15]
 
 
 def test_windows_are_read_less_their_last_step_and_with_what_is_expected_next():

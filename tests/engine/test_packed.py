@@ -65,7 +65,7 @@ def test_what_is_packed_does_not_change_with_the_model():
 
 @pytest.mark.parametrize("n_estimators", [1, 2])
 def test_a_model_of_0_1_0_predicts_as_it_did(n_estimators):
-    options = GuessOptions(tuning_steps=5, key_width=0)  # there were no keys
+    options = GuessOptions(tuning_steps=5, key_width=0, n_metrics=1)  # there were no keys
     model = random_model(n_estimators=n_estimators, guess=options)
     values, visible = random_rows(20, seed=1)
     again = unpack(former(model))

@@ -60,7 +60,7 @@ def test_metrics_learn_nothing_from_each_other():
 def test_a_metric_beside_its_double_says_what_it_says_alone():
     cells = a_table()
     two, table = first_guess(windows(cells, cells < 99), (0,) * 3, tuning_steps=3, n_metrics=2)
-    one = StackedGuess((0,) * 3, 1, len(cells), GuessOptions())
+    one = StackedGuess((0,) * 3, 1, len(cells), GuessOptions(n_metrics=1))
     own, theirs = one.memory, two.memory
     with torch.no_grad():
         for name in ("log_weight", "log_cost", "choice"):
