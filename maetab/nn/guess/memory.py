@@ -339,14 +339,9 @@ def max_batch_rows(n_remembered: int) -> int:
 
 
 def _rows_to_bar(known: Tensor, asked: Tensor | None) -> Tensor | None:
-    """Return the remembered rows that may know nothing of what is hidden; None for all of them.
+    """Return the rows, `known` (n, C), that may know nothing of what is hidden; None for all.
 
-    Where nothing is hidden every row knows nothing of it, whatever is returned.
-
-    Parameters
-    ----------
-    known : (n, C) what they know
-    asked : (C,) bool, coordinates that are hidden in any case; None if there are none such
+    Where nothing is hidden every row knows nothing of it. `asked` (C,) is hidden in any case.
     """
     if asked is not None:
         return (known[:, asked] < 0.5).all(1).nonzero()[:, 0]
