@@ -312,7 +312,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         self.mean_, self.components_ = found
 
     def _reads_tokens(self) -> bool:
-        return self.readout != "concat"
+        return True
 
     def _adds_raw(self) -> bool:
         return self.level == "row" if self.add_raw is None else bool(self.add_raw)

@@ -23,7 +23,7 @@ PARAMETERS = """mask_ratio : in [0, 1)
         maetab.nn.losses.Loss.
     backbone : "auto", "transformer", "mlp" or "linear", or a class
         What encoder and decoder are made of; "auto" is "mlp" for tables, which errs less in the
-        same time, and "transformer" for series and where tokens are read as features. A class
+        same time, and "transformer" for series and in MAEEncoder, whose tokens can be read. A class
         follows maetab.nn.backbones.Backbone.
     guess : "gaussian", a class, or maetab.nn.guess.options.GuessOptions
         The closed-form base of the first guess, which similar rows correct. A class follows

@@ -14,7 +14,7 @@ from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.cli import estimators
 from maetab.cli.command import make_parser
 from maetab.nn.guess.gaussian import Gaussian
-from maetab.presets import PRESETS, guess_of, n_networks
+from maetab.presets import PRESETS, backbone_of, guess_of, learning_rate_of, n_members
 
 NAMES = tuple(PRESETS)
 X = np.random.default_rng(0).normal(size=(40, 3))
@@ -38,9 +38,11 @@ def test_options_of_a_guess_that_are_given_count(preset):
 
 
 @pytest.mark.parametrize("is_series", [True, False])
+@pytest.mark.parametrize("backbone", ["auto", "transformer"])
 @pytest.mark.parametrize("preset", NAMES)
-def test_numbers_of_networks_that_are_given_count(preset, is_series):
-    usual = PRESETS[preset].of_series if is_series else PRESETS[preset].of_tables
+def test_numbers_of_members_that_are_given_count(preset, backbone, is_series):
+    cheap = backbone == "auto" and not is_series
+    usual = PRESETS[preset].members if cheap else PRESETS[preset].dear_members
     expected = {
         (None, None): usual,
         (5, None): 5,
@@ -50,12 +52,25 @@ def test_numbers_of_networks_that_are_given_count(preset, is_series):
         (5, 7): 5,
     }
     for (n_estimators, max_iter), wanted in expected.items():
-        imputer = MAEImputer(preset=preset, n_estimators=n_estimators, max_iter=max_iter)
-        assert n_networks(imputer, is_series) == wanted
+        given = {"preset": preset, "n_estimators": n_estimators, "max_iter": max_iter}
+        assert n_members(MAEImputer(backbone=backbone, **given), is_series) == wanted
+
+
+def test_what_is_left_open_follows_the_table_and_the_estimator():
+    for kind, is_series, backbone, rate in (
+        (MAEImputer, False, "mlp", 6e-3),
+        (MAEAnomalyDetector, False, "mlp", 6e-3),
+        (MAEImputer, True, "transformer", 3e-3),
+        (MAEEncoder, False, "transformer", 3e-3),
+    ):
+        assert backbone_of(kind(), is_series) == backbone
+        assert learning_rate_of(kind(), is_series) == rate
+        assert learning_rate_of(kind(learning_rate_init=0.5), is_series) == 0.5
+        assert backbone_of(kind(backbone="linear"), is_series) == "linear"
 
 
 def test_a_preset_without_networks_gives_the_first_guess_without_warning(recwarn):
-    assert PRESETS["fast"].of_tables == 0
+    assert PRESETS["fast"].members == 0
     fast = MAEImputer(preset="fast", guess=QUICK, random_state=0).fit(X)
     alone = MAEImputer(max_iter=0, guess=QUICK, random_state=0).fit(X)
     assert fast.history_ == [] and fast.n_iter_ == 0 and not recwarn
@@ -65,9 +80,9 @@ def test_a_preset_without_networks_gives_the_first_guess_without_warning(recwarn
 
 def test_a_network_that_is_asked_for_is_trained_by_the_fastest_preset_too():
     given = {"preset": "fast", "guess": QUICK, "width": 8, "random_state": 0}
-    for more, begun in (({"max_iter": 1}, {0}), ({"max_iter": 1, "n_estimators": 2}, {0, 1})):
-        history = MAEImputer(**given, **more).fit(X).history_
-        assert {record["network"] for record in history} == begun
+    for more, members in (({"max_iter": 1}, 1), ({"max_iter": 1, "n_estimators": 2}, 2)):
+        fitted = MAEImputer(**given, **more).fit(X)
+        assert fitted.history_ and fitted.model_.config.n_members == members
 
 
 @pytest.mark.parametrize("kind", [MAEImputer, MAEEncoder, MAEAnomalyDetector])

@@ -152,7 +152,9 @@ class Lesson:
         near = self.guess.near(*asked, n_remembered=LOOKED_AMONG)
         moves = corrections(given.normal, near.heads)[given.hidden].double()
         missed = (given.cells - given.normal.mean)[given.hidden].double()
-        gram = moves.T @ moves + WEIGHTS_RIDGE * len(moves) * torch.eye(moves.shape[1]).to(moves)
+        gram = moves.T @ moves + WEIGHTS_RIDGE * max(1, len(moves)) * torch.eye(moves.shape[1]).to(
+            moves
+        )
         weights = torch.linalg.solve(gram, moves.T @ missed)
         return float((missed - moves @ weights).square().sum())
 
