@@ -110,7 +110,8 @@ def test_counts_are_whole_and_at_least_1(name, wrong):
         (
             "backbone",
             "cnn",
-            "must be one of 'auto', 'transformer', 'mlp', 'linear' or a class of torch modules, got 'cnn'",
+            "must be one of 'auto', 'transformer', 'mlp', 'linear' or a class of torch modules, "
+            "got 'cnn'",
         ),
         ("masking", "all", "or an object of maetab.nn.masking, got 'all'"),
         ("masking", 0.5, "or an object of maetab.nn.masking, got 0.5"),
