@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import pages_draws, pages_rows, pages_series, presets, records, report
+from benchmarks.datasets import LARGE_CHOOSING
 from benchmarks.markup import figures, origin, page, said, table, title
 from benchmarks.records import RESULTS
 
@@ -94,7 +95,27 @@ def filling() -> str:
             "Accuracy of categories, mean over columns:",
             per_table(chosen[chosen["accuracy"].notna()], "accuracy"),
         ]
-    return page("Filled cells", *parts)
+    return page("Filled cells", *parts, *large())
+
+
+def large() -> list[str]:
+    """Return what is told of large tables."""
+    runs, _ = report.read(RESULTS / "impute_large.jsonl")
+    ratio = [
+        f"{report.geometric_mean(report.ratios(runs, 'maetab', other, 'rmse')):.3f} ({shown})"
+        for other, shown in IMPUTERS.items()
+        if (runs["method"] == other).any()
+    ]
+    choosing = ", ".join(sorted(set(runs["data_set"]) & set(LARGE_CHOOSING)))
+    return [
+        title("Large tables", "-"),
+        f"{runs['rows'].min():,} to {runs['rows'].max():,} rows, MCAR, one mask seed. RMSE of "
+        f"maetab divided by others: {said(ratio)}. How long networks learn was chosen on "
+        f"{choosing}. {origin(runs)}",
+        per_table(runs, "rmse"),
+        "Accuracy of categories, mean over columns:",
+        per_table(runs[runs["accuracy"].notna()], "accuracy"),
+    ]
 
 
 # ---- time

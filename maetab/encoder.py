@@ -67,8 +67,8 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         a window, so that they follow one another without overlap; 1 is a window that begins at
         every row. Windows begin at multiples of it. May be changed after fit.
     swap_ratio : in [0, 1)
-        Share of the visible cells that hold another row's value in a training step; the networks
-        learn to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et
+        Share of the visible cells that hold another row's value in a training step; the network
+        learns to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et
         al. 2022, "Revisiting Pretraining Objectives for Tabular Deep Learning", section 3).
     {PARAMETERS}
 
@@ -137,7 +137,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         return table.back.table(frame)
 
     def to_tensors(self, X: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what the networks in `model_` read, to train them further with labels.
+        """Return what the network in `model_` reads, to train them further with labels.
 
         Parameters
         ----------

@@ -30,12 +30,12 @@ PARAMETERS = """mask_ratio : in [0, 1)
         maetab.nn.guess.gaussian.BaseGuess.
     preset : "fast", "balanced" or "best"
         How much time `fit` may spend on a better model: how long the first guess learns which rows
-        are alike, and how many networks are trained, of series too, where these take most of the
-        time. It decides what is left open, as None or as the name of a `guess`; what is given
+        are alike, how many members the network has, and how long it learns; of series the
+        network takes most of the time. It decides what is left open, as None or as the name of a `guess`; what is given
         counts. The guide's page on time says what each takes and brings.
     n_estimators : None or at least 1
         Members of the network, which share its weights, see tokens by random signs of their own,
-        and are averaged. None takes as many as the preset says.
+        and are averaged. None takes as many as the preset says for the backbone.
     width : a multiple of `n_heads`
         Numbers in the token of a cell.
     n_heads, n_layers : at least 1
@@ -45,11 +45,11 @@ PARAMETERS = """mask_ratio : in [0, 1)
     visible_weight : not negative
         What a visible cell counts in the loss; a hidden one counts 1.
     max_iter : None or at least 0
-        Epochs of each network. None takes a number that suits the rows, if the preset trains any
+        Epochs of the network. None takes a number that suits the rows, if the preset trains a
         network; 0 trains none and leaves the closed-form first guess alone.
     max_time : None or seconds
         Limit of all that `fit` does, from reading the table to calibration. The first guess may
-        take up to 60 % of it; networks train in what is left, each sees fewer steps, and passes
+        take up to 60 % of it; the network trains in what is left, with fewer steps, and passes
         over held-out cells look at fewer rows. A network for whose least there is no time is left
         out, with a warning. Only the least of the first guess (one look at the table, one step of
         its tuning, one batch of its stacking) is done at any price. Limits depend on the speed of
@@ -58,13 +58,15 @@ PARAMETERS = """mask_ratio : in [0, 1)
         with each other.
     batch_size : at least 1
         Rows in a training step.
-    learning_rate_init, weight_decay : None or positive; not negative
-        Of AdamW. The rate warms up and falls along a cosine.
+    learning_rate_init : None or positive
+        Of AdamW. It warms up and falls along a cosine. None is 6e-3 for an "mlp", else 3e-3.
+    weight_decay : not negative
+        Of AdamW.
     validation_fraction : in [0, 1)
-        Share of the observed cells that is held out to stop in time, to weigh the networks
+        Share of the observed cells that is held out to stop in time, to weigh the network
         against the first guess, and to calibrate.
     n_iter_no_change : at least 1
-        Looks at the held-out cells (12 in a full run) without gain before a network stops.
+        Looks at the held-out cells (12 in a full run) without gain before the network stops.
     window : None, "auto", int or duration such as "24h"
         None takes rows as independent of each other. Else they are series, and cells are predicted
         from those of so many consecutive steps, or of a span of time; "auto" finds the main period

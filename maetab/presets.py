@@ -34,7 +34,9 @@ class Preset:
 
 # `python -m benchmarks.presets` prints what each takes and brings.
 PRESETS = {
-    "fast": Preset(GuessOptions(tuning_steps=50, tuning_windows=128, n_metrics=1), 0, 0, 1, 1),
+    "fast": Preset(
+        GuessOptions(tuning_steps=50, tuning_windows=128, n_metrics=1), 0, 0, 20, 10_000_000
+    ),
     "balanced": Preset(GuessOptions(), 4, 1, 20, 10_000_000),
     "best": Preset(
         GuessOptions(n_metrics=4, tuning_steps=800, least_gain=0.005, n_remembered=16_384),

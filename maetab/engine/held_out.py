@@ -111,6 +111,8 @@ def hold_out_one_by_one(table: HeldOut, n_cells: int) -> Iterator[HeldOut]:
     drawn = torch.rand(held.shape, generator=generator, device=held.device)
     at_once, total = max(1, held.shape[1] // APART), 0
     for group in (held, observed & ~held):
+        if total >= n_cells:
+            return
         order = (drawn + ~group).argsort(1).argsort(1) // at_once
         for part in range(int(group.sum(1).max()) // at_once + 1):
             now = group & (order == part)

@@ -209,7 +209,8 @@ class State:
     def gains_less(self, share: float) -> bool:
         """Whether the second half of the steps took off less than a share of the least error."""
         former = [least for step, least in self.judged if 2 * step <= self.n_steps + 1]
-        return bool(former) and self.judged[-1][1] > (1 - share) * former[-1]
+        least = self.judged[-1][1]
+        return bool(former) and (least > (1 - share) * former[-1] or share > 0 == least)
 
     def settle(self) -> None:
         """Give the parameters their mean, or the best that was looked at if that was before."""
