@@ -30,9 +30,9 @@ PARAMETERS = """mask_ratio : in [0, 1)
         maetab.nn.guess.gaussian.BaseGuess.
     preset : "fast", "balanced" or "best"
         How much time `fit` may spend on a better model: how long the first guess learns which rows
-        are alike, how many members the network has, and how long it learns; of series the
-        network takes most of the time. It decides what is left open, as None or as the name of a `guess`; what is given
-        counts. The guide's page on time says what each takes and brings.
+        are alike, how many members the network has, and how long it learns; of series the network
+        takes most of the time. It decides what is left open, as None or as the name of a `guess`;
+        what is given counts. The guide's page on time says what each takes and brings.
     n_estimators : None or at least 1
         Members of the network, which share its weights, see tokens by random signs of their own,
         and are averaged. None takes as many as the preset says for the backbone.
@@ -97,7 +97,7 @@ PARAMETERS = """mask_ratio : in [0, 1)
 
 ATTRIBUTES = """schema_ : Schema, kinds, levels and ranges of the columns
     timeline_ : Timeline, how rows lie in time, None without `window`
-    model_ : torch.nn.Module of the fitted networks, on the CPU
+    model_ : torch.nn.Module of first guess and network, on the CPU
     history_ : list of dict, one per look at the held-out cells while training
     n_iter_ : epochs of the longest training, 0 where no network was trained; of a detector, one
         more for the pass that calibrates its scores
