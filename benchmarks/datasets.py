@@ -28,8 +28,15 @@ JUDGING = (
     "beijing", "breast_w", "car", "climate", "communities", "credit_scoring", "default",
     "horse_colic", "mushroom", "nyc_weather", "pbc", "penguins", "pima", "shoppers", "titanic",
 )  # fmt: skip
+HALVES = {"choosing": CHOOSING, "judging": JUDGING}
 # Those with some ten thousand rows: figures of 20,000 rows, or all that there are.
 LARGE_CHOOSING, LARGE_JUDGING = ("adult", "letter", "magic"), ("beijing", "default", "shoppers")
+
+
+def half_of(names: pd.Series) -> pd.Series:
+    """Return the half of each table, "neither" for others."""
+    halves = {name: half for half, tables in HALVES.items() for name in tables}
+    return names.map(halves).fillna("neither")
 
 
 def folder() -> Path:

@@ -149,13 +149,9 @@ def lines(output: Path) -> pd.DataFrame:
 def summary(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Return, by group, means, and geometric means of ratios to miceforest on the same cells."""
     task = ["data_set", "mechanism", "seed"]
-    peer = table[table["method"] == "miceforest"].set_index(task)
-    own = pd.MultiIndex.from_frame(table[task])
-    ratios = []
-    for name in RATIOS:
-        ratios.append(f"{SHOWN[name]} ratio")
-        peers = peer[name].reindex(own).to_numpy()
-        table[ratios[-1]] = np.log(table[name].to_numpy() / peers)
+    peers = records.beside(table, table[table["method"] == "miceforest"], task)
+    ratios = [f"{SHOWN[name]} ratio" for name in RATIOS]
+    table[ratios] = np.log(table[list(RATIOS)] / peers[list(RATIOS)]).to_numpy()
     kept = [x for x in SHOWN if x in table]
     means = records.means(table.sort_values(by), by, [*kept, *ratios, "seconds"], ratios)
     return means.rename(columns=SHOWN)
@@ -164,11 +160,9 @@ def summary(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def trials(table: pd.DataFrame) -> pd.DataFrame:
     """Return, by trial, geometric means of distances to those of maetab as it is, same tables."""
     task = ["data_set", "mechanism", "seed", "method"]
-    first = table[table["tag"] == "now"].set_index(task)
     tried = table[table["tag"].isin(TRIALS)].copy()
-    own = pd.MultiIndex.from_frame(tried[task])
-    for name in RATIOS:
-        tried[name] = np.log(tried[name].to_numpy() / first[name].reindex(own).to_numpy())
+    first = records.beside(tried, table[table["tag"] == "now"], task)
+    tried[list(RATIOS)] = np.log(tried[list(RATIOS)] / first[list(RATIOS)])
     return records.means(tried, ["tag", "method"], RATIOS, RATIOS).rename(columns=SHOWN)
 
 
@@ -195,9 +189,7 @@ def main(argv: list[str] | None = None) -> None:
     if every["tag"].isin(TRIALS).any():
         tried = records.figures(trials(every), 3, "trial, method")
         told += f"\n\nTrials, divided by what is the default now:\n\n{tried}"
-    head = "# Draws\n\nMade by `python -m benchmarks.draws --report`.\n\n"
-    options.output.with_suffix(".md").write_text(head + told + "\n", encoding="utf-8")
-    print(told)
+    records.write(options.output, "Draws", told)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from benchmarks import records
-from benchmarks.datasets import CHOOSING, JUDGING
+from benchmarks.datasets import HALVES, half_of
 from benchmarks.encode import Task, make_task
 from benchmarks.encodings import ENCODINGS
 from benchmarks.impute import version_label
@@ -32,7 +32,6 @@ from maetab import MAEEncoder
 GuessOptions = import_module("maetab.nn.guess.options").GuessOptions
 blocks_of = import_module("maetab.engine.embedding").blocks_of
 
-HALVES = {"choosing": CHOOSING, "judging": JUDGING}
 LABELS, MISSING = (20, 100, 500), (0.0, 0.2)
 PLAIN = ("raw", "piecewise linear", "random Fourier")
 UNTRAINED = {"guess": GuessOptions(tuning_steps=1), "max_iter": 0}
@@ -149,8 +148,7 @@ def read(path: Path) -> pd.DataFrame:
     lines = pd.DataFrame(records.read(path))
     lines = lines[lines["version"] == lines["version"].iloc[-1]]
     lines = lines.drop_duplicates(KEY, keep="last")
-    halves = {name: half for half, names in HALVES.items() for name in names}
-    return lines.assign(half=lines["data_set"].map(halves))
+    return lines.assign(half=half_of(lines["data_set"]))
 
 
 def means(lines: pd.DataFrame, half: str) -> pd.DataFrame:

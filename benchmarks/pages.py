@@ -170,7 +170,7 @@ def of_presets() -> tuple[str, ...]:
     """Return what is told of the presets."""
     file = RESULTS / "presets.jsonl"
     found = presets.ratios(file).rename(
-        columns={"rmse": "error", "time": "seconds", "worst": "error, worst table"}
+        columns={"ratio": "error", "time": "seconds", "worst": "error, worst table"}
     )
     lines = pd.DataFrame(records.read(file))
     return (

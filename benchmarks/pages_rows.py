@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from benchmarks import detect, detect_weights, detectors, encode, encode_halves, records
+from benchmarks.datasets import HALVES
 from benchmarks.markup import figures, origin, page, said, table, title
 from benchmarks.records import RESULTS
 
@@ -202,7 +203,7 @@ def halves() -> list[str]:
         "similarities by cells, as maetab 0.1.0 did. Mean score (accuracy or R²) in percent, and "
         "the share of the splits in which maetab scores higher, ties half. " + origin(lines)
     ]
-    for half in encode_halves.HALVES:
+    for half in HALVES:
         some = lines[lines["half"] == half]
         splits = len(some[["data_set", "seed"]].drop_duplicates())
         about = f"{some['data_set'].nunique()} tables, {splits} splits, {some['rows'].max():,} rows"

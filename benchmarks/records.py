@@ -77,6 +77,19 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ruled, *rows])
 
 
+def beside(table: pd.DataFrame, other: pd.DataFrame, task: Sequence[str]) -> pd.DataFrame:
+    """Return, line by line of a table, the line of `other` with the same task; NaN without one."""
+    own = pd.MultiIndex.from_frame(table[list(task)])
+    return other.set_index(list(task)).reindex(own).set_axis(table.index)
+
+
+def write(path: Path, title: str, text: str) -> None:
+    """Write Markdown beside a file of results, under a title and what made it; print it."""
+    made = f"# {title}\n\nMade by `python -m benchmarks.{path.stem} --report`.\n\n"
+    path.with_suffix(".md").write_text(made + text + "\n", encoding="utf-8")
+    print(text)
+
+
 def means(
     table: pd.DataFrame, by: Sequence[str], columns: Sequence[str], logs: Sequence[str]
 ) -> pd.DataFrame:

@@ -19,14 +19,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import records
-from benchmarks.datasets import CHOOSING, JUDGING
+from benchmarks.datasets import HALVES, half_of
 from benchmarks.impute import Task, features_of, score, split
 from benchmarks.metrics import crps, many_values
 from benchmarks.mice_peer import MiceForestPeer
 from benchmarks.peers import OURS, make
 from maetab.evaluation import amputate
 
-HALVES = {"choosing": CHOOSING, "judging": JUDGING}
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
 DRAWS = 5
 KINDS = ("many", "few")
@@ -150,28 +149,23 @@ def lines(output: Path) -> pd.DataFrame:
     table = pd.DataFrame(records.read(output))
     task = ["data_set", "rows", "setting"]
     ours = table[table["method"].isin(OURS)].copy()
-    own = ours.set_index(task).index
-
-    def beside(method: str, name: str) -> np.ndarray:
-        peer = table[table["method"] == method].drop_duplicates(task).set_index(task)
-        return peer[name].reindex(own).to_numpy()
-
-    ours["ratio"] = np.log(ours["rmse"].to_numpy() / beside("extratrees", "rmse"))
-    ours["more_right"] = ours["accuracy"].to_numpy() - beside("extratrees", "accuracy")
-    for kind in KINDS:
-        name = f"crps_{kind}"
-        ours[f"{name} ratio"] = np.log(ours[name].to_numpy() / beside("miceforest", name))
-    halves = {name: half for half, names in HALVES.items() for name in names}
-    ours["half"] = ours["data_set"].map(halves).fillna("neither")
+    trees, drawn = (
+        records.beside(ours, table[table["method"] == method].drop_duplicates(task), task)
+        for method in ("extratrees", "miceforest")
+    )
+    ours["ratio"] = np.log(ours["rmse"] / trees["rmse"])
+    ours["more_right"] = ours["accuracy"] - trees["accuracy"]
+    for name in (f"crps_{kind}" for kind in KINDS):
+        ours[f"{name} ratio"] = np.log(ours[name] / drawn[name])
+    ours["half"] = half_of(ours["data_set"])
     ours["size"] = pd.cut(ours["rows"], [0, 250, 500, 999, 2000]).astype(str)
     return ours.sort_values(BY)
 
 
 def errors(ours: pd.DataFrame, first: str) -> pd.DataFrame:
     """Return, by group, ratios to ExtraTrees and to the version `first`, and accuracy."""
-    one = ours[ours["tag"] == first].set_index(KEY[:4])["rmse"]
-    own = ours.set_index(KEY[:4]).index
-    ours["to_first"] = np.log(ours["rmse"].to_numpy() / one.reindex(own).to_numpy())
+    one = records.beside(ours, ours[ours["tag"] == first], KEY[:4])
+    ours["to_first"] = np.log(ours["rmse"] / one["rmse"])
     kept = ["ratio", "to_first", "more_right", "log_loss", "fit"]
     return records.means(ours, BY, kept, ["ratio", "to_first"])
 

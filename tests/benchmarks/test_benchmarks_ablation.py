@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import ablation, records
+from benchmarks.impute import features_of
 
 CHANGES = ["default", "without network", "Gaussian alone"]
 
@@ -13,7 +14,7 @@ CHANGES = ["default", "without network", "Gaussian alone"]
 @pytest.fixture
 def output(tmp_path):
     path = tmp_path / "ablation.jsonl"
-    asked = ["--tables", "sklearn-iris", "--rows", "70", "--output", str(path), "--changes"]
+    asked = ["--data-sets", "sklearn-iris", "--rows", "70", "--output", str(path), "--changes"]
     ablation.main([*asked, *CHANGES])
     ablation.main([*asked, *CHANGES])
     return path
@@ -32,7 +33,7 @@ def test_changes_are_made_once_and_told_as_ratios_to_the_default(output):
 
 
 def test_each_change_leaves_out_what_it_says():
-    frame = pd.DataFrame(ablation.features_of("sklearn-iris", 60))
+    frame = pd.DataFrame(features_of("sklearn-iris", 60))
     holes = frame.mask(frame.notna() & (frame.rank() % 5 == 0))
     alone, without, network = (
         ablation.fitted(change, holes).model_

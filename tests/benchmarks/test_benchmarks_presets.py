@@ -33,7 +33,7 @@ def test_presets_are_compared_with_the_trees_on_the_same_table(written):
     found = presets.ratios(written)
     fast = found.loc["choosing, fast"]
     assert fast["tables"] == 2
-    assert fast["rmse"] == pytest.approx((0.5 * 2.0) ** 0.5)
+    assert fast["ratio"] == pytest.approx((0.5 * 2.0) ** 0.5)
     assert fast["time"] == pytest.approx((1 / 10 * 1 / 40) ** 0.5)
     assert fast["worst"] == pytest.approx(2.0) and fast["more right"] == pytest.approx(0.25)
     assert found.loc["judging, fast"].tolist()[:2] == [1, pytest.approx(0.9)]
@@ -42,7 +42,7 @@ def test_presets_are_compared_with_the_trees_on_the_same_table(written):
 def test_a_newer_version_takes_the_place_of_the_older_one(written):
     line = {"data_set": "wine", "rows": 2000, "method": "fast", "version": "2"}
     records.append(written, line | {"rmse": 1.5, "seconds": 1.0, "accuracy": None}, 1)
-    assert presets.ratios(written).loc["choosing, fast", "rmse"] == pytest.approx(0.75)
+    assert presets.ratios(written).loc["choosing, fast", "ratio"] == pytest.approx(0.75)
 
 
 def test_runs_that_are_made_are_not_made_again(tmp_path, monkeypatch):
