@@ -35,10 +35,10 @@ DRAWS, ROWS = 5, 1000
 KEY = ["data_set", "mechanism", "seed", "method", "tag"]
 # Constants that were chosen here: how many of the nearest rows have their values mixed in, and how
 # many held-out cells speak for what is predicted without them.
-MEMORY, CALIBRATION = "maetab.nn.guess.memory", "maetab.engine.calibration"
+MODEL, CALIBRATION = "maetab.nn.ensemble", "maetab.engine.calibration"
 TRIALS = {
-    "8 rows": (MEMORY, "NEAREST", 8),
-    "128 rows": (MEMORY, "NEAREST", 128),
+    "8 rows": (MODEL, "NEAREST", 8),
+    "128 rows": (MODEL, "NEAREST", 128),
     "3 cells": (CALIBRATION, "OF_PREDICTED", 3),
     "100 cells": (CALIBRATION, "OF_PREDICTED", 100),
 }

@@ -16,7 +16,7 @@ from maetab.nn.support import Support
 
 N_BLENDS = 5  # weights of the networks that are tried for categories
 DOUBT = 1.0  # standard errors by which a network has to be better
-APART = 0.25  # how far a column's weight of the network lies from that of all columns
+SPREAD = 0.25  # how far a column's weight of the network lies from that of all columns
 RANKED = 3000  # cells of a table that intervals are calibrated by, if it has so many
 OWN_CELLS = 100  # held-out cells of a column that count as much as those of all columns
 LEAST_CELLS = 50  # that anything is calibrated by
@@ -82,7 +82,7 @@ def set_network_weights(model: Ensemble, total: dict[str, Tensor]) -> None:
 
     Numbers by least squares: of all columns a standard error below it, for a network has to earn
     its share; of each column that pooled answer, moved by what its own cells say, as sure as they
-    are (normal prior of standard deviation `APART`). Categories by likelihood.
+    are (normal prior of standard deviation `SPREAD`). Categories by likelihood.
 
     total : sums of `held_out_errors`
     """
@@ -92,7 +92,7 @@ def set_network_weights(model: Ensemble, total: dict[str, Tensor]) -> None:
     pooled = ((gain.sum() - doubt) / gap.sum().clamp_min(1e-9)).clamp(0, 1)
     few = 1 + OWN_CELLS / total["count"].clamp_min(1)  # squares of few cells tell little of noise
     noise = (few * total["noise"]).clamp_min(1e-12)
-    slope = (gain * gap / noise + pooled / APART**2) / (gap.square() / noise + 1 / APART**2)
+    slope = (gain * gap / noise + pooled / SPREAD**2) / (gap.square() / noise + 1 / SPREAD**2)
     likely = total["likelihood"].argmax(1) / (N_BLENDS - 1)
     if model.is_series:
         slope = _least_absolute(total, number, model.config.n_steps)
@@ -234,10 +234,11 @@ def _look(model: Ensemble, table: HeldOut, rows: Tensor) -> _Cells:
     """Return what is said of the numbers that are held out of some windows."""
     values, visible, held = table.cells(rows)
     index, clock = table.windows.memory_index(rows), table.windows.clock_of(rows)
-    probabilities = model(values, visible, index, clock=clock)[0]
-    parts = probabilities[None]
     if model.config.n_steps == 1:
-        parts = torch.cat([parts, model.near_values(probabilities, values, visible, index)])
+        found, near = model.with_values(values, visible, index)
+        parts = torch.cat([found[0][None], near])
+    else:
+        parts = model(values, visible, index, clock=clock)[0][None]
     held = (held & model.support.is_number).flatten(0, 1)
     column = held.nonzero()[:, 1]
     return _Cells(column, values.flatten(0, 1)[held], parts.flatten(1, 2)[:, held].transpose(0, 1))

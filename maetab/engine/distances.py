@@ -131,8 +131,8 @@ def _whole(
     """
     cells, visible = guess.coordinates.expand(values, observed)
     # An unknown level differs from all others; it is not missing.
-    flat, n_levels = values.flatten(1), torch.tensor(guess.coordinates.n_levels)
-    n_levels = n_levels.to(flat.device)
+    flat = values.flatten(1)
+    n_levels = torch.tensor(guess.coordinates.n_levels, device=flat.device)
     unknown = observed.flatten(1) & (n_levels > 0) & (flat >= n_levels)
     visible = visible | unknown[:, guess.memory.cells]
     full, deviation = completed(guess, cells * visible, visible, own, clock)

@@ -93,7 +93,7 @@ def _train_network(
         return [], None
     plan = _plan(model, table, options)
     if plan is None:
-        model.keep(0)
+        model.drop_networks()
         return [], None
     trainer = Trainer(model, table, options, plan.until, plan.n_checked)
     history = trainer.train(generator)

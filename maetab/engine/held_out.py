@@ -20,7 +20,7 @@ N_PAIRS = 20_000_000  # pairs of tokens that a training batch may compare
 PASSED_PAIRS = 5_000_000  # that may be compared together where nothing is learned
 COORDINATES = 1_000_000  # coordinates of windows that a pass looks at together
 LAST, LEAST_WINDOWS = 0.2, 30  # share of the windows of a course that judges, if it has so many
-APART = 16  # columns of a table of which one cell is held out at a time, where all are looked at
+SPACING = 16  # columns of a table of which one cell is held out at a time, where all are looked at
 LIMITED = 256  # windows that it looks at together where time is short
 
 
@@ -101,7 +101,7 @@ def hold_out(windows: Windows, fraction: float, generator: torch.Generator) -> H
 def hold_out_one_by_one(table: HeldOut, n_cells: int) -> Iterator[HeldOut]:
     """Give the same table with few cells of a row held out each time, until there are `n_cells`.
 
-    One in `APART` of a row's cells, one at least and never its only one: the others are seen as
+    One in `SPACING` of a row's cells, one at least and never its only one: the others are seen as
     they will be when what is missing is filled. Those that `table` holds out come first, in the
     windows that have some; the others are for what is asked of a first guess that has not seen the
     rows: networks may have learned from them.
@@ -109,7 +109,7 @@ def hold_out_one_by_one(table: HeldOut, n_cells: int) -> Iterator[HeldOut]:
     held, observed = table.held, table.windows.observed
     generator = torch.Generator(held.device).manual_seed(int(observed.sum()))
     drawn = torch.rand(held.shape, generator=generator, device=held.device)
-    at_once, total = max(1, held.shape[1] // APART), 0
+    at_once, total = max(1, held.shape[1] // SPACING), 0
     for group in (held, observed & ~held):
         if total >= n_cells:
             return

@@ -31,7 +31,7 @@ torch.optim.SGD([torch.zeros(1)], lr=1.0)
 N_MASKS = 4  # masks that a row is seen with where the first guesses are kept
 # Times the held-out cells are looked at in a full run, and steps between two at least where
 # `max_iter` is None: a look costs as much as some steps.
-CHECKS, APART = 12, 5
+CHECKS, STEPS_APART = 12, 5
 # When `max_iter` is None: steps at least, and the rows of a table from which on all epochs are
 # made. With fewer rows fewer are: they bring less, and the first guess is hard to beat.
 LEAST_STEPS, MANY_ROWS = 20, 20_000
@@ -131,7 +131,7 @@ class Trainer:
         """Train to the end, the time limit or the point where held-out cells stop gaining."""
         self.best, self.best_state = self.check(), copy.deepcopy(self.network.state_dict())
         records: list[Record] = []
-        least = APART if self.options.max_iter is None else 1
+        least = STEPS_APART if self.options.max_iter is None else 1
         every, begun = max(least, self.steps // CHECKS), time.monotonic()
         left = self.until.left()
         for step, batch in enumerate(self.batches(generator), 1):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from maetab.nn.config import ModelConfig
 from maetab.nn.guess.cells import CellGuess, read_guess, read_points
+from maetab.nn.guess.memory import Nearest
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.losses import LOSSES, Loss, Prediction, Residual
@@ -20,6 +21,7 @@ from maetab.nn.windows import Clock
 
 N_RANKS = 101  # quantiles of held-out ranks that are kept
 LEAST_CHANCE = 1e-12  # of a bin or level
+NEAREST = 32  # rows whose values stand for how a cell is distributed (benchmarks/draws.py, TRIALS)
 LEAST_WEIGHT = 1e-6  # of similar rows that know a cell, below which they are not asked
 
 
@@ -132,6 +134,12 @@ class Ensemble(nn.Module):
         clock : when the steps are; None in tables
         """
         guess = self.first_guess(values, visible, memory_index, n_remembered, clock)
+        return self._blended(values, visible, guess, clock)
+
+    def _blended(
+        self, values: Tensor, visible: Tensor, guess: CellGuess, clock: Clock | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `predicted` does, from the first guess."""
         probabilities, point, std = guess.logits.softmax(-1), guess.point, guess.std
         if self.uses_networks:
             each = (self.predict(x, values, visible, guess, clock) for x in self.networks)
@@ -157,24 +165,30 @@ class Ensemble(nn.Module):
         A normal knows nothing of values that are frequent, nor that there may be two likely ones;
         rows that are like this one do. It is what intervals and draws are made of.
         """
-        probabilities, points, std = self.predicted(values, visible, memory_index, clock=clock)
-        if self.knows_values:
-            parts = self.near_values(probabilities, values, visible, memory_index)
-            share = self.value_share.T[:, None, None, :, None]
-            probabilities = probabilities + (share * (parts - probabilities)).sum(0)
-        return probabilities, points, std
+        if not self.knows_values:
+            return self.predicted(values, visible, memory_index, clock=clock)
+        (chances, points, std), parts = self.with_values(values, visible, memory_index)
+        share = self.value_share.T[:, None, None, :, None]
+        return chances + (share * (parts - chances)).sum(0), points, std
 
-    def near_values(
-        self, probabilities: Tensor, values: Tensor, visible: Tensor, memory_index: Tensor | None
-    ) -> Tensor:
-        """Return (heads, B, 1, F, K) how the values of the most similar rows of a table lie.
+    def with_values(
+        self, values: Tensor, visible: Tensor, memory_index: Tensor | None
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+        """Return what `predicted` does of rows of a table, and how the values of similar rows lie.
 
-        probabilities : (B, 1, F, K) what stands where none of these rows knows a number, and for
-            categories
+        (heads, B, 1, F, K), by head; where none of these rows knows a number, and for categories,
+        what is predicted.
         """
         assert isinstance(self.guess, StackedGuess)
+        guess = self.guess(values, visible, memory_index, n_nearest=NEAREST)
+        found = self._blended(values, visible, read_guess(guess, visible, self.support), None)
+        assert guess.nearest is not None
+        return found, self._values_of(guess.nearest, found[0])
+
+    def _values_of(self, nearest: Nearest, probabilities: Tensor) -> Tensor:
+        """Return how the values of some remembered rows lie; see `with_values`."""
         memory, first = self.guess.memory, self.support.coordinates.first
-        place, weight = self.guess.nearest(values, visible, memory_index)  # (heads, B, N)
+        weight, place = nearest
         bins = self.support.index(memory.values[:, first]).clamp_min(0)
         bins, known = bins[place].transpose(-1, -2), memory.visible[:, first][place]
         mass = (weight[..., None] * known).transpose(-1, -2)  # (heads, B, F, N)
@@ -260,10 +274,10 @@ class Ensemble(nn.Module):
         """Forget the guesses that know nothing of a part of the windows: a fit alone needs them."""
         self.guess.folds = []
 
-    def keep(self, n_members: int) -> None:
-        """Keep the first networks alone; without any the first guess is what is predicted."""
-        self.members = self.members[:n_members]
-        self.config = replace(self.config, n_estimators=n_members)
+    def drop_networks(self) -> None:
+        """Leave the first guess alone."""
+        self.members = nn.ModuleList()
+        self.config = replace(self.config, n_estimators=0)
 
 
 def _between(table: Tensor, level: Tensor) -> Tensor:

@@ -110,11 +110,13 @@ def test_shares_of_similar_rows_are_those_that_truths_were_drawn_with():
 def test_values_of_similar_rows_are_counted_as_loops_count_them(fitted):
     table = numbers(12)
     values, visible = table.take(slice(None))
-    index = fitted.guess.nearest(values, visible, None)[0][0, :, :1]  # its nearest row is barred
+    nearest = fitted.guess(values, visible, n_nearest=1).nearest
+    index = nearest.place[0]  # its nearest row is barred
     with torch.no_grad():
         chances = fitted.predicted(values, visible, index)[0]
-        found = fitted.near_values(chances, values, visible, index)
-        place, weight = fitted.guess.nearest(values, visible, index)
+        again, found = fitted.with_values(values, visible, index)
+        weight, place = fitted.guess(values, visible, index, n_nearest=32).nearest
+    assert torch.equal(again[0], chances)
     memory, edges = fitted.guess.memory, fitted.support.edges.numpy()
     for head, i, j in itertools.product(range(4), range(12), range(3)):
         wanted = np.zeros(fitted.support.size)

@@ -46,7 +46,7 @@ def test_no_output_changes_by_a_bit_when_a_hidden_cell_does(backbone, loss, t, p
         assert torch.equal(mine.logits, theirs.logits) and torch.equal(mine.point, theirs.point)
         assert torch.equal(mine.std, theirs.std)
         assert (mine.coordinates.evidence is None) == (t == 1)
-        for one, other in zip(mine.coordinates, theirs.coordinates, strict=True):
+        for one, other in zip(mine.coordinates[:4], theirs.coordinates[:4], strict=True):
             assert one is other is None or torch.equal(one, other)
 
 
@@ -130,11 +130,10 @@ def test_a_prediction_follows_the_steps_before_and_behind():
         assert (model(changed, visible)[1][:, 1, 0] != before).all()
 
 
-def test_networks_behind_those_kept_are_dropped():
+def test_without_networks_the_first_guess_is_what_is_predicted():
     model, (values, visible) = random_model(n_estimators=3), random_rows(seed=1)
-    first = model.members[0]
-    model.keep(1)
-    assert list(model.members) == [first] and model.config.n_estimators == 1
-    model.keep(0)
+    model.drop_networks()
+    assert not model.members and model.config.n_estimators == 0
     model.network_weight.zero_()
-    assert torch.isfinite(model(values, visible)[1]).all()
+    guess, hidden = model.first_guess(values, visible), ~visible & model.support.is_number
+    torch.testing.assert_close(model(values, visible)[1][hidden], guess.point[hidden])

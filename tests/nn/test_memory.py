@@ -96,7 +96,7 @@ def test_the_nearest_rows_weigh_what_the_averages_of_the_memory_say():
     memory = a_memory()
     values, visible = some_rows()
     memory_index = torch.tensor([[-1, -1], [0, -1], [3, 7], [-1, -1], [11, 0], [-1, 5]])
-    place, weight = memory.nearest(values, visible, memory_index, None)
+    weight, place = memory.read(values, visible, memory_index, n_nearest=32)[1]
     torch.testing.assert_close(weight.sum(-1), torch.ones_like(weight[..., 0]))  # all twelve rows
     assert (weight.diff(dim=-1) <= 0).all()
     for own, places, weights in zip(memory_index, place.unbind(1), weight.unbind(1), strict=True):

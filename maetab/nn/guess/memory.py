@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as nnf
@@ -25,7 +25,6 @@ from maetab.nn.guess.keys import WindowKeys, nearness
 NARROW = 16  # columns of a product up to which its kernel may depend on a row's place
 MIN_ROWS = 16
 N_HEADS = 4
-NEAREST = 32  # rows whose values stand for how a cell is distributed (benchmarks/draws.py, TRIALS)
 BARRED = 1e30  # farther than any row that may be read
 MAX_LOGITS = 2**17  # computed together outside training: they stay in the cache
 
@@ -45,6 +44,13 @@ class Neighbours(NamedTuple):
     def variance(self) -> Tensor:
         """Of their values."""
         return (self.square - self.mean.square()).clamp_min(0)
+
+
+class Nearest(NamedTuple):
+    """The remembered rows that are nearest, (heads, B, N): what each weighs, and their places."""
+
+    weight: Tensor
+    place: Tensor
 
 
 class _Part(NamedTuple):
@@ -123,7 +129,11 @@ class RowMemory(nn.Module):
         if key_width and of_numbers is not None:
             self.keys = WindowKeys(of_numbers, n_rows, self.n_heads, key_width)
 
-    def forward(
+    def forward(self, *args: Any, **kwargs: Any) -> Neighbours:
+        """Return what rows like these say, head by head; parameters as in `read`."""
+        return self.read(*args, **kwargs)[0]
+
+    def read(
         self,
         values: Tensor,
         visible: Tensor,
@@ -131,8 +141,9 @@ class RowMemory(nn.Module):
         n_remembered: int | slice | None = None,
         asked: Tensor | None = None,
         keys: tuple[Tensor, Tensor] | None = None,
-    ) -> Neighbours:
-        """Return what rows like these say, head by head.
+        n_nearest: int = 0,
+    ) -> tuple[Neighbours, Nearest]:
+        """Return what rows like these say, head by head, and which are nearest.
 
         Parameters
         ----------
@@ -144,6 +155,7 @@ class RowMemory(nn.Module):
         asked : (T * F,) bool, cells that are visible in no row; the result has their coordinates
             alone. None for all coordinates
         keys : (heads, B, D) of these rows and (heads, n, D) of those compared with; None for none
+        n_nearest : rows that are told, at most
         """
         within = n_remembered if isinstance(n_remembered, slice) else slice(n_remembered)
         kept, known, part = self.values[within], self.visible[within], self._part(asked)
@@ -157,8 +169,11 @@ class RowMemory(nn.Module):
         width = [x.shape[1] for x in read]
         width.append(max(0, NARROW - sum(width)))
         averaged = torch.cat([*read, kept.new_zeros(len(kept), width[-1])], 1)
-        weights = self._weights(values, visible, memory_index, within, asked, keys)
-        averages = torch.cat([(x @ averaged).unflatten(0, (self.n_heads, -1)) for x in weights], 1)
+        n_nearest, found = min(n_nearest, len(kept)), []
+        for weights in self._weights(values, visible, memory_index, within, asked, keys):
+            parts = weights @ averaged, *weights.topk(n_nearest, 1)
+            found.append([part.unflatten(0, (self.n_heads, -1)) for part in parts])
+        averages, *of_nearest = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
         total, square, mean, residual, _ = averages.split(width, -1)
         # The square of an indicator is the indicator.
         is_number = part.number[part.owner]
@@ -169,7 +184,8 @@ class RowMemory(nn.Module):
         # Without keys the heads are only ever mixed, so they come with their shares.
         share = self.choice.softmax(0)[:, None, part.cells] if self.keys is None else 1.0
         per_row = (share / (total + 1e-6))[..., part.owner]
-        return Neighbours(*(x * per_row for x in (mean, square, residual)))
+        near = Neighbours(*(x * per_row for x in (mean, square, residual)))
+        return near, Nearest(*of_nearest)
 
     def mixed(self, near: Neighbours, asked: Tensor | None = None) -> Neighbours:
         """Return the heads' answers (heads, B, C) mixed by what each cell has chosen, (B, C)."""
@@ -194,25 +210,6 @@ class RowMemory(nn.Module):
         cells, coordinates = inside.nonzero()[:, 0], inside[self.cells].nonzero()[:, 0]
         owner = (inside.cumsum(0) - 1)[self.cells[coordinates]]
         return _Part(cells, coordinates, self.first[cells], self.number[cells], owner)
-
-    def nearest(
-        self,
-        values: Tensor,
-        visible: Tensor,
-        memory_index: Tensor | None,
-        keys: tuple[Tensor, Tensor] | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return the `NEAREST` rows, by head (heads, B, N): their places and their weights.
-
-        Parameters as in `forward`.
-        """
-        weights = self._weights(values, visible, memory_index, slice(None), None, keys)
-        n = min(NEAREST, len(self.values))
-        found = [x.topk(n, 1) for x in weights]
-        weight, place = (
-            torch.cat([x[i].unflatten(0, (self.n_heads, -1)) for x in found], 1) for i in (0, 1)
-        )
-        return place, weight
 
     def _weights(
         self,

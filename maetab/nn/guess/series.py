@@ -137,7 +137,9 @@ class SeriesGuess(nn.Module):
         """
         cells = self.coordinates.expand(torch.where(visible, values, 0.0), visible)
         guess = self.guess(*cells, memory_index, clock=clock)
-        return Guess(*(x.unflatten(1, (self.n_steps, -1)) for x in guess if x is not None))
+        each = (guess.mean, guess.variance, guess.parts, cast("Tensor", guess.evidence))
+        mean, variance, parts, evidence = (x.unflatten(1, (self.n_steps, -1)) for x in each)
+        return Guess(mean, variance, parts, evidence)
 
     @torch.no_grad()
     def guess(
@@ -155,8 +157,9 @@ class SeriesGuess(nn.Module):
         mean, std = self.mixture(evidence, self.firsts(cells.device))
         std = std * self.mixture.stretch(self.surprise((cells - mean) / std, shown))
         mean, variance = torch.where(shown, cells, mean), torch.where(shown, 0.0, std.square())
-        parts = mean, variance, look.guesses, _features(look, evidence, std, shown)
-        return Guess(*(x.flatten(1, 2).to(values.dtype) for x in parts))
+        each = mean, variance, look.guesses, _features(look, evidence, std, shown)
+        mean, variance, parts, known = (x.flatten(1, 2).to(values.dtype) for x in each)
+        return Guess(mean, variance, parts, known)
 
     def expand(
         self, values: Tensor, visible: Tensor, clock: Clock | None

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from maetab.nn.guess.coordinates import Coordinates
 from maetab.nn.guess.gaussian import Normal
-from maetab.nn.guess.memory import N_HEADS, Neighbours, RowMemory
+from maetab.nn.guess.memory import N_HEADS, Nearest, Neighbours, RowMemory
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.shrinkage import Rows, fit_base, of_each_fold
 from maetab.nn.guess.tuning import tune
@@ -31,21 +31,24 @@ class Guess(NamedTuple):
         corrected by what it missed in similar windows, the last two for each head of the memory;
         of series those of `SeriesGuess`
     evidence : (B, T, C, E) what else is known of a cell, visible or not; None in tables
+    nearest : the windows that are most similar; None in series
     """
 
     mean: Tensor
     variance: Tensor
     parts: Tensor
     evidence: Tensor | None = None
+    nearest: Nearest | None = None
 
 
 class Answers(NamedTuple):
-    """What similar windows say: by head, or mixed where there are no keys; and (B, C) how they
-    vary.
+    """What similar windows say: by head, or mixed where there are no keys; (B, C) how they vary;
+    and which are most similar.
     """
 
     heads: list[Neighbours]
     variance: Tensor
+    nearest: Nearest
 
 
 class StackedGuess(nn.Module):
@@ -93,6 +96,7 @@ class StackedGuess(nn.Module):
         memory_index: Tensor | None = None,
         n_remembered: int | None = None,
         clock: Clock | None = None,
+        n_nearest: int = 0,
     ) -> Guess:
         """Return the guess at cells (B, T, F); what is not visible is never read.
 
@@ -101,10 +105,12 @@ class StackedGuess(nn.Module):
         memory_index : (B, P) remembered windows that share a physical row with each, -1 for none
         n_remembered : compare with so many of the remembered windows only; None for all
         clock : not read
+        n_nearest : of the most similar windows to be told, at most
         """
         cells = self.coordinates.expand(torch.where(visible, values, 0.0), visible)
-        guess = self.guess(*cells, memory_index, n_remembered)
-        return Guess(*(part.unflatten(1, (self.n_steps, -1)) for part in guess[:3]))
+        guess = self.guess(*cells, memory_index, n_remembered, n_nearest=n_nearest)
+        mean, variance, parts = (x.unflatten(1, (self.n_steps, -1)) for x in guess[:3])
+        return Guess(mean, variance, parts, nearest=guess.nearest)
 
     @torch.no_grad()
     def guess(
@@ -114,10 +120,11 @@ class StackedGuess(nn.Module):
         memory_index: Tensor | None = None,
         n_remembered: int | None = None,
         clock: Clock | None = None,
+        n_nearest: int = 0,
     ) -> Guess:
         """Return the guess at coordinates, (B, T * C) each, without the axis of the steps."""
         normal = self.base_guess(values, visible, memory_index)
-        near = self.near(values, visible, normal, memory_index, n_remembered)
+        near = self.near(values, visible, normal, memory_index, n_remembered, None, n_nearest)
         weights = self.stack_weights.to(values.dtype)
         mean = normal.mean + (corrections(normal, near.heads) * weights).sum(-1)
         own, of_near = self.variance_weights.unbind(1)
@@ -126,7 +133,7 @@ class StackedGuess(nn.Module):
         each = (x for h in heads for x in (h.mean, normal.mean + h.residual))
         parts = torch.stack([normal.mean, *each], -1)
         mean = torch.where(visible, values, mean)
-        return Guess(mean, torch.where(visible, 0.0, variance), parts)
+        return Guess(mean, torch.where(visible, 0.0, variance), parts, nearest=near.nearest)
 
     @torch.no_grad()
     def means(
@@ -158,36 +165,23 @@ class StackedGuess(nn.Module):
         memory_index: Tensor | None,
         n_remembered: int | None = None,
         asked: Tensor | None = None,
+        n_nearest: int = 0,
     ) -> Answers:
         """Return what similar windows say of coordinates, (B, C) each; parameters as in `means`.
 
         normal : the base guess at all coordinates
         """
-        keys = self._keys(visible, normal, n_remembered)
-        found = self.memory(values, visible, memory_index, n_remembered, asked, keys)
+        keys = None
+        if self.memory.keys is not None:
+            ours = self.memory.keys(self.memory.keys.features(normal, visible))
+            keys = ours, self.memory.keys.kept[:, :n_remembered]
+        given = values, visible, memory_index, n_remembered, asked, keys, n_nearest
+        found, nearest = self.memory.read(*given)
         mixed = self.memory.mixed(found, asked)
-        if keys is None:
-            return Answers([mixed], mixed.variance)
-        heads = [Neighbours(*of_head) for of_head in zip(*found, strict=True)]
-        return Answers(heads, mixed.variance)
-
-    def _keys(
-        self, visible: Tensor, normal: Normal, n_remembered: int | None = None
-    ) -> tuple[Tensor, Tensor] | None:
-        """Return the keys of windows and of remembered ones; None where there are no keys."""
-        if self.memory.keys is None:
-            return None
-        ours = self.memory.keys(self.memory.keys.features(normal, visible))
-        return ours, self.memory.keys.kept[:, :n_remembered]
-
-    @torch.no_grad()
-    def nearest(
-        self, values: Tensor, visible: Tensor, memory_index: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Return the most similar windows of cells (B, T, F): places and weights (heads, B, N)."""
-        cells = self.coordinates.expand(torch.where(visible, values, 0.0), visible)
-        keys = self._keys(cells[1], self.base_guess(*cells, memory_index))
-        return self.memory.nearest(*cells, memory_index, keys)
+        heads = [mixed]
+        if keys is not None:
+            heads = [Neighbours(*of_head) for of_head in zip(*found, strict=True)]
+        return Answers(heads, mixed.variance, nearest)
 
     def _ask(self, values: Tensor, visible: Tensor, wanted: Tensor) -> Normal:
         """Return the base guess; at other coordinates than the `wanted` it may miss the variance.

@@ -152,10 +152,8 @@ class Lesson:
         near = self.guess.near(*asked, n_remembered=LOOKED_AMONG)
         moves = corrections(given.normal, near.heads)[given.hidden].double()
         missed = (given.cells - given.normal.mean)[given.hidden].double()
-        gram = moves.T @ moves + WEIGHTS_RIDGE * max(1, len(moves)) * torch.eye(moves.shape[1]).to(
-            moves
-        )
-        weights = torch.linalg.solve(gram, moves.T @ missed)
+        ridge = moves.new_full((moves.shape[1],), WEIGHTS_RIDGE * max(1, len(moves)))
+        weights = torch.linalg.solve(moves.T @ moves + ridge.diag(), moves.T @ missed)
         return float((missed - moves @ weights).square().sum())
 
     def remember(self) -> None:
@@ -210,7 +208,10 @@ class State:
         """Whether the second half of the steps took off less than a share of the least error."""
         former = [least for step, least in self.judged if 2 * step <= self.n_steps + 1]
         least = self.judged[-1][1]
-        return bool(former) and (least > (1 - share) * former[-1] or share > 0 == least)
+        if not former:
+            return False
+        nothing_left = least == 0 and share > 0
+        return nothing_left or least > (1 - share) * former[-1]
 
     def settle(self) -> None:
         """Give the parameters their mean, or the best that was looked at if that was before."""
