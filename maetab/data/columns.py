@@ -1,16 +1,15 @@
-"""What one column is: kind, levels, center and scale; inferred from its cells."""
+"""What one column is: kind, levels, center and scale."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from maetab.data.cells import Cells, is_undeclared
 from maetab.data.grid import move
-from maetab.data.kinds import same, word_of
+from maetab.data.kinds import word_of
 from maetab.data.labels import read_label, write_label
 
 MAX_DISTINCT = 32  # numbers of a column up to which all are kept, to come back bit for bit
@@ -152,67 +151,6 @@ class Column:
         read["name"] = read_label(written["name"])
         read["levels"] = tuple(map(read_label, written["levels"]))
         return cls(**read)
-
-
-def infer_column(cells: Cells, extra: list, chosen: bool) -> Column:
-    """Return what the cells of a column suggest that it is.
-
-    Parameters
-    ----------
-    extra : values that count as missing, see `extra_missing`
-    chosen : True where the user calls the column a category
-    """
-    if cells.kind == "number" and not chosen:
-        return _number_column(cells)
-    return _category_column(cells, extra, chosen)
-
-
-def _number_column(cells: Cells) -> Column:
-    origin, step = cells.origin, cells.step
-    numbers = cells.numbers(origin)[cells.observed]
-    center, scale = center_and_scale(numbers)
-    # Onto the grid, for 0.1 in single precision is next to 0.1 only.
-    distinct = move(np.unique(numbers), step, str(cells.dtype), "round")
-    ends = distinct[[0, -1]] if distinct.size else np.zeros(2)
-    return Column(
-        name=cells.name,
-        kind="number",
-        dtype="object" if cells.decimals is not None else str(cells.dtype),
-        center=center,
-        scale=scale,
-        lower=float(ends[0]),
-        upper=float(ends[1]),
-        distinct=tuple((ends if len(distinct) > MAX_DISTINCT else distinct).tolist()),
-        integer=cells.integer,
-        n_observed=int(numbers.size),
-        temporal=cells.temporal,
-        step=step,
-        origin=origin,
-        decimals=cells.decimals,
-    )
-
-
-def _category_column(cells: Cells, extra: list, chosen: bool) -> Column:
-    codes, values = cells.factors
-    seen = np.bincount(codes[cells.observed], minlength=len(values))
-    n_observed, n_different = int(cells.observed.sum()), int((seen > 0).sum())
-    repeats = n_different <= max(FREE_TEXT, n_observed * FREE_TEXT_SHARE)
-    column = Column(cells.name, "category", str(cells.dtype), n_observed=n_observed)
-    if is_undeclared(cells.dtype, cells.name) and not chosen and not repeats:
-        return replace(column, free_text=n_different)
-    ascends = cells.dtype_word == "boolean" or getattr(cells.dtype, "ordered", False)
-    if cells.dtype_word == "category":
-        kept = [i for i, v in enumerate(values) if seen[i] or not any(same(v, e) for e in extra)]
-        kept.sort(key=lambda i: -seen[i])
-    else:
-        kept = [i for i in range(len(values)) if seen[i] or cells.dtype_word == "boolean"]
-        kept.sort(key=lambda i: (-seen[i], str(values[i])))
-    return replace(
-        column,
-        levels=tuple(values[i] for i in kept),
-        counts=tuple(int(seen[i]) for i in kept),
-        order=tuple(np.argsort(kept).tolist()) if ascends else (),
-    )
 
 
 def center_and_scale(numbers: np.ndarray) -> tuple[float, float]:

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.cells import Cells
-from maetab.data.columns import Column, infer_column
+from maetab.data.columns import Column
 from maetab.data.containers import refuse_duplicates
 from maetab.data.kinds import SPOKEN, extra_missing
+from maetab.data.tally import tally_of
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def infer_schema(
     chosen = positions(categorical_features, frame.columns, estimator_name)
     extra = extra_missing(missing_values)
     cells = (Cells(frame.iloc[:, place], extra) for place in range(frame.shape[1]))
-    return Schema(tuple(infer_column(one, extra, i in chosen) for i, one in enumerate(cells)))
+    return Schema(tuple(tally_of(one, extra, i in chosen).infer() for i, one in enumerate(cells)))
 
 
 def positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:

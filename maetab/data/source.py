@@ -11,10 +11,11 @@ import pandas as pd
 
 from maetab.data.cells import Cells
 from maetab.data.codec import Encoded
-from maetab.data.columns import Column, infer_column
+from maetab.data.columns import Column
 from maetab.data.containers import refuse_duplicates
 from maetab.data.kinds import extra_missing
 from maetab.data.schema import Schema, positions
+from maetab.data.tally import tally_of
 
 
 class Source(Protocol):
@@ -74,7 +75,7 @@ class FrameSource:
     def _parse(self, place: int) -> Column:
         """Return what a column is, after its cells are encoded; they are read once for both."""
         cells = Cells(self.frame.iloc[:, place], self.extra)
-        column = infer_column(cells, self.extra, place in self.chosen)
+        column = tally_of(cells, self.extra, place in self.chosen).infer()
         self.encoded.put(place, cells, column)
         return column
 
