@@ -16,6 +16,7 @@ from maetab.data.advice import advise
 from maetab.data.back import Back
 from maetab.data.codec import Encoded, encode_checked, missing_cells
 from maetab.data.containers import as_table, read_frame
+from maetab.data.parts import Drawn
 from maetab.data.source import FrameSource
 from maetab.data.timeline import Timeline, infer_timeline, lay_out
 from maetab.engine.fit import fit_model
@@ -41,6 +42,7 @@ from maetab.parts import check_parts, config_of, options_of
 from maetab.presets import n_members
 from maetab.progress import Progress, reported
 from maetab.series import View, modelled, view_of, windows_over
+from maetab.streams import draw_from, missing_in
 from maetab.table import Table
 
 FITTED = ("n_features_in_", "schema_", "timeline_", "model_", "history_", "n_iter_")
@@ -93,6 +95,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     # Of `fit`, while it runs, and the share of its time that schema and model may take.
     _deadline = Deadline()
     _progress = cast("Progress | None", None)
+    _drawn = cast("Drawn | None", None)  # where X is read in parts
     _share_of_model = 1.0
 
     @classmethod
@@ -136,6 +139,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         Parameters
         ----------
         X : (n, F) pandas, polars or pyarrow table, array or list of lists; n at least 2
+            Or what is read in parts: see the guide, "Tables larger than memory".
         y : ignored
 
         Raises
@@ -150,8 +154,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         fresh._check_parameters()
         fresh._deadline = Deadline(self.max_time)
         with reported(self.verbose, fresh._deadline.left) as fresh._progress:
-            fresh._fit_model(X)
-        del fresh._deadline, fresh._progress
+            fresh._drawn = draw_from(X, fresh)
+            fresh._fit_model(X if fresh._drawn is None else fresh._drawn.table)
+        del fresh._deadline, fresh._progress, fresh._drawn
         self.__dict__ = fresh.__dict__
         return self
 
@@ -174,8 +179,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             encoded = encode_checked(frame, self.schema_, self.missing_values)
             encoded.observed[~kept] = False
         table = self._table(frame, back, encoded)
-        missing = missing_cells(table.observed, table.free_text)
-        self.missing_features_ = np.flatnonzero(missing.any(0))
+        missing = missing_cells(table.observed, table.free_text).any(0)
+        self.missing_features_ = np.flatnonzero(missing | missing_in(self._drawn))
         windows = self._windows(table, "fitted")
         self.model_, self.history_ = fit_model(self._config(), windows, self._options())
         if n_members(self, self._n_steps() > 1) and not self.history_:
@@ -200,7 +205,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     def _source_of(self, frame: pd.DataFrame, timeline: Timeline | None) -> FrameSource:
         """Return the rows of a frame, whose times and groups are known if there is a timeline."""
         name = type(self).__name__
-        source = FrameSource(frame, self.categorical_features, self.missing_values, name)
+        whole = None if self._drawn is None else self._drawn.schema
+        source = FrameSource(frame, self.categorical_features, self.missing_values, name, whole)
         if timeline is not None:
             source.take_as_keys(timeline.keys(frame))
         return source
@@ -305,10 +311,10 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         """Share of the visible cells that hold another row's value in a training step."""
         return 0.0
 
-    def _report(self, what: str) -> None:
-        """Report what is being done."""
+    def _report(self, what: str, share: float = 0.0) -> None:
+        """Report what is being done, and which share of it is done already."""
         if self._progress is not None:
-            self._progress(what)
+            self._progress(what, share)
 
     def _options(self) -> FitOptions:
         deadline = self._deadline.part(self._share_of_model)

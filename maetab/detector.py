@@ -30,6 +30,7 @@ from maetab.explanation import explained
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
 from maetab.series import modelled, some
+from maetab.streams import blocks
 from maetab.table import Table
 from maetab.trimming import levels_of, with_levels_of
 
@@ -144,6 +145,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return (n,) float64, higher where a row is more normal; training rows have mean 0."""
+        parts = blocks(X)
+        if parts is not None:
+            return np.concatenate([self.score_samples(block) for block in parts])
         table = self._read(X)
         return self._at_rows(table, self._scorer().scores(self._windows(table)))
 
@@ -274,6 +278,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
                 super()._fit_model(X, kept)
             else:
                 rows = as_table(X) if hasattr(X, "__getitem__") else np.asarray(X)
+                self._drawn = None  # of these rows alone the schema is made
                 super()._fit_model(_safe_indexing(rows, np.flatnonzero(kept)))
             self.schema_, self.level_counts_ = with_levels_of(self.schema_, whole)
             table = self._read(X)

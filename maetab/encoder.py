@@ -27,6 +27,7 @@ from maetab.engine.runtime import pick_device
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.series import begun_once, check_level, modelled, window_index
+from maetab.streams import by_parts
 from maetab.table import Table
 
 RIDGE = 0.01  # penalty of the linear map back from features to cells
@@ -111,12 +112,14 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         new._fit_components()
         return new
 
-    def transform(self, X: Any) -> Any:
+    @by_parts
+    def transform(self, X: Any, to: Any = None) -> Any:
         """Return the features of each row or window, in the same kind of container.
 
         Parameters
         ----------
         X : (n, F) table with the columns of fit; missing cells and unseen levels are fine
+        to : folder for the features, as in `MAEImputer.transform`
 
         Returns
         -------
@@ -294,11 +297,8 @@ class MAEEncoder(TransformerMixin, BaseMAE):
                     f"MAEEncoder.from_fitted."
                 )
             projection = Projection(self.mean_, self.components_)
-        device = pick_device(self.device)
-        plain = self.level == "window"
-        return embed(
-            self.model_, windows, device, self.readout, projection, with_pieces, plain, steps
-        )
+        how = self.readout, projection, with_pieces, self.level == "window", steps
+        return embed(self.model_, windows, pick_device(self.device), *how)
 
     def _fit_components(self) -> None:
         """Learn the projection from the rows that the model remembers; see `fit_components`."""

@@ -23,6 +23,7 @@ from maetab.engine.runtime import pick_device
 from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
 from maetab.ranges import Range, check_range
 from maetab.series import warn_of_edges
+from maetab.streams import by_parts
 from maetab.table import Table, tell
 
 
@@ -95,12 +96,16 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         new._check_gaps()
         return new
 
-    def transform(self, X: Any) -> Any:
+    @by_parts
+    def transform(self, X: Any, to: Any = None) -> Any:
         """Return X filled, in the same kind of container, with its dtypes, index and order.
 
         Parameters
         ----------
         X : (n, F) table with the columns of fit
+        to : folder that the filled parts of X are written to, where X is read in parts; what is
+            returned is then the data set of Arrow over its files. Called again it goes on with the
+            parts that are missing.
 
         Returns
         -------

@@ -139,7 +139,11 @@ READ = (
         COLUMNS | NONE,
     ),
 )
-_FILE = Option("input", "CSV, TSV or Parquet file; - for stdin", {"metavar": "IN"})
+_FILE = Option(
+    "input",
+    "CSV, TSV or Parquet file; - for stdin; impute and encode take a folder of files, too",
+    {"metavar": "IN"},
+)
 INPUT = (Options("", (_FILE,)), Options("how the file is read", READ))
 _WRITTEN = (
     Option("--output", "file; - for stdout", {"metavar": "OUT", "required": True}),

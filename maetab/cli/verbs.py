@@ -7,7 +7,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
-from maetab.cli import estimators, reading, series, verb_files
+from maetab.cli import estimators, folders, reading, series, verb_files
 from maetab.cli.options import COMPARED_WITH, DETECTION, HIDDEN
 from maetab.cli.report.output import counted, on_one_line, report_step, say, show_lines, show_table
 
@@ -70,6 +70,8 @@ def impute(args: argparse.Namespace) -> None:
 
     began = time.perf_counter()
     given = estimators.given(max_gap=args.max_gap, edges=args.edges)
+    if folders.is_folder(args):
+        return folders.write(args, "MAEImputer", **given)
     imputer, table, columns, frame = estimators.prepare(args, "MAEImputer", **given)
     out_format = verb_files.format_out(args)
     targets = columns if args.columns is None else args.columns
@@ -147,6 +149,8 @@ def encode(args: argparse.Namespace) -> None:
     )
     if args.components == "all":
         parameters["n_components"] = None
+    if folders.is_folder(args):
+        return folders.write(args, "MAEEncoder", **parameters)
     encoder, table, columns, frame = estimators.prepare(args, "MAEEncoder", **parameters)
     if encoder is None:
         encoder = estimators.new_estimator(args, "MAEEncoder", **parameters).fit(frame)

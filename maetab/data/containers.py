@@ -47,7 +47,9 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
         return _read_table(source, as_batch=table is not X)
     if hasattr(X, "__array__"):
         return _read_array(X)
-    advice = "call .collect() first" if hasattr(X, "collect") else "pass a data frame or 2-D array"
+    advice = "pass a data frame or 2-D array"
+    for name in ("collect", "compute", "to_table"):  # polars, Dask, Arrow
+        advice = f"call .{name}() first" if hasattr(X, name) else advice
     raise TypeError(f"Input X must be a table in memory, got {type(X).__name__}; {advice}.")
 
 

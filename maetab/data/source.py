@@ -45,6 +45,7 @@ class FrameSource:
     ----------
     frame : (n, F) as given by `read_frame`
     categorical_features, missing_values, estimator_name : as in `infer_schema`
+    schema : of the table that the frame is a part of; None if it is the whole table
 
     Attributes
     ----------
@@ -64,18 +65,20 @@ class FrameSource:
         categorical_features: Any = "auto",
         missing_values: Any = np.nan,
         estimator_name: str = "MAEImputer",
+        schema: Schema | None = None,
     ) -> None:
         refuse_duplicates(frame.columns)
         self.frame = frame
         self.chosen = positions(categorical_features, frame.columns, estimator_name)
         self.extra = extra_missing(missing_values)
         self.encoded = Encoded.empty(frame.shape)
-        self._schema = Schema(tuple(map(self._parse, range(frame.shape[1]))))
+        known = (None,) * frame.shape[1] if schema is None else schema.columns
+        self._schema = Schema(tuple(map(self._parse, range(frame.shape[1]), known)))
 
-    def _parse(self, place: int) -> Column:
+    def _parse(self, place: int, column: Column | None) -> Column:
         """Return what a column is, after its cells are encoded; they are read once for both."""
         cells = Cells(self.frame.iloc[:, place], self.extra)
-        column = tally_of(cells, self.extra, place in self.chosen).infer()
+        column = column or tally_of(cells, self.extra, place in self.chosen).infer()
         self.encoded.put(place, cells, column)
         return column
 

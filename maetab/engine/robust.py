@@ -17,6 +17,7 @@ COMPARED_ROWS = 1024  # rows that are compared with others together
 NEAREST, MIN_NEAREST = 0.05, 10  # other rows that a distance is the mean over: share, and least
 MAX_OTHERS, MIN_OTHERS = 4096, 64  # rows that each row is compared with
 FOREST_SEED = 0
+USUAL = 0.05  # share of the rows from which on a level is usual
 # Shares of the time after which the Gaussian, and the comparison with other rows, are to end.
 TIMES = (0.15, 0.25)
 
@@ -55,9 +56,25 @@ def kept_rows(
     )
     alone = knn_distances(cells, NEAREST, most)
     ranks = sum(map(rankdata, (far, -forest.score_samples(coordinates), alone)))
+    ranks[_spared(values, observed & (known > 0), ranks)] -= 3.0 * len(values)
     kept = np.zeros(len(values), bool)
     kept[np.argsort(ranks, kind="stable")[:n_kept]] = True
     return kept
+
+
+def _spared(values: np.ndarray, is_level: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return rows of which no more are left out: the first half, by rank, of each usual level.
+
+    A level that is rarer than others lies apart from them, and without it in the rows that are
+    learned from all rows with it would be strange.
+    """
+    order, spared = np.argsort(ranks, kind="stable"), list[np.ndarray]()
+    for column, present in zip(values.T, is_level.T, strict=True):
+        own = order[present[order]]
+        for level, count in zip(*np.unique(column[own], return_counts=True), strict=True):
+            if count >= USUAL * len(own):
+                spared.append(own[column[own] == level][: -(-count // 2)])
+    return np.concatenate([*spared, np.zeros(0, int)])
 
 
 def one_hot(values: np.ndarray, observed: np.ndarray, n_levels: Sequence[int]) -> np.ndarray:

@@ -1,0 +1,192 @@
+"""Tables larger than memory, read part by part: data sets of Arrow, lazy frames, frames of Dask.
+
+A part is a file of a data set, a slice of a lazy frame of polars, or a partition of a frame of
+Dask; its rows are read in blocks. Rows are numbered through all parts, in order.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from maetab.data.cells import Cells
+from maetab.data.containers import as_table, read_frame
+from maetab.data.kinds import extra_missing
+from maetab.data.schema import Schema, positions
+from maetab.data.tally import Tally, merged, tally_of
+
+BLOCK = 65_536  # rows that are read together
+SLICE = 4 * BLOCK  # rows of a part of a lazy frame
+
+
+class Part(NamedTuple):
+    """A part of a table.
+
+    Parameters
+    ----------
+    name : of the file that what comes of it is written to
+    n_rows : of it
+    columns : names of those that the file has, where the table has more: those that its folders
+        tell; None for all
+    read : yields its rows as tables in memory, in order
+    """
+
+    name: str
+    n_rows: int
+    columns: tuple[str, ...] | None
+    read: Callable[[], Iterator[Any]]
+
+
+class Drawn(NamedTuple):
+    """Rows drawn from a table, and what all of its rows say.
+
+    Parameters
+    ----------
+    table : the drawn rows, in order, in memory
+    schema : of all rows
+    n_rows : of all parts
+    """
+
+    table: Any
+    schema: Schema
+    n_rows: int
+
+
+def parts_of(X: Any) -> list[Part] | None:
+    """Return the parts of a table that is not in memory; None for all others.
+
+    Parameters
+    ----------
+    X : pyarrow.dataset.Dataset without a filter, polars.LazyFrame or dask.dataframe.DataFrame
+    """
+    module = type(X).__module__.split(".")[0]
+    if module == "pyarrow" and hasattr(X, "get_fragments"):
+        return _files(X)
+    if module == "polars" and hasattr(X, "collect"):
+        return _slices(X)
+    return _partitions(X) if module.startswith("dask") and hasattr(X, "partitions") else None
+
+
+def _files(dataset: Any) -> list[Part]:
+    """Return the files of a data set of Arrow."""
+    fragments = list(dataset.get_fragments())
+    paths = [
+        PurePosixPath(getattr(x, "path", "") or f"part-{i:05}") for i, x in enumerate(fragments)
+    ]
+    shared = _shared_folder(paths)
+    counts = [fragment.count_rows() for fragment in fragments]
+
+    def read(fragment: Any) -> Iterator[Any]:
+        ahead = {"batch_readahead": 1, "fragment_readahead": 1}
+        batches = fragment.to_batches(schema=dataset.schema, batch_size=BLOCK, **ahead)
+        yield from (batch for batch in batches if batch.num_rows)
+
+    return [
+        Part(
+            str(path.relative_to(shared).with_suffix(".parquet")),
+            count,
+            tuple(fragment.physical_schema.names),
+            lambda fragment=fragment: read(fragment),  # type: ignore[misc]
+        )
+        for path, count, fragment in zip(paths, counts, fragments, strict=True)
+    ]
+
+
+def _shared_folder(paths: list[PurePosixPath]) -> PurePosixPath:
+    """Return the innermost folder that all files lie in."""
+    *_, shared = accumulate(
+        (set(path.parents) for path in paths), set.intersection, initial={*paths[0].parents}
+    )
+    return max(shared, key=lambda folder: len(folder.parts))
+
+
+def _slices(lazy: Any) -> list[Part]:
+    """Return slices of a lazy frame of polars."""
+    n_rows = lazy.select(sys.modules["polars"].len()).collect().item()
+
+    def read(start: int) -> Iterator[Any]:
+        yield from lazy.slice(start, SLICE).collect().iter_slices(BLOCK)
+
+    return [
+        Part(
+            _numbered(i),
+            min(SLICE, n_rows - start),
+            None,
+            lambda start=start: read(start),  # type: ignore[misc]
+        )
+        for i, start in enumerate(range(0, n_rows, SLICE))
+    ]
+
+
+def _partitions(frame: Any) -> list[Part]:
+    """Return the partitions of a frame of Dask."""
+    counts = frame.map_partitions(len).compute()
+
+    def read(i: int) -> Iterator[Any]:
+        whole = frame.partitions[i].compute()
+        yield from (whole.iloc[a : a + BLOCK] for a in range(0, len(whole), BLOCK))
+
+    return [
+        Part(_numbered(i), int(count), None, lambda i=i: read(i))  # type: ignore[misc]
+        for i, count in enumerate(counts)
+    ]
+
+
+def _numbered(i: int) -> str:
+    return f"part-{i:05}.parquet"
+
+
+def _drawn(n_rows: int, n_wanted: int, random: np.random.Generator) -> np.ndarray:
+    """Return the numbers of rows that are drawn, in order."""
+    if n_wanted >= n_rows:
+        return np.arange(n_rows)
+    return np.sort(random.choice(n_rows, n_wanted, replace=False, shuffle=False))
+
+
+def draw(
+    parts: list[Part],
+    n_rows: Callable[[int], int],
+    random: np.random.Generator,
+    categorical_features: Any,
+    missing_values: Any,
+    estimator_name: str,
+    progress: Callable[[float], None],
+) -> Drawn:
+    """Read all rows once; return what they say, and some of them.
+
+    Parameters
+    ----------
+    n_rows : of a number of columns, how many rows are drawn at most, all alike likely
+    random : the draw depends on it and on the number of rows, not on how they are split
+    categorical_features, missing_values, estimator_name : as in `infer_schema`
+    progress : is called with the share of the rows that is read
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `read_frame` and `infer_schema`, and if a column is of other kinds in other parts.
+    """
+    total = sum(part.n_rows for part in parts)
+    tallies, tables, first, drawn = list[Tally](), list[Any](), 0, np.zeros(0, int)
+    extra = extra_missing(missing_values)
+    for block in (block for part in parts for block in part.read()):
+        frame, _ = read_frame(block)
+        if not tables:
+            drawn = _drawn(total, n_rows(frame.shape[1]), random)
+        chosen = positions(categorical_features, frame.columns, estimator_name)
+        columns = (Cells(frame.iloc[:, place], extra) for place in range(frame.shape[1]))
+        now = [tally_of(cells, extra, place in chosen) for place, cells in enumerate(columns)]
+        pairs = zip(tallies, now, strict=True) if tallies else ((one,) for one in now)
+        tallies = [merged(pair) for pair in pairs]
+        own = drawn[slice(*np.searchsorted(drawn, [first, first + len(frame)]))] - first
+        tables.append(nw.from_native(as_table(block), eager_only=True)[own.tolist()])
+        first += len(frame)
+        progress(first / total)
+    table = nw.concat(tables).to_native() if tables else None
+    return Drawn(table, Schema(tuple(tally.infer() for tally in tallies)), total)

@@ -1,0 +1,215 @@
+"""Tables that are read in parts: what a fit draws from them, and the files that come of them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.utils.validation import check_is_fitted
+
+from maetab.data.parts import Drawn, Part, draw, parts_of
+from maetab.engine.packed import pack
+from maetab.parameters import seed_of
+from maetab.presets import PRESETS
+
+if TYPE_CHECKING:
+    from maetab.base import BaseMAE
+
+# Rows that are drawn: as many as the network can see the cells of, once; the first guess is made
+# of fewer.
+LEAST_ROWS, MOST_ROWS = 20_000, 1_000_000
+PLAIN = (str, int, float, list, tuple, type(None))
+NOTE = "_maetab.json"  # of a folder, what its files come from; Arrow passes such names over
+
+
+def draw_from(X: Any, estimator: BaseMAE) -> Drawn | None:
+    """Return what a fit learns from of a table that is read in parts; None if X is in memory.
+
+    Raises
+    ------
+    ValueError
+        The rows are series.
+    """
+    parts = parts_of(X)
+    if parts is None:
+        return None
+    own, name = estimator, type(estimator).__name__
+    if own.window is not None:
+        raise ValueError(
+            f"{name}(window={own.window!r}) takes series in memory only, got "
+            f"{type(X).__name__}; pass a part of the groups at a time, read."
+        )
+    cells = PRESETS[own.preset].most_cells
+    return draw(
+        parts,
+        lambda n_columns: min(MOST_ROWS, max(LEAST_ROWS, cells // n_columns)),
+        np.random.default_rng(seed_of(own.random_state, name)),
+        own.categorical_features,
+        own.missing_values,
+        name,
+        lambda share: own._report("reading the table", share),
+    )
+
+
+def missing_in(drawn: Drawn | None) -> np.ndarray | bool:
+    """Return (F,) bool: True for columns with a missing cell in any row, drawn or not."""
+    if drawn is None:
+        return False
+    return np.array([column.n_observed < drawn.n_rows for column in drawn.schema.columns])
+
+
+def blocks(X: Any) -> Iterator[Any] | None:
+    """Return the blocks of a table that is read in parts, in order; None if X is in memory."""
+    parts = parts_of(X)
+    return None if parts is None else (block for part in parts for block in part.read())
+
+
+def by_parts(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that makes a table of another write what comes of each part to a folder."""
+
+    @functools.wraps(method)
+    def either(self: Any, X: Any, to: Any = None) -> Any:
+        if to is None and parts_of(X) is None:
+            return method(self, X)
+        own = getattr(self, "_sklearn_output_config", {}).get(method.__name__)
+        kind = own or get_config()[f"{method.__name__}_output"]
+        if kind != "default":
+            raise ValueError(
+                f"set_output({method.__name__}={kind!r}) is about tables in memory; what is "
+                f"written to a folder is a data set of Arrow: set it to 'default'."
+            )
+        return write_parts(self, X, to, method)
+
+    return either
+
+
+def write_parts(estimator: BaseMAE, X: Any, to: Any, method: Callable[..., Any]) -> Any:
+    """Write what a method makes of each part of X to a folder; return it as a data set of Arrow.
+
+    A file is there whole or not at all. Files that are there already are not made again, so that
+    what was stopped goes on.
+
+    Parameters
+    ----------
+    X : a table in memory, or what is read in parts
+    to : folder; one that is not empty must hold what the same method of the same model made of a
+        table with the same parts
+    method : of tables in memory
+
+    Raises
+    ------
+    ValueError
+        `to` is None, or holds other files.
+    """
+    check_is_fitted(estimator, "model_")
+    parts = parts_of(X)
+    if to is None:
+        raise ValueError(
+            f"X is read in parts, got {type(X).__name__}; pass to='folder', to which what comes of "
+            f"each part is written, or a table in memory."
+        )
+    if parts is None:
+        parts = [Part("part-00000.parquet", len(X), None, lambda: iter([X]))]
+    folder = Path(to)
+    folder.mkdir(parents=True, exist_ok=True)
+    _sign(folder, _note(estimator, parts, method.__name__))
+    for part in parts:
+        path = folder / part.name
+        if part.n_rows and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, (method(estimator, block) for block in part.read()), part.columns)
+    return _arrow().dataset.dataset(folder, partitioning="hive")
+
+
+def _note(estimator: BaseMAE, parts: list[Part], method: str) -> str:
+    """Return what files come from: a digest of the model, and the names and rows of the parts."""
+    digest = hashlib.sha256(json.dumps(estimator.schema_.to_dict(), default=str).encode())
+    state = vars(estimator) | pack(estimator.model_)["tensors"]
+    for name, value in sorted(state.items()):
+        if isinstance(value, np.ndarray) and value.dtype != object:
+            digest.update(f"{name} {value.dtype} {value.shape}".encode() + value.tobytes())
+        elif isinstance(value, PLAIN) and name[-1] != "_" and name not in ("device", "verbose"):
+            digest.update(f"{name} {value!r}".encode())
+    made = {"class": type(estimator).__name__, "method": method, "model": digest.hexdigest()}
+    return json.dumps(made | {"parts": [[part.name, part.n_rows] for part in parts]}, indent=1)
+
+
+def _sign(folder: Path, note: str) -> None:
+    """Leave a note of what the files come from; refuse a folder with other files."""
+    path = folder / NOTE
+    if path.exists():
+        if path.read_text(encoding="utf-8") != note:
+            raise ValueError(
+                f"{folder} holds what another model, or another table, was written to; pass an "
+                f"empty folder, or remove its files."
+            )
+        return
+    if any(folder.iterdir()):
+        raise ValueError(f"{folder} holds other files; pass an empty folder, or a new one.")
+    with _beside(path) as beside:
+        beside.write_text(note, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Give the path of a file that gets the name of another once it is whole."""
+    for left in path.parent.glob(f".{path.name}.*"):  # of somebody who was killed
+        left.unlink()
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _write(path: Path, tables: Iterator[Any], columns: tuple[str, ...] | None) -> None:
+    """Write tables with the same columns to one Parquet file, whole or not at all.
+
+    columns : those that are not written are told by the folder
+    """
+    rows = (_without_told(_as_arrow(table), path, columns) for table in tables)
+    first = next(rows)
+    with _beside(path) as beside, _arrow().parquet.ParquetWriter(beside, first.schema) as writer:
+        for some in itertools.chain([first], rows):
+            writer.write_table(some.cast(first.schema))
+
+
+def _without_told(rows: Any, path: Path, columns: tuple[str, ...] | None) -> Any:
+    """Return a table without what the folders of its file tell, such as year in year=2020."""
+    if columns is None:
+        return rows
+    told = {folder.name.split("=")[0] for folder in path.parents if "=" in folder.name}
+    return rows.drop_columns([x for x in rows.column_names if x in told and x not in columns])
+
+
+def _as_arrow(table: Any) -> Any:
+    """Return a table of any kind as one of Arrow."""
+    arrow = _arrow()
+    if isinstance(table, arrow.RecordBatch):
+        return arrow.Table.from_batches([table])
+    if isinstance(table, arrow.Table):
+        return table
+    if hasattr(table, "to_arrow"):
+        return table.to_arrow()
+    return arrow.Table.from_pandas(table)
+
+
+def _arrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.dataset
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ValueError("files of parts need pyarrow: pip install 'maetab[parquet]'") from error
+    return pyarrow

@@ -1,0 +1,270 @@
+"""Tables that are read in parts: files, slices and partitions give what the whole table gives."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, streams
+from maetab.cli import main as run
+from maetab.data import parts as parts_file
+from maetab.data.parts import draw, parts_of
+
+N = 240
+FAST = {"max_iter": 0, "random_state": 0}
+
+
+def mixed(n: int = N) -> pd.DataFrame:
+    """Numbers, whole numbers, dates and categories that depend on each other, with holes."""
+    rng = np.random.default_rng(0)
+    size = rng.normal(size=n)
+    frame = pd.DataFrame(
+        {
+            "size": size.round(2),
+            "weight": 3 * size + rng.normal(size=n),
+            "kind": np.where(size > 0, "big", "small"),
+            "count": pd.array(rng.poisson(np.exp(size / 2)), "Int64"),
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 99, n), "D"),
+        }
+    )
+    return frame.mask(rng.random(frame.shape) < 0.15)
+
+
+def table() -> pa.Table:
+    return pa.Table.from_pandas(mixed(), preserve_index=False)
+
+
+def written(folder: Path, cuts: list[int]) -> ds.Dataset:
+    """The table in files that begin at some rows."""
+    folder.mkdir(parents=True)
+    for i, (a, b) in enumerate(zip([0, *cuts], [*cuts, N], strict=True)):
+        pq.write_table(table().slice(a, b - a), folder / f"file{i}.parquet", row_group_size=50)
+    return ds.dataset(folder)
+
+
+@pytest.fixture(scope="module")
+def whole() -> MAEImputer:
+    return MAEImputer(**FAST).fit(table())
+
+
+def same_model(one: MAEImputer, other: MAEImputer) -> bool:
+    states = (x.model_.state_dict() for x in (one, other))
+    return all(
+        np.allclose(a, b, rtol=1e-3, atol=1e-4, equal_nan=True)
+        for a, b in zip(*(s.values() for s in states), strict=True)
+    )
+
+
+@pytest.mark.parametrize("cuts", [[], [100], [1, 30, 200], [0, 120]])
+def test_however_rows_are_split_the_model_is_that_of_the_whole_table(tmp_path, whole, cuts):
+    mine = MAEImputer(**FAST).fit(written(tmp_path / "in", cuts))
+    for one, other in zip(mine.schema_.columns, whole.schema_.columns, strict=True):
+        assert (one.levels, one.counts, one.step) == (other.levels, other.counts, other.step)
+        np.testing.assert_allclose((one.center, one.scale), (other.center, other.scale), rtol=1e-9)
+    assert mine.missing_features_.tolist() == whole.missing_features_.tolist()
+    assert same_model(mine, whole)
+
+
+def test_lazy_frames_of_polars_are_read_in_slices(monkeypatch, tmp_path, whole):
+    monkeypatch.setattr(parts_file, "SLICE", 100)
+    monkeypatch.setattr(parts_file, "BLOCK", 30)
+    lazy = pl.from_arrow(table()).lazy()
+    assert [part.n_rows for part in parts_of(lazy)] == [100, 100, 40]
+    assert same_model(MAEImputer(**FAST).fit(lazy), whole)
+    filled = whole.transform(lazy, to=tmp_path / "out").to_table()
+    assert_same(filled, whole.transform(table()))
+
+
+def assert_same(one: pa.Table, other: pa.Table) -> None:
+    pd.testing.assert_frame_equal(one.to_pandas(), other.to_pandas(), check_dtype=False)
+
+
+def test_parts_are_filled_as_the_whole_table_is_and_keep_their_names(tmp_path, whole):
+    data = written(tmp_path / "in", [100, 150])
+    filled = whole.transform(data, to=tmp_path / "out")
+    assert [Path(file).name for file in filled.files] == [f"file{i}.parquet" for i in range(3)]
+    assert filled.to_table().equals(whole.transform(table()))
+    assert ds.dataset(tmp_path / "in").to_table().equals(table())  # what is read stays as it is
+
+
+def test_what_folders_tell_is_in_the_names_of_the_folders_again(tmp_path, whole):
+    rows = table().append_column("year", pa.array([2020] * 100 + [2021] * 140))
+    pq.write_to_dataset(rows, tmp_path / "in", partition_cols=["year"])
+    data = ds.dataset(tmp_path / "in", partitioning="hive")
+    imputer = MAEImputer(**FAST).fit(data)
+    assert imputer.feature_names_in_.tolist() == data.schema.names
+    filled = imputer.transform(data, to=tmp_path / "out")
+    assert filled.schema.names == data.schema.names
+    assert {Path(file).parent.name for file in filled.files} == {"year=2020", "year=2021"}
+    assert "year" not in pq.ParquetFile(filled.files[0]).schema.names
+    assert_same(filled.to_table(), imputer.transform(data.to_table()))
+
+
+def test_a_folder_of_csv_files_is_read_as_well(tmp_path, whole):
+    (tmp_path / "in").mkdir()
+    mixed().iloc[:100].to_csv(tmp_path / "in" / "a.csv", index=False)
+    mixed().iloc[100:].to_csv(tmp_path / "in" / "b.csv", index=False)
+    data = ds.dataset(tmp_path / "in", format="csv")
+    filled = MAEImputer(**FAST).fit(data).transform(data, to=tmp_path / "out")
+    assert [Path(file).name for file in filled.files] == ["a.parquet", "b.parquet"]
+    assert filled.count_rows() == N and not filled.to_table().to_pandas().isna().any(axis=None)
+
+
+def test_what_was_stopped_goes_on_with_the_parts_that_are_missing(tmp_path, whole):
+    data, out = written(tmp_path / "in", [100, 150]), tmp_path / "out"
+    whole.transform(data, to=out)
+    before = (out / "file0.parquet").stat().st_mtime_ns
+    (out / "file1.parquet").unlink()
+    (out / ".file1.parquet.1234").write_text("half")  # of somebody who was killed
+    assert whole.transform(data, to=out).to_table().equals(whole.transform(table()))
+    assert (out / "file0.parquet").stat().st_mtime_ns == before
+    assert sorted(os.listdir(out)) == [streams.NOTE, *(f"file{i}.parquet" for i in range(3))]
+
+
+def test_a_part_is_there_whole_or_not_at_all(monkeypatch, tmp_path, whole):
+    monkeypatch.setattr(parts_file, "BLOCK", 50)
+    data, out, left = written(tmp_path / "in", [100]), tmp_path / "out", iter([1, 1, 1])
+
+    def stopped(self, *args):
+        next(left)
+        return finish(self, *args)
+
+    finish = MAEImputer._finish
+    monkeypatch.setattr(MAEImputer, "_finish", stopped)
+    with pytest.raises(RuntimeError):  # from StopIteration in a generator
+        whole.transform(data, to=out)
+    assert sorted(os.listdir(out)) == [streams.NOTE, "file0.parquet"]
+    monkeypatch.undo()
+    assert whole.transform(data, to=out).to_table().equals(whole.transform(table()))
+
+
+def test_scores_of_parts_are_those_of_the_whole_table(tmp_path):
+    data = written(tmp_path / "in", [7, 150])
+    detector = MAEAnomalyDetector(random_state=0, n_masks=2).fit(data)
+    assert np.array_equal(detector.score_samples(data), detector.score_samples(table()))
+    assert np.array_equal(detector.predict(data), detector.predict(table()))
+    trimmed = MAEAnomalyDetector(random_state=0, n_masks=2, trim=0.1)
+    one, other = trimmed.fit(data).offset_, trimmed.fit(table()).offset_
+    assert one == pytest.approx(other, rel=1e-3)
+
+
+def test_features_of_parts_are_those_of_the_whole_table(tmp_path):
+    data = written(tmp_path / "in", [7, 150])
+    encoder = MAEEncoder(**FAST).fit(data)
+    features = encoder.transform(data, to=tmp_path / "out").to_table()
+    assert features.equals(encoder.transform(table()))
+
+
+def test_a_table_in_memory_can_be_written_too(tmp_path, whole):
+    filled = whole.transform(table(), to=tmp_path / "out").to_table()
+    assert filled.equals(whole.transform(table()))
+
+
+def test_rows_are_drawn_alike_likely_whatever_the_parts(tmp_path):
+    args = lambda n: (lambda columns: n, np.random.default_rng(5), "auto", np.nan, "X", print)  # noqa: E731
+    drawn = [
+        draw(parts_of(written(tmp_path / f"{i}", cuts)), *args(60)).table
+        for i, cuts in enumerate([[], [10, 100]])
+    ]
+    assert drawn[0].equals(drawn[1]) and drawn[0].num_rows == 60
+    rows = pa.Table.from_pandas(pd.DataFrame({"row": np.arange(1000)}))
+    counts = np.zeros(1000)
+    for seed in range(200):
+        given = (lambda columns: 100, np.random.default_rng(seed), "auto", np.nan, "X", print)
+        counts[draw(parts_of(ds.dataset(rows)), *given).table["row"].to_numpy()] += 1
+    assert counts.sum() == 200 * 100 and counts.min() >= 5 and counts.max() <= 40  # 20 expected
+
+
+def test_only_some_rows_are_drawn_but_all_are_counted(monkeypatch, tmp_path):
+    monkeypatch.setattr(streams, "LEAST_ROWS", 50)
+    monkeypatch.setattr(streams, "MOST_ROWS", 50)
+    rare = table().set_column(2, "kind", pa.array(["only once"] + ["usual"] * (N - 1)))
+    imputer = MAEImputer(**FAST).fit(ds.dataset(rare))
+    assert len(imputer.model_.guess.memory.values) <= 50
+    assert imputer.schema_.columns[2].counts == (N - 1, 1)
+    assert imputer.schema_.columns[0].n_observed == N - table()["size"].null_count
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda imputer, data, to: imputer.transform(data), ValueError, "pass to='folder'"),
+        (lambda imputer, data, to: imputer.sample(data), TypeError, r"call \.to_table\(\) first"),
+        (lambda imputer, data, to: imputer.transform(data, to=to), ValueError, "other files"),
+        (
+            lambda imputer, data, to: MAEImputer(window=3).fit(data),
+            ValueError,
+            r"MAEImputer\(window=3\) takes series in memory only",
+        ),
+        (
+            lambda imputer, data, to: imputer.fit(data.filter(ds.field("size") > 0)),
+            ValueError,
+            "filtered",
+        ),
+        (
+            lambda imputer, data, to: (
+                MAEImputer(**FAST)
+                .fit(table())
+                .set_output(transform="pandas")
+                .transform(data, to=to / "new")
+            ),
+            ValueError,
+            r"set_output\(transform='pandas'\)",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(tmp_path, whole, call, error, words):
+    data = written(tmp_path / "in", [100])
+    with pytest.raises(error, match=words):
+        call(whole, data, tmp_path / "in")
+
+
+def test_a_folder_of_another_model_or_table_is_refused(tmp_path, whole):
+    data, out = written(tmp_path / "in", [100]), tmp_path / "out"
+    whole.transform(data, to=out)
+    other = MAEImputer(max_iter=0, random_state=0).fit(table().slice(0, 200))
+    for imputer, given in ((other, data), (whole, written(tmp_path / "in2", [150]))):
+        with pytest.raises(ValueError, match="another model, or another table"):
+            imputer.transform(given, to=out)
+    clipped = MAEImputer(**FAST, max_value=0.0).fit(table())
+    with pytest.raises(ValueError, match="another model, or another table"):
+        clipped.transform(data, to=out)
+    assert json.loads((out / streams.NOTE).read_text())["class"] == "MAEImputer"
+
+
+def test_the_command_line_fills_and_encodes_folders(tmp_path, capsys, whole):
+    data, out = written(tmp_path / "in", [100]), tmp_path / "out"
+    words = [str(tmp_path / "in"), "--preset", "fast", "-o"]
+    assert run(["impute", *words, str(out), "--save", str(tmp_path / "m")]) == 0
+    assert "240 rows in 2 files written to" in capsys.readouterr().err
+    filled = ds.dataset(out).to_table()
+    assert filled.num_rows == N and filled.schema.names == data.schema.names
+    saved = ["--model", str(tmp_path / "m")]
+    assert run(["impute", str(tmp_path / "in"), *saved, "-o", str(out)]) == 0
+    assert run(["encode", *words, str(tmp_path / "features")]) == 0
+    assert ds.dataset(tmp_path / "features").count_rows() == N
+    (tmp_path / "csv").mkdir()
+    mixed().to_csv(tmp_path / "csv" / "a.csv", index=False)
+    csv = ["impute", str(tmp_path / "csv"), "--preset", "fast", "-o", str(tmp_path / "csv_out")]
+    assert run(csv) == 0
+    cells = ds.dataset(tmp_path / "csv_out").to_table()
+    assert {*cells["kind"].to_pylist()} == {"big", "small"} and not cells["size"].null_count
+    (tmp_path / "in" / "more.txt").write_text("x")
+    assert run(["impute", *words, str(tmp_path / "new")]) == 1
+    assert "must hold .parquet or .csv files alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["-o", "-"], ["-o", "x", "--window", "3"]])
+def test_options_that_folders_do_not_have_are_refused(tmp_path, words):
+    written(tmp_path / "in", [100])
+    with pytest.raises(SystemExit):
+        run(["impute", str(tmp_path / "in"), *words])
