@@ -259,7 +259,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         unseen = self.schema_.is_free_text()[modelled(self.schema_, self._timeline())]
         complete = (windows.observed | torch.as_tensor(unseen)).all(1)
         missing = ~complete[windows.rows.clamp_min(0)] & (windows.rows >= 0)
-        return replace(windows, rows=windows.rows[missing.any(1)])
+        return self.model_.recognised(replace(windows, rows=windows.rows[missing.any(1)]))
 
     def _back(self, table: Table, found: np.ndarray, empty: float = 0.0) -> np.ndarray:
         """Return (..., n, F) what was found of windows over a table, (..., n, M), at its cells.

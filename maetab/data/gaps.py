@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from maetab.data.stamps import COUNTED, KINDS
-from maetab.data.timeline import Layout, Timeline
 from maetab.data.window_steps import is_count, seconds_of
+
+if TYPE_CHECKING:
+    from maetab.data.timeline import Layout, Timeline
 
 ROUNDING = 1e-9  # so that an irregular gap of just the duration does not count as longer
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.calendar import calendar_features, calendar_names
+from maetab.data.gaps import find_gaps
 from maetab.data.panel import group_labels, refuse_repeated, series_of, static_columns
 from maetab.data.period import calendar_periods, main_period
 from maetab.data.stamps import KINDS, Stamps, find_time, read_stamps
@@ -129,8 +130,11 @@ def infer_timeline(
     period = None
     if grid.regular:
         period = main_period(values[:, seen], observed[:, seen], series, grid.place, usual)
+    usual_gap = _usual_gap(observed[:, seen], series, grid.place)
     return Timeline(
-        n_steps=window_steps(window, grid.step, stamps, period, grid.length, len(seen), name),
+        n_steps=window_steps(
+            window, grid.step, stamps, period, grid.length, len(seen), usual_gap, name
+        ),
         step=grid.step,
         regular=grid.regular,
         unit=stamps.unit,
@@ -143,6 +147,14 @@ def infer_timeline(
         groups=labels,
         static=static_columns(values, observed, series, seen) if labels else (),
     )
+
+
+def _usual_gap(observed: np.ndarray, series: np.ndarray, place: np.ndarray) -> float:
+    """Return the steps of the gaps that nine in ten missing cells lie in, at most."""
+    none = np.zeros(len(place), np.int64)
+    gaps = find_gaps(observed, Layout(series, place, place.astype(float), none, none[:, None]))
+    inside = gaps.steps[~observed & ~gaps.edge]
+    return float(np.quantile(inside, 0.9)) if inside.size else 0.0
 
 
 def lay_out(frame: pd.DataFrame, timeline: Timeline) -> Layout:

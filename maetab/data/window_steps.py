@@ -11,7 +11,8 @@ import pandas as pd
 
 from maetab.data.stamps import COUNTED, KINDS, Stamps
 
-USUAL_STEPS = 24  # of a window where nothing suggests a period
+USUAL_STEPS = 24  # of a window where nothing suggests a period, or more:
+OF_GAP, OF_SERIES = 2, 10  # so many times the usual gap, where the longest series has ten windows
 WHOLE = 0.01  # of a step that a stride may be off a whole number of them
 MOST_CELLS = 1000  # of a window of two periods that "auto" gives; else it is one
 
@@ -23,15 +24,20 @@ def window_steps(
     period: int | None,
     length: int,
     n_columns: int,
+    usual_gap: float,
     name: str,
 ) -> int:
-    """Return the steps of a window."""
+    """Return the steps of a window.
+
+    usual_gap : steps of the gaps that nine in ten missing cells lie in, at most
+    """
     wanted = (
         f"The 'window' parameter of {name} must be None, an int of at least 1, 'auto' or a "
         f"duration such as '24h'"
     )
     if isinstance(window, str) and window == "auto":
-        n_steps = USUAL_STEPS if period is None else 2 * period
+        n_steps = max(USUAL_STEPS, min(round(OF_GAP * usual_gap), length // OF_SERIES))
+        n_steps = n_steps if period is None else 2 * period
         if period is not None and n_steps * n_columns > MOST_CELLS:
             n_steps = period
         return min(n_steps, length, max(2, MOST_CELLS // max(n_columns, 1)))

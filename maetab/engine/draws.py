@@ -125,7 +125,8 @@ def _copies(windows: Windows, n: int) -> Windows:
     clock = windows.clock
     if clock is not None:
         clock = Clock(clock.position.repeat(n), clock.phase.repeat(n), clock.calendar.repeat(n, 1))
-    return Windows(values, observed, rows, clock=clock)
+    seen = None if windows.seen is None else windows.seen.repeat(n)
+    return Windows(values, observed, rows, clock=clock, seen=seen)
 
 
 def _draw_windows(

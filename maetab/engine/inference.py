@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maetab.engine.bridging import bridged
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.memory import max_batch_rows
 from maetab.nn.windows import Clock, Windows
@@ -111,7 +112,9 @@ def padded_clock(windows: Windows, found: slice, size: int, device: torch.device
     def longer(x: Tensor) -> Tensor:
         return torch.cat([x, x[-1:].expand(more, *x.shape[1:])]).to(device)
 
-    return Clock(*map(longer, clock[:3]))
+    position, phase, calendar = map(longer, clock[:3])
+    fold, seen = (None if x is None else longer(x) for x in (clock.fold, clock.seen))
+    return Clock(position, phase, calendar, fold, seen)
 
 
 def padded(index: np.ndarray, windows: slice, size: int, device: torch.device) -> Tensor:
@@ -191,7 +194,7 @@ def predict(
         if model.config.n_steps > 1:
             for rows, _, points, _ in _distributions(model, windows, device, memory_index):
                 out[rows] = points.cpu().numpy()
-            return out
+            return bridged(model, windows, out)
         # One window for each row: nothing is to be merged, so no probabilities are made.
         size = batch_size(model, windows)
         for found, values, visible in batches(windows, device, size):

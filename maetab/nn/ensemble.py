@@ -17,7 +17,7 @@ from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.losses import LOSSES, Loss, Prediction, Residual
 from maetab.nn.network import Network
 from maetab.nn.support import Support
-from maetab.nn.windows import Clock
+from maetab.nn.windows import Clock, Windows
 
 N_RANKS = 101  # quantiles of held-out ranks that are kept
 LEAST_CHANCE = 1e-12  # of a bin or level
@@ -273,6 +273,12 @@ class Ensemble(nn.Module):
     def forget_parts(self) -> None:
         """Forget the guesses that know nothing of a part of the windows: a fit alone needs them."""
         self.guess.folds = []
+
+    def recognised(self, windows: Windows) -> Windows:
+        """Return the same windows, which know whether the first guess was fitted to them."""
+        if not isinstance(self.guess, SeriesGuess):
+            return windows
+        return replace(windows, seen=self.guess.optimism.seen(windows))
 
     def drop_networks(self) -> None:
         """Leave the first guess alone."""

@@ -21,18 +21,20 @@ class Clock(NamedTuple):
     calendar : (..., K) what the calendar says of a stamp; K may be 0
     fold : (B,) int, the part of the windows whose first guess knows nothing of them; None or -1
         for the guess that has seen all
+    seen : (B,) bool, windows that the guess was fitted to; None where that is not known
     """
 
     position: Tensor
     phase: Tensor
     calendar: Tensor
     fold: Tensor | None = None
+    seen: Tensor | None = None
 
     def to(self, device: torch.device) -> Clock:
         """Return the same on a device."""
-        fold = None if self.fold is None else self.fold.to(device)
         position, phase, calendar = (x.to(device) for x in self[:3])
-        return Clock(position, phase, calendar, fold)
+        fold, seen = (None if x is None else x.to(device) for x in (self.fold, self.seen))
+        return Clock(position, phase, calendar, fold, seen)
 
     def usual_starts(self) -> Tensor:
         """Return the phases that windows (B, T) usually start at; none where there is no period."""
@@ -54,7 +56,8 @@ class Windows:
         for none; None before there is a memory
     clock : of the physical rows; None in tables
     dense : (V, T) rows of more windows, which start at more phases; None for those of `rows`
-    fold : (W,) part of the windows that each belongs to, see `Clock`; None for none
+    fold, seen : (W,) part of the windows that each belongs to, and whether a guess was fitted to
+        it, see `Clock`; None for none
     """
 
     values: Tensor
@@ -64,6 +67,7 @@ class Windows:
     clock: Clock | None = None
     dense: Tensor | None = None
     fold: Tensor | None = None
+    seen: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -120,8 +124,8 @@ class Windows:
         position = torch.where(inside, position, start + step)
         phase = torch.where(inside, self.clock.phase[place], 0)
         calendar = torch.where(inside[..., None], self.clock.calendar[place], 0.0)
-        fold = None if self.fold is None else self.fold[windows]
-        return Clock(position, phase, calendar, fold)
+        about = (x if x is None else x[windows] for x in (self.fold, self.seen))
+        return Clock(position, phase, calendar, *about)
 
     def to(self, device: torch.device) -> Windows:
         """Return the same on a device."""

@@ -13,6 +13,7 @@ from maetab.nn.guess.grouping import AnyGaussian, new_gaussian
 from maetab.nn.guess.interpolation import Interpolated, interpolate
 from maetab.nn.guess.memory import RowMemory
 from maetab.nn.guess.mixture import PRIOR, Evidence, Mixture, surprise
+from maetab.nn.guess.optimism import Optimism
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.similar import MOST, similar
 from maetab.nn.guess.stack import Guess
@@ -69,6 +70,8 @@ class SeriesGuess(nn.Module):
     folds : while a model is fitted, the same without a part of the windows each
     season : (n_phases, c) mean of each phase
     usual : (c, K) mean absolute error of each guess at single cells
+    lasting, moving : (F,) what is left of a column's distance from its season a window later, in
+        [0, 1], and whether it changes from one row to the next
     remembered_cells : (M, T, c) coordinates of remembered windows less the season, completed
     remembered_part : (M,) the part that each belongs to while a model is fitted, -1 for none
     """
@@ -76,6 +79,8 @@ class SeriesGuess(nn.Module):
     season: Tensor
     starts: Tensor
     usual: Tensor
+    lasting: Tensor
+    moving: Tensor
     remembered_cells: Tensor
     remembered_part: Tensor
     remembered_position: Tensor
@@ -98,6 +103,8 @@ class SeriesGuess(nn.Module):
         step = self.coordinates.step_size
         self.memory = RowMemory(self.coordinates.cells, n_memory, n_steps)
         self.register_buffer("season", torch.zeros(n_phases, step, dtype=torch.float64))
+        self.register_buffer("lasting", torch.ones(len(n_levels), dtype=torch.float64))
+        self.register_buffer("moving", torch.ones(len(n_levels), dtype=torch.bool))
         self.register_buffer("starts", torch.full((n_starts,), -1))
         self.register_buffer("usual", torch.ones(step, N_GUESSES, dtype=torch.float64))
         n_similar = min(n_memory, MOST)
@@ -110,6 +117,7 @@ class SeriesGuess(nn.Module):
         self.register_buffer("remembered_calendar", torch.zeros(n_memory, n_steps, n_calendar))
         self.gaussians = self.new_gaussians()
         self.mixture = Mixture(step, N_GUESSES, OF_LEVEL)
+        self.optimism = Optimism(step, N_GUESSES)
         self.folds: list[nn.ModuleList] = []
 
     def new_gaussians(self) -> nn.ModuleList:
@@ -152,10 +160,12 @@ class SeriesGuess(nn.Module):
     ) -> Guess:
         """Return the guess at coordinates, (B, T * c, ...) each, without the axis of the steps."""
         cells, shown = (x.unflatten(1, (self.n_steps, -1)) for x in (values.double(), visible))
-        look = self.look(cells, shown, clock or _still(shown), memory_index)
-        evidence = self.evidence(look, shown)
+        clock = clock or _still(shown)
+        look = self.look(cells, shown, clock, memory_index)
+        evidence = self.evidence(look, shown, clock.seen)
         mean, std = self.mixture(evidence, self.firsts(cells.device))
-        std = std * self.mixture.stretch(self.surprise((cells - mean) / std, shown))
+        surprise = self.surprise((cells - mean) / std, shown, clock.seen)
+        std = std * self.mixture.stretch(surprise)
         mean, variance = torch.where(shown, cells, mean), torch.where(shown, 0.0, std.square())
         each = mean, variance, look.guesses, _features(look, evidence, std, shown)
         mean, variance, parts, known = (x.flatten(1, 2).to(values.dtype) for x in each)
@@ -198,8 +208,8 @@ class SeriesGuess(nn.Module):
     ) -> Tensor:
         """Return (B, T, c) what similar windows have; see `_barred` for those that are not read."""
         number = torch.tensor(self.coordinates.of_numbers[: rest.shape[2]]).to(rest)
-        barred = self._barred(rest, shown, clock, memory_index)
-        return similar(rest, shown, self.remembered_cells.to(rest.dtype), barred, number)
+        known, barred = self.remembered_cells, self._barred(rest, shown, clock, memory_index)
+        return similar(rest, shown, known.to(rest.dtype), barred, number)
 
     def _barred(
         self, rest: Tensor, shown: Tensor, clock: Clock, memory_index: Tensor | None
@@ -220,7 +230,7 @@ class SeriesGuess(nn.Module):
         far = own.square().sum(1, keepdim=True) - 2 * own @ cells.T + seen @ cells.square().T
         return barred | ((unlike < 0.5) & (far < EQUAL * seen.sum(1, keepdim=True)))
 
-    def evidence(self, look: Look, shown: Tensor) -> Evidence:
+    def evidence(self, look: Look, shown: Tensor, seen: Tensor | None = None) -> Evidence:
         """Return what the mixture is told: how each guess does at the window's visible cells."""
         error = (look.missed.abs() * shown[..., None]).sum(1, keepdim=True)
         count = shown.sum(1, keepdim=True)[..., None]
@@ -237,11 +247,13 @@ class SeriesGuess(nn.Module):
         shift = self._of_columns(look.shift[:, None, :, None])[..., 0]
         misses = misses.expand_as(guesses)
         strain, shift = strain.expand_as(near), shift.expand_as(near)
-        return Evidence(guesses, near, gap, misses, variance, strain, shift)
+        found = Evidence(guesses, near, gap, misses, variance, strain, shift)
+        return found if seen is None else self.optimism.added(found, seen)
 
-    def surprise(self, z: Tensor, shown: Tensor) -> Tensor:
+    def surprise(self, z: Tensor, shown: Tensor, seen: Tensor | None = None) -> Tensor:
         """Return (B, T, c) `surprise` of errors in standard deviations, alike at all levels."""
-        return self._of_columns(surprise(z, shown)[..., None])[..., 0].expand_as(z)
+        found = self._of_columns(surprise(z, shown)[..., None])[..., 0].expand_as(z)
+        return found if seen is None else found + seen[:, None, None] * self.optimism.surprise
 
     def _of_columns(self, x: Tensor) -> Tensor:
         """Return (B, 1, c, K) means over the coordinates of each column.

@@ -36,6 +36,7 @@ LEAST_CHANGE, MOST_CHANGE = 1e-3, 0.15
 # windows are seen, where they are few; and how many cells are looked at then.
 LOOKS, MANY_LOOKS, LOOKED = 3, 20, 1500
 MOST_CELLS = 300_000
+AGAIN = 2  # times 256 windows that are looked at again to learn how good they look
 LEVEL = 10.0  # variance of a window's level where that is taken for unknown
 SEASON_ROWS = 8.0  # rows of the mean of all that the mean of a phase is shrunk by
 # Shares of the time after which the Gaussians are left as they are, and no more windows are looked
@@ -68,6 +69,7 @@ def fit_series(
         return time_used() > TIME
 
     _fit_season(guess, windows)
+    _fit_lasting(guess, windows)
     clock = windows.clock_of(slice(None))
     if clock is not None and len(guess.starts):
         guess.starts.copy_(clock.usual_starts()[: len(guess.starts)])
@@ -95,6 +97,26 @@ def _fit_season(guess: SeriesGuess, windows: Windows) -> None:
     phase, zeros = windows.clock.phase, torch.zeros_like(guess.season)
     total, count = (zeros.index_add(0, phase, x) for x in (values, shown))
     guess.season.copy_((total + SEASON_ROWS * everywhere) / (count + SEASON_ROWS))
+
+
+def _fit_lasting(guess: SeriesGuess, windows: Windows) -> None:
+    """Learn how long a column keeps apart from its season, by least squares: what it is, of the
+    mean of what it was a window before and is a window later.
+    """
+    clock, first, n = windows.clock, guess.coordinates.first[: len(guess.moving)], guess.n_steps
+    seen = windows.observed[1:] & windows.observed[:-1]
+    changes = (windows.values[1:] != windows.values[:-1]) & seen
+    guess.moving.copy_(changes.any(0))
+    if clock is None or len(windows.values) <= 2 * n:
+        return
+    apart = windows.values - guess.season[clock.phase][:, first]
+    regular = (clock.position[n:] - clock.position[:-n] - n).abs() < n / 2  # of one series
+    known = windows.observed
+    all_three = known[2 * n :] & known[n:-n] & known[: -2 * n]
+    all_three &= (regular[n:] & regular[:-n])[:, None]
+    mean = (apart[2 * n :] + apart[: -2 * n]) / 2 * all_three
+    found = (mean * apart[n:-n]).sum(0) / mean.square().sum(0).clamp_min(1e-9)
+    guess.lasting.copy_(found.clamp(0, 1))
 
 
 def _parts(windows: Windows) -> Tensor | None:
@@ -216,6 +238,7 @@ def _fit_mixture(
     masking, n = Gaps(guess.options.hidden_ratio), len(windows)
     most = max(1, MOST_CELLS // guess.coordinates.size)
     looks: list[tuple[Look, Tensor, Tensor, Tensor]] = []
+    again: list[tuple[Look, Tensor]] = []  # by the guess that was fitted to these windows
     n_looks = min(MANY_LOOKS, max(LOOKS, -(-LOOKED // n)))
     n_looks, device = max(1, min(n_looks, most // n)), windows.rows.device
     orders = [torch.randperm(n, generator=generator, device=device) for _ in range(n_looks)]
@@ -226,8 +249,11 @@ def _fit_mixture(
         visible = observed & ~masking(observed, generator)
         cells, shown, clock = guess.expand(values, visible, windows.clock_of(chosen))
         truth, known, _ = guess.expand(values, observed, clock)
-        look = guess.look(cells, shown, clock, windows.memory_index(chosen))
-        looks.append((look, shown, known & ~shown, truth))
+        index = windows.memory_index(chosen)
+        looks.append((guess.look(cells, shown, clock, index), shown, known & ~shown, truth))
+        if windows.fold is not None and len(again) < AGAIN:
+            whole = guess.look(cells, shown, clock._replace(fold=None), index)
+            again.append((whole, cells))
     error = [(look.missed.abs() * s[..., None]).sum((0, 1)) for look, s, _, _ in looks]
     count = torch.stack([s.sum((0, 1)) for _, s, _, _ in looks]).sum(0)[:, None]
     guess.usual.copy_((torch.stack(error).sum(0) / count.clamp_min(1)).clamp_min(1e-3))
@@ -247,3 +273,34 @@ def _fit_mixture(
         found.append((guess.surprise(z, shown)[hidden], z[hidden]))
     missed, z = map(torch.cat, zip(*found, strict=True))
     guess.mixture.fit_stretch(missed.detach(), z.detach())
+    if again:
+        _fit_optimism(guess, windows, [(*x, *y) for x, y in zip(looks, again, strict=False)])
+
+
+def _fit_optimism(guess: SeriesGuess, windows: Windows, looks: list[tuple]) -> None:
+    """Learn how much better windows look to a guess that was fitted to them.
+
+    looks : of each guess at the same windows: look, shown, hidden and truth, then look and cells
+    """
+    column, more = guess.firsts(guess.season.device), guess.optimism
+    differ: list[list[Tensor]] = [[], [], []]
+    pairs = []
+    for look, shown, hidden, _, whole, cells in looks:
+        told, own = guess.evidence(look, shown), guess.evidence(whole, shown)
+        pairs.append((told, whole, shown, cells))
+        apart = (told.variance / own.variance).log() * hidden
+        count = hidden.sum((0, 1)).clamp_min(1)
+        differ[0].append((told.misses - own.misses).mean((0, 1)))
+        differ[1].append(apart.sum((0, 1)) / count)
+        differ[2].append((told.strain - own.strain).mean())
+    for target, found in zip((more.misses, more.variance, more.strain), differ, strict=True):
+        target.copy_(torch.stack(found).mean(0).clamp_min(0))
+    left = []
+    for told, whole, shown, cells in pairs:
+        seen = torch.ones(len(cells), dtype=torch.bool, device=cells.device)
+        each = [told, guess.evidence(whole, shown, seen)]
+        found = [guess.mixture(x, column) for x in each]
+        one, other = (guess.surprise((cells - m) / s, shown) for m, s in found)
+        left.append((one - other).mean((0, 1)))
+    more.surprise.copy_(torch.stack(left).mean(0))
+    more.remember(windows)

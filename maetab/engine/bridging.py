@@ -1,0 +1,69 @@
+"""Deep inside gaps that windows do not see across: points on the way from one end to the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.series import SeriesGuess
+from maetab.nn.windows import Windows
+
+NEAR, FAR = 0.25, 0.5  # of a window: nearer to a known row windows decide, farther the line does
+
+
+def bridged(model: Ensemble, windows: Windows, points: np.ndarray) -> np.ndarray:
+    """Return points (n, F) in which numbers of rows that no window knows about follow a line.
+
+    It leads from what the column is beside its season before the gap to what it is behind it, drawn
+    to the season by how little such differences last (`SeriesGuess.lasting`). Rows count as known
+    where a column is observed that changes within series; edges stay as they are.
+
+    Parameters
+    ----------
+    points : standardised, as predicted by windows
+    """
+    guess, clock = model.guess, windows.clock
+    assert isinstance(guess, SeriesGuess) and clock is not None
+    observed, n_steps = windows.observed.numpy(), model.config.n_steps
+    series = _series(windows.rows.numpy(), len(observed))
+    position, phase = clock.position.numpy(), clock.phase.numpy()
+    moving = guess.moving.cpu().numpy()
+    before, after = _neighbours(observed[:, moving].any(1), series)
+    gap = np.minimum(position - position[before], position[after] - position) / n_steps
+    share = np.clip((gap - NEAR) / (FAR - NEAR), 0, 1) * ((before >= 0) & (after >= 0))
+    rows = np.flatnonzero(share > 0)
+    if not len(rows):
+        return points
+    values, season = windows.values.numpy(), guess.season.cpu().numpy()
+    first, lasting = guess.coordinates.first, guess.lasting.cpu().numpy()
+    for j in np.flatnonzero(moving & model.support.is_number.cpu().numpy()):
+        usual = season[:, first[j]][phase]
+        a, b = (x[rows] for x in _neighbours(observed[:, j], series))
+        whole = (a >= 0) & (b >= 0)
+        now, a, b = rows[whole], a[whole], b[whole]
+        way = (position[now] - position[a]) / (position[b] - position[a])
+        line = (1 - way) * (values[a, j] - usual[a]) + way * (values[b, j] - usual[b])
+        apart = np.minimum(position[now] - position[a], position[b] - position[now]) / n_steps
+        line = usual[now] + lasting[j] ** apart * line
+        points[now, j] += share[now] * (line - points[now, j])
+    return points
+
+
+def _series(rows: np.ndarray, n: int) -> np.ndarray:
+    """Return (n,) the series of each physical row: rows that follow each other in a window."""
+    follows = np.zeros(n + 1, bool)
+    one, next_ = rows[:, :-1], rows[:, 1:]
+    follows[next_[(one >= 0) & (next_ == one + 1)]] = True
+    return np.cumsum(~follows[:n])
+
+
+def _neighbours(known: Any, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) the last known row up to each, and the next one from it on, -1 for none."""
+    place = np.arange(len(known))
+    before = np.maximum.accumulate(np.where(known, place, -1))
+    after = np.minimum.accumulate(np.where(known, place, len(known))[::-1])[::-1]
+    before = np.where((before >= 0) & (series[before] == series), before, -1)
+    after = np.where(after < len(known), after, -1)
+    return before, np.where((after >= 0) & (series[after] == series), after, -1)
