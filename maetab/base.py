@@ -19,6 +19,7 @@ from maetab.data.containers import as_table, read_frame
 from maetab.data.parts import Drawn
 from maetab.data.source import FrameSource
 from maetab.data.timeline import Timeline, infer_timeline, lay_out
+from maetab.engine.bridging import bridged
 from maetab.engine.fit import fit_model
 from maetab.engine.inference import predict
 from maetab.engine.options import FitOptions
@@ -270,12 +271,13 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         return found if view is None else view.back(found, empty)
 
     def _view(self, table: Table) -> View | None:
-        """Return what the model reads of a table, None where that is all of it, as it is."""
+        """Return what the model reads of a table; None for all of it as it is."""
         return view_of(table, self.schema_, self._timeline())
 
     def _points(self, table: Table) -> np.ndarray:
         """Return (n, F) points of the cells of rows that miss something, 0 elsewhere."""
-        found = predict(self.model_, self._incomplete(table), pick_device(self.device))
+        windows, device = self._incomplete(table), pick_device(self.device)
+        found = bridged(self.model_, windows, predict(self.model_, windows, device))
         return table.settled(self._back(table, found), self.schema_.is_number())
 
     def _n_steps(self) -> int:
@@ -324,7 +326,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         return replace(options, on_record=self._progress.record, on_progress=self._progress)
 
     def _check_parameters(self) -> None:
-        """Refuse what the parameters cannot be, one clear error for the first."""
+        """Refuse the first parameter that cannot be, in one clear error."""
         self._check_shared_numbers()
         self._check_series()
         check_parts(self)
@@ -344,7 +346,5 @@ class BaseMAE(CheckedParameters, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
+        tags.input_tags.allow_nan = tags.input_tags.categorical = tags.input_tags.string = True
         return tags

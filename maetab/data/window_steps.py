@@ -12,7 +12,8 @@ import pandas as pd
 from maetab.data.stamps import COUNTED, KINDS, Stamps
 
 USUAL_STEPS = 24  # of a window where nothing suggests a period, or more:
-OF_GAP, OF_SERIES = 2, 10  # so many times the usual gap, where the longest series has ten windows
+# so many times the usual gap, where that is not too long, and the longest series has ten windows.
+OF_GAP, MOST_STEPS, OF_SERIES = 2, 400, 10
 WHOLE = 0.01  # of a step that a stride may be off a whole number of them
 MOST_CELLS = 1000  # of a window of two periods that "auto" gives; else it is one
 
@@ -36,7 +37,8 @@ def window_steps(
         f"duration such as '24h'"
     )
     if isinstance(window, str) and window == "auto":
-        n_steps = max(USUAL_STEPS, min(round(OF_GAP * usual_gap), length // OF_SERIES))
+        of_gap = min(round(OF_GAP * usual_gap), MOST_STEPS, length // OF_SERIES)
+        n_steps = max(USUAL_STEPS, of_gap)
         n_steps = n_steps if period is None else 2 * period
         if period is not None and n_steps * n_columns > MOST_CELLS:
             n_steps = period

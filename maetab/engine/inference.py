@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.bridging import bridged
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.memory import max_batch_rows
 from maetab.nn.windows import Clock, Windows
@@ -194,7 +193,7 @@ def predict(
         if model.config.n_steps > 1:
             for rows, _, points, _ in _distributions(model, windows, device, memory_index):
                 out[rows] = points.cpu().numpy()
-            return bridged(model, windows, out)
+            return out
         # One window for each row: nothing is to be merged, so no probabilities are made.
         size = batch_size(model, windows)
         for found, values, visible in batches(windows, device, size):

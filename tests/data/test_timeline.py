@@ -245,3 +245,15 @@ def test_a_timeline_is_the_same_after_a_way_through_json():
     timeline = timeline_of(frame, groups=["g", "place"])
     assert Timeline.from_dict(json.loads(json.dumps(timeline.to_dict()))) == timeline
     assert timeline.keys(frame) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("gap", "n", "steps"),
+    [(0, 2000, 24), (5, 2000, 24), (60, 2000, 120), (60, 500, 50), (900, 30_000, 400)],
+)
+def test_without_a_period_windows_are_long_enough_for_the_usual_gap(gap, n, steps):
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=n).cumsum()})
+    for first in range(100, n - gap, max(n // 5, 1)):
+        frame.iloc[first : first + gap] = np.nan
+    timeline, _ = laid_out(frame, "auto")
+    assert timeline.period is None and timeline.n_steps == steps

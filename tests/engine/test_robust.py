@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.covariance import MinCovDet
 
-from maetab.engine.robust import knn_distances, robust_distances, robust_gaussian
+from maetab.engine.robust import kept_rows, knn_distances, robust_distances, robust_gaussian
 
 
 def test_robust_distances_rank_rows_as_the_minimum_covariance_determinant_does():
@@ -39,3 +39,28 @@ def test_knn_distances_are_means_over_the_nearest_other_rows():
     for i, row in enumerate(rows):
         others = np.square(np.delete(rows, i, 0) - row).sum(1)
         assert far[i] == pytest.approx(np.sort(others)[:15].mean())
+
+
+def test_half_of_the_rows_of_a_usual_level_is_kept_however_far_the_level_lies_off():
+    rng = np.random.default_rng(0)
+    n = 1000
+    level, number = (rng.random(n) < 0.1).astype(float), rng.normal(size=n)
+    number[:3] += 20
+    level[:3] = 0
+    values = np.stack([level, number], 1)
+    kept = kept_rows(values, np.ones(values.shape, bool), [2, 0], 0.2)
+    assert kept.sum() == 800 and not kept[:3].any()
+    assert kept[level == 1].mean() >= 0.5 and kept[level == 0].mean() >= 0.8
+    rare = np.where(np.arange(n) < 30, 1.0, 0.0)  # three in a hundred may all be strange
+    values = np.stack([rare, number + 5 * rare], 1)
+    assert not kept_rows(values, np.ones(values.shape, bool), [2, 0], 0.2)[:30].any()
+
+
+def test_of_a_usual_level_the_rows_that_lie_nearest_are_kept():
+    rng = np.random.default_rng(1)
+    level, number = (rng.random(600) < 0.1).astype(float), rng.normal(size=600)
+    values = np.stack([level, np.where(level == 1, 3 * number, number)], 1)
+    kept = kept_rows(values, np.ones(values.shape, bool), [2, 0], 0.3)
+    own = level == 1
+    far = np.abs(values[:, 1])
+    assert far[own & kept].max() <= np.median(far[own]) * 1.5

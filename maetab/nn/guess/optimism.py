@@ -27,7 +27,7 @@ class Optimism(nn.Module):
 
     Attributes
     ----------
-    rows : (BITS / 8,) which of the rows are known, by a hash of each and the one behind it
+    rows : (BITS / 8,) which of the rows are known, by a hash of each
     misses, variance, strain, surprise : (c, K), (c,), () and (c,), see `mixture.Evidence`
     """
 
@@ -75,14 +75,13 @@ class Optimism(nn.Module):
 
 
 def _places(windows: Windows) -> Tensor:
-    """Return (n,) a number below `BITS` of each row, by its observed cells, its phase, and the
-    cells of the row behind it.
-    """
+    """Return (n,) a number below `BITS` of each row, by its observed cells and its time."""
     bits = windows.values.float().contiguous().view(torch.int32).long()
     bits = torch.where(windows.observed, bits, 1)
     column = torch.arange(bits.shape[1], device=bits.device)
     own = ((bits + 1) * (2 * column + 1) * ODD).sum(1)
-    phase = 0 if windows.clock is None else windows.clock.phase
-    key = (own ^ (own >> 31)) * ODD + (own.roll(-1) ^ (own.roll(-1) >> 29)) * 5 + phase
+    key = own ^ (own >> 31)
+    if windows.clock is not None:
+        key = key * ODD + windows.clock.position.double().view(torch.int64)
     key = key * ODD
     return (key ^ (key >> 32)) & (BITS - 1)

@@ -1,0 +1,114 @@
+"""Gaps that windows do not see across: points lie on the way from one end to the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maetab import MAEImputer
+
+T, N = 8, 400
+GAP = slice(150, 230)
+
+
+def walk(n_columns: int = 1, seed: int = 0) -> pd.DataFrame:
+    """Slow courses of their own."""
+    steps = np.random.default_rng(seed).normal(size=(N, n_columns))
+    return pd.DataFrame(steps.cumsum(0), columns=list("abc")[:n_columns])
+
+
+def fitted(frame: pd.DataFrame, **parameters) -> MAEImputer:
+    return MAEImputer(window=T, max_iter=0, random_state=0, **parameters).fit(frame)
+
+
+def test_deep_in_a_gap_points_follow_a_line_that_falls_to_the_mean_as_differences_do():
+    frame = walk()
+    frame.iloc[GAP] = np.nan
+    imputer = fitted(frame)
+    lasting, column = float(imputer.model_.guess.lasting[0]), imputer.schema_.columns[0]
+    filled = imputer.transform(frame)["a"].to_numpy()
+    seen = frame["a"].to_numpy()
+    usual = float(imputer.model_.guess.season[0, 0]) * column.scale + column.center
+    ends = seen[[GAP.start - 1, GAP.stop]]
+    for row in range(GAP.start - 1 + T // 2, GAP.stop - T // 2 + 1):
+        way = (row - GAP.start + 1) / (GAP.stop - GAP.start + 1)
+        line = (1 - way) * ends[0] + way * ends[1]
+        near = min(row - GAP.start + 1, GAP.stop - row)
+        wanted = usual + lasting ** (near / T) * (line - usual)
+        assert filled[row] == pytest.approx(wanted, abs=1e-4 * column.scale)
+
+
+def test_what_lasts_is_the_least_squares_answer_of_loops():
+    frame = walk(2).mask(np.random.default_rng(1).random((N, 2)) < 0.1)
+    guess = fitted(frame).model_.guess
+    columns = fitted(frame).schema_.columns
+    for j, column in enumerate(columns):
+        x = (frame.iloc[:, j].to_numpy() - column.center) / column.scale - float(guess.season[0, j])
+        pairs = [
+            ((x[i - T] + x[i + T]) / 2, x[i])
+            for i in range(T, N - T)
+            if np.isfinite([x[i - T], x[i], x[i + T]]).all()
+        ]
+        mean, own = np.array(pairs).T
+        wanted = np.clip((mean @ own) / (mean @ mean), 0, 1)
+        assert float(guess.lasting[j]) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_long_gaps_of_walks_are_filled_far_better_than_by_the_mean():
+    truth = walk()
+    frame = truth.copy()
+    frame.iloc[GAP] = np.nan
+    wrong = (fitted(frame).transform(frame) - truth).iloc[GAP].abs().mean().item()
+    by_mean = (frame.mean() - truth).iloc[GAP].abs().mean().item()
+    by_line = (frame.interpolate() - truth).iloc[GAP].abs().mean().item()
+    assert wrong < 0.7 * by_mean and wrong < 1.5 * by_line
+
+
+def same_points(frame: pd.DataFrame, rows: slice, monkeypatch) -> bool:
+    """Whether points of some rows are what windows alone predict."""
+    imputer = fitted(frame)
+    with_lines = imputer.transform(frame).iloc[rows]
+    monkeypatch.setattr("maetab.base.bridged", lambda model, windows, points: points)
+    return with_lines.equals(imputer.transform(frame).iloc[rows])
+
+
+def test_rows_where_another_column_is_seen_are_left_to_windows(monkeypatch):
+    frame = walk(2)
+    frame.iloc[GAP, 0] = np.nan
+    assert same_points(frame, GAP, monkeypatch)
+
+
+def test_a_column_that_never_changes_does_not_count_as_seen(monkeypatch):
+    frame = walk().assign(still=1.0)
+    frame.iloc[GAP, 0] = np.nan
+    assert not same_points(frame, GAP, monkeypatch)
+
+
+def test_edges_are_left_to_windows(monkeypatch):
+    frame = walk()
+    frame.iloc[:60] = np.nan
+    frame.iloc[-60:] = np.nan
+    with pytest.warns(UserWarning, match="more than a window"):
+        assert same_points(frame, slice(None), monkeypatch)
+
+
+def test_lines_lead_from_no_series_to_another():
+    frame = pd.concat([walk(seed=1), walk(seed=2)], ignore_index=True)
+    frame["group"] = np.repeat(["x", "y"], N)
+    frame.iloc[N - 60 : N, 0] = np.nan  # the end of one, and not before a value of the other
+    frame.iloc[GAP, 0] = np.nan
+    imputer = fitted(frame, groups="group", edges=False)
+    filled = imputer.transform(frame)
+    assert filled["a"].iloc[N - 60 : N].isna().all()
+    alone = imputer.transform(frame.iloc[:N])
+    pd.testing.assert_frame_equal(alone, filled.iloc[:N])
+
+
+def test_intervals_hold_what_is_filled():
+    frame = walk()
+    frame.iloc[GAP] = np.nan
+    imputer = fitted(frame)
+    low, high = imputer.predict_interval(frame)
+    filled = imputer.transform(frame)
+    assert (low <= filled).all(axis=None) and (filled <= high).all(axis=None)
