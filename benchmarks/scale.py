@@ -1,0 +1,122 @@
+"""Seconds and memory of fitting and filling Parquet data sets, beside the same rows in memory.
+
+    python -m benchmarks.scale                         # 200,000 and 2,000,000 rows of 20 columns
+    python -m benchmarks.scale --rows 10000000 --folder /somewhere/with/room
+
+Columns: 16 numbers with two factors, two of which are whole numbers, and four categories; 15 % of
+the cells are missing. The data are written to a folder first, in files of 250,000 rows, and every
+run is a process of its own. One JSON line per run is appended to the output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import torch
+
+from benchmarks import records
+from maetab import MAEImputer
+
+KEY = ("rows", "source", "preset")
+COLUMNS, PER_FILE, MISSING = 20, 250_000, 0.15
+ROWS = (200_000, 2_000_000)
+IN_MEMORY = 1_000_000  # rows that are filled in memory, too
+
+
+def rows_of(first: int, n: int) -> pd.DataFrame:
+    """Return some rows of the table, fixed by the number of the first."""
+    rng = np.random.default_rng([7, first])
+    loads = np.random.default_rng(7).normal(size=(2, COLUMNS))
+    cells = rng.normal(size=(n, 2)) @ loads + 0.5 * rng.normal(size=(n, COLUMNS))
+    cells[:, 1::5] = np.sinh(cells[:, 1::5])
+    frame = pd.DataFrame(cells.round(4), columns=[f"x{j}" for j in range(COLUMNS)])
+    for j in range(16, COLUMNS):
+        frame[f"x{j}"] = pd.cut(frame[f"x{j}"], 5, labels=list("abcde")).astype("str")
+    frame = frame.mask(rng.random(frame.shape) < MISSING)
+    return frame.assign(**{f"x{j}": frame[f"x{j}"].round().astype("Int64") for j in (3, 7)})
+
+
+def written(folder: Path, n_rows: int) -> Path:
+    """Return a folder with the table in files."""
+    own = folder / str(n_rows)
+    own.mkdir(exist_ok=True)
+    for first in range(0, n_rows, PER_FILE):
+        path = own / f"{first:09}.parquet"
+        if not path.exists():
+            rows = rows_of(first, min(PER_FILE, n_rows - first))
+            pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), path)
+    return own
+
+
+def peak() -> int:
+    """Return the most memory that this process has used, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def run(folder: Path, source: str, preset: str, output: Path) -> None:
+    """Fit and fill one table, and append what it took."""
+    torch.set_num_threads(1)
+    data, before = ds.dataset(folder), peak()
+    table = data if source == "files" else data.to_table().to_pandas()
+    times = [time.process_time()]
+    imputer = MAEImputer(preset=preset, random_state=0).fit(table)
+    times.append(time.process_time())
+    with tempfile.TemporaryDirectory(dir=folder.parent) as out:
+        filled = imputer.transform(table, **({"to": out} if source == "files" else {}))
+        times.append(time.process_time())
+        n = filled.count_rows() if source == "files" else len(filled)
+    fit, fill = np.diff(times)
+    line = {
+        "rows": n,
+        "columns": COLUMNS,
+        "source": source,
+        "preset": preset,
+        "fit_seconds": round(fit, 1),
+        "transform_seconds": round(fill, 1),
+        "rows_per_second": round(n / fill),
+        "peak_mib": peak(),
+        "mib_before": before,
+    }
+    records.append(output, line, torch.get_num_threads())
+    print(*line.values(), flush=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Make every run that is not made yet, each in a process of its own."""
+    parser = argparse.ArgumentParser(prog="benchmarks.scale", description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS))
+    parser.add_argument("--sources", nargs="+", default=["files", "memory"])
+    parser.add_argument("--preset", default="balanced")
+    parser.add_argument("--folder", type=Path, help="where the data are written, and kept")
+    parser.add_argument("--output", type=Path, default=records.RESULTS / "scale.jsonl")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.one:
+        run(options.folder, options.one, options.preset, options.output)
+        return
+    done = records.done(options.output, KEY)
+    with tempfile.TemporaryDirectory() as aside:
+        for n_rows in options.rows:
+            for source in options.sources:
+                too_many = source == "memory" and n_rows > IN_MEMORY
+                if (n_rows, source, options.preset) in done or too_many:
+                    continue
+                folder = written(options.folder or Path(aside), n_rows)
+                words = ["--one", source, "--folder", str(folder), "--output", str(options.output)]
+                words += ["--preset", options.preset]
+                subprocess.run([sys.executable, "-m", "benchmarks.scale", *words], check=True)
+
+
+if __name__ == "__main__":
+    main()
