@@ -157,12 +157,30 @@ def speed() -> str:
         "Larger tables, seconds. The detector is fitted on 10,000 rows and scores all; the imputer "
         f"is fitted on all rows and fills them. {origin(lines)}",
         table(["", "fit", "fill or score"], timed),
+        *of_scale(),
         "With a limit: the largest table, the longest fit, the longest use of what was fitted "
         f"(seconds), and the highest peak of memory. {origin(limits)}",
         table(["", "tables", "rows", "columns", "fit", "use", "MiB"], kept),
         "One row, by a model that was saved and loaded: milliseconds of the first call, and the "
         f"median of twenty further ones. {origin(alone)}",
         table(["", "first", "then"], single),
+    )
+
+
+def of_scale() -> tuple[str, ...]:
+    """Return what is told of tables that are read in parts."""
+    lines = pd.DataFrame(records.read(RESULTS / "scale.jsonl"))
+    lines = lines.drop_duplicates(["rows", "source", "preset"], keep="last")
+    rows = [
+        [f"{r.rows:,} x {r.columns}, {r.source}", f"{r.fit_seconds:.0f}",
+         f"{r.transform_seconds:.0f}", f"{r.rows_per_second:,}", f"{r.peak_mib:,}"]
+        for r in lines.itertuples()
+    ]  # fmt: skip
+    return (
+        "Parquet data sets that are read and written in parts, and the same rows in memory: CPU "
+        "seconds of fit and transform, rows filled in a second, and the highest peak of memory in "
+        f"MiB. Numbers and four categories, 15 % missing. {origin(lines)}",
+        table(["", "fit", "fill", "rows per second", "MiB"], rows),
     )
 
 

@@ -84,6 +84,18 @@ def test_lazy_frames_of_polars_are_read_in_slices(monkeypatch, tmp_path, whole):
     assert_same(filled, whole.transform(table()))
 
 
+def test_partitions_of_dask_are_parts(tmp_path, whole):
+    dask = pytest.importorskip("dask.dataframe", reason="dependency group engines")
+    frame = table().to_pandas()
+    parts = dask.from_pandas(frame, npartitions=3)
+    assert same_model(MAEImputer(**FAST).fit(parts), whole)
+    filled = whole.transform(parts, to=tmp_path / "out")
+    assert len(filled.files) == 3
+    numbers = ["size", "weight"]
+    mine = filled.to_table().to_pandas()[numbers]
+    pd.testing.assert_frame_equal(mine, whole.transform(frame)[numbers], check_index_type=False)
+
+
 def assert_same(one: pa.Table, other: pa.Table) -> None:
     pd.testing.assert_frame_equal(one.to_pandas(), other.to_pandas(), check_dtype=False)
 
