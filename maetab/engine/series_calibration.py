@@ -9,8 +9,9 @@ from maetab.engine.calibration import quantiles_by_column
 from maetab.engine.held_out import PASSED_PAIRS, HeldOut
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.losses import LEAST_STD
-from maetab.nn.masking import Gaps
+from maetab.nn.masking import Gaps, in_whole_windows
 
 # The part of the windows that stands for later times: the last of those that the first guess is
 # fitted without, so that its errors are those of a guess that knows of earlier times alone.
@@ -79,6 +80,8 @@ def _look(
     """Return errors in standard deviations of cells of some windows, and which were hidden."""
     values, observed = table.windows.take(rows)
     hidden = Gaps()(observed, generator)
+    if isinstance(model.guess, SeriesGuess):
+        hidden = in_whole_windows(hidden, observed, model.guess.moving)
     index, clock = table.windows.memory_index(rows), table.windows.clock_of(rows)
     _, points, std = model.predicted(values, observed & ~hidden, index, clock=clock)
     return ((values - points) / std.clamp_min(LEAST_STD)).flatten(0, 1), hidden.flatten(0, 1)

@@ -172,6 +172,18 @@ class Gaps:
         return observed & shapes[kind, torch.arange(b, device=observed.device)]
 
 
+def in_whole_windows(hidden: Tensor, observed: Tensor, moving: Tensor) -> Tensor:
+    """Return (B, T, F) bool: the same, but of columns that never change all of a window or nothing.
+
+    One of their cells tells the others, and is told to them before a model is asked. All are hidden
+    where most are.
+
+    moving : (F,) bool, columns that change within series
+    """
+    most = 2 * hidden.sum(1, keepdim=True) > observed.sum(1, keepdim=True)
+    return torch.where(moving, hidden, most & observed)
+
+
 def _run(share: Tensor, place: Tensor, length: int) -> Tensor:
     """Return (B, N, length) bool: one run each, of a share of the length, somewhere within it."""
     size = (share * (length - 1)).long() + 1

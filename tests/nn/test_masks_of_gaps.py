@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from maetab.nn.masking import Gaps
+from maetab.nn.masking import Gaps, in_whole_windows
 
 B, T, F = 1500, 24, 6
 
@@ -68,3 +68,16 @@ def test_windows_of_one_step_or_one_column_have_gaps():
     for shape in ((300, 1, F), (300, T, 1), (300, 1, 1)):
         hidden = hidden_of(torch.ones(shape) > 0)
         assert hidden.shape == shape and 0.05 < hidden.float().mean() < 0.7
+
+
+def test_columns_that_never_change_are_hidden_in_all_of_a_window_or_nowhere():
+    generator = torch.Generator().manual_seed(0)
+    observed = torch.rand(50, 9, 3, generator=generator) < 0.8
+    hidden = observed & (torch.rand(50, 9, 3, generator=generator) < 0.5)
+    moving = torch.tensor([True, False, True])
+    found = in_whole_windows(hidden, observed, moving)
+    assert torch.equal(found[..., moving], hidden[..., moving])
+    for now, was, seen in zip(found[..., 1], hidden[..., 1], observed[..., 1], strict=True):
+        most = int(was.sum()) > int(seen.sum()) / 2
+        assert torch.equal(now, seen if most else torch.zeros_like(seen))
+    assert 0 < found[..., 1].any(1).sum() < 50

@@ -14,7 +14,7 @@ from maetab.nn.guess.covariance import fit_gaussians
 from maetab.nn.guess.grouping import Cells, groups_in
 from maetab.nn.guess.interpolation import interpolate
 from maetab.nn.guess.mixture import Evidence
-from maetab.nn.masking import Gaps
+from maetab.nn.masking import Gaps, in_whole_windows
 from maetab.nn.windows import Windows
 
 if TYPE_CHECKING:
@@ -104,8 +104,10 @@ def _fit_lasting(guess: SeriesGuess, windows: Windows) -> None:
     mean of what it was a window before and is a window later.
     """
     clock, first, n = windows.clock, guess.coordinates.first[: len(guess.moving)], guess.n_steps
-    seen = windows.observed[1:] & windows.observed[:-1]
-    changes = (windows.values[1:] != windows.values[:-1]) & seen
+    one, other = windows.rows[:, :-1], windows.rows[:, 1:]
+    follows = (other[(one >= 0) & (other == one + 1)]).unique()  # rows of one series
+    seen = windows.observed[follows] & windows.observed[follows - 1]
+    changes = (windows.values[follows] != windows.values[follows - 1]) & seen
     guess.moving.copy_(changes.any(0))
     if clock is None or len(windows.values) <= 2 * n:
         return
@@ -246,7 +248,8 @@ def _fit_mixture(
         if looks and should_stop():
             break
         values, observed = windows.take(chosen)
-        visible = observed & ~masking(observed, generator)
+        hidden = in_whole_windows(masking(observed, generator), observed, guess.moving)
+        visible = observed & ~hidden
         cells, shown, clock = guess.expand(values, visible, windows.clock_of(chosen))
         truth, known, _ = guess.expand(values, observed, clock)
         index = windows.memory_index(chosen)

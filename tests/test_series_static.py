@@ -1,0 +1,57 @@
+"""Columns with one value for each series: what is said of series without any."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maetab import MAEImputer
+
+DAYS, SHOPS, WITHOUT = 40, 30, 8
+
+
+def panel() -> tuple[pd.DataFrame, pd.Series]:
+    """Sales of shops whose area says nothing of them, and is not known of the first ones."""
+    rng = np.random.default_rng(0)
+    area = pd.Series(rng.uniform(50, 500, SHOPS).round())
+    frame = pd.DataFrame(
+        {
+            "shop": np.repeat(np.arange(SHOPS), DAYS).astype(str),
+            "day": np.tile(pd.date_range("2024-01-01", periods=DAYS), SHOPS),
+            "sales": rng.normal(100, 20, SHOPS).repeat(DAYS) + 5 * rng.normal(size=SHOPS * DAYS),
+            "area": area.to_numpy().repeat(DAYS),
+        }
+    )
+    frame.loc[: WITHOUT * DAYS - 1, "area"] = np.nan
+    return frame, area[:WITHOUT]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> MAEImputer:
+    imputer = MAEImputer(window=8, time="day", groups="shop", max_iter=0, random_state=0)
+    return imputer.fit(panel()[0])
+
+
+def of_shops(frame: pd.DataFrame) -> pd.Series:
+    return frame.groupby("shop", sort=False)["area"].first().iloc[:WITHOUT]
+
+
+def test_intervals_of_what_no_row_tells_are_as_wide_as_other_series_differ(fitted):
+    frame, area = panel()
+    low, high = map(of_shops, fitted.predict_interval(frame))
+    others = frame["area"].dropna()
+    assert ((low.to_numpy() <= area.to_numpy()) & (area.to_numpy() <= high.to_numpy())).all()
+    assert (high - low > 0.7 * (others.max() - others.min())).all()
+
+
+def test_draws_of_what_no_row_tells_spread_as_other_series_do(fitted):
+    frame, _ = panel()
+    draws = pd.concat([of_shops(x) for x in fitted.sample(frame, 12, random_state=0)])
+    usual = frame.groupby("shop")["area"].first().std()
+    assert 0.7 * usual < draws.std() < 1.5 * usual
+
+
+def test_only_columns_that_change_within_series_are_moving(fitted):
+    assert fitted.schema_.names()[2:] == ["sales", "area"]
+    assert fitted.model_.guess.moving.tolist() == [True, False]
