@@ -234,7 +234,7 @@ def describe(args: argparse.Namespace) -> None:
         read = reading.words_of(vars(args) | ({"na_values": codes} if codes else {}))
         words = " ".join([shlex.quote(args.input), *read, *course.options, "-o filled.csv"])
         means = f", if {' and '.join(codes)} means missing" if codes else ""
-        show_lines([f"as a series{means}: maetab impute {words}"])
+        show_lines([f"as a series{means}: maetab impute {words}", *course.why])
 
 
 def info(args: argparse.Namespace) -> None:

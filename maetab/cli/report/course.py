@@ -22,13 +22,19 @@ HEAD = ["column", "gaps", "longest", "before the first", "after the last"]
 LEAST_STAMPS = 10  # rows of a table that may be a series
 MOST_GROUPED = 0.5  # series by rows, above which a column does not tell series apart
 
+FAR_FROM_ALL = (
+    "--max-gap leaves missing what lies in gaps longer than a window, where the column tells "
+    "nothing near; without it these are filled, too"
+)
+
 
 class Course(NamedTuple):
-    """What is said of time: lines, a table of gaps, and the options of the command to run."""
+    """What is said of time: lines, a table of gaps, options of the command to run, and why."""
 
     lines: list[str]
     gaps: list[list[str]]
     options: list[str]
+    why: list[str]
 
 
 def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | None:
@@ -60,7 +66,11 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
     options += [option("--groups", found.groups)] if found.groups else []
     options.append(f"--window={window_text(timeline)}")
     gaps = gap_rows(schema, observed, layout, columns)
-    return Course([line for line in lines if line], gaps, options)
+    why = []
+    if far := _beyond_windows(schema, observed, timeline, layout, columns):
+        options.append(f"--max-gap={window_text(timeline)}")
+        why = [f"{FAR_FROM_ALL}: {listed(far)}"]
+    return Course([line for line in lines if line], gaps, options, why)
 
 
 def _is_alone(table: TableFile, names: Collection[str]) -> bool:
@@ -164,6 +174,20 @@ def gap_rows(
         shares = (f"{part.mean():.1%}" for part in (first & lost, last))
         rows.append([name, f"{int(starts.sum())}", f"{longest:g}", *shares])
     return rows
+
+
+def _beyond_windows(
+    schema: Schema,
+    observed: np.ndarray,
+    timeline: Timeline,
+    layout: Layout,
+    names: Collection[str],
+) -> list[str]:
+    """Return the columns with gaps, inside or at an edge, that last longer than a window."""
+    far = find_gaps(observed, layout).steps > timeline.n_steps
+    far[:, ~observed.any(0)] = far[:, list(timeline.static)] = False
+    own = enumerate(map(str, schema.names()))
+    return [name for j, name in own if far[:, j].any() and name in names]
 
 
 def length_text(n_steps: int, timeline: Timeline) -> str:

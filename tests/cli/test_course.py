@@ -1,0 +1,66 @@
+"""What `maetab describe` says of time: the command to run, and stamps that repeat."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maetab import cli
+
+N = 24 * 20
+HOURS = pd.date_range("2023-10-20", periods=N, freq="h")
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def hourly():
+    """Return two columns with a daily period, and a column of stamps."""
+    day = np.sin(2 * np.pi * HOURS.hour.to_numpy() / 24)
+    noise = np.random.default_rng(0).normal(size=(2, N))
+    a, b = day + 0.1 * noise
+    return pd.DataFrame({"when": HOURS, "a": a.round(3) + 5, "b": b.round(3) + 9})
+
+
+def described(frame, capsys, *options):
+    frame.to_csv("in.csv", index=False)
+    assert cli.main(["describe", "in.csv", *options]) == 0
+    return capsys.readouterr().out
+
+
+def command_of(said):
+    (line,) = [x for x in said.splitlines() if x.startswith("as a series: maetab ")]
+    return line.removeprefix("as a series: maetab ").split()
+
+
+@pytest.mark.parametrize("empty", [slice(100, 250), slice(N - 150, N)])
+def test_the_command_leaves_gaps_that_are_longer_than_a_window(empty, capsys):
+    frame = hourly()
+    frame.loc[frame.index[empty], "a"] = np.nan
+    frame.loc[20:25, "b"] = np.nan
+    said = described(frame, capsys)
+    words = command_of(said)
+    assert "--window=48h" in words and "--max-gap=48h" in words
+    why = said.splitlines()[-1]
+    assert why.startswith("--max-gap leaves missing") and why.endswith(": 'a'")
+    assert cli.main([*words, "--max-time", "1"]) == 0
+    filled = pd.read_csv("filled.csv")
+    assert filled["a"].isna().tolist() == frame["a"].isna().tolist() and filled["b"].notna().all()
+
+
+def test_the_command_fills_all_where_no_gap_is_longer_than_a_window(capsys):
+    frame = hourly().assign(empty=np.nan)
+    frame.loc[100:130, "a"] = frame.loc[N - 40 :, "b"] = np.nan
+    said = described(frame, capsys)
+    assert "--window=48h" in command_of(said) and "--max-gap" not in said
+
+
+def test_a_value_that_a_series_always_has_is_in_no_gap(capsys):
+    parts = [hourly().assign(site=site, height=height) for site, height in (("n", 3), ("s", 5))]
+    frame = pd.concat(parts, ignore_index=True)
+    frame.loc[frame.index % N > 10, "height"] = np.nan
+    said = described(frame, capsys)
+    assert "--groups=site" in command_of(said) and "--max-gap" not in said
