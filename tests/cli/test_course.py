@@ -64,3 +64,55 @@ def test_a_value_that_a_series_always_has_is_in_no_gap(capsys):
     frame.loc[frame.index % N > 10, "height"] = np.nan
     said = described(frame, capsys)
     assert "--groups=site" in command_of(said) and "--max-gap" not in said
+
+
+def panel():
+    """Return a year of days of three shops."""
+    days = pd.date_range("2024-01-01", periods=60)
+    rng = np.random.default_rng(0)
+    parts = [
+        pd.DataFrame({"shop": f"shop0{i}", "day": days, "sold": rng.integers(0, 40, 60)})
+        for i in range(1, 4)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def line_of_time(said):
+    return next((line for line in said.splitlines() if line.startswith("time: ")), "")
+
+
+def test_of_a_panel_in_which_days_are_doubled_these_are_told(capsys):
+    frame = panel()
+    doubled = pd.concat([frame, frame.iloc[[47 + 120, 50]]])
+    said = described(doubled, capsys)
+    assert line_of_time(said) == (
+        "time: 2 stamps repeat in 'day' by 'shop', such as 2024-02-17 of 'shop03'; "
+        "drop one row of each or correct it"
+    )
+    assert "as a series" not in said
+    said = described(doubled.iloc[:-1], capsys, "--groups", "shop")
+    assert line_of_time(said).startswith("time: 1 stamp repeats in 'day' by 'shop', such as 2024")
+    assert "series: 3 by 'shop'" in described(frame, capsys)
+
+
+def test_of_local_times_that_repeat_the_clock_is_told(capsys):
+    frame = hourly()
+    berlin = HOURS.tz_localize("UTC").tz_convert("Europe/Berlin")
+    frame["when"] = berlin.tz_localize(None)
+    frame["n"] = np.arange(N) % 24  # differs where hours repeat, and tells no series apart
+    said = line_of_time(described(frame, capsys))
+    assert said == (
+        "time: 1 stamp repeats in 'when', such as 2023-10-29 02:00:00; drop one row of each or "
+        "correct it, or name in --groups what tells series apart; local times repeat where clocks "
+        "are set back: write them in UTC, or with an offset such as +02:00"
+    )
+    assert "a step of 1h" in line_of_time(described(frame.assign(when=berlin), capsys))
+
+
+def test_of_dates_that_repeat_often_nothing_is_told(capsys):
+    rng = np.random.default_rng(0)
+    born = pd.Timestamp("1990-01-01") + pd.to_timedelta(rng.integers(0, 300, 180), unit="D")
+    cities = rng.choice([f"city{i}" for i in range(90)], 180)
+    people = pd.DataFrame({"born": born, "city": cities, "size": rng.normal(size=180)})
+    twin = people.iloc[[3]].assign(size=0.0)
+    assert line_of_time(described(pd.concat([people, twin]), capsys)) == ""
