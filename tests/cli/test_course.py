@@ -116,3 +116,12 @@ def test_of_dates_that_repeat_often_nothing_is_told(capsys):
     people = pd.DataFrame({"born": born, "city": cities, "size": rng.normal(size=180)})
     twin = people.iloc[[3]].assign(size=0.0)
     assert line_of_time(described(pd.concat([people, twin]), capsys)) == ""
+
+
+def test_numbers_of_which_some_are_missing_may_be_the_wrong_column_of_time(capsys):
+    frame = hourly()
+    frame.loc[7:8, "a"] = np.nan
+    frame.to_csv("in.csv", index=False)
+    assert cli.main(["describe", "in.csv", "--time", "a"]) == 1
+    said = capsys.readouterr().err
+    assert "2 rows without a stamp in 'a'; it holds numbers (float64): is it the column" in said

@@ -57,7 +57,11 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
     columns = [name for name in names if name not in found.names()]
     frame, stamp = frame_of(table, columns, found), found.stamp()
     if stamp is not None and (n_without := int(frame[stamp].isna().sum())):
-        raise ValueError(f"{counted(n_without, 'row')} without a stamp in {listed(found.time)}")
+        asked, dtype = "", frame[stamp].dtype
+        if pd.api.types.is_numeric_dtype(dtype):
+            asked = f"; it holds numbers ({dtype}): is it the column that was meant by --time?"
+        rows = counted(n_without, "row")
+        raise ValueError(f"{rows} without a stamp in {listed(found.time)}{asked}")
     schema = infer_schema(frame)
     values, observed = encode(frame, schema)
     about = found.parameters()
