@@ -24,11 +24,6 @@ LEAST_STAMPS = 10  # rows of a table that may be a series
 MOST_GROUPED = 0.5  # series by rows, above which a column does not tell series apart
 MOST_REPEATED = 0.05  # rows that repeat a stamp, among all, above which no time is meant
 
-FAR_FROM_ALL = (
-    "--max-gap leaves missing what lies in gaps longer than a window, where the column tells "
-    "nothing near; without it these are filled, too"
-)
-
 
 class Course(NamedTuple):
     """What is said of time: lines, a table of gaps, options of the command to run, and why."""
@@ -77,7 +72,10 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
     why = []
     if far := _beyond_windows(schema, observed, timeline, layout, columns):
         options.append(f"--max-gap={window_text(timeline)}")
-        why = [f"{FAR_FROM_ALL}: {listed(far)}"]
+        why.append(
+            f"--max-gap leaves gaps of {listed(far)} missing that are longer than a window, where "
+            f"the column tells nothing near; without it they are filled, too"
+        )
     return Course([line for line in lines if line], gaps, options, why)
 
 
