@@ -16,13 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 from maetab.base import BaseMAE
 from maetab.data.back import Back
 from maetab.data.codec import Encoded, fill, missing_cells
-from maetab.data.gaps import find_gaps, max_steps
+from maetab.data.gaps import find_gaps, max_steps, refuse_gaps
 from maetab.engine.draws import draws
 from maetab.engine.inference import predict_interval, predict_probabilities
 from maetab.engine.runtime import pick_device
 from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
 from maetab.ranges import Range, check_range
-from maetab.series import warn_of_edges
+from maetab.series import warn_of_edges, warn_of_max_gap
 from maetab.streams import by_parts
 from maetab.table import Table, tell
 
@@ -94,6 +94,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         new = super().from_fitted(other, **parameters)
         check_range(new.min_value, new.max_value, new.n_features_in_)
         new._check_gaps()
+        warn_of_max_gap(new.max_gap, new._timeline())
         return new
 
     @by_parts
@@ -289,6 +290,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
         table = super()._fit_model(X, kept)
         check_range(self.min_value, self.max_value, table.values.shape[1])
+        warn_of_max_gap(self.max_gap, self._timeline())
         if table.layout is not None and self.edges and self.max_gap is None:
             warn_of_edges(table, self.timeline_, self._seen())
         return table
@@ -325,12 +327,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _check_gaps(self) -> None:
         """Refuse limits of gaps that cannot be, or where rows are in no order."""
         self._check_flags("edges")
-        if self.window is None and (self.max_gap is not None or not self.edges):
-            raise ValueError(
-                f"max_gap and edges of MAEImputer are about gaps of series, and window=None takes "
-                f"rows as independent of each other; pass window='auto', an int or a duration, or "
-                f"leave max_gap=None and edges=True, got {self.max_gap!r} and {self.edges!r}."
-            )
+        if self.window is None:
+            refuse_gaps(self.max_gap, self.edges)
 
     def _range(self) -> Range:
         """Return the range of what is imputed."""

@@ -10,9 +10,10 @@ import pandas as pd
 import torch
 
 from maetab.data.advice import listed, warn
-from maetab.data.gaps import find_gaps
+from maetab.data.gaps import find_gaps, max_steps
 from maetab.data.schema import Schema
 from maetab.data.timeline import Timeline
+from maetab.data.window_steps import is_count
 from maetab.engine.inference import windows_of
 from maetab.nn.windows import Windows
 from maetab.table import Table, key_labels
@@ -239,4 +240,17 @@ def warn_of_edges(table: Table, timeline: Timeline | None, seen: np.ndarray) -> 
             f"({timeline.n_steps} steps) before the first or after the last observation of a "
             f"series, where nothing near is known but {near}; "
             f"edges=False or max_gap leaves them missing."
+        )
+
+
+def warn_of_max_gap(max_gap: Any, timeline: Timeline | None) -> None:
+    """Warn of a duration that is shorter than a step of the grid: no gap is as short."""
+    if max_gap is None or is_count(max_gap) or timeline is None or not timeline.regular:
+        return
+    if max_steps(max_gap, timeline) < 1:
+        step = pd.Timedelta(seconds=timeline.step)
+        warn(
+            f"MAEImputer: max_gap={max_gap!r} is shorter than one step of the series ({step}), so "
+            f"no gap is filled; give at least that step, a number of steps such as 3, or None to "
+            f"fill all gaps."
         )

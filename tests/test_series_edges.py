@@ -41,6 +41,52 @@ def test_a_window_of_one_step_warns_of_no_edges():
 
 
 @pytest.mark.parametrize(
+    ("given", "begins", "left"),
+    [
+        ({"edges": False}, "The 'edges' parameter is about", "edges=True; got edges=False."),
+        ({"max_gap": 3}, "The 'max_gap' parameter is about", "max_gap=None; got max_gap=3."),
+        (
+            {"max_gap": 0, "edges": False},
+            "The 'max_gap' and 'edges' parameters are about",
+            "max_gap=None and edges=True; got max_gap=0 and edges=False.",
+        ),
+    ],
+)
+def test_limits_of_gaps_without_a_window_are_named_as_they_were_given(given, begins, left):
+    with pytest.raises(ValueError, match="window=None takes rows as independent") as error:
+        MAEImputer(**given).fit(hourly(40)[["a", "b"]])
+    said = str(error.value)
+    assert said.startswith(begins) and said.endswith(f"or leave {left}")
+
+
+def test_a_longest_gap_below_one_step_is_told_once():
+    frame = hourly(40)[["a", "b"]]
+    frame.iloc[30:32, 0] = np.nan
+    with pytest.warns(UserWarning, match="max_gap") as found:
+        imputer = MAEImputer(window=8, max_gap="30min", **SMALL).fit(frame)
+        filled = imputer.transform(frame)
+    said = [str(one.message) for one in found if "max_gap" in str(one.message)]
+    assert len(said) == 1 and found[0].filename == __file__
+    assert "max_gap='30min' is shorter than one step of the series (0 days 01:00:00)" in said[0]
+    pd.testing.assert_frame_equal(filled, frame)
+    for max_gap, n_left in ((0, 2), ("1h", 2), ("2h", 0)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            new = MAEImputer.from_fitted(imputer, max_gap=max_gap)
+        assert int(new.transform(frame).isna().to_numpy().sum()) == n_left
+    with pytest.warns(UserWarning, match="max_gap='59min' is shorter than one step"):
+        MAEImputer.from_fitted(new, max_gap="59min")
+
+
+def test_rows_without_a_grid_have_gaps_below_their_usual_step():
+    frame = hourly(40)[["a", "b"]].iloc[np.r_[0, 2:40:3, 3, 7, 39]].sort_index()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        imputer = MAEImputer(window=4, max_gap="30min", **SMALL).fit(frame)
+    assert not imputer.timeline_.regular
+
+
+@pytest.mark.parametrize(
     "keys", [{"time": 1}, {"time": 1, "groups": 0}, {"time": 1, "groups": [0]}]
 )
 def test_columns_of_an_array_are_named_by_position(keys):

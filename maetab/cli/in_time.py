@@ -9,6 +9,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from maetab.cli.series import Keys
+from maetab.data.codec import encode
+from maetab.data.panel import static_columns
+from maetab.data.schema import infer_schema
 
 
 def in_time(frame: pd.DataFrame, keys: Keys) -> tuple[pd.DataFrame, np.ndarray | None]:
@@ -23,6 +26,17 @@ def in_time(frame: pd.DataFrame, keys: Keys) -> tuple[pd.DataFrame, np.ndarray |
     ordered = frame.sort_values(names, kind="stable").set_index(names)
     labels = ordered.groupby(groups, dropna=False).ngroup().to_numpy() if groups else None
     return ordered, labels
+
+
+def static_names(frame: pd.DataFrame, labels: np.ndarray | None) -> list[str]:
+    """Return the columns that have one value in every series; `labels` as from `in_time`.
+
+    Hidden cells of such a column are known from the others of their series, whatever fills them.
+    """
+    if labels is None:
+        return []
+    cells = encode(frame, infer_schema(frame))
+    return [str(frame.columns[j]) for j in static_columns(*cells, labels, [*range(frame.shape[1])])]
 
 
 class LinearInterpolation(BaseEstimator):

@@ -5,11 +5,20 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from maetab.cli import estimators, folders, reading, series, verb_files
 from maetab.cli.options import COMPARED_WITH, DETECTION, HIDDEN
-from maetab.cli.report.output import counted, on_one_line, report_step, say, show_lines, show_table
+from maetab.cli.report.output import (
+    counted,
+    listed,
+    on_one_line,
+    report_step,
+    say,
+    show_lines,
+    show_table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +28,9 @@ METRICS = {
     "accuracy": "Categories: share of hidden cells that were found (more is better; median: the "
     "mode)",
 }
+
+# What evaluate hides may lie at the edges of series, which is no news to who asked for it.
+OF_HIDING = r"(?s)MAEImputer: cells of .* are filled more than a window"
 
 
 def demo(args: argparse.Namespace) -> None:
@@ -173,7 +185,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """Show how well hidden cells of a file are filled."""
     import numpy as np
 
-    from maetab.cli.in_time import LinearInterpolation, in_time
+    from maetab.cli.in_time import LinearInterpolation, in_time, static_names
     from maetab.evaluation import cross_val_impute
 
     series.check(args)
@@ -191,19 +203,24 @@ def evaluate(args: argparse.Namespace) -> None:
         frame, labels = in_time(frame, keys)
         cv = [(np.arange(len(frame)),) * 2] * args.cv
         compared |= {"linear": LinearInterpolation(len(keys.groups))} if "linear" in methods else {}
-    scores = cross_val_impute(
-        compared,
-        frame,
-        mechanism=mechanism,
-        frac=args.frac,
-        cv=cv,
-        metrics=tuple(METRICS),
-        baselines=[name for name in methods if name not in compared],
-        random_state=args.seed,
-        groups=labels,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", OF_HIDING)
+        scores = cross_val_impute(
+            compared,
+            frame,
+            mechanism=mechanism,
+            frac=args.frac,
+            cv=cv,
+            metrics=tuple(METRICS),
+            baselines=[name for name in methods if name not in compared],
+            random_state=args.seed,
+            groups=labels,
+        )
     means = scores.groupby(["column", "metric", "method"], sort=False)["value"].mean()
     wide = means.unstack("method")[methods].reset_index()
+    if static := static_names(frame, labels):
+        show_lines([f"not measured: {listed(static)}, of which each series has one value"])
+        wide = wide[~wide["column"].isin(static)]
     for metric, title in METRICS.items():
         part = wide[wide["metric"] == metric].set_index("column")[methods]
         if len(part):
@@ -234,7 +251,7 @@ def describe(args: argparse.Namespace) -> None:
         read = reading.words_of(vars(args) | ({"na_values": codes} if codes else {}))
         words = " ".join([shlex.quote(args.input), *read, *course.options, "-o filled.csv"])
         means = f", if {' and '.join(codes)} means missing" if codes else ""
-        show_lines([f"as a series{means}: maetab impute {words}"])
+        show_lines([f"as a series{means}: maetab impute {words}", *course.why])
 
 
 def info(args: argparse.Namespace) -> None:

@@ -84,6 +84,21 @@ def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> flo
     return steps if timeline.regular else steps * (1 + ROUNDING)
 
 
+def refuse_gaps(max_gap: Any, edges: bool) -> None:
+    """Raise a ValueError if limits of gaps are given, where rows are in no order."""
+    given, usual = {"max_gap": max_gap, "edges": edges}, {"max_gap": None, "edges": True}
+    names = [name for name in given if given[name] is not usual[name]]
+    if not names:
+        return
+    got, left = (" and ".join(f"{x}={of[x]!r}" for x in names) for of in (given, usual))
+    several = len(names) > 1
+    raise ValueError(
+        f"The {' and '.join(map(repr, names))} parameter{'s are' if several else ' is'} about gaps "
+        f"of series, and window=None takes rows as independent of each other; pass "
+        f"window='auto', an int or a duration to MAEImputer, or leave {left}; got {got}."
+    )
+
+
 def _starts(begins: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
 

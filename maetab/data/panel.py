@@ -11,6 +11,8 @@ import pandas as pd
 from maetab.data.containers import label_of, labels_in
 from maetab.data.stamps import Stamps
 
+SET_BACK = "local times repeat where clocks are set back"
+
 
 def group_labels(frame: pd.DataFrame, groups: Any, name: str) -> tuple[Hashable, ...]:
     """Return the labels that `groups` names, checked."""
@@ -81,7 +83,31 @@ def refuse_repeated(frame: pd.DataFrame, stamps: Stamps, series: np.ndarray, lab
     parts = [f"{x}={labels_in(frame, x)[at]}" for x in labels]
     where = f" of {', '.join(parts)}" if parts else ""
     advice = "keep one" if labels else "keep one, or name in 'groups' what tells series apart"
-    raise ValueError(f"{int(twice.sum())} rows repeat a stamp, such as {when}{where}; {advice}.")
+    if stamps.zone is None and stamps.local is not None and are_set_back(stamps.local, series):
+        advice += (
+            f"; {SET_BACK}: pandas.Series.dt.tz_localize(zone, ambiguous=...) tells them apart"
+        )
+    rows = "1 row repeats" if twice.sum() == 1 else f"{int(twice.sum())} rows repeat"
+    raise ValueError(f"{rows} a stamp, such as {when}{where}; {advice}.")
+
+
+def are_set_back(local: pd.DatetimeIndex, series: np.ndarray) -> bool:
+    """Return whether stamps repeat as those of a clock that is set back do.
+
+    Each that repeats is there twice in its series, and those of a day lie within two hours; and
+    stamps have times of day.
+
+    Parameters
+    ----------
+    local : (n,) stamps without a time zone
+    series : (n,) number of the series of each
+    """
+    stamps = pd.DataFrame({"series": series, "when": local})
+    again = stamps[stamps.duplicated()]
+    by_day = again["when"].groupby([again["series"], again["when"].dt.normalize()])
+    within = by_day.max() - by_day.min() <= pd.Timedelta(hours=2)
+    timed = (local != local.normalize()).any()
+    return bool(timed and len(again) and not again.duplicated().any() and within.all())
 
 
 def static_columns(

@@ -127,7 +127,12 @@ def read_stamps(
         return Stamps(np.arange(len(frame), dtype=float), "order", "one", None, None)
     if index.hasnans:
         at = int(np.flatnonzero(index.isna())[0])
-        raise ValueError(f"{label} holds stamps, but that of row {at} is missing; drop such rows.")
+        asked = ""
+        if pd.api.types.is_numeric_dtype(index.dtype):
+            asked = f" It holds numbers ({index.dtype}): is it the column that was meant by 'time'?"
+        raise ValueError(
+            f"{label} holds stamps, but that of row {at} is missing; drop such rows.{asked}"
+        )
     if isinstance(index, pd.PeriodIndex):
         return _dates(index.to_timestamp(), "period", unit)
     if isinstance(index, pd.DatetimeIndex):

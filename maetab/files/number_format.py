@@ -17,6 +17,7 @@ DIGITS = 7  # a float32 knows no more
 WHOLE = np.iinfo(np.int64)
 _SYMBOLS = "$€£¥¢₹₽₩₺₴₪₫฿₱"
 _CODES = "AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HUF|INR|JPY|KRW|MXN|NOK|NZD|PLN|SEK|TRY|USD|ZAR"
+OF_MONEY = 2  # decimals, which stand behind whole amounts, too
 _UNIT = rf"(?:[A-Z]{{0,2}}\$|[{_SYMBOLS}]|{_CODES})"
 _GROUPERS = ",.'’ \u00a0\u2009\u202f"
 
@@ -59,6 +60,10 @@ class Number:
         if self.negative != "-1":
             return f"numbers, such as {self._text(-1234)} for -1234"
         return f"numbers, such as {self._text(1234)}" if any(marks) else ""
+
+    def unpadded(self) -> Number:
+        """Return the format without zeros at the end, but with up to two, as money has them."""
+        return replace(self, fewest=0) if self.decimals > OF_MONEY else self
 
     def parse(self, texts: pd.Series) -> pd.Series:
         if self.prefix or self.suffix or self.thousands or self.negative != "-1":

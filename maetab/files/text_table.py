@@ -22,6 +22,7 @@ from maetab.data.feature_names import distinct_names
 from maetab.data.schema import Column
 from maetab.files.cell_format import CellFormat, Text, infer_format, known_format
 from maetab.files.layout import Layout
+from maetab.files.number_format import Number
 from maetab.files.sniffing import choose_delimiter, find_decimal, looks_like_data, refuse_titles
 from maetab.files.text_rows import column_names, cut_rows, quote, row_places, unquote
 
@@ -222,9 +223,17 @@ class TextTable:
         return pd.DataFrame({name: self.texts(name) for name in names}, self.index, dtype=object)
 
     def spell(self, name: str, row: int, value: Any) -> tuple[str, str]:
-        """Return the text of the cell at a place, and that of another value of its column."""
-        written = self.formats[name].write(pd.Series([value]))[0] if pd.notna(value) else ""
-        return self.texts(name)[row], written
+        """Return the text of the cell at a place, and that of another value of its column.
+
+        A number with fewer decimals than the cells have is not padded, unless it is the same.
+        """
+        text, form = self.texts(name)[row], self.formats[name]
+        if pd.isna(value):
+            return text, ""
+        (written,) = form.write(pd.Series([value]))
+        if written != text and isinstance(form, Number):
+            (written,) = form.unpadded().write(pd.Series([value]))
+        return text, written
 
     def to_text(self, layout: Layout) -> str:
         """Return the whole file, as it was read wherever nothing was put."""

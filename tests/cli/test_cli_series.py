@@ -194,6 +194,39 @@ def test_evaluate_hides_runs_and_compares_with_lines(tmp_path, capsys, monkeypat
     assert maetab < linear and maetab < median
 
 
+def test_evaluate_speaks_only_of_what_it_measures(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    days = pd.date_range("2024-01-01", periods=60)
+    rng = np.random.default_rng(0)
+    season = np.sin(2 * np.pi * np.arange(60) / 7)
+    parts = [
+        pd.DataFrame({"day": days, "shop": shop, "temp": season + rng.normal(size=60) / 9})
+        for shop in "abc"
+    ]
+    frame = pd.concat(parts, ignore_index=True)
+    frame["area"], frame["kind"] = frame["shop"].map({"a": 1.5, "b": 2, "c": 7}), frame["shop"]
+    frame.to_csv("shops.csv", index=False)
+    options = ["--time", "day", "--groups", "shop", "--window", "4D", *QUICK]
+    run(
+        "evaluate",
+        "shops.csv",
+        *options,
+        "--compare",
+        "linear,median",
+        "--cv",
+        "2",
+        "--frac",
+        "0.5",
+    )
+    said, told = capsys.readouterr()
+    assert "more than a window" not in told
+    assert "not measured: 'area', 'kind', of which each series has one value" in said
+    rows = [line.split() for line in said.splitlines()]
+    scores = {words[0]: words[-3:] for words in rows if words}
+    assert "area" not in scores and "kind" not in scores
+    assert scores["mean"] == scores["temp"]
+
+
 def test_options_that_do_not_go_together_are_refused(air, capsys):
     fill = ["impute", "air.csv", "-o", "o.csv"]
     for options, words in (

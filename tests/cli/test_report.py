@@ -5,6 +5,8 @@ import pytest
 
 from maetab.cli.report.anomalies import beside, count_of_anomalies, reason_rows, reasons_of
 from maetab.cli.report.output import aligned
+from maetab.files.layout import Layout
+from maetab.files.text_table import TextTable
 
 SCORES = pd.DataFrame({"row": [1, 2, 3], "score": [0.5, -2.0, -1.0]})
 
@@ -49,6 +51,27 @@ def test_reasons_that_are_written_as_expected_are_left_out():
         [2, 2, "twice", "odd"],
         [3, 1, "size", "odd"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "value", "written"),
+    [
+        (["150.160947021", "5.16094702"], 76.5, "76.5"),
+        (["1.234", "5.160"], 76.5, "76.5"),
+        (["1.234", "5.160"], 76.0, "76"),
+        (["1,234", "5,160"], 76.5, "76,5"),
+        (["1.2345e+00", "5.1600e+01"], 76.5, "7.65e+01"),
+        (["$1.25", "$5.10"], 76.5, "$76.50"),
+        (["1.234", "5.160"], 1.2341, "1.234"),
+        (["5.160", "1.234"], 5.16, "5.160"),  # the cell itself
+        (["5.0", "1.0"], 7.0, "7.0"),
+    ],
+)
+def test_what_was_expected_has_no_more_decimals_than_the_number_has(cells, value, written):
+    layout = Layout(delimiter=";", decimal="," if "," in cells[0] else ".")
+    table = TextTable("x;y\n" + "".join(f"{cell};1\n" for cell in cells), layout)
+    table.read_types()
+    assert table.spell("x", 0, value) == (cells[0], written)
 
 
 @pytest.mark.parametrize(

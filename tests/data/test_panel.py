@@ -62,10 +62,12 @@ def test_rows_that_repeat_a_stamp_of_their_series_are_named():
     frame = panel()
     frame.loc[13, "when"] = HOURS[7]
     with pytest.raises(
-        ValueError, match=r"1 rows repeat a stamp, such as 2024-01-01 07:00:00 of town=a"
+        ValueError, match=r"1 row repeats a stamp, such as 2024-01-01 07:00:00 of town=a"
     ):
         timeline_of(frame, 4, "when", ["town", "no"])
-    with pytest.raises(ValueError, match="name in 'groups' what tells series apart"):
+    with pytest.raises(
+        ValueError, match=r"20 rows repeat a .* in 'groups' what tells series apart"
+    ):
         timeline_of(panel(), 4, "when")
     timeline = timeline_of(panel(), 4, "when", ["town", "no"])
     with pytest.raises(ValueError, match="07:00:00 of town=a, no=1; keep one"):
@@ -76,6 +78,37 @@ def test_an_hour_that_a_clock_shows_twice_is_two_stamps():
     index = pd.date_range("2024-10-27", periods=30, freq="h", tz="Europe/Berlin")
     _, layout = laid_out(table(index), 4)
     assert np.diff(layout.place).tolist() == [1] * 29
+
+
+CLOCK = r"clocks are set back: pandas.Series.dt.tz_localize\(zone, ambiguous=...\) tells"
+
+
+@pytest.mark.parametrize("freq", ["15min", "h"])
+def test_of_local_times_that_repeat_it_is_said_what_tells_them_apart(freq):
+    berlin = pd.date_range("2024-10-25", periods=500, freq=freq, tz="Europe/Berlin")
+    frame = table(berlin.tz_localize(None))
+    with pytest.raises(ValueError, match=f"rows? repeats? a stamp, such as 2024-10-27 02.*{CLOCK}"):
+        timeline_of(frame, 4)
+    apart = frame.index.to_series().dt.tz_localize("Europe/Berlin", ambiguous="infer")
+    assert timeline_of(frame.set_axis(pd.DatetimeIndex(apart)), 4).regular
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        pd.DatetimeIndex([HOURS[3]] * 2),  # three times
+        HOURS[[2, 7]],  # five hours apart
+    ],
+)
+def test_of_other_stamps_that_repeat_nothing_is_said_of_clocks(again):
+    with pytest.raises(ValueError, match=r"series apart\.$"):
+        timeline_of(table(HOURS.append(again)), 4)
+    days = pd.date_range("2024", periods=10)
+    with pytest.raises(ValueError, match=r"1 row repeats .* series apart\.$"):
+        timeline_of(table(days.append(days[[4]])), 4)
+    zoned = HOURS.append(HOURS[[3]]).tz_localize("UTC")
+    with pytest.raises(ValueError, match=r"1 row repeats .* series apart\.$"):
+        timeline_of(table(zoned), 4)
 
 
 def test_rows_without_a_group_are_refused():

@@ -80,6 +80,17 @@ def test_a_missing_stamp_is_named_by_its_row(values):
         timeline_of(table(HOURS.insert(2, pd.NaT)), 4)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "Int64"])
+def test_numbers_of_which_some_are_missing_may_be_the_wrong_column(dtype):
+    when = pd.Series(np.arange(60.0), name="temp").astype(dtype)
+    when[7] = None
+    asked = rf"It holds numbers \({dtype}\): is it the column that was meant by 'time'\?$"
+    with pytest.raises(ValueError, match=asked):
+        timeline_of(table(pd.RangeIndex(60)).assign(temp=when), 4, "temp")
+    with pytest.raises(ValueError, match=r"drop such rows\.$"):
+        timeline_of(table(HOURS.insert(2, pd.NaT)), 4)
+
+
 def test_an_infinite_number_is_no_stamp():
     frame = table(pd.RangeIndex(3)).assign(when=[0, np.inf, 1])
     with pytest.raises(ValueError, match="that of row 1 is infinite"):

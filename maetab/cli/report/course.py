@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from maetab.cli.report.output import counted, listed
 from maetab.cli.series import PARTS, Keys, are_parts, frame_of, has_days_only, is_clock
 from maetab.data.codec import encode
 from maetab.data.gaps import find_gaps
+from maetab.data.panel import SET_BACK, are_set_back, series_of
 from maetab.data.schema import Schema, infer_schema
 from maetab.data.timeline import Layout, Timeline, infer_timeline, lay_out
 from maetab.files.layout import option
@@ -21,14 +22,16 @@ UNITS = (("D", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 HEAD = ["column", "gaps", "longest", "before the first", "after the last"]
 LEAST_STAMPS = 10  # rows of a table that may be a series
 MOST_GROUPED = 0.5  # series by rows, above which a column does not tell series apart
+MOST_REPEATED = 0.05  # rows that repeat a stamp, among all, above which no time is meant
 
 
 class Course(NamedTuple):
-    """What is said of time: lines, a table of gaps, and the options of the command to run."""
+    """What is said of time: lines, a table of gaps, options of the command to run, and why."""
 
     lines: list[str]
     gaps: list[list[str]]
     options: list[str]
+    why: list[str]
 
 
 def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | None:
@@ -40,6 +43,8 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
     keys : those that the user has named; without a time they are looked for
     """
     found = keys if keys.time else find_keys(table, names, keys.groups)
+    if found is None and (said := _repeats_line(table, names, keys.groups)):
+        return Course([said], [], [], [])
     if found is None and not keys.groups and _is_alone(table, names):
         found = keys
     if found is None:
@@ -47,7 +52,11 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
     columns = [name for name in names if name not in found.names()]
     frame, stamp = frame_of(table, columns, found), found.stamp()
     if stamp is not None and (n_without := int(frame[stamp].isna().sum())):
-        raise ValueError(f"{counted(n_without, 'row')} without a stamp in {listed(found.time)}")
+        asked, dtype = "", frame[stamp].dtype
+        if pd.api.types.is_numeric_dtype(dtype):
+            asked = f"; it holds numbers ({dtype}): is it the column that was meant by --time?"
+        rows = counted(n_without, "row")
+        raise ValueError(f"{rows} without a stamp in {listed(found.time)}{asked}")
     schema = infer_schema(frame)
     values, observed = encode(frame, schema)
     about = found.parameters()
@@ -60,7 +69,14 @@ def course_of(table: TableFile, names: Collection[str], keys: Keys) -> Course | 
     options += [option("--groups", found.groups)] if found.groups else []
     options.append(f"--window={window_text(timeline)}")
     gaps = gap_rows(schema, observed, layout, columns)
-    return Course([line for line in lines if line], gaps, options)
+    why = []
+    if far := _beyond_windows(schema, observed, timeline, layout, columns):
+        options.append(f"--max-gap={window_text(timeline)}")
+        why.append(
+            f"--max-gap leaves gaps of {listed(far)} missing that are longer than a window, where "
+            f"the column tells nothing near; without it they are filled, too"
+        )
+    return Course([line for line in lines if line], gaps, options, why)
 
 
 def _is_alone(table: TableFile, names: Collection[str]) -> bool:
@@ -76,8 +92,21 @@ def find_keys(table: TableFile, names: Collection[str], groups: Sequence[str] = 
     Time is a column of dates, or one of dates and one of times of day; no two rows of a series have
     the same. A column tells series apart if this holds by it, and did not without it.
     """
+    return next(
+        (keys for keys, n_repeats in _candidates(table, names, groups) if not n_repeats), None
+    )
+
+
+def _candidates(
+    table: TableFile, names: Collection[str], groups: Sequence[str]
+) -> Iterator[tuple[Keys, int]]:
+    """Return columns that may be time and groups, and how many rows repeat a stamp then.
+
+    Where few stamps repeat by themselves they are doubled rows, or an hour that a clock shows
+    twice, which a column of numbers that happen to differ there does not make series.
+    """
     if len(table) < LEAST_STAMPS:
-        return None
+        return
     frame = table.frame
     names = [name for name in table.names if name in names and name not in table.doubts]
     whole = [name for name in names if frame[name].notna().all()]
@@ -87,17 +116,44 @@ def find_keys(table: TableFile, names: Collection[str], groups: Sequence[str] = 
     for time in (*pairs, *((date,) for date in dates), *_parts_in(whole)):
         keys = Keys(tuple(time), tuple(groups))
         stamps = frame_of(table, [], keys)[keys.stamp()]
-        by = [frame[name] for name in groups]
-        if not _repeat(stamps, by):
-            return keys
-        if groups:
-            continue
-        for name in whole:
+        n_alone = _n_repeats(stamps, [frame[name] for name in groups])
+        yield keys, n_alone
+        others = "fmM" if n_alone > MOST_REPEATED * len(frame) else "fmMiub"
+        for name in () if groups else whole:
             labels = frame[name]
             few = name not in time and 1 < labels.nunique() <= MOST_GROUPED * len(frame)
-            if few and labels.dtype.kind not in "fmM" and not _repeat(stamps, [labels]):
-                return keys._replace(groups=(name,))
-    return None
+            if few and labels.dtype.kind not in others:
+                yield keys._replace(groups=(name,)), _n_repeats(stamps, [labels])
+
+
+def _repeats_line(table: TableFile, names: Collection[str], groups: Sequence[str]) -> str | None:
+    """Return which stamps repeat where these alone keep rows from being series; else None."""
+    n, frame = len(table), table.frame
+    n_labels = {name: frame[name].nunique() for name in table.names}
+    near = [
+        keys
+        for keys, n_repeats in _candidates(table, names, groups)
+        if n_repeats <= MOST_REPEATED * n
+        and (groups or all(n_labels[name] * LEAST_STAMPS <= n for name in keys.groups))
+    ]
+    if not near:
+        return None
+    keys = min(near, key=lambda keys: [n_labels[name] for name in keys.groups])
+    rows, stamp = frame_of(table, [], keys), " ".join(keys.time)
+    twice = rows[rows.duplicated()].drop_duplicates()
+    few, first = len(twice) == 1, twice.iloc[0]
+    where = " and ".join(map(repr, keys.time))
+    by, of = "", ""
+    if keys.groups:
+        by, of = f" by {listed(keys.groups)}", f" of {listed(first[list(keys.groups)])}"
+    when = f"{first[stamp]:%Y-%m-%d}" if has_days_only(rows[stamp]) else f"{first[stamp]}"
+    advice = "drop one row of each or correct it"
+    advice += "" if keys.groups else ", or name in --groups what tells series apart"
+    local = pd.DatetimeIndex(rows[stamp])
+    if local.tz is None and are_set_back(local, series_of(rows, keys.groups)):
+        advice += f"; {SET_BACK}: write them in UTC, or with an offset such as +02:00"
+    told = f"{counted(len(twice), 'stamp')} repeat{'s' * few} in {where}{by}, such as {when}{of}"
+    return f"time: {told}; {advice}"
 
 
 def _parts_in(names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -107,8 +163,8 @@ def _parts_in(names: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(found)] if are_parts(found) else []
 
 
-def _repeat(stamps: pd.Series, groups: Sequence[pd.Series]) -> bool:
-    return bool(pd.concat([stamps, *groups], axis=1).duplicated().any())
+def _n_repeats(stamps: pd.Series, groups: Sequence[pd.Series]) -> int:
+    return int(pd.concat([stamps, *groups], axis=1).duplicated().sum())
 
 
 def _time_line(frame: pd.DataFrame, keys: Keys, timeline: Timeline, layout: Layout) -> str:
@@ -164,6 +220,20 @@ def gap_rows(
         shares = (f"{part.mean():.1%}" for part in (first & lost, last))
         rows.append([name, f"{int(starts.sum())}", f"{longest:g}", *shares])
     return rows
+
+
+def _beyond_windows(
+    schema: Schema,
+    observed: np.ndarray,
+    timeline: Timeline,
+    layout: Layout,
+    names: Collection[str],
+) -> list[str]:
+    """Return the columns with gaps, inside or at an edge, that last longer than a window."""
+    far = find_gaps(observed, layout).steps > timeline.n_steps
+    far[:, ~observed.any(0)] = far[:, list(timeline.static)] = False
+    own = enumerate(map(str, schema.names()))
+    return [name for j, name in own if far[:, j].any() and name in names]
 
 
 def length_text(n_steps: int, timeline: Timeline) -> str:
