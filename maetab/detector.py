@@ -30,7 +30,7 @@ from maetab.explanation import explained
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
 from maetab.series import modelled, some
-from maetab.streams import blocks
+from maetab.streams import joined
 from maetab.table import Table
 from maetab.trimming import levels_of, with_levels_of
 
@@ -145,9 +145,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return (n,) float64, higher where a row is more normal; training rows have mean 0."""
-        parts = blocks(X)
-        if parts is not None:
-            return np.concatenate([self.score_samples(block) for block in parts])
+        found = joined(self, X, self.score_samples)
+        if found is not None:
+            return found
         table = self._read(X)
         return self._at_rows(table, self._scorer().scores(self._windows(table)))
 

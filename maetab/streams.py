@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # of fewer.
 LEAST_ROWS, MOST_ROWS = 20_000, 1_000_000
 PLAIN = (str, int, float, list, tuple, type(None))
+OF_FIT = ("device", "verbose", "max_time", "max_iter", "preset", "random_state")  # and of no result
+MISSING_IN_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 NOTE = "_maetab.json"  # of a folder, what its files come from; Arrow passes such names over
 
 
@@ -44,21 +46,27 @@ def draw_from(X: Any, estimator: BaseMAE) -> Drawn | None:
     if parts is None:
         return None
     own, name = estimator, type(estimator).__name__
-    if own.window is not None:
-        raise ValueError(
-            f"{name}(window={own.window!r}) takes series in memory only, got "
-            f"{type(X).__name__}; pass a part of the groups at a time, read."
-        )
+    _refuse_series(own, X)
+    if not any(part.n_rows for part in parts):
+        raise ValueError(f"{type(X).__name__} has no rows; {name} needs at least two.")
     cells = PRESETS[own.preset].most_cells
     return draw(
         parts,
         lambda n_columns: min(MOST_ROWS, max(LEAST_ROWS, cells // n_columns)),
-        np.random.default_rng(seed_of(own.random_state, name)),
+        lambda: np.random.default_rng(seed_of(own.random_state, name)),
         own.categorical_features,
         own.missing_values,
         name,
         lambda share: own._report("reading the table", share),
     )
+
+
+def _refuse_series(estimator: BaseMAE, X: Any) -> None:
+    if estimator.window is not None:
+        raise ValueError(
+            f"{type(estimator).__name__}(window={estimator.window!r}) takes series in memory only, "
+            f"got {type(X).__name__}; read the rows of some groups at a time."
+        )
 
 
 def missing_in(drawn: Drawn | None) -> np.ndarray | bool:
@@ -68,10 +76,14 @@ def missing_in(drawn: Drawn | None) -> np.ndarray | bool:
     return np.array([column.n_observed < drawn.n_rows for column in drawn.schema.columns])
 
 
-def blocks(X: Any) -> Iterator[Any] | None:
-    """Return the blocks of a table that is read in parts, in order; None if X is in memory."""
+def joined(estimator: BaseMAE, X: Any, method: Callable[[Any], np.ndarray]) -> np.ndarray | None:
+    """Return what a method gives for all rows of a table in parts; None if X is in memory."""
     parts = parts_of(X)
-    return None if parts is None else (block for part in parts for block in part.read())
+    if parts is None:
+        return None
+    _refuse_series(estimator, X)
+    found = [method(block) for part in parts for block in part.read()]
+    return np.concatenate(found) if found else np.zeros(0)
 
 
 def by_parts(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,7 +91,8 @@ def by_parts(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def either(self: Any, X: Any, to: Any = None) -> Any:
-        if to is None and parts_of(X) is None:
+        parts = parts_of(X)
+        if to is None and parts is None:
             return method(self, X)
         own = getattr(self, "_sklearn_output_config", {}).get(method.__name__)
         kind = own or get_config()[f"{method.__name__}_output"]
@@ -88,12 +101,14 @@ def by_parts(method: Callable[..., Any]) -> Callable[..., Any]:
                 f"set_output({method.__name__}={kind!r}) is about tables in memory; what is "
                 f"written to a folder is a data set of Arrow: set it to 'default'."
             )
-        return write_parts(self, X, to, method)
+        return write_parts(self, X, parts, to, method)
 
     return either
 
 
-def write_parts(estimator: BaseMAE, X: Any, to: Any, method: Callable[..., Any]) -> Any:
+def write_parts(
+    estimator: BaseMAE, X: Any, parts: list[Part] | None, to: Any, method: Callable[..., Any]
+) -> Any:
     """Write what a method makes of each part of X to a folder; return it as a data set of Arrow.
 
     A file is there whole or not at all. Files that are there already are not made again, so that
@@ -101,7 +116,7 @@ def write_parts(estimator: BaseMAE, X: Any, to: Any, method: Callable[..., Any])
 
     Parameters
     ----------
-    X : a table in memory, or what is read in parts
+    X : a table in memory, or what is read in `parts`
     to : folder; one that is not empty must hold what the same method of the same model made of a
         table with the same parts
     method : of tables in memory
@@ -112,23 +127,27 @@ def write_parts(estimator: BaseMAE, X: Any, to: Any, method: Callable[..., Any])
         `to` is None, or holds other files.
     """
     check_is_fitted(estimator, "model_")
-    parts = parts_of(X)
     if to is None:
         raise ValueError(
             f"X is read in parts, got {type(X).__name__}; pass to='folder', to which what comes of "
             f"each part is written, or a table in memory."
         )
     if parts is None:
-        parts = [Part("part-00000.parquet", len(X), None, lambda: iter([X]))]
+        parts = [Part("part-00000.parquet", len(X), None, "", lambda: iter([X]))]
+    else:
+        _refuse_series(estimator, X)
     folder = Path(to)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"to={str(folder)!r} is a file; pass a folder.")
     folder.mkdir(parents=True, exist_ok=True)
     _sign(folder, _note(estimator, parts, method.__name__))
     for part in parts:
         path = folder / part.name
         if part.n_rows and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, (method(estimator, block) for block in part.read()), part.columns)
-    return _arrow().dataset.dataset(folder, partitioning="hive")
+            _write(path, (method(estimator, block) for block in part.read()), _told(part))
+    aside = [".", NOTE]
+    return _arrow().dataset.dataset(folder, partitioning="hive", ignore_prefixes=aside)
 
 
 def _note(estimator: BaseMAE, parts: list[Part], method: str) -> str:
@@ -138,10 +157,11 @@ def _note(estimator: BaseMAE, parts: list[Part], method: str) -> str:
     for name, value in sorted(state.items()):
         if isinstance(value, np.ndarray) and value.dtype != object:
             digest.update(f"{name} {value.dtype} {value.shape}".encode() + value.tobytes())
-        elif isinstance(value, PLAIN) and name[-1] != "_" and name not in ("device", "verbose"):
+        elif isinstance(value, PLAIN) and name[-1] != "_" and name not in OF_FIT:
             digest.update(f"{name} {value!r}".encode())
     made = {"class": type(estimator).__name__, "method": method, "model": digest.hexdigest()}
-    return json.dumps(made | {"parts": [[part.name, part.n_rows] for part in parts]}, indent=1)
+    each = [[part.name, part.n_rows, part.version] for part in parts]
+    return json.dumps(made | {"parts": each}, indent=1)
 
 
 def _sign(folder: Path, note: str) -> None:
@@ -154,7 +174,7 @@ def _sign(folder: Path, note: str) -> None:
                 f"empty folder, or remove its files."
             )
         return
-    if any(folder.iterdir()):
+    if any(not file.name.startswith(f".{NOTE}.") for file in folder.iterdir()):
         raise ValueError(f"{folder} holds other files; pass an empty folder, or a new one.")
     with _beside(path) as beside:
         beside.write_text(note, encoding="utf-8")
@@ -163,8 +183,9 @@ def _sign(folder: Path, note: str) -> None:
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """Give the path of a file that gets the name of another once it is whole."""
-    for left in path.parent.glob(f".{path.name}.*"):  # of somebody who was killed
-        left.unlink()
+    for left in path.parent.iterdir():
+        if left.name.startswith(f".{path.name}."):  # of somebody who was killed
+            left.unlink()
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield beside
@@ -173,24 +194,42 @@ def _beside(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def _write(path: Path, tables: Iterator[Any], columns: tuple[str, ...] | None) -> None:
+def _told(part: Part) -> set[str]:
+    """Return the columns that the folders of a part tell, such as year in year=2020.
+
+    Raises
+    ------
+    ValueError
+        They tell that a value is missing, which a folder cannot tell once it is filled.
+    """
+    folders = [x.split("=", 1) for x in PurePosixPath(part.name).parts[:-1] if "=" in x]
+    for name, value in folders:
+        if value == MISSING_IN_FOLDER:
+            raise ValueError(
+                f"the folders of {part.name!r} tell that {name!r} is missing, and cannot hold what "
+                f"is filled; write the table without that partitioning first."
+            )
+    return {name for name, _ in folders}.difference(part.columns or ())
+
+
+def _write(path: Path, tables: Iterator[Any], told: set[str]) -> None:
     """Write tables with the same columns to one Parquet file, whole or not at all.
 
-    columns : those that are not written are told by the folder
+    told : columns that are not written, for the folder tells them
     """
-    rows = (_without_told(_as_arrow(table), path, columns) for table in tables)
+    arrow, rows = _arrow(), map(_as_arrow, tables)
     first = next(rows)
-    with _beside(path) as beside, _arrow().parquet.ParquetWriter(beside, first.schema) as writer:
+    schema = arrow.schema(
+        [
+            field.with_type(arrow.string()) if arrow.types.is_null(field.type) else field
+            for field in first.schema
+            if field.name not in told
+        ],
+        first.schema.metadata,
+    )
+    with _beside(path) as beside, arrow.parquet.ParquetWriter(beside, schema) as writer:
         for some in itertools.chain([first], rows):
-            writer.write_table(some.cast(first.schema))
-
-
-def _without_told(rows: Any, path: Path, columns: tuple[str, ...] | None) -> Any:
-    """Return a table without what the folders of its file tell, such as year in year=2020."""
-    if columns is None:
-        return rows
-    told = {folder.name.split("=")[0] for folder in path.parents if "=" in folder.name}
-    return rows.drop_columns([x for x in rows.column_names if x in told and x not in columns])
+            writer.write_table(some.select(schema.names).cast(schema))
 
 
 def _as_arrow(table: Any) -> Any:
@@ -202,6 +241,8 @@ def _as_arrow(table: Any) -> Any:
         return table
     if hasattr(table, "to_arrow"):
         return table.to_arrow()
+    if isinstance(table, np.ndarray):
+        return arrow.table({f"x{j}": column for j, column in enumerate(table.T)})
     return arrow.Table.from_pandas(table)
 
 

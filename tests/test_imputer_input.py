@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import scipy.sparse
 from models import QUICK
@@ -67,7 +66,6 @@ def test_complex_sparse_and_flat_inputs_are_refused():
     refused(np.ones((2, 2, 2)), "Expected 2D array, got 3D array")
     refused("table.csv", "must be a table in memory, got str", error=TypeError)
     refused(None, "must be a table in memory, got NoneType", error=TypeError)
-    refused(pl.DataFrame({"a": [1, 2]}).lazy(), ".collect()", error=TypeError)
 
 
 def test_repeated_names_are_refused():

@@ -13,42 +13,11 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from table_in_files import FAST, N, mixed, table, written
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, streams
-from maetab.cli import main as run
 from maetab.data import parts as parts_file
 from maetab.data.parts import draw, parts_of
-
-N = 240
-FAST = {"max_iter": 0, "random_state": 0}
-
-
-def mixed(n: int = N) -> pd.DataFrame:
-    """Numbers, whole numbers, dates and categories that depend on each other, with holes."""
-    rng = np.random.default_rng(0)
-    size = rng.normal(size=n)
-    frame = pd.DataFrame(
-        {
-            "size": size.round(2),
-            "weight": 3 * size + rng.normal(size=n),
-            "kind": np.where(size > 0, "big", "small"),
-            "count": pd.array(rng.poisson(np.exp(size / 2)), "Int64"),
-            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 99, n), "D"),
-        }
-    )
-    return frame.mask(rng.random(frame.shape) < 0.15)
-
-
-def table() -> pa.Table:
-    return pa.Table.from_pandas(mixed(), preserve_index=False)
-
-
-def written(folder: Path, cuts: list[int]) -> ds.Dataset:
-    """The table in files that begin at some rows."""
-    folder.mkdir(parents=True)
-    for i, (a, b) in enumerate(zip([0, *cuts], [*cuts, N], strict=True)):
-        pq.write_table(table().slice(a, b - a), folder / f"file{i}.parquet", row_group_size=50)
-    return ds.dataset(folder)
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +43,11 @@ def test_however_rows_are_split_the_model_is_that_of_the_whole_table(tmp_path, w
     assert same_model(mine, whole)
 
 
-def test_lazy_frames_of_polars_are_read_in_slices(monkeypatch, tmp_path, whole):
-    monkeypatch.setattr(parts_file, "SLICE", 100)
+def test_lazy_frames_of_polars_are_read_in_batches(monkeypatch, tmp_path, whole):
     monkeypatch.setattr(parts_file, "BLOCK", 30)
     lazy = pl.from_arrow(table()).lazy()
-    assert [part.n_rows for part in parts_of(lazy)] == [100, 100, 40]
+    (part,) = parts_of(lazy)
+    assert part.n_rows == N and max(map(len, part.read())) <= 30
     assert same_model(MAEImputer(**FAST).fit(lazy), whole)
     filled = whole.transform(lazy, to=tmp_path / "out").to_table()
     assert_same(filled, whole.transform(table()))
@@ -181,18 +150,22 @@ def test_a_table_in_memory_can_be_written_too(tmp_path, whole):
     assert filled.equals(whole.transform(table()))
 
 
+def drawing(n: int, seed: int) -> tuple:
+    """What `draw` takes behind the parts, to draw n rows."""
+    return (lambda _: n), (lambda: np.random.default_rng(seed)), "auto", np.nan, "X", print
+
+
 def test_rows_are_drawn_alike_likely_whatever_the_parts(tmp_path):
-    args = lambda n: (lambda columns: n, np.random.default_rng(5), "auto", np.nan, "X", print)  # noqa: E731
     drawn = [
-        draw(parts_of(written(tmp_path / f"{i}", cuts)), *args(60)).table
+        draw(parts_of(written(tmp_path / f"{i}", cuts)), *drawing(60, 5)).table
         for i, cuts in enumerate([[], [10, 100]])
     ]
     assert drawn[0].equals(drawn[1]) and drawn[0].num_rows == 60
     rows = pa.Table.from_pandas(pd.DataFrame({"row": np.arange(1000)}))
     counts = np.zeros(1000)
     for seed in range(200):
-        given = (lambda columns: 100, np.random.default_rng(seed), "auto", np.nan, "X", print)
-        counts[draw(parts_of(ds.dataset(rows)), *given).table["row"].to_numpy()] += 1
+        found = draw(parts_of(ds.dataset(rows)), *drawing(100, seed)).table
+        counts[found["row"].to_numpy()] += 1
     assert counts.sum() == 200 * 100 and counts.min() >= 5 and counts.max() <= 40  # 20 expected
 
 
@@ -216,6 +189,40 @@ def test_only_some_rows_are_drawn_but_all_are_counted(monkeypatch, tmp_path):
             lambda imputer, data, to: MAEImputer(window=3).fit(data),
             ValueError,
             r"MAEImputer\(window=3\) takes series in memory only",
+        ),
+        (
+            lambda imputer, data, to: (
+                MAEImputer(window=3, max_iter=0).fit(table()).transform(data, to=to / "new")
+            ),
+            ValueError,
+            r"MAEImputer\(window=3\) takes series in memory only",
+        ),
+        (
+            lambda imputer, data, to: MAEAnomalyDetector(window=3).fit(table()).score_samples(data),
+            ValueError,
+            r"MAEAnomalyDetector\(window=3\) takes series in memory only",
+        ),
+        (
+            lambda imputer, data, to: imputer.transform(data, to=to / "file0.parquet"),
+            ValueError,
+            "is a file; pass a folder",
+        ),
+        (
+            lambda imputer, data, to: imputer.fit(ds.dataset(data.schema.empty_table())),
+            ValueError,
+            "has no rows",
+        ),
+        (
+            lambda imputer, data, to: imputer.fit(pl.LazyFrame({"x": []})),
+            ValueError,
+            "has no rows",
+        ),
+        (
+            lambda imputer, data, to: imputer.transform(
+                ds.dataset([*data.files, *data.files]), to=to / "new"
+            ),
+            ValueError,
+            "written to the same name",
         ),
         (
             lambda imputer, data, to: imputer.fit(data.filter(ds.field("size") > 0)),
@@ -253,30 +260,52 @@ def test_a_folder_of_another_model_or_table_is_refused(tmp_path, whole):
     assert json.loads((out / streams.NOTE).read_text())["class"] == "MAEImputer"
 
 
-def test_the_command_line_fills_and_encodes_folders(tmp_path, capsys, whole):
+def test_files_are_told_apart_by_all_of_their_names(tmp_path, whole):
+    (tmp_path / "in").mkdir()
+    for i in range(3):
+        pq.write_table(table().slice(80 * i, 80), tmp_path / "in" / f"day.2024-0{i}")
+    names = [str(tmp_path / "in" / f"day.2024-0{i}") for i in range(3)]
+    filled = whole.transform(ds.dataset(names), to=tmp_path / "out")
+    assert filled.to_table().equals(whole.transform(table()))
+
+
+def test_files_whose_names_arrow_passes_over_are_returned(tmp_path, whole):
+    pq.write_table(table(), tmp_path / "_x.parquet")
+    data = ds.dataset([str(tmp_path / "_x.parquet")])
+    assert whole.transform(data, to=tmp_path / "out").count_rows() == N
+
+
+def test_a_file_that_was_changed_is_another_table(tmp_path, whole):
     data, out = written(tmp_path / "in", [100]), tmp_path / "out"
-    words = [str(tmp_path / "in"), "--preset", "fast", "-o"]
-    assert run(["impute", *words, str(out), "--save", str(tmp_path / "m")]) == 0
-    assert "240 rows in 2 files written to" in capsys.readouterr().err
-    filled = ds.dataset(out).to_table()
-    assert filled.num_rows == N and filled.schema.names == data.schema.names
-    saved = ["--model", str(tmp_path / "m")]
-    assert run(["impute", str(tmp_path / "in"), *saved, "-o", str(out)]) == 0
-    assert run(["encode", *words, str(tmp_path / "features")]) == 0
-    assert ds.dataset(tmp_path / "features").count_rows() == N
-    (tmp_path / "csv").mkdir()
-    mixed().to_csv(tmp_path / "csv" / "a.csv", index=False)
-    csv = ["impute", str(tmp_path / "csv"), "--preset", "fast", "-o", str(tmp_path / "csv_out")]
-    assert run(csv) == 0
-    cells = ds.dataset(tmp_path / "csv_out").to_table()
-    assert {*cells["kind"].to_pylist()} == {"big", "small"} and not cells["size"].null_count
-    (tmp_path / "in" / "more.txt").write_text("x")
-    assert run(["impute", *words, str(tmp_path / "new")]) == 1
-    assert "must hold .parquet or .csv files alone" in capsys.readouterr().err
+    whole.transform(data, to=out)
+    other = table().slice(0, 100).set_column(0, "size", pa.array(np.ones(100)))
+    pq.write_table(other, tmp_path / "in" / "file0.parquet")
+    with pytest.raises(ValueError, match="another table"):
+        whole.transform(ds.dataset(tmp_path / "in"), to=out)
 
 
-@pytest.mark.parametrize("words", [["-o", "-"], ["-o", "x", "--window", "3"]])
-def test_options_that_folders_do_not_have_are_refused(tmp_path, words):
-    written(tmp_path / "in", [100])
-    with pytest.raises(SystemExit):
-        run(["impute", str(tmp_path / "in"), *words])
+def test_folders_that_tell_of_missing_cells_are_refused(tmp_path, whole):
+    rows = table().set_column(2, "kind", pa.array([None, "big"] * (N // 2)))
+    pq.write_to_dataset(rows, tmp_path / "in", partition_cols=["kind"])
+    data = ds.dataset(tmp_path / "in", partitioning="hive")
+    imputer = MAEImputer(**FAST).fit(data)
+    with pytest.raises(ValueError, match="tell that 'kind' is missing"):
+        imputer.transform(data, to=tmp_path / "out")
+
+
+def test_arrays_and_frames_of_pandas_can_be_written(tmp_path):
+    frame = mixed()[["size", "weight"]]
+    imputer = MAEImputer(**FAST).fit(frame)
+    filled = imputer.transform(frame, to=tmp_path / "a").to_table().to_pandas()
+    pd.testing.assert_frame_equal(filled, imputer.transform(frame))
+    array = MAEImputer(**FAST).fit(frame.to_numpy())
+    rows = array.transform(frame.to_numpy(), to=tmp_path / "b").to_table()
+    assert np.array_equal(rows.to_pandas().to_numpy(), array.transform(frame.to_numpy()))
+
+
+def test_a_random_state_is_drawn_from_only_where_rows_are_left_out(tmp_path):
+    models = [
+        MAEImputer(max_iter=0, random_state=np.random.RandomState(3)).fit(X)
+        for X in (table(), ds.dataset(table()))
+    ]
+    assert same_model(*models)

@@ -9,6 +9,7 @@ from typing import Any
 
 from maetab.cli import estimators
 from maetab.cli.report.output import counted, report_step, say
+from maetab.streams import NOTE
 
 # Options that folders have, too; the files tell all else.
 ALLOWED = {
@@ -25,8 +26,13 @@ def is_folder(args: argparse.Namespace) -> bool:
     for name, value in vars(args).items():
         if name not in ALLOWED and value not in USUAL:
             args.fail(f"{args.input} is a folder: no --{name.replace('_', '-')} with it")
-    if args.output == "-":
+    out = Path(args.output)
+    if args.output == "-" or out.is_file():
         args.fail(f"{args.input} is a folder: pass -o FOLDER, to which the parts are written")
+    if out.resolve().is_relative_to(Path(args.input).resolve()):
+        args.fail(f"{args.output} lies in {args.input}, and would be read as a part of it")
+    if out.is_dir() and any(out.iterdir()) and not (out / NOTE).exists():
+        args.fail(f"{args.output} holds other files; pass an empty folder, or a new one")
     return True
 
 

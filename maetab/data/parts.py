@@ -1,14 +1,14 @@
 """Tables larger than memory, read part by part: data sets of Arrow, lazy frames, frames of Dask.
 
-A part is a file of a data set, a slice of a lazy frame of polars, or a partition of a frame of
-Dask; its rows are read in blocks. Rows are numbered through all parts, in order.
+A part is a file of a data set, a lazy frame of polars, or a partition of a frame of Dask; its rows
+are read in blocks. Rows are numbered through all parts, in order.
 """
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -22,7 +22,6 @@ from maetab.data.schema import Schema, positions
 from maetab.data.tally import Tally, merged, tally_of
 
 BLOCK = 65_536  # rows that are read together
-SLICE = 4 * BLOCK  # rows of a part of a lazy frame
 
 
 class Part(NamedTuple):
@@ -34,12 +33,14 @@ class Part(NamedTuple):
     n_rows : of it
     columns : names of those that the file has, where the table has more: those that its folders
         tell; None for all
+    version : what tells it from another part of the same name and size; empty where nothing does
     read : yields its rows as tables in memory, in order
     """
 
     name: str
     n_rows: int
     columns: tuple[str, ...] | None
+    version: str
     read: Callable[[], Iterator[Any]]
 
 
@@ -75,53 +76,70 @@ def parts_of(X: Any) -> list[Part] | None:
 
 def _files(dataset: Any) -> list[Part]:
     """Return the files of a data set of Arrow."""
-    fragments = list(dataset.get_fragments())
-    paths = [
-        PurePosixPath(getattr(x, "path", "") or f"part-{i:05}") for i, x in enumerate(fragments)
-    ]
-    shared = _shared_folder(paths)
-    counts = [fragment.count_rows() for fragment in fragments]
 
     def read(fragment: Any) -> Iterator[Any]:
         ahead = {"batch_readahead": 1, "fragment_readahead": 1}
         batches = fragment.to_batches(schema=dataset.schema, batch_size=BLOCK, **ahead)
         yield from (batch for batch in batches if batch.num_rows)
 
+    fragments = list(dataset.get_fragments())
+    names = _names([getattr(fragment, "path", None) for fragment in fragments])
     return [
         Part(
-            str(path.relative_to(shared).with_suffix(".parquet")),
-            count,
+            name,
+            fragment.count_rows(),
             tuple(fragment.physical_schema.names),
+            _version(fragment),
             lambda fragment=fragment: read(fragment),  # type: ignore[misc]
         )
-        for path, count, fragment in zip(paths, counts, fragments, strict=True)
+        for name, fragment in zip(names, fragments, strict=True)
     ]
 
 
-def _shared_folder(paths: list[PurePosixPath]) -> PurePosixPath:
-    """Return the innermost folder that all files lie in."""
-    *_, shared = accumulate(
-        (set(path.parents) for path in paths), set.intersection, initial={*paths[0].parents}
-    )
-    return max(shared, key=lambda folder: len(folder.parts))
+def _names(paths: list[str | None]) -> list[str]:
+    """Return the name that each file is written to, below the innermost folder of all of them."""
+    if None in paths:
+        return [_numbered(i) for i in range(len(paths))]
+    found = [PurePosixPath(path) for path in paths if path is not None]
+    shared = [set(path.parents) for path in found]
+    folder = max(set.intersection(*shared), key=lambda x: len(x.parts)) if shared else None
+    names = [str(path.relative_to(folder) if folder else path) for path in found]
+    names = [
+        str(PurePosixPath(name).with_suffix(".parquet"))
+        if name.endswith((".parquet", ".pq", ".csv"))
+        else f"{name}.parquet"
+        for name in names
+    ]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"files of X would be written to the same name, {twice[0]!r}; rename them, or list "
+            f"each once."
+        )
+    return names
+
+
+def _version(fragment: Any) -> str:
+    """Return size and time of change of the file of a fragment."""
+    if getattr(fragment, "path", None) is None:
+        return ""
+    found = fragment.filesystem.get_file_info(fragment.path)
+    return f"{found.size} {found.mtime_ns}"
 
 
 def _slices(lazy: Any) -> list[Part]:
-    """Return slices of a lazy frame of polars."""
+    """Return a lazy frame of polars as one part: what it computes has an order of its own each
+    time.
+    """
     n_rows = lazy.select(sys.modules["polars"].len()).collect().item()
 
-    def read(start: int) -> Iterator[Any]:
-        yield from lazy.slice(start, SLICE).collect().iter_slices(BLOCK)
+    def read() -> Iterator[Any]:
+        in_batches = hasattr(lazy, "collect_batches")
+        whole = {"chunk_size": BLOCK, "maintain_order": True}
+        for batch in lazy.collect_batches(**whole) if in_batches else [lazy.collect()]:
+            yield from (x for x in batch.iter_slices(BLOCK) if len(x))
 
-    return [
-        Part(
-            _numbered(i),
-            min(SLICE, n_rows - start),
-            None,
-            lambda start=start: read(start),  # type: ignore[misc]
-        )
-        for i, start in enumerate(range(0, n_rows, SLICE))
-    ]
+    return [Part(_numbered(0), n_rows, None, "", read)]
 
 
 def _partitions(frame: Any) -> list[Part]:
@@ -133,7 +151,7 @@ def _partitions(frame: Any) -> list[Part]:
         yield from (whole.iloc[a : a + BLOCK] for a in range(0, len(whole), BLOCK))
 
     return [
-        Part(_numbered(i), int(count), None, lambda i=i: read(i))  # type: ignore[misc]
+        Part(_numbered(i), int(count), None, "", lambda i=i: read(i))  # type: ignore[misc]
         for i, count in enumerate(counts)
     ]
 
@@ -142,17 +160,17 @@ def _numbered(i: int) -> str:
     return f"part-{i:05}.parquet"
 
 
-def _drawn(n_rows: int, n_wanted: int, random: np.random.Generator) -> np.ndarray:
+def _drawn(n_rows: int, n_wanted: int, random: Callable[[], np.random.Generator]) -> np.ndarray:
     """Return the numbers of rows that are drawn, in order."""
     if n_wanted >= n_rows:
         return np.arange(n_rows)
-    return np.sort(random.choice(n_rows, n_wanted, replace=False, shuffle=False))
+    return np.sort(random().choice(n_rows, n_wanted, replace=False, shuffle=False))
 
 
 def draw(
     parts: list[Part],
     n_rows: Callable[[int], int],
-    random: np.random.Generator,
+    random: Callable[[], np.random.Generator],
     categorical_features: Any,
     missing_values: Any,
     estimator_name: str,
@@ -163,7 +181,8 @@ def draw(
     Parameters
     ----------
     n_rows : of a number of columns, how many rows are drawn at most, all alike likely
-    random : the draw depends on it and on the number of rows, not on how they are split
+    random : makes what draws, if not all rows are drawn; the draw depends on it and on the number
+        of rows, not on how they are split
     categorical_features, missing_values, estimator_name : as in `infer_schema`
     progress : is called with the share of the rows that is read
 

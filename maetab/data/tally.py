@@ -24,7 +24,7 @@ from maetab.data.columns import (
 from maetab.data.grid import ROOM, TIMES, move
 from maetab.data.kinds import level_key, same
 
-MOST_COUNTED = 100_000  # different values of text that are counted; more are free text
+MOST_COUNTED = 100_000  # different values of a text that may be a category
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class LevelTally:
 
     Parameters
     ----------
-    values, counts : the values in the order in which levels that are as frequent stand
-    declared : whether these are the categories of the dtype
+    values, counts : the values, in the order in which they came or in that of the dtype
+    declared : whether they are the categories of the dtype
     ascends : whether their order means something
     may_be_text : whether many different values are free text
     different : values that were counted at least; more than `values` once these are too many
@@ -170,17 +170,6 @@ class LevelTally:
             is_undeclared(cells.dtype, cells.name) and not chosen,
             sum(count > 0 for count in seen),
             Column(cells.name, "category", str(cells.dtype)),
-        )._in_order()
-
-    def _in_order(self) -> LevelTally:
-        """Return the same, values that no dtype has put in order by their text."""
-        if self.declared:
-            return self
-        order = sorted(range(len(self.values)), key=lambda i: str(self.values[i]))
-        return replace(
-            self,
-            values=tuple(self.values[i] for i in order),
-            counts=tuple(self.counts[i] for i in order),
         )
 
     def merge(self, other: LevelTally) -> LevelTally:
@@ -194,19 +183,24 @@ class LevelTally:
                 values.setdefault(key, value)
                 counts[key] = counts.get(key, 0) + count
         different = max(self.different, other.different, sum(n > 0 for n in counts.values()))
-        too_many = different > max(MOST_COUNTED, n_observed * FREE_TEXT_SHARE)
-        if self.may_be_text and (too_many or self._uncounted or other._uncounted):
+        too_many = different > MOST_COUNTED or self._uncounted or other._uncounted
+        same_order = self.declared and other.declared and self.values == other.values
+        if self.ascends and not same_order:
+            raise ValueError(
+                f"column {self.column.name!r} has ordered categories that differ in parts of the "
+                f"data: {self.values!r} and {other.values!r}; give all parts the same."
+            )
+        if self.may_be_text and too_many:
             values = {}
-        merged = replace(
+        return replace(
             self,
             values=tuple(values.values()),
             counts=tuple(counts[key] for key in values),
             n_observed=n_observed,
+            declared=same_order,
             different=different,
             column=self.column if self.n_observed else other.column,
         )
-        same_order = self.declared and (self.ascends or self.values == other.values)
-        return replace(merged, declared=same_order)._in_order()
 
     @property
     def _uncounted(self) -> bool:
@@ -216,10 +210,13 @@ class LevelTally:
     def infer(self) -> Column:
         """Return the column that it suggests."""
         column = replace(self.column, n_observed=self.n_observed)
-        repeats = self.different <= max(FREE_TEXT, self.n_observed * FREE_TEXT_SHARE)
-        if self.may_be_text and (self._uncounted or not repeats):
+        most = min(MOST_COUNTED, max(FREE_TEXT, self.n_observed * FREE_TEXT_SHARE))
+        if self.may_be_text and (self._uncounted or self.different > most):
             return replace(column, free_text=self.different)
-        kept = sorted(range(len(self.values)), key=lambda i: -self.counts[i])
+        kept = list(range(len(self.values)))
+        if not self.declared:  # no dtype has put them in order: their text does
+            kept.sort(key=lambda i: str(self.values[i]))
+        kept.sort(key=lambda i: -self.counts[i])
         return replace(
             column,
             levels=tuple(self.values[i] for i in kept),

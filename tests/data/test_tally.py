@@ -86,6 +86,13 @@ def test_an_order_of_categories_stays():
     assert [column.levels[place] for place in column.order] == ["low", "mid", "high"]
 
 
+def test_ordered_categories_of_another_order_are_refused():
+    kinds = [pd.CategoricalDtype(x, ordered=True) for x in (["lo", "hi"], ["lo", "mid", "hi"])]
+    each = [tally_of(Cells(pd.Series(["lo", "hi"], dtype=k, name="x")), [], False) for k in kinds]
+    with pytest.raises(ValueError, match="column 'x' has ordered categories that differ"):
+        merged(each)
+
+
 def test_text_is_free_where_it_is_in_all_parts_together():
     series = pd.Series([f"row {i}" for i in range(60)], dtype="str")
     assert suggested(series, [10, 20, 30, 40, 50]).free_text == 60

@@ -56,7 +56,7 @@ def test_before_a_fit_nothing_is_known():
 
 
 def test_rows_beyond_the_room_of_the_table_are_not_kept():
-    values = np.arange(140_000, dtype=np.float32)[:, None]
+    values = np.arange(40_000, dtype=np.float32)[:, None]
     optimism = Optimism(1, 3)
     optimism.remember(timed(values, np.ones(values.shape, bool), 2))
     assert optimism.seen(cells()) is None

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from maetab.nn.guess.mixture import Evidence
 from maetab.nn.windows import Windows
 
-BITS = 2**19  # of the table of rows; a quarter of it may be set, for longer series look as they are
+# Bits of the table of rows. One in so many may be set: longer series look as they are, and rows are
+# seldom taken for known by chance.
+BITS, ROOM = 2**19, 16
 MOSTLY = 0.8  # share of the rows of a window that are known where it is
 ODD = 0x9E3779B97F4A7C15 - 2**64  # of the golden ratio: products spread over all bits
 
@@ -48,7 +50,7 @@ class Optimism(nn.Module):
         """Know the rows of windows again, unless they are so many that it does not matter."""
         known = torch.zeros(BITS, dtype=torch.bool, device=self.rows.device)
         place = _places(windows)[windows.observed.any(1)]
-        if 4 * len(place) <= BITS:
+        if ROOM * len(place) <= BITS:
             known[place] = True
         power = 2 ** torch.arange(8, device=self.rows.device)
         self.rows.copy_((known.view(-1, 8) * power).sum(1))

@@ -1,0 +1,48 @@
+"""Folders on the command line: read part by part, and written to folders."""
+
+from __future__ import annotations
+
+import pyarrow.dataset as ds
+import pytest
+from table_in_files import N, mixed, written
+
+from maetab.cli import main as run
+
+
+def test_the_command_line_fills_and_encodes_folders(tmp_path, capsys):
+    data, out = written(tmp_path / "in", [100]), tmp_path / "out"
+    words = [str(tmp_path / "in"), "--preset", "fast", "-o"]
+    assert run(["impute", *words, str(out), "--save", str(tmp_path / "m")]) == 0
+    assert "240 rows in 2 files written to" in capsys.readouterr().err
+    filled = ds.dataset(out).to_table()
+    assert filled.num_rows == N and filled.schema.names == data.schema.names
+    saved = ["--model", str(tmp_path / "m")]
+    assert run(["impute", str(tmp_path / "in"), *saved, "-o", str(out)]) == 0
+    assert run(["encode", *words, str(tmp_path / "features")]) == 0
+    assert ds.dataset(tmp_path / "features").count_rows() == N
+    (tmp_path / "csv").mkdir()
+    mixed().to_csv(tmp_path / "csv" / "a.csv", index=False)
+    csv = ["impute", str(tmp_path / "csv"), "--preset", "fast", "-o", str(tmp_path / "csv_out")]
+    assert run(csv) == 0
+    cells = ds.dataset(tmp_path / "csv_out").to_table()
+    assert {*cells["kind"].to_pylist()} == {"big", "small"} and not cells["size"].null_count
+    (tmp_path / "in" / "more.txt").write_text("x")
+    assert run(["impute", *words, str(tmp_path / "new")]) == 1
+    assert "must hold .parquet or .csv files alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["-o", "-"], ["-o", "x", "--window", "3"]])
+def test_options_that_folders_do_not_have_are_refused(tmp_path, words):
+    written(tmp_path / "in", [100])
+    with pytest.raises(SystemExit):
+        run(["impute", str(tmp_path / "in"), *words])
+
+
+def test_folders_that_cannot_be_written_to_are_refused_before_the_fit(tmp_path):
+    folder = tmp_path / "in"
+    written(folder, [100])
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x.txt").write_text("x")
+    for out in (folder / "filled", folder, tmp_path / "full", folder / "file0.parquet"):
+        with pytest.raises(SystemExit):
+            run(["impute", str(folder), "-o", str(out)])
