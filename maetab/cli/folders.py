@@ -9,7 +9,6 @@ from typing import Any
 
 from maetab.cli import estimators
 from maetab.cli.report.output import counted, report_step, say
-from maetab.streams import NOTE
 
 # Options that folders have, too; the files tell all else.
 ALLOWED = {
@@ -23,6 +22,8 @@ def is_folder(args: argparse.Namespace) -> bool:
     """Return whether the input is a folder; other options than folders have are refused then."""
     if args.input == "-" or not Path(args.input).is_dir():
         return False
+    from maetab.streams import NOTE
+
     for name, value in vars(args).items():
         if name not in ALLOWED and value not in USUAL:
             args.fail(f"{args.input} is a folder: no --{name.replace('_', '-')} with it")
