@@ -197,8 +197,8 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         source = self._source_of(frame, None)
         if self.window is None:
             return source, None
-        values, observed = source.cells()
-        given = frame, values, observed, self.window, self.time, self.groups
+        cells = source.encoded
+        given = frame, cells.values, cells.observed, self.window, self.time, self.groups
         timeline = infer_timeline(*given, type(self).__name__)
         source.take_as_keys(timeline.keys(frame))
         return source, timeline

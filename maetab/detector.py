@@ -301,7 +301,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         source, timeline = self._source(frame)
         schema, places = source.schema(), modelled(source.schema(), timeline)
         n_levels = [schema.n_modelled()[j] for j in places]
-        values, observed = (cells[:, places] for cells in source.cells())
+        values, observed = (cells[:, places] for cells in source.encoded[:2])
         kept = kept_rows(values, observed, n_levels, self.trim, self._deadline)
         return kept, schema, timeline is not None and timeline.n_steps > 1
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import itertools
 import json
-import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -17,10 +14,12 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 
+from maetab.arrow import import_pyarrow
 from maetab.data.parts import Drawn, Part, draw, parts_of
 from maetab.engine.packed import pack
 from maetab.parameters import seed_of
 from maetab.presets import PRESETS
+from maetab.whole_file import whole_file
 
 if TYPE_CHECKING:
     from maetab.base import BaseMAE
@@ -137,8 +136,7 @@ def write_parts(
     else:
         _refuse_series(estimator, X)
     folder = Path(to)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"to={str(folder)!r} is a file; pass a folder.")
+    refuse_others(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _sign(folder, _note(estimator, parts, method.__name__))
     for part in parts:
@@ -147,7 +145,7 @@ def write_parts(
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, (method(estimator, block) for block in part.read()), _told(part))
     aside = [".", NOTE]
-    return _arrow().dataset.dataset(folder, partitioning="hive", ignore_prefixes=aside)
+    return import_pyarrow().dataset.dataset(folder, partitioning="hive", ignore_prefixes=aside)
 
 
 def _note(estimator: BaseMAE, parts: list[Part], method: str) -> str:
@@ -164,8 +162,19 @@ def _note(estimator: BaseMAE, parts: list[Part], method: str) -> str:
     return json.dumps(made | {"parts": each}, indent=1)
 
 
+def refuse_others(folder: Path) -> None:
+    """Raise a ValueError for a file, and for a folder with files that are no parts."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file; pass a folder.")
+    own = (NOTE, f".{NOTE}.")
+    if not any(file.name.startswith(own) for file in folder.iterdir()) and any(folder.iterdir()):
+        raise ValueError(f"{folder} holds other files; pass an empty folder, or a new one.")
+
+
 def _sign(folder: Path, note: str) -> None:
-    """Leave a note of what the files come from; refuse a folder with other files."""
+    """Leave a note of what the files come from; refuse those of other models and tables."""
     path = folder / NOTE
     if path.exists():
         if path.read_text(encoding="utf-8") != note:
@@ -174,24 +183,16 @@ def _sign(folder: Path, note: str) -> None:
                 f"empty folder, or remove its files."
             )
         return
-    if any(not file.name.startswith(f".{NOTE}.") for file in folder.iterdir()):
-        raise ValueError(f"{folder} holds other files; pass an empty folder, or a new one.")
-    with _beside(path) as beside:
+    _remove_halves(path)
+    with whole_file(path) as beside:
         beside.write_text(note, encoding="utf-8")
 
 
-@contextlib.contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """Give the path of a file that gets the name of another once it is whole."""
+def _remove_halves(path: Path) -> None:
+    """Remove what somebody who was killed has left of a file."""
     for left in path.parent.iterdir():
-        if left.name.startswith(f".{path.name}."):  # of somebody who was killed
+        if left.name.startswith(f".{path.name}."):
             left.unlink()
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _told(part: Part) -> set[str]:
@@ -217,7 +218,7 @@ def _write(path: Path, tables: Iterator[Any], told: set[str]) -> None:
 
     told : columns that are not written, for the folder tells them
     """
-    arrow, rows = _arrow(), map(_as_arrow, tables)
+    arrow, rows = import_pyarrow(), map(_as_arrow, tables)
     first = next(rows)
     schema = arrow.schema(
         [
@@ -227,14 +228,15 @@ def _write(path: Path, tables: Iterator[Any], told: set[str]) -> None:
         ],
         first.schema.metadata,
     )
-    with _beside(path) as beside, arrow.parquet.ParquetWriter(beside, schema) as writer:
+    _remove_halves(path)
+    with whole_file(path) as beside, arrow.parquet.ParquetWriter(beside, schema) as writer:
         for some in itertools.chain([first], rows):
             writer.write_table(some.select(schema.names).cast(schema))
 
 
 def _as_arrow(table: Any) -> Any:
     """Return a table of any kind as one of Arrow."""
-    arrow = _arrow()
+    arrow = import_pyarrow()
     if isinstance(table, arrow.RecordBatch):
         return arrow.Table.from_batches([table])
     if isinstance(table, arrow.Table):
@@ -244,13 +246,3 @@ def _as_arrow(table: Any) -> Any:
     if isinstance(table, np.ndarray):
         return arrow.table({f"x{j}": column for j, column in enumerate(table.T)})
     return arrow.Table.from_pandas(table)
-
-
-def _arrow() -> Any:
-    try:
-        import pyarrow
-        import pyarrow.dataset
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ValueError("files of parts need pyarrow: pip install 'maetab[parquet]'") from error
-    return pyarrow

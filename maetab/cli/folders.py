@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from maetab.arrow import import_pyarrow
 from maetab.cli import estimators
 from maetab.cli.report.output import counted, report_step, say
 
@@ -22,18 +23,17 @@ def is_folder(args: argparse.Namespace) -> bool:
     """Return whether the input is a folder; other options than folders have are refused then."""
     if args.input == "-" or not Path(args.input).is_dir():
         return False
-    from maetab.streams import NOTE
+    from maetab.streams import refuse_others
 
     for name, value in vars(args).items():
         if name not in ALLOWED and value not in USUAL:
             args.fail(f"{args.input} is a folder: no --{name.replace('_', '-')} with it")
     out = Path(args.output)
-    if args.output == "-" or out.is_file():
+    if args.output == "-":
         args.fail(f"{args.input} is a folder: pass -o FOLDER, to which the parts are written")
     if out.resolve().is_relative_to(Path(args.input).resolve()):
         args.fail(f"{args.output} lies in {args.input}, and would be read as a part of it")
-    if out.is_dir() and any(out.iterdir()) and not (out / NOTE).exists():
-        args.fail(f"{args.output} holds other files; pass an empty folder, or a new one")
+    refuse_others(out)
     return True
 
 
@@ -59,11 +59,7 @@ def write(args: argparse.Namespace, name: str, **parameters: Any) -> None:
 
 def _opened(args: argparse.Namespace) -> Any:
     """Return the files of a folder as a data set of Arrow."""
-    try:
-        import pyarrow.csv
-        import pyarrow.dataset
-    except ImportError as error:
-        raise ValueError("folders need pyarrow: pip install 'maetab[parquet]'") from error
+    pyarrow = import_pyarrow()
     files = sorted(path for path in Path(args.input).rglob("*") if path.is_file())
     suffixes = {path.suffix for path in files if path.name[0] not in "._"}
     forms = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}

@@ -1,10 +1,10 @@
-"""Where rows come from: statistics of all rows, the cells of some, batches of a shard."""
+"""A frame in memory as fit learns from it: what its columns are, and its cells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,28 +18,8 @@ from maetab.data.schema import Schema, positions
 from maetab.data.tally import tally_of
 
 
-class Source(Protocol):
-    """What training needs of the data. The physical row number is the identity of a row."""
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of the table."""
-
-    def schema(self) -> Schema:
-        """Return what the columns are, from statistics of all rows."""
-
-    def cells(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return values and observed (..., F) of the rows with these numbers, None for all.
-
-        rows : of any shape, such as (W, T) of `windows.cut`; -1 is no row: 0, and not observed
-        """
-
-    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield row numbers (b,), values and observed (b, F): each row once, in order."""
-
-
 class FrameSource:
-    """A frame in memory as a source. Each of its columns is parsed once, when it is made.
+    """A frame in memory. Each of its columns is parsed once, when it is made.
 
     Parameters
     ----------
@@ -93,21 +73,6 @@ class FrameSource:
             self.encoded.values[:, place], self.encoded.observed[:, place] = 0, False
         self._schema = Schema(tuple(columns))
 
-    @property
-    def n_rows(self) -> int:
-        return len(self.encoded.values)
-
     def schema(self) -> Schema:
+        """Return what the columns are."""
         return self._schema
-
-    def cells(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        if rows is None:
-            return self.encoded.values, self.encoded.observed
-        inside = (rows >= 0)[..., None]
-        values = np.where(inside, self.encoded.values[rows], np.float32(0))
-        return values, self.encoded.observed[rows] & inside
-
-    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        for start in range(0, self.n_rows, size):
-            rows = np.arange(start, min(start + size, self.n_rows))
-            yield rows, *self.cells(rows)

@@ -28,7 +28,7 @@ def bridged(model: Ensemble, windows: Windows, points: np.ndarray) -> np.ndarray
     if not isinstance(guess, SeriesGuess) or clock is None:
         return points
     observed, n_steps = windows.observed.numpy(), model.config.n_steps
-    series = _series(windows.rows.numpy(), len(observed))
+    series = np.cumsum(~windows.follows().numpy())
     position, phase = clock.position.numpy(), clock.phase.numpy()
     moving = guess.moving.cpu().numpy()
     before, after = _neighbours(observed[:, moving].any(1), series)
@@ -50,14 +50,6 @@ def bridged(model: Ensemble, windows: Windows, points: np.ndarray) -> np.ndarray
         line = usual[now] + lasting[j] ** apart * line
         points[now, j] += share[now] * (line - points[now, j])
     return points
-
-
-def _series(rows: np.ndarray, n: int) -> np.ndarray:
-    """Return (n,) the series of each physical row: rows that follow each other in a window."""
-    follows = np.zeros(n + 1, bool)
-    one, next_ = rows[:, :-1], rows[:, 1:]
-    follows[next_[(one >= 0) & (next_ == one + 1)]] = True
-    return np.cumsum(~follows[:n])
 
 
 def _neighbours(known: Any, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from maetab.arrow import import_pyarrow
 from maetab.data.schema import Column
 from maetab.files.layout import Layout
 from maetab.files.number_format import DIGITS
@@ -23,7 +24,7 @@ class ParquetTable:
     """
 
     def __init__(self, content: bytes) -> None:
-        pyarrow = _pyarrow()
+        pyarrow = import_pyarrow()
         try:
             self.arrow = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
         except pyarrow.ArrowInvalid as error:
@@ -46,7 +47,7 @@ class ParquetTable:
 
     def read_types(self, categorical: Collection[str] = (), known: Sequence[Column] = ()) -> None:
         """Set `frame`; Parquet knows its types, so only `categorical` changes one."""
-        arrow, pyarrow = self.arrow, _pyarrow()
+        arrow, pyarrow = self.arrow, import_pyarrow()
         for i, field in enumerate(arrow.schema):
             if pyarrow.types.is_date(field.type):
                 dates = arrow.column(i).cast(pyarrow.timestamp("s"))
@@ -89,19 +90,19 @@ class ParquetTable:
 
 def arrow_of(frame: pd.DataFrame) -> Any:
     """Return a frame without its index as an Arrow table."""
-    return _pyarrow().Table.from_pandas(frame, preserve_index=False)
+    return import_pyarrow().Table.from_pandas(frame, preserve_index=False)
 
 
 def parquet_bytes(arrow: Any) -> bytes:
     """Return the content of a Parquet file that holds an Arrow table."""
-    buffer = _pyarrow().BufferOutputStream()
-    _pyarrow().parquet.write_table(arrow, buffer)
+    buffer = import_pyarrow().BufferOutputStream()
+    import_pyarrow().parquet.write_table(arrow, buffer)
     return buffer.getvalue().to_pybytes()
 
 
 def _to_array(series: pd.Series, arrow_type: Any) -> Any:
     """Return an Arrow array of a type; a dictionary keeps its order and its unused levels."""
-    pyarrow = _pyarrow()
+    pyarrow = import_pyarrow()
     if isinstance(series.dtype, pd.CategoricalDtype):
         if pyarrow.types.is_dictionary(arrow_type):
             codes = series.cat.codes.to_numpy()
@@ -112,12 +113,3 @@ def _to_array(series: pd.Series, arrow_type: Any) -> Any:
             )
         series = series.astype(series.cat.categories.dtype)
     return pyarrow.Array.from_pandas(series).cast(arrow_type)
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ValueError("Parquet files need pyarrow: pip install 'maetab[parquet]'") from error
-    return pyarrow

@@ -86,6 +86,13 @@ class Windows:
         values = torch.where(observed, self.values[rows], 0.0)
         return values, observed if of is None else of[rows] & inside
 
+    def follows(self) -> Tensor:
+        """Return (n,) bool: True for rows that stand in a window right behind the row before."""
+        one, other = self.rows[:, :-1], self.rows[:, 1:]
+        found = torch.zeros(len(self.values), dtype=torch.bool, device=self.rows.device)
+        found[other[(one >= 0) & (other == one + 1)]] = True
+        return found
+
     def remember(self, windows: Tensor) -> Windows:
         """Return the same windows, `holders` filled in for a memory that holds `windows` (M,)."""
         place, rows = torch.arange(len(windows), device=windows.device), self.rows[windows]

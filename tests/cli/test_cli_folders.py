@@ -43,6 +43,8 @@ def test_folders_that_cannot_be_written_to_are_refused_before_the_fit(tmp_path):
     written(folder, [100])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x.txt").write_text("x")
-    for out in (folder / "filled", folder, tmp_path / "full", folder / "file0.parquet"):
+    for out in (folder / "filled", folder, folder / "file0.parquet"):
         with pytest.raises(SystemExit):
             run(["impute", str(folder), "-o", str(out)])
+    for out in (tmp_path / "full", tmp_path / "full" / "x.txt"):
+        assert run(["impute", str(folder), "-o", str(out)]) == 1

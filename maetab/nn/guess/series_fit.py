@@ -104,8 +104,7 @@ def _fit_lasting(guess: SeriesGuess, windows: Windows) -> None:
     mean of what it was a window before and is a window later.
     """
     clock, first, n = windows.clock, guess.coordinates.first[: len(guess.moving)], guess.n_steps
-    one, other = windows.rows[:, :-1], windows.rows[:, 1:]
-    follows = (other[(one >= 0) & (other == one + 1)]).unique()  # rows of one series
+    follows = windows.follows().nonzero()[:, 0]
     seen = windows.observed[follows] & windows.observed[follows - 1]
     changes = (windows.values[follows] != windows.values[follows - 1]) & seen
     guess.moving.copy_(changes.any(0))
