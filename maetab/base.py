@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self, cast
@@ -20,10 +21,12 @@ from maetab.data.parts import Drawn
 from maetab.data.source import FrameSource
 from maetab.data.timeline import Timeline, infer_timeline, lay_out
 from maetab.engine.bridging import bridged
+from maetab.engine.checkpoint import forget
 from maetab.engine.fit import fit_model
 from maetab.engine.inference import predict
 from maetab.engine.options import FitOptions
 from maetab.engine.packed import pack, unpack
+from maetab.engine.processes import ALONE, processes
 from maetab.engine.runtime import Deadline, pick_device
 from maetab.engine.skill import skill
 from maetab.nn.config import ModelConfig
@@ -36,6 +39,7 @@ from maetab.parameters import (
     ATTRIBUTES,
     PARAMETERS,
     CheckedParameters,
+    check_size,
     refuse_to_change,
     warn_of_network,
 )
@@ -88,6 +92,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     groups: Hashable | Sequence[Hashable] | None = None
     categorical_features: str | Sequence = "auto"
     missing_values: Any = np.nan
+    checkpoint: str | os.PathLike | None = None
     device: str = "auto"
     random_state: int | np.random.RandomState | None = None
     verbose: int = 0
@@ -97,6 +102,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     _deadline = Deadline()
     _progress = cast("Progress | None", None)
     _drawn = cast("Drawn | None", None)  # where X is read in parts
+    _group = ALONE
     _share_of_model = 1.0
 
     @classmethod
@@ -153,12 +159,16 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         fresh = object.__new__(type(self))
         fresh.__dict__.update(vars(self))
         fresh._check_parameters()
-        fresh._deadline = Deadline(self.max_time)
+        fresh._deadline, fresh._group = Deadline(self.max_time), processes()
         with reported(self.verbose, fresh._deadline.left) as fresh._progress:
             fresh._drawn = draw_from(X, fresh)
             fresh._fit_model(X if fresh._drawn is None else fresh._drawn.table)
-        del fresh._deadline, fresh._progress, fresh._drawn
+        group = fresh._group
+        del fresh._deadline, fresh._progress, fresh._drawn, fresh._group
+        group.make_alike(fresh)
         self.__dict__ = fresh.__dict__
+        if group.first:
+            forget(self.checkpoint)
         return self
 
     def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
@@ -168,7 +178,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         """
         self._report("reading the table")
         frame, back = read_frame(X)
-        self._check_size(frame)
+        check_size(frame.shape, 2, type(self).__name__)
         validate_data(self, as_table(X), skip_check_array=True)
         source, self.timeline_ = self._source(frame)
         if kept is not None:
@@ -228,7 +238,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         """Return X encoded as in fit; nothing is learned from it."""
         check_is_fitted(self, "model_")
         frame, back = read_frame(X)
-        self._check_size(frame, least=1)
+        check_size(frame.shape, 1, type(self).__name__)
         validate_data(self, as_table(X), reset=False, skip_check_array=True)
         names = self.schema_.names()
         if not self._fit_saw_names() or not (hasattr(X, "columns") or hasattr(X, "column_names")):
@@ -289,17 +299,6 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         if not observed.any():
             raise ValueError(f"{type(self).__name__} cannot learn from X: no cell is observed.")
 
-    def _check_size(self, frame: pd.DataFrame, least: int = 2) -> None:
-        """Refuse tables with too little in them, in scikit-learn's words."""
-        shape = f"(shape={frame.shape}) while a minimum of"
-        if frame.shape[1] < 1:
-            raise ValueError(f"Found array with 0 feature(s) {shape} 1 is required.")
-        if len(frame) < least:
-            raise ValueError(
-                f"Found array with {len(frame)} sample(s) {shape} {least} is required "
-                f"by {type(self).__name__}."
-            )
-
     def _config(self) -> ModelConfig:
         timeline, n_levels = self._timeline(), self.schema_.n_modelled()
         seen = tuple(n_levels[j] for j in modelled(self.schema_, timeline))
@@ -329,6 +328,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         """Refuse the first parameter that cannot be, in one clear error."""
         self._check_shared_numbers()
         self._check_series()
+        self._check_checkpoint()
         check_parts(self)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from maetab.engine.score_calibration import (
 from maetab.engine.scoring import Calibration, Levels, Scorer
 from maetab.explanation import explained
 from maetab.nn.windows import Windows
-from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count
+from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check_count, check_size
 from maetab.series import modelled, some
 from maetab.streams import joined
 from maetab.table import Table
@@ -297,7 +297,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         they follow each other in time.
         """
         frame, _ = read_frame(X)
-        self._check_size(frame)
+        check_size(frame.shape, 2, type(self).__name__)
         source, timeline = self._source(frame)
         schema, places = source.schema(), modelled(source.schema(), timeline)
         n_levels = [schema.n_modelled()[j] for j in places]

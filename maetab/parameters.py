@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
 from typing import Any
 
@@ -55,7 +56,8 @@ PARAMETERS = """mask_ratio : in [0, 1)
         its tuning, one batch of its stacking) is done at any price. Limits depend on the speed of
         the machine, and so do results where they act. What is fitted is used without a limit: per
         row the first guess compares its cells with up to 4096 rows, and a transformer its columns
-        with each other.
+        with each other. An interrupt (Ctrl-C) while the network trains ends its training as the
+        limit would; without a limit, and at other times, it is raised, and nothing is fitted.
     batch_size : at least 1
         Rows in a training step.
     learning_rate_init : None or positive
@@ -87,6 +89,12 @@ PARAMETERS = """mask_ratio : in [0, 1)
         its cells stay as they are, missing ones too. Numbers are never taken for identifiers.
     missing_values : scalar or list of scalars
         What counts as missing besides NaN, None, NA and NaT, which always do.
+    checkpoint : None or a folder
+        Where `fit` leaves what it has done: the first guess, and the network after each look at the
+        held-out cells. A fit that was killed goes on from there when it is called again with the
+        same table and parameters, of which device, max_time and verbose may differ, and ends as if
+        nothing had happened. What another fit has left there is refused. When the fit is done, what
+        it left is removed. Needs an int as `random_state`.
     device : "auto" or a name that torch knows
         "auto" is CUDA where there is one, else the CPU.
     random_state : None, int or numpy.random.RandomState
@@ -115,6 +123,8 @@ class CheckedParameters:
     max_iter: int | None
     max_time: float | None
     window: int | str | None
+    checkpoint: str | os.PathLike | None
+    random_state: Any
 
     def _refuse_unless(self, fits: bool, name: str, words: str) -> None:
         if not fits:
@@ -147,6 +157,18 @@ class CheckedParameters:
             self._check_number("max_time", 1e-12, np.inf, "None or a positive number of seconds")
         is_multiple = self.width % self.n_heads == 0
         self._refuse_unless(is_multiple, "width", f"a multiple of n_heads={self.n_heads}")
+
+    def _check_checkpoint(self) -> None:
+        """Refuse what is no folder, and seeds that a fit that goes on would not have again."""
+        if self.checkpoint is None:
+            return
+        fits = isinstance(self.checkpoint, str | os.PathLike)
+        self._refuse_unless(fits, "checkpoint", "None or a folder")
+        if not _is_number(self.random_state, Integral):
+            raise ValueError(
+                f"checkpoint={str(self.checkpoint)!r} needs an int as random_state, so that a fit "
+                f"that goes on draws what it drew before; got {self.random_state!r}."
+            )
 
     def _check_series(self) -> None:
         """Refuse times or groups without a window; the timeline checks what they are."""
@@ -206,6 +228,17 @@ def check_count(name: str, value: Any) -> None:
     """Raise a ValueError that names the argument unless it is an int of at least 1."""
     if not _is_number(value, Integral) or value < 1:
         raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
+
+
+def check_size(shape: tuple[int, ...], least: int, name: str) -> None:
+    """Refuse tables with too little in them, in scikit-learn's words."""
+    found = f"(shape={shape}) while a minimum of"
+    if shape[1] < 1:
+        raise ValueError(f"Found array with 0 feature(s) {found} 1 is required.")
+    if shape[0] < least:
+        raise ValueError(
+            f"Found array with {shape[0]} sample(s) {found} {least} is required by {name}."
+        )
 
 
 def check_contamination(value: Any) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from maetab import __version__
 from maetab.engine.options import FitOptions
 from maetab.engine.runtime import Deadline, pick_device
 from maetab.nn.backbones import BACKBONES
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 # Bins of a number that are predicted, pieces that it is read in. Eight to sixteen pieces were as
 # good on small tables, 32 bins as good as a squared error or better.
 N_BINS, N_PIECES = 32, 16
+# Parameters that may change where a fit goes on, and what the names of objects hold besides.
+OF_NO_MODEL = ("checkpoint", "device", "max_time", "verbose")
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def config_of(estimator: BaseMAE, n_levels: tuple[int, ...], n_steps: int) -> ModelConfig:
@@ -67,9 +74,25 @@ def options_of(estimator: BaseMAE, is_series: bool, deadline: Deadline) -> FitOp
         n_iter_no_change=own.n_iter_no_change,
         visible_weight=own.visible_weight,
         swap_ratio=own._swap_ratio(),
-        seed=seed_of(own.random_state, type(own).__name__),
+        seed=own._group.share(seed_of(own.random_state, type(own).__name__)),
         device=pick_device(own.device),
+        group=own._group,
+        checkpoint=own.checkpoint,
+        about=_about(own),
     )
+
+
+def _about(estimator: BaseMAE) -> dict[str, Any]:
+    """Return what a fit is, for the note in the folder that it leaves work in."""
+    parameters = estimator.get_params(deep=False)
+    given = {name: repr(x) for name, x in parameters.items() if name not in OF_NO_MODEL}
+    schema = json.dumps(estimator.schema_.to_dict(), default=repr, sort_keys=True)
+    return {
+        "maetab": __version__,
+        "class": type(estimator).__name__,
+        **{name: ADDRESS.sub("", text) for name, text in given.items()},
+        "schema": hashlib.sha256(schema.encode()).hexdigest(),
+    }
 
 
 def masking_of(estimator: BaseMAE, is_series: bool) -> Masking:

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from maetab.data.windows import cut
+from maetab.engine.batches import Batch
 from maetab.engine.calibration import held_out_errors
 from maetab.engine.fit import fit_model
 from maetab.engine.held_out import hold_out
 from maetab.engine.inference import windows_of
 from maetab.engine.options import FitOptions, Record
 from maetab.engine.runtime import Deadline, seeded
-from maetab.engine.trainer import Batch, Trainer
+from maetab.engine.trainer import Trainer
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.memory import MIN_ROWS
@@ -181,16 +182,16 @@ class Training(Trainer):
     records : the history
     """
 
-    def train(self, generator: torch.Generator) -> list[Record]:
+    def train(self) -> list[Record]:
         self.batches_seen: list[Batch] = []
         self.before = self.check()
-        self.records = super().train(generator)
+        super().train()
         self.after = self.check()
         return self.records
 
-    def step(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def step(self, batch: Batch, number: int, network: Any) -> Tensor:
         self.batches_seen.append(batch)
-        return super().step(batch, generator)
+        return super().step(batch, number, network)
 
 
 def train(
@@ -209,7 +210,7 @@ def train(
         held, [network] = hold_out(table, options.validation_fraction, generator), model.networks
         network.tokens.fit(table.values, table.observed)
         training: Any = kind(model, held, options, Deadline(), len(held))
-        training.train(generator)
+        training.train()
         training.errors = held_out_errors(model, network, held, 10**6, Deadline())
     return training
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from maetab.engine.calibration import calibrate, held_out_errors, set_network_weights
+from maetab.engine.checkpoint import NONE, Checkpoint, digest_of
+from maetab.engine.first_guess import fit_first_guess
 from maetab.engine.held_out import HeldOut, hold_out
 from maetab.engine.options import FitOptions, Record
 from maetab.engine.runtime import SLACK, Deadline, seeded
@@ -38,23 +40,40 @@ def fit_model(
     config : whose `n_memory` is that of the guess's options, or fewer
     windows : over all rows to learn from
     """
-    device, deadline = options.device, options.deadline
+    device, deadline, group = options.device, options.deadline, options.group
     with seeded(options.seed, device) as generator:
         windows = windows.to(device)
+        checkpoint = _checkpoint(windows, options)
         model = Ensemble(_sized(config, windows)).to(device)
-        model.support.fit(windows.values, windows.observed)
         options.on_progress("first guess", 0.0)
-        windows = model.guess.fit(windows, generator, options.batch_size, deadline.used)
+        windows = fit_first_guess(model, windows, options, generator, group, checkpoint)
         table = hold_out(windows, options.validation_fraction, generator)
-        history, n_rows = _train_network(model, table, options, generator)
+        history, n_rows = _train_network(model, table, options, checkpoint)
         options.on_progress("calibration", 0.0)
-        if model.is_series:
+        if group.first and model.is_series:
             calibrate_series(model, table, deadline, generator)
-        else:
+        elif group.first:
             calibrate(model, table, n_rows, deadline)
         model.forget_parts()
         model.eval().cpu()
-    return model, history
+        model.load_state_dict(group.share(model.state_dict()))
+    return model, group.share(history)
+
+
+def _checkpoint(windows: Windows, options: FitOptions) -> Checkpoint:
+    """Return the checkpoint of a fit; all processes must be at the same one."""
+    group = options.group
+    if options.checkpoint is None and group.size == 1:
+        return NONE
+    about = options.about | {"data": digest_of(windows)}
+    notes = group.gather(about)
+    if differs := [key for key in about if any(note[key] != notes[0][key] for note in notes)]:
+        raise ValueError(
+            f"{group.size} processes fit one model together, and differ in {', '.join(differs)}; "
+            f"fit the same table with the same parameters in all of them, or unset RANK and "
+            f"WORLD_SIZE where each is to fit alone."
+        )
+    return Checkpoint(options.checkpoint, about, writes=group.first)
 
 
 def _sized(config: ModelConfig, windows: Windows) -> ModelConfig:
@@ -78,7 +97,7 @@ def _sized(config: ModelConfig, windows: Windows) -> ModelConfig:
 
 
 def _train_network(
-    model: Ensemble, table: HeldOut, options: FitOptions, generator: torch.Generator
+    model: Ensemble, table: HeldOut, options: FitOptions, checkpoint: Checkpoint
 ) -> tuple[list[Record], int | None]:
     """Train the network and weigh it against the first guess; without time for it, drop it.
 
@@ -91,23 +110,25 @@ def _train_network(
     network.tokens.fit(table.windows.values, table.windows.observed)
     if options.max_iter == 0:
         return [], None
-    plan = _plan(model, table, options)
+    group = options.group
+    plan = group.share(_plan(model, table, options) if group.first else None)
     if plan is None:
         model.drop_networks()
         return [], None
-    trainer = Trainer(model, table, options, plan.until, plan.n_checked)
-    history = trainer.train(generator)
-    errors = held_out_errors(model, network, table, plan.n_rows, options.deadline)
-    set_network_weights(model, errors)
+    until = Deadline(plan.seconds, options.deadline.clock)
+    history = Trainer(model, table, options, until, plan.n_checked, group, checkpoint).train()
+    if group.first:
+        errors = held_out_errors(model, network, table, plan.n_rows, options.deadline)
+        set_network_weights(model, errors)
     return history, plan.n_rows
 
 
 class Plan(NamedTuple):
-    """What there is time for: until when the network trains, and how many windows are looked at, in
-    passes over held-out cells and in looks at them while it trains.
+    """What there is time for: how many seconds the network trains (None for no limit), and how many
+    windows are looked at, in passes over held-out cells and in looks at them while it trains.
     """
 
-    until: Deadline
+    seconds: float | None
     n_rows: int
     n_checked: int
 
@@ -120,7 +141,7 @@ def _plan(model: Ensemble, table: HeldOut, options: FitOptions) -> Plan | None:
     """
     deadline, sample = options.deadline, table.sample()
     if not deadline.limited:
-        return Plan(Deadline(), len(sample), len(table))
+        return Plan(None, len(sample), len(table))
     network: Any = model.members[0].eval()
 
     def guess(n_rows: int) -> tuple[Tensor, Tensor, CellGuess]:
@@ -141,4 +162,4 @@ def _plan(model: Ensemble, table: HeldOut, options: FitOptions) -> Plan | None:
     n_checked = max(LEAST_ROWS // 2, int(0.02 * seconds / each))
     step = n * (first + 3 * max(each - first, 0.1 * each))  # gradients cost twice the rest
     least = 2 * min(n_checked, n) * each + WORTH_STEPS * step
-    return Plan(Deadline(seconds, deadline.clock), n_rows, n_checked) if least < seconds else None
+    return Plan(seconds, n_rows, n_checked) if least < seconds else None

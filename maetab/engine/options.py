@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any
 
 import torch
 
+from maetab.engine.processes import ALONE, Processes
 from maetab.engine.runtime import Deadline
 from maetab.nn.masking import Masking
 
@@ -30,6 +33,9 @@ class FitOptions:
     kept_bytes : what first guesses that are kept for later epochs may take
     on_record : is given each record of the history as it is made; True stops the network
     on_progress : is told what is being done, and which share of it is
+    group : the processes that fit together
+    checkpoint : folder of what is left for a fit that goes on; None for none
+    about : what the fit is, for the note in that folder
     """
 
     masking: Masking
@@ -49,3 +55,6 @@ class FitOptions:
     kept_bytes: int = 480_000_000  # 800,000 cells of numbers
     on_record: Callable[[Record], object] | None = None
     on_progress: Callable[[str, float], object] = lambda what, share: None
+    group: Processes = ALONE
+    checkpoint: str | PathLike | None = None
+    about: dict[str, Any] = field(default_factory=dict)

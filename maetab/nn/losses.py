@@ -76,7 +76,7 @@ class Distribution:
         self, prediction: Prediction, values: Tensor, weight: Tensor, support: Support
     ) -> Tensor:
         everywhere = torch.ones_like(support.is_number)
-        error = _squared_error(prediction.point, values, *_counted(values, weight, support))
+        error = _squared_error(prediction.point, values, *counted(values, weight, support))
         return cross_entropy(prediction, values, weight, support, everywhere) + error
 
     def probabilities(
@@ -111,7 +111,7 @@ class PointLoss:
         self, prediction: Prediction, values: Tensor, weight: Tensor, support: Support
     ) -> Tensor:
         entropy = cross_entropy(prediction, values, weight, support, ~support.is_number)
-        numbers, total = _counted(values, weight, support)
+        numbers, total = counted(values, weight, support)
         truth = torch.where(numbers > 0, values.flatten(0, 1), 0.0)
         return entropy + self.of_numbers(prediction.point.flatten(0, 1), truth, numbers, total)
 
@@ -164,7 +164,7 @@ class Residual(PointLoss):
         self, prediction: Prediction, values: Tensor, weight: Tensor, support: Support
     ) -> Tensor:
         assert prediction.std is not None
-        numbers, total = _counted(values, weight, support)
+        numbers, total = counted(values, weight, support)
         missed = self._missed(prediction, values, numbers).detach()
         std = prediction.std.flatten(0, 1)
         of_std = std.log() + (missed / std).square().clamp_max(MAX_SQUARE) / 2
@@ -176,7 +176,7 @@ class Residual(PointLoss):
     ) -> Tensor:
         """Return the loss without what the deviations add: what a network is judged by."""
         entropy = cross_entropy(prediction, values, weight, support, ~support.is_number)
-        numbers, total = _counted(values, weight, support)
+        numbers, total = counted(values, weight, support)
         missed = self._missed(prediction, values, numbers)
         size = nnf.smooth_l1_loss(missed, torch.zeros_like(missed), beta=0.1, reduction="none")
         return entropy + (size * numbers).sum() / total
@@ -207,7 +207,7 @@ def cross_entropy(
     The mean is over the weights of all columns; levels that are not modelled do not count.
     """
     index = support.index(values.flatten(0, 1))
-    _, total = _counted(values, weight, support)
+    _, total = counted(values, weight, support)
     counts = torch.where((index >= 0) & columns, weight.flatten(0, 1), 0.0)
     entropy = nnf.cross_entropy(
         prediction.logits.flatten(0, 2), index.clamp_min(0).flatten(), reduction="none"
@@ -215,7 +215,7 @@ def cross_entropy(
     return (entropy.view_as(counts) * counts).sum() / total
 
 
-def _counted(values: Tensor, weight: Tensor, support: Support) -> tuple[Tensor, Tensor]:
+def counted(values: Tensor, weight: Tensor, support: Support) -> tuple[Tensor, Tensor]:
     """Return the weights of numbers (B * T, F), and the sum of those of all cells that count."""
     flat = weight.flatten(0, 1)
     known = torch.where(support.index(values.flatten(0, 1)) >= 0, flat, 0.0)

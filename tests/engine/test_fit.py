@@ -197,7 +197,8 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another():
 
 
 def test_members_share_weights_and_differ_in_what_they_predict():
-    model, _ = fitted(replace(OPTIONS, max_iter=20), n_members=3)
+    options = replace(OPTIONS, max_iter=20, validation_fraction=0.0)  # the last state is kept
+    model, _ = fitted(options, n_members=3)
     assert model.members[0].tokens.number.shape == fitted()[0].members[0].tokens.number.shape
     values, visible = windows(*wine()).take(slice(None))
     guess = model.first_guess(values, visible)
@@ -275,12 +276,11 @@ def test_first_guesses_are_kept_while_they_take_no_more_than_so_many_bytes(spare
     run = trained(options, (values, observed))
     tensors = [
         x
-        for batches in run.kept
-        for b in batches
+        for b in run.batches.kept.values()
         for x in (b.visible, b.hidden, *b.guess.coordinates[:3], b.guess.logits, b.guess.point)
     ]
     size = sum(x.numel() * x.element_size() for x in tensors)
-    assert len(run.kept) == 4 and size > 64 * observed[0].size * 4
+    assert len(run.batches.kept) == 4 and size > 64 * observed[0].size * 4
     counts = run.model.support.share.numel() + 5 * run.model.guess.coordinates.size
     allowed = 4 * 64 * (4 * counts + 2 * observed.shape[1])
     drawn, masking = [], Bernoulli(0.3)

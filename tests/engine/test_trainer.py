@@ -22,10 +22,10 @@ def table(n: int = 64) -> tuple[np.ndarray, np.ndarray]:
 class Steps(Training):
     """Keeps of each step: batch, rate, weights before, loss, and gradients as they were used."""
 
-    def step(self, batch, generator):
+    def step(self, batch, number, network):
         rate = self.optimizer.param_groups[0]["lr"]
         before = {k: p.detach().clone() for k, p in self.network.named_parameters()}
-        loss = super().step(batch, generator)
+        loss = super().step(batch, number, network)
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         norm = float(torch.cat([g.flatten() for g in gradients]).norm())
         if not hasattr(self, "steps_seen"):
@@ -74,7 +74,7 @@ def test_gradients_longer_than_one_are_cut_to_one():
     run = trained(max_iter=1)
     batch, *_ = run.steps_seen[0]
     run.network.head.data.normal_(0, 100.0)
-    run.step(batch, torch.Generator())
+    run.step(batch, 0, run.network)
     *_, norm = run.steps_seen[-1]
     assert norm == pytest.approx(1.0, rel=1e-3)
 

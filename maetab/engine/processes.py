@@ -1,0 +1,127 @@
+"""Processes that fit one model together, as torchrun starts them: who they are, what they agree on.
+
+Each has the same table and takes its share of a training step; torch.distributed carries gradients.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing import parent_process
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+# Others wait while the first one fits a first guess; one that ends is noticed at once in any case.
+PATIENCE = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a fit, as one of them sees them.
+
+    Parameters
+    ----------
+    rank : number of this one, from 0
+    size : how many there are
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, value: Any) -> Any:
+        """Return the value of the first process; the others may pass None."""
+        if self.size == 1:
+            return value
+        held = [value]
+        with _told():
+            dist.broadcast_object_list(held, device=torch.device("cpu"))
+        return held[0]
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all processes, in order."""
+        held = [value] * self.size
+        if self.size > 1:
+            with _told():
+                dist.all_gather_object(held, value)
+        return held
+
+    def any(self, flag: bool) -> bool:
+        """Return whether the flag is set in any process."""
+        return any(self.gather(flag))
+
+    def parallel(self, network: nn.Module) -> nn.Module:
+        """Return a network whose gradients are the mean of those of all processes."""
+        if self.size == 1:
+            return network
+        with _told():
+            return nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)
+
+    def wait(self) -> None:
+        """Return when all processes have come here."""
+        self.gather(None)
+
+    def make_alike(self, fitted: Any) -> None:
+        """Give an object what the first process has in its place, but for where it runs."""
+        if self.size > 1:
+            state = self.share(fitted.__getstate__() if self.first else None)
+            fitted.__setstate__(state | {"device": fitted.device})
+
+    def answering(self) -> AbstractContextManager[None]:
+        """Return the context of what all processes do together; one error if one has ended."""
+        return nullcontext() if self.size == 1 else _told()
+
+
+ALONE = Processes()
+
+
+def processes() -> Processes:
+    """Return the processes that this one was started with, by torchrun or by one who does as it.
+
+    They are those of the group of torch.distributed, which is begun if RANK and WORLD_SIZE tell of
+    one. Worker processes that one of them has started are alone.
+    """
+    if not dist.is_available():
+        return ALONE
+    if not dist.is_initialized():
+        several = int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+        if not several or parent_process() is not None:
+            return ALONE
+        on_cuda = torch.cuda.is_available()
+        if on_cuda:
+            torch.cuda.set_device(local_rank() % torch.cuda.device_count())
+        dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=PATIENCE)
+        atexit.register(_leave)
+    return Processes(dist.get_rank(), dist.get_world_size())
+
+
+def local_rank() -> int:
+    """Return the number of this process among those on the machine."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what it means that others do not answer."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"another of the {dist.get_world_size()} processes that fit one model together has "
+            f"ended, or does not answer; see what it has written. ({error})"
+        ) from error
