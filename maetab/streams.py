@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from maetab.arrow import import_pyarrow
 from maetab.data.parts import Drawn, Part, draw, parts_of
 from maetab.engine.packed import pack
+from maetab.engine.processes import place
 from maetab.parameters import seed_of
 from maetab.presets import PRESETS
 from maetab.whole_file import whole_file
@@ -48,15 +49,18 @@ def draw_from(X: Any, estimator: BaseMAE) -> Drawn | None:
     _refuse_series(own, X)
     if not any(part.n_rows for part in parts):
         raise ValueError(f"{type(X).__name__} has no rows; {name} needs at least two.")
-    cells = PRESETS[own.preset].most_cells
+    cells, group = PRESETS[own.preset].most_cells, own._group
+    seed = group.share(seed_of(own.random_state, name)) if group.size > 1 else None
     return draw(
         parts,
         lambda n_columns: min(MOST_ROWS, max(LEAST_ROWS, cells // n_columns)),
-        lambda: np.random.default_rng(seed_of(own.random_state, name)),
+        lambda: np.random.default_rng(seed_of(own.random_state if seed is None else seed, name)),
         own.categorical_features,
         own.missing_values,
         name,
         lambda share: own._report("reading the table", share),
+        (group.rank, group.size),
+        group.gather,
     )
 
 
@@ -111,7 +115,7 @@ def write_parts(
     """Write what a method makes of each part of X to a folder; return it as a data set of Arrow.
 
     A file is there whole or not at all. Files that are there already are not made again, so that
-    what was stopped goes on.
+    what was stopped goes on. Of several processes each begins with parts of its own.
 
     Parameters
     ----------
@@ -138,11 +142,15 @@ def write_parts(
     folder = Path(to)
     refuse_others(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _sign(folder, _note(estimator, parts, method.__name__))
-    for part in parts:
+    rank, size = place()
+    _sign(folder, _note(estimator, parts, method.__name__), size == 1)
+    others = [part for i, part in enumerate(parts) if i % size != rank]
+    for part in [*parts[rank::size], *reversed(others)]:
         path = folder / part.name
         if part.n_rows and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
+            if size == 1:
+                _remove_halves(path)
             _write(path, (method(estimator, block) for block in part.read()), _told(part))
     aside = [".", NOTE]
     return import_pyarrow().dataset.dataset(folder, partitioning="hive", ignore_prefixes=aside)
@@ -173,8 +181,11 @@ def refuse_others(folder: Path) -> None:
         raise ValueError(f"{folder} holds other files; pass an empty folder, or a new one.")
 
 
-def _sign(folder: Path, note: str) -> None:
-    """Leave a note of what the files come from; refuse those of other models and tables."""
+def _sign(folder: Path, note: str, alone: bool) -> None:
+    """Leave a note of what the files come from; refuse those of other models and tables.
+
+    alone : whether no other process may be at the same
+    """
     path = folder / NOTE
     if path.exists():
         if path.read_text(encoding="utf-8") != note:
@@ -183,7 +194,8 @@ def _sign(folder: Path, note: str) -> None:
                 f"empty folder, or remove its files."
             )
         return
-    _remove_halves(path)
+    if alone:
+        _remove_halves(path)
     with whole_file(path) as beside:
         beside.write_text(note, encoding="utf-8")
 
@@ -228,7 +240,6 @@ def _write(path: Path, tables: Iterator[Any], told: set[str]) -> None:
         ],
         first.schema.metadata,
     )
-    _remove_halves(path)
     with whole_file(path) as beside, arrow.parquet.ParquetWriter(beside, schema) as writer:
         for some in itertools.chain([first], rows):
             writer.write_table(some.select(schema.names).cast(schema))

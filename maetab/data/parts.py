@@ -175,6 +175,8 @@ def draw(
     missing_values: Any,
     estimator_name: str,
     progress: Callable[[float], None],
+    share: tuple[int, int] = (0, 1),
+    gather: Callable[[Any], list[Any]] = lambda own: [own],
 ) -> Drawn:
     """Read all rows once; return what they say, and some of them.
 
@@ -185,27 +187,41 @@ def draw(
         of rows, not on how they are split
     categorical_features, missing_values, estimator_name : as in `infer_schema`
     progress : is called with the share of the rows that is read
+    share : number of this process, and of all that read: it reads each of so many parts
+    gather : returns what all of them have read, in their order
 
     Raises
     ------
     TypeError, ValueError
         As `read_frame` and `infer_schema`, and if a column is of other kinds in other parts.
     """
-    total = sum(part.n_rows for part in parts)
-    tallies, tables, first, drawn = list[Tally](), list[Any](), 0, np.zeros(0, int)
-    extra = extra_missing(missing_values)
-    for block in (block for part in parts for block in part.read()):
-        frame, _ = read_frame(block)
-        if not tables:
-            drawn = _drawn(total, n_rows(frame.shape[1]), random)
-        chosen = positions(categorical_features, frame.columns, estimator_name)
-        columns = (Cells(frame.iloc[:, place], extra) for place in range(frame.shape[1]))
-        now = [tally_of(cells, extra, place in chosen) for place, cells in enumerate(columns)]
-        pairs = zip(tallies, now, strict=True) if tallies else ((one,) for one in now)
-        tallies = [merged(pair) for pair in pairs]
-        own = drawn[slice(*np.searchsorted(drawn, [first, first + len(frame)]))] - first
-        tables.append(nw.from_native(as_table(block), eager_only=True)[own.tolist()])
-        first += len(frame)
-        progress(first / total)
+    total, (first, every) = sum(part.n_rows for part in parts), share
+    starts = np.cumsum([0, *(part.n_rows for part in parts)])
+    extra, drawn, found, done = extra_missing(missing_values), None, dict[int, tuple](), 0
+    for number in range(first, len(parts), every):
+        tallies, tables, start = list[Tally](), list[Any](), starts[number]
+        for block in parts[number].read():
+            frame, _ = read_frame(block)
+            if drawn is None:
+                drawn = _drawn(total, n_rows(frame.shape[1]), random)
+            chosen = positions(categorical_features, frame.columns, estimator_name)
+            columns = (Cells(frame.iloc[:, place], extra) for place in range(frame.shape[1]))
+            now = [tally_of(cells, extra, place in chosen) for place, cells in enumerate(columns)]
+            tallies = _merged([tallies, now])
+            own = drawn[slice(*np.searchsorted(drawn, [start, start + len(frame)]))] - start
+            tables.append(nw.from_native(as_table(block), eager_only=True)[own.tolist()])
+            start, done = start + len(frame), done + len(frame)
+            progress(min(1.0, every * done / total))
+        if tables:
+            found[number] = tallies, nw.concat(tables).to_native()
+    found = {number: one for own in gather(found) for number, one in own.items()}
+    ordered = [found[number] for number in sorted(found)]
+    tallies = _merged([one for one, _ in ordered])
+    tables = [nw.from_native(table, eager_only=True) for _, table in ordered]
     table = nw.concat(tables).to_native() if tables else None
     return Drawn(table, Schema(tuple(tally.infer() for tally in tallies)), total)
+
+
+def _merged(parts: list[list[Tally]]) -> list[Tally]:
+    """Return what all parts say, column by column."""
+    return [merged(column) for column in zip(*(part for part in parts if part), strict=True)]

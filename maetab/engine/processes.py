@@ -18,6 +18,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from maetab.engine.runtime import backend_of_device
+
 # Others wait while the first one fits a first guess; one that ends is noticed at once in any case.
 PATIENCE = timedelta(days=2)
 
@@ -94,20 +96,21 @@ def processes() -> Processes:
     if not dist.is_available():
         return ALONE
     if not dist.is_initialized():
-        several = int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
-        if not several or parent_process() is not None:
+        if place()[1] == 1:
             return ALONE
-        on_cuda = torch.cuda.is_available()
-        if on_cuda:
-            torch.cuda.set_device(local_rank() % torch.cuda.device_count())
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=PATIENCE)
+        dist.init_process_group(backend_of_device(), timeout=PATIENCE)
         atexit.register(_leave)
-    return Processes(dist.get_rank(), dist.get_world_size())
+    return Processes(*place())
 
 
-def local_rank() -> int:
-    """Return the number of this process among those on the machine."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+def place() -> tuple[int, int]:
+    """Return the number of this process among those that it was started with, and how many."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1 or "RANK" not in os.environ or parent_process() is not None:
+        return 0, 1
+    return int(os.environ["RANK"]), size
 
 
 def _leave() -> None:

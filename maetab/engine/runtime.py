@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -18,13 +19,15 @@ SLACK = 0.9  # share of the time left that is planned with
 def pick_device(device: str | torch.device) -> torch.device:
     """Return the device that `device` names; "auto" is CUDA where there is one, else the CPU.
 
+    Of several processes on a machine each has a CUDA device of its own, if there are enough.
+
     Raises
     ------
     ValueError
         If torch does not know the name, or the machine lacks the device.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _own_cuda() if torch.cuda.is_available() else torch.device("cpu")
     try:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen).item()
@@ -34,6 +37,19 @@ def pick_device(device: str | torch.device) -> torch.device:
             f"got {device!r}."
         ) from error
     return chosen
+
+
+def _own_cuda() -> torch.device:
+    """Return the CUDA device of this process, of several that torchrun has started here."""
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+
+
+def backend_of_device() -> str:
+    """Return by what processes are to talk, with the device of this one chosen for it."""
+    if not torch.cuda.is_available():
+        return "gloo"
+    torch.cuda.set_device(_own_cuda())
+    return "cpu:gloo,cuda:nccl"
 
 
 def training_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:

@@ -138,11 +138,14 @@ class AbsoluteError(PointLoss):
 
 
 class Cosine(PointLoss):
-    """One minus the cosine of the angle between the numbers of a row and their prediction."""
+    """One minus the cosine of the angle between the numbers of a row and their prediction.
+
+    A row counts by what its numbers do.
+    """
 
     def of_numbers(self, point: Tensor, truth: Tensor, weight: Tensor, total: Tensor) -> Tensor:
         similar = nnf.cosine_similarity(point * weight, truth * weight, dim=1, eps=1e-6)
-        return (1 - similar).mean()
+        return ((1 - similar) * weight.sum(1)).sum() / total
 
 
 class Residual(PointLoss):

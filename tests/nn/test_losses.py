@@ -51,7 +51,8 @@ def test_point_losses_are_those_written_out(loss):
     if loss == "cosine":
         a, b = point.numpy()[:, [0, 2]] * w, values.numpy()[:, [0, 2]] * w
         lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-        wanted = np.mean(1 - (a * b).sum(1) / np.maximum(lengths, 1e-12))
+        apart = 1 - (a * b).sum(1) / np.maximum(lengths, 1e-12)
+        wanted = (apart * w.sum(1)).sum() / w.sum()
     else:
         size = np.abs(error) if loss == "mae" else np.minimum(error**2, 25)
         wanted = (size * w).sum() / w.sum()
