@@ -34,7 +34,9 @@ def run(what: str, folder: Path) -> subprocess.CompletedProcess:
 def write_parts(folder: Path) -> None:
     (folder / "parts").mkdir()
     for i in range(3):
-        table().iloc[70 * i : 70 * (i + 1)].to_parquet(folder / "parts" / f"p{i}.parquet", index=False)
+        table().iloc[70 * i : 70 * (i + 1)].to_parquet(
+            folder / "parts" / f"p{i}.parquet", index=False
+        )
 
 
 @pytest.fixture(scope="module")

@@ -78,11 +78,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, TypeError, OSError, LookupError) as error:
+    except (ValueError, TypeError, OSError, LookupError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         if isinstance(error, OSError) and error.filename and error.strerror:
             reason = f"{error.filename}: {error.strerror}"
-        say(f"maetab {args.verb}: {reason or type(error).__name__}")
+        say(f"maetab {args.verb}: {reason or type(error).__name__}", of_all=True)
         return 1
     except KeyboardInterrupt:
         return 130

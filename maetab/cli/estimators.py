@@ -10,7 +10,7 @@ import maetab
 from maetab.cli import series
 from maetab.cli.options import DETECTION
 from maetab.cli.reading import recall, remember
-from maetab.cli.report.output import listed, say
+from maetab.cli.report.output import is_first, listed, say
 from maetab.cli.verb_files import check_outputs, format_out, open_table, wanted_columns
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ def prepare(args: argparse.Namespace, name: str, **parameters: Any) -> Job:
     format_out(args)  # an output of no known format is refused before anything is read
     if args.model and (args.save or args.exclude or args.categorical):
         args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
-    if args.model and (args.seed, args.max_time, args.preset) != (None, None, None):
-        args.fail("--model fits nothing: no --seed, --max-time or --preset with it")
+    of_fit = args.seed, args.max_time, args.preset, args.checkpoint
+    if args.model and of_fit != (None,) * 4:
+        args.fail("--model fits nothing: no --seed, --max-time, --preset or --checkpoint with it")
     series.check(args)
     model = load_estimator(args, name, **parameters) if args.model else None
     known = model.schema_.columns if model is not None else ()
@@ -102,7 +103,9 @@ def new_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any
     if getattr(args, "window", None) is not None:
         parameters |= {"window": args.window, **series.keys_of(args).parameters()}
     parameters |= given(max_time=args.max_time, preset=args.preset, device=args.device)
-    return getattr(maetab, name)(random_state=args.seed or 0, verbose=1, **parameters)
+    parameters |= given(checkpoint=getattr(args, "checkpoint", None))
+    verbose = int(is_first())
+    return getattr(maetab, name)(random_state=args.seed or 0, verbose=verbose, **parameters)
 
 
 def load_estimator(args: argparse.Namespace, name: str, **parameters: Any) -> Any:

@@ -9,12 +9,22 @@ from typing import Any
 
 from maetab.arrow import import_pyarrow
 from maetab.cli import estimators
-from maetab.cli.report.output import counted, report_step, say
+from maetab.cli.report.output import counted, is_first, report_step, say
 
 # Options that folders have, too; the files tell all else.
 ALLOWED = {
     *("verb", "run", "fail", "input", "output", "model", "save", "categorical"),
-    *("seed", "preset", "max_time", "device", "verbose", "components", "readout", "add_raw"),
+    *(
+        "seed",
+        "preset",
+        "max_time",
+        "checkpoint",
+        "device",
+        "verbose",
+        "components",
+        "readout",
+        "add_raw",
+    ),
 }
 USUAL: tuple = (None, False, [], 0, "utf-8")  # values of options that are not given
 
@@ -47,7 +57,7 @@ def write(args: argparse.Namespace, name: str, **parameters: Any) -> None:
     else:
         wanted = {"categorical_features": args.categorical} if args.categorical else {}
         estimator = estimators.new_estimator(args, name, **parameters | wanted).fit(data)
-    if args.save:
+    if args.save and is_first():
         maetab.save(estimator.set_params(verbose=0), args.save)
         say(f"model saved to {args.save}")
     report_step("writing the parts")

@@ -193,6 +193,12 @@ _FITTED = (
     Option("--verbose", "report each look at the held-out cells while training", YES),
 )
 MODEL = Options("the model", _FITTED)
+_CHECKPOINT = Option(
+    "--checkpoint",
+    "folder in which a fit leaves what it has done; after a stop the same command goes on there",
+    {"metavar": "FOLDER"},
+)
+ONE_MODEL = Options("the model", (*_FITTED, _CHECKPOINT))
 _DEMO = (
     Option("--output", f"file to write (default: {DEMO_OUTPUT})", {"default": DEMO_OUTPUT}),
     Option("--force", "overwrite the file", YES),
@@ -203,7 +209,7 @@ IMPUTE = (
     *IN_AND_OUT,
     Options("", (Option("--columns", _FILLED, COLUMNS),)),
     Options("series", (*_SERIES, *_GAPS)),
-    MODEL,
+    ONE_MODEL,
 )
 _DETECTED = (
     Option("--top", "explain the N strangest rows (default: 10)", _count(1) | {"default": 10}),
@@ -223,7 +229,7 @@ _DETECTED = (
         TRIM,
     ),
 )
-DETECT = (*IN_AND_OUT, Options("", _DETECTED), SERIES, MODEL)
+DETECT = (*IN_AND_OUT, Options("", _DETECTED), SERIES, ONE_MODEL)
 _ENCODED = (
     Option(
         "--components",
@@ -251,7 +257,12 @@ STRIDE = Option(
     "is a window that begins at every row (default: a window)",
     {"metavar": "LENGTH", "type": rows_or_time},
 )
-ENCODE = (*IN_AND_OUT, Options("", _ENCODED), Options("series", (*_SERIES, LEVEL, STRIDE)), MODEL)
+ENCODE = (
+    *IN_AND_OUT,
+    Options("", _ENCODED),
+    Options("series", (*_SERIES, LEVEL, STRIDE)),
+    ONE_MODEL,
+)
 MECHANISMS = {"choices": ("mcar", "mar", "mnar", "block", "observed")}
 COMPARED = {"metavar": "METHODS", "type": _methods}
 _EVALUATED = (

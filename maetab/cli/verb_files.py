@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maetab.cli.reading import format_in, layout_in
-from maetab.cli.report.output import listed, say
+from maetab.cli.report.output import is_first, listed, say
 from maetab.cli.series import Keys, in_file, refuse_days_alone
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
     """Refuse files that exist, unless they may be overwritten, and folders that do not."""
     for path in paths:
-        if not path or path == "-":
+        if not path or path == "-" or not is_first():
             continue
         if not args.force and Path(path).exists():
             args.fail(f"{path} exists; pass --force to overwrite it")

@@ -12,6 +12,7 @@ from maetab.cli import estimators, folders, reading, series, verb_files
 from maetab.cli.options import COMPARED_WITH, DETECTION, HIDDEN
 from maetab.cli.report.output import (
     counted,
+    is_first,
     listed,
     on_one_line,
     report_step,
@@ -95,6 +96,8 @@ def impute(args: argparse.Namespace) -> None:
         reading.refuse_codes(args, table, targets)
     if imputer is None and (args.save or some_missing):
         imputer = estimators.new_estimator(args, "MAEImputer", **given).fit(frame)
+    if not is_first():  # of several processes, that fit together
+        return
     n_filled = 0
     if imputer is not None:
         if args.model and (odd := unlike(frame, imputer.schema_, columns)):
@@ -131,6 +134,8 @@ def detect(args: argparse.Namespace) -> None:
     detector, table, columns, frame = estimators.prepare(args, name, **given)
     if detector is None:
         detector = estimators.new_estimator(args, name, **(DETECTION | given)).fit(frame)
+    if not is_first():
+        return
     report_step("scoring the rows")
     scores = anomalies.score_rows(detector, frame)
     n_reasons = min(args.reasons, len(columns))
@@ -166,6 +171,8 @@ def encode(args: argparse.Namespace) -> None:
     encoder, table, columns, frame = estimators.prepare(args, "MAEEncoder", **parameters)
     if encoder is None:
         encoder = estimators.new_estimator(args, "MAEEncoder", **parameters).fit(frame)
+    if not is_first():
+        return
     report_step("encoding the rows")
     features = encoder.transform(frame)
     estimators.save(encoder, args, table)

@@ -86,6 +86,7 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     tensors = {f"model/{key}": weight.cpu().numpy() for key, weight in weights}
     parameters, attributes = {}, {}
     for key, value in est.get_params(deep=False).items():
+        value = None if key == "checkpoint" else value  # a folder of this machine
         parameters[key] = pack(value, f"The {key!r} parameter of {name}", tensors)
     for key, value in vars(est).items():
         if key in parameters or key in PARTS:

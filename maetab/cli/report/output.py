@@ -12,8 +12,17 @@ from maetab.progress import CLEAR, logger
 MAX_NAMES = 5  # names of a list that are written out
 
 
-def say(message: str) -> None:
-    """Print a message in place of the line of progress."""
+def is_first() -> bool:
+    """Whether this process is the first of those that torchrun has started: it alone reports, and
+    writes what is not written in parts.
+    """
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
+def say(message: str, of_all: bool = False) -> None:
+    """Print a message in place of the line of progress; of the first process, if not `of_all`."""
+    if not (of_all or is_first()):
+        return
     try:
         print(f"{CLEAR if sys.stderr.isatty() else ''}{message}", file=sys.stderr)
     except BrokenPipeError:  # nobody reads the messages, but the work is wanted
