@@ -78,7 +78,7 @@ def options_of(estimator: BaseMAE, is_series: bool, deadline: Deadline) -> FitOp
         device=pick_device(own.device),
         group=own._group,
         checkpoint=own.checkpoint,
-        about=_about(own),
+        about={} if own.checkpoint is None and own._group.size == 1 else _about(own),
     )
 
 

@@ -48,7 +48,7 @@ def prepare(args: argparse.Namespace, name: str, **parameters: Any) -> Job:
         args.fail("--model decides the columns: no --save, --exclude or --categorical with it")
     of_fit = args.seed, args.max_time, args.preset, args.checkpoint
     if args.model and of_fit != (None,) * 4:
-        args.fail("--model fits nothing: no --seed, --max-time, --preset or --checkpoint with it")
+        args.fail("--model fits nothing: no --seed, --max-time, --checkpoint or --preset with it")
     series.check(args)
     model = load_estimator(args, name, **parameters) if args.model else None
     known = model.schema_.columns if model is not None else ()
