@@ -2,10 +2,10 @@
 
     python -m benchmarks.processes
 
-A table of 20,000 rows and 20 columns (that of `benchmarks.scale`), with the network of each backbone
-and a fixed number of epochs: what is timed is training, from its first step to its last look at the
-held-out cells. Both runs see the same global batches, so what they end at is compared, too. One JSON
-line per pair is appended to the output.
+A table of 20,000 rows and 20 columns (that of `benchmarks.scale`), with the network of each
+backbone and a fixed number of epochs: what is timed is training, from its first step to its last
+look at the held-out cells. Both runs see the same global batches, so what they end at is compared,
+too. One JSON line per pair is appended to the output.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks import records
-from benchmarks.scale import rows_of
+from benchmarks.scale import TWO, rows_of
 from maetab import MAEImputer
 
 KEY = ("backbone", "pair")
@@ -35,21 +35,18 @@ def run(backbone: str, folder: Path) -> None:
     torch.set_num_threads(1)
     X = rows_of(0, N_ROWS)
     given = {"max_iter": EPOCHS, "n_iter_no_change": 99, "random_state": 0}
-    imputer = MAEImputer(backbone=backbone, **given).fit(X)
+    imputer = MAEImputer(backbone=backbone, keep_grid=False, **given).fit(X)
     if os.environ.get("RANK", "0") == "0":
-        filled = imputer.transform(X.iloc[:2000]).select_dtypes("number").to_numpy(float)
+        filled = imputer.transform(X.iloc[:2000]).select_dtypes("float")  # ints are rounded
         last = imputer.history_[-1]
         found = {"seconds": last["seconds"], "loss": last["validation_loss"], "step": last["step"]}
         (folder / "found.json").write_text(json.dumps(found))
-        np.save(folder / "filled.npy", filled / X.std(numeric_only=True).to_numpy(float))
+        np.save(folder / "filled.npy", (filled / X[filled.columns].std()).to_numpy())
 
 
-def timed(backbone: str, n_processes: int) -> tuple[dict[str, float], np.ndarray]:
-    """Return what a fit by so many processes took and ended at."""
-    start = [sys.executable]
-    if n_processes > 1:
-        start += ["-m", "torch.distributed.run", "--standalone"]
-        start += [f"--nproc-per-node={n_processes}"]
+def timed(backbone: str, shared: bool) -> tuple[dict[str, float], np.ndarray]:
+    """Return what a fit by one process, or by two, took and ended at."""
+    start = [sys.executable, *(TWO if shared else ())]
     with tempfile.TemporaryDirectory() as aside:
         words = ["-m", "benchmarks.processes", "--one", backbone, "--folder", aside]
         subprocess.run([*start, *words], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
@@ -74,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         for backbone in options.backbones:
             if (backbone, pair) in done:
                 continue
-            (alone, one), (shared, two) = timed(backbone, 1), timed(backbone, 2)
+            (alone, one), (shared, two) = timed(backbone, False), timed(backbone, True)
             line = {
                 "backbone": backbone,
                 "pair": pair,

@@ -1,17 +1,21 @@
 """Seconds and memory of fitting and filling Parquet data sets, beside the same rows in memory.
 
     python -m benchmarks.scale                         # 200,000 and 2,000,000 rows of 20 columns
-    python -m benchmarks.scale --rows 10000000 --folder /somewhere/with/room
+    python -m benchmarks.scale --rows 10000000 --sources processes --folder /somewhere/with/room
 
 Columns: 16 numbers with two factors, two of which are whole numbers, and four categories; 15 % of
 the cells are missing. The data are written to a folder first, in files of 250,000 rows, and every
-run is a process of its own. One JSON line per run is appended to the output.
+run is a process of its own; with the source "processes" two share it, one thread each. Seconds are
+those of the processor, of the first process, beside those of the clock. One JSON line per run is
+appended to the output.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +28,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import torch
+import torch.distributed as dist
 
 from benchmarks import records
 from maetab import MAEImputer
@@ -31,6 +36,7 @@ from maetab import MAEImputer
 KEY = ("rows", "source", "preset")
 COLUMNS, PER_FILE, MISSING = 20, 250_000, 0.15
 ROWS = (200_000, 2_000_000)
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 IN_MEMORY = 1_000_000  # rows that are filled in memory, too
 
 
@@ -59,6 +65,11 @@ def written(folder: Path, n_rows: int) -> Path:
     return own
 
 
+def beside(folder: Path) -> Path:
+    """Return where the filled parts of a folder are written."""
+    return folder.with_name(f"{folder.name}-filled")
+
+
 def peak() -> int:
     """Return the most memory that this process has used, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -67,16 +78,21 @@ def peak() -> int:
 def run(folder: Path, source: str, preset: str, output: Path) -> None:
     """Fit and fill one table, and append what it took."""
     torch.set_num_threads(1)
-    data, before = ds.dataset(folder), peak()
-    table = data if source == "files" else data.to_table().to_pandas()
-    times = [time.process_time()]
+    data, before, in_files = ds.dataset(folder), peak(), source != "memory"
+    table = data if in_files else data.to_table().to_pandas()
+    times = [(time.process_time(), time.monotonic())]
     imputer = MAEImputer(preset=preset, random_state=0).fit(table)
-    times.append(time.process_time())
-    with tempfile.TemporaryDirectory(dir=folder.parent) as out:
-        filled = imputer.transform(table, **({"to": out} if source == "files" else {}))
-        times.append(time.process_time())
-        n = filled.count_rows() if source == "files" else len(filled)
-    fit, fill = np.diff(times)
+    times.append((time.process_time(), time.monotonic()))
+    filled = imputer.transform(table, **({"to": beside(folder)} if in_files else {}))
+    times.append((time.process_time(), time.monotonic()))
+    peaks = [peak()]
+    if dist.is_initialized():
+        peaks = [0] * dist.get_world_size()
+        dist.all_gather_object(peaks, peak())
+    if os.environ.get("RANK", "0") != "0":
+        return
+    n = filled.count_rows() if in_files else len(filled)
+    (fit, fit_clock), (fill, fill_clock) = np.diff(times, axis=0)
     line = {
         "rows": n,
         "columns": COLUMNS,
@@ -84,8 +100,10 @@ def run(folder: Path, source: str, preset: str, output: Path) -> None:
         "preset": preset,
         "fit_seconds": round(fit, 1),
         "transform_seconds": round(fill, 1),
-        "rows_per_second": round(n / fill),
-        "peak_mib": peak(),
+        "rows_per_second": round(n / (fill_clock if len(peaks) > 1 else fill)),
+        "fit_clock_seconds": round(fit_clock, 1),
+        "transform_clock_seconds": round(fill_clock, 1),
+        "peak_mib": sum(peaks),
         "mib_before": before,
     }
     records.append(output, line, torch.get_num_threads())
@@ -115,7 +133,12 @@ def main(argv: list[str] | None = None) -> None:
                 folder = written(options.folder or Path(aside), n_rows)
                 words = ["--one", source, "--folder", str(folder), "--output", str(options.output)]
                 words += ["--preset", options.preset]
-                subprocess.run([sys.executable, "-m", "benchmarks.scale", *words], check=True)
+                start = TWO if source == "processes" else ()
+                environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+                command = [sys.executable, *start, "-m", "benchmarks.scale", *words]
+                shutil.rmtree(beside(folder), ignore_errors=True)
+                subprocess.run(command, check=True, env=environment)
+                shutil.rmtree(beside(folder), ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,14 @@ def stopped(capsys, *words):
         (["impute", "in.csv", "-o", os.devnull], f"{os.devnull} exists; pass --force"),
         (["impute"], "required"),
         (["evaluate", "in.csv", "--compare", "foo"], "--compare: must be among mean, median, knn"),
-        (["impute", "-", "-o", "-", "--model", "m", "--seed", "4"], "no --seed, --max-time, --checkpoint or"),
-        (["encode", "-", "-o", "-", "--model", "m", "--max-time", "4"], "no --seed, --max-time, --checkpoint or"),
+        (
+            ["impute", "-", "-o", "-", "--model", "m", "--seed", "4"],
+            "no --seed, --max-time, --checkpoint or",
+        ),
+        (
+            ["encode", "-", "-o", "-", "--model", "m", "--max-time", "4"],
+            "no --seed, --max-time, --checkpoint or",
+        ),
         (["detect", "-", "-o", "-", "--model", "m", "--preset", "fast"], "or --preset with it"),
     ],
 )
