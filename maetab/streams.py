@@ -15,7 +15,8 @@ from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.arrow import import_pyarrow
-from maetab.data.parts import Drawn, Part, draw, parts_of
+from maetab.data.parts import Drawn, Part, alike, draw, parts_of
+from maetab.data.series_parts import SeriesInParts, whole
 from maetab.engine.packed import pack
 from maetab.engine.processes import place
 from maetab.parameters import seed_of
@@ -35,26 +36,29 @@ NOTE = "_maetab.json"  # of a folder, what its files come from; Arrow passes suc
 
 
 def draw_from(X: Any, estimator: BaseMAE) -> Drawn | None:
-    """Return what a fit learns from of a table that is read in parts; None if X is in memory.
-
-    Raises
-    ------
-    ValueError
-        The rows are series.
-    """
+    """Return what a fit learns from of a table that is read in parts; None if X is in memory."""
     parts = parts_of(X)
     if parts is None:
         return None
     own, name = estimator, type(estimator).__name__
-    _refuse_series(own, X)
     if not any(part.n_rows for part in parts):
         raise ValueError(f"{type(X).__name__} has no rows; {name} needs at least two.")
     cells, group = PRESETS[own.preset].most_cells, own._group
     seed = group.share(seed_of(own.random_state, name)) if group.size > 1 else None
+
+    def n_rows(n_columns: int) -> int:
+        return min(MOST_ROWS, max(LEAST_ROWS, cells // n_columns))
+
+    def random() -> np.random.Generator:
+        return np.random.default_rng(seed_of(own.random_state if seed is None else seed, name))
+
+    if own.window is None:
+        choose = alike(sum(part.n_rows for part in parts), n_rows, random)
+    else:
+        choose = SeriesInParts(parts, own.groups, name).some(n_rows, random)
     return draw(
         parts,
-        lambda n_columns: min(MOST_ROWS, max(LEAST_ROWS, cells // n_columns)),
-        lambda: np.random.default_rng(seed_of(own.random_state if seed is None else seed, name)),
+        choose,
         own.categorical_features,
         own.missing_values,
         name,
@@ -64,12 +68,24 @@ def draw_from(X: Any, estimator: BaseMAE) -> Drawn | None:
     )
 
 
-def _refuse_series(estimator: BaseMAE, X: Any) -> None:
-    if estimator.window is not None:
-        raise ValueError(
-            f"{type(estimator).__name__}(window={estimator.window!r}) takes series in memory only, "
-            f"got {type(X).__name__}; read the rows of some groups at a time."
-        )
+def _blocks_of(estimator: BaseMAE, parts: list[Part]) -> Callable[[Part], Iterator[Any]]:
+    """Return what yields the rows of a part such that they can be predicted: series as a whole.
+
+    Raises
+    ------
+    ValueError
+        A series lies in several parts.
+    """
+    timeline = estimator._timeline()
+    if timeline is None or timeline.n_steps == 1:
+        return _rows
+    groups = list(timeline.groups) or None
+    SeriesInParts(parts, groups, type(estimator).__name__).refuse_torn(parts)
+    return lambda part: iter([whole(part)])
+
+
+def _rows(part: Part) -> Iterator[Any]:
+    return part.read(None)
 
 
 def missing_in(drawn: Drawn | None) -> np.ndarray | bool:
@@ -84,8 +100,9 @@ def joined(estimator: BaseMAE, X: Any, method: Callable[[Any], np.ndarray]) -> n
     parts = parts_of(X)
     if parts is None:
         return None
-    _refuse_series(estimator, X)
-    found = [method(block) for part in parts for block in part.read()]
+    check_is_fitted(estimator, "model_")
+    blocks = _blocks_of(estimator, parts)
+    found = [method(block) for part in parts if part.n_rows for block in blocks(part)]
     return np.concatenate(found) if found else np.zeros(0)
 
 
@@ -130,15 +147,16 @@ def write_parts(
         `to` is None, or holds other files.
     """
     check_is_fitted(estimator, "model_")
+    blocks: Callable[[Part], Iterator[Any]] = _rows
     if to is None:
         raise ValueError(
             f"X is read in parts, got {type(X).__name__}; pass to='folder', to which what comes of "
             f"each part is written, or a table in memory."
         )
     if parts is None:
-        parts = [Part("part-00000.parquet", len(X), None, "", lambda: iter([X]))]
+        parts = [Part("part-00000.parquet", len(X), None, "", lambda _: iter([X]))]
     else:
-        _refuse_series(estimator, X)
+        blocks = _blocks_of(estimator, parts)
     folder = Path(to)
     refuse_others(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +169,7 @@ def write_parts(
             path.parent.mkdir(parents=True, exist_ok=True)
             if size == 1:
                 _remove_halves(path)
-            _write(path, (method(estimator, block) for block in part.read()), _told(part))
+            _write(path, (method(estimator, block) for block in blocks(part)), _told(part))
     aside = [".", NOTE]
     return import_pyarrow().dataset.dataset(folder, partitioning="hive", ignore_prefixes=aside)
 

@@ -17,7 +17,7 @@ from table_in_files import FAST, N, mixed, table, written
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, streams
 from maetab.data import parts as parts_file
-from maetab.data.parts import draw, parts_of
+from maetab.data.parts import alike, draw, parts_of
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_lazy_frames_of_polars_are_read_in_batches(monkeypatch, tmp_path, whole)
     monkeypatch.setattr(parts_file, "BLOCK", 30)
     lazy = pl.from_arrow(table()).lazy()
     (part,) = parts_of(lazy)
-    assert part.n_rows == N and max(map(len, part.read())) <= 30
+    assert part.n_rows == N and max(map(len, part.read(None))) <= 30
     assert same_model(MAEImputer(**FAST).fit(lazy), whole)
     filled = whole.transform(lazy, to=tmp_path / "out").to_table()
     assert_same(filled, whole.transform(table()))
@@ -150,21 +150,22 @@ def test_a_table_in_memory_can_be_written_too(tmp_path, whole):
     assert filled.equals(whole.transform(table()))
 
 
-def drawing(n: int, seed: int) -> tuple:
-    """What `draw` takes behind the parts, to draw n rows."""
-    return (lambda _: n), (lambda: np.random.default_rng(seed)), "auto", np.nan, "X", print
+def drawn_of(data: ds.Dataset, n: int, seed: int) -> pa.Table:
+    """Return n rows, drawn by a seed."""
+    parts, random = parts_of(data), lambda: np.random.default_rng(seed)
+    choose = alike(data.count_rows(), lambda _: n, random)
+    return draw(parts, choose, "auto", np.nan, "X", print).table
 
 
 def test_rows_are_drawn_alike_likely_whatever_the_parts(tmp_path):
     drawn = [
-        draw(parts_of(written(tmp_path / f"{i}", cuts)), *drawing(60, 5)).table
-        for i, cuts in enumerate([[], [10, 100]])
+        drawn_of(written(tmp_path / f"{i}", cuts), 60, 5) for i, cuts in enumerate([[], [10, 100]])
     ]
     assert drawn[0].equals(drawn[1]) and drawn[0].num_rows == 60
     rows = pa.Table.from_pandas(pd.DataFrame({"row": np.arange(1000)}))
     counts = np.zeros(1000)
     for seed in range(200):
-        found = draw(parts_of(ds.dataset(rows)), *drawing(100, seed)).table
+        found = drawn_of(ds.dataset(rows), 100, seed)
         counts[found["row"].to_numpy()] += 1
     assert counts.sum() == 200 * 100 and counts.min() >= 5 and counts.max() <= 40  # 20 expected
 
@@ -185,23 +186,6 @@ def test_only_some_rows_are_drawn_but_all_are_counted(monkeypatch, tmp_path):
         (lambda imputer, data, to: imputer.transform(data), ValueError, "pass to='folder'"),
         (lambda imputer, data, to: imputer.sample(data), TypeError, r"call \.to_table\(\) first"),
         (lambda imputer, data, to: imputer.transform(data, to=to), ValueError, "other files"),
-        (
-            lambda imputer, data, to: MAEImputer(window=3).fit(data),
-            ValueError,
-            r"MAEImputer\(window=3\) takes series in memory only",
-        ),
-        (
-            lambda imputer, data, to: (
-                MAEImputer(window=3, max_iter=0).fit(table()).transform(data, to=to / "new")
-            ),
-            ValueError,
-            r"MAEImputer\(window=3\) takes series in memory only",
-        ),
-        (
-            lambda imputer, data, to: MAEAnomalyDetector(window=3).fit(table()).score_samples(data),
-            ValueError,
-            r"MAEAnomalyDetector\(window=3\) takes series in memory only",
-        ),
         (
             lambda imputer, data, to: imputer.transform(data, to=to / "file0.parquet"),
             ValueError,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 
 from maetab.data.cells import Cells
 from maetab.data.containers import as_table, read_frame
@@ -34,14 +35,17 @@ class Part(NamedTuple):
     columns : names of those that the file has, where the table has more: those that its folders
         tell; None for all
     version : what tells it from another part of the same name and size; empty where nothing does
-    read : yields its rows as tables in memory, in order
+    read : yields its rows as tables in memory, in order; of some columns, or None for all
     """
 
     name: str
     n_rows: int
     columns: tuple[str, ...] | None
     version: str
-    read: Callable[[], Iterator[Any]]
+    read: Callable[[list[Any] | None], Iterator[Any]]
+
+
+Choose = Callable[[int], Callable[[pd.DataFrame, int], np.ndarray]]
 
 
 class Drawn(NamedTuple):
@@ -77,9 +81,9 @@ def parts_of(X: Any) -> list[Part] | None:
 def _files(dataset: Any) -> list[Part]:
     """Return the files of a data set of Arrow."""
 
-    def read(fragment: Any) -> Iterator[Any]:
-        ahead = {"batch_readahead": 1, "fragment_readahead": 1}
-        batches = fragment.to_batches(schema=dataset.schema, batch_size=BLOCK, **ahead)
+    def read(fragment: Any, columns: list[Any] | None) -> Iterator[Any]:
+        how = {"batch_readahead": 1, "fragment_readahead": 1, "batch_size": BLOCK}
+        batches = fragment.to_batches(schema=dataset.schema, columns=columns, **how)
         yield from (batch for batch in batches if batch.num_rows)
 
     fragments = list(dataset.get_fragments())
@@ -90,7 +94,7 @@ def _files(dataset: Any) -> list[Part]:
             fragment.count_rows(),
             tuple(fragment.physical_schema.names),
             _version(fragment),
-            lambda fragment=fragment: read(fragment),  # type: ignore[misc]
+            lambda columns, fragment=fragment: read(fragment, columns),  # type: ignore[misc]
         )
         for name, fragment in zip(names, fragments, strict=True)
     ]
@@ -133,10 +137,11 @@ def _slices(lazy: Any) -> list[Part]:
     """
     n_rows = lazy.select(sys.modules["polars"].len()).collect().item()
 
-    def read() -> Iterator[Any]:
+    def read(columns: list[Any] | None) -> Iterator[Any]:
+        asked = lazy if columns is None else lazy.select(columns)
         in_batches = hasattr(lazy, "collect_batches")
         whole = {"chunk_size": BLOCK, "maintain_order": True}
-        for batch in lazy.collect_batches(**whole) if in_batches else [lazy.collect()]:
+        for batch in asked.collect_batches(**whole) if in_batches else [asked.collect()]:
             yield from (x for x in batch.iter_slices(BLOCK) if len(x))
 
     return [Part(_numbered(0), n_rows, None, "", read)]
@@ -146,12 +151,13 @@ def _partitions(frame: Any) -> list[Part]:
     """Return the partitions of a frame of Dask."""
     counts = frame.map_partitions(len).compute()
 
-    def read(i: int) -> Iterator[Any]:
-        whole = frame.partitions[i].compute()
+    def read(i: int, columns: list[Any] | None) -> Iterator[Any]:
+        asked = frame.partitions[i]
+        whole = (asked if columns is None else asked[columns]).compute()
         yield from (whole.iloc[a : a + BLOCK] for a in range(0, len(whole), BLOCK))
 
     return [
-        Part(_numbered(i), int(count), None, "", lambda i=i: read(i))  # type: ignore[misc]
+        Part(_numbered(i), int(count), None, "", lambda columns, i=i: read(i, columns))  # type: ignore[misc]
         for i, count in enumerate(counts)
     ]
 
@@ -160,17 +166,36 @@ def _numbered(i: int) -> str:
     return f"part-{i:05}.parquet"
 
 
-def _drawn(n_rows: int, n_wanted: int, random: Callable[[], np.random.Generator]) -> np.ndarray:
-    """Return the numbers of rows that are drawn, in order."""
-    if n_wanted >= n_rows:
-        return np.arange(n_rows)
-    return np.sort(random().choice(n_rows, n_wanted, replace=False, shuffle=False))
+def alike(
+    total: int, n_rows: Callable[[int], int], random: Callable[[], np.random.Generator]
+) -> Choose:
+    """Return what chooses rows, all alike likely.
+
+    Parameters
+    ----------
+    total : rows that there are
+    n_rows : of a number of columns, how many rows are drawn at most
+    random : makes what draws, if not all rows are drawn; the draw depends on it and on the number
+        of rows, not on how they are split
+    """
+
+    def choose(n_columns: int) -> Callable[[pd.DataFrame, int], np.ndarray]:
+        wanted = n_rows(n_columns)
+        if wanted >= total:
+            return lambda frame, start: np.arange(len(frame))
+        drawn = np.sort(random().choice(total, wanted, replace=False, shuffle=False))
+
+        def within(frame: pd.DataFrame, start: int) -> np.ndarray:
+            return drawn[slice(*np.searchsorted(drawn, [start, start + len(frame)]))] - start
+
+        return within
+
+    return choose
 
 
 def draw(
     parts: list[Part],
-    n_rows: Callable[[int], int],
-    random: Callable[[], np.random.Generator],
+    choose: Choose,
     categorical_features: Any,
     missing_values: Any,
     estimator_name: str,
@@ -182,9 +207,8 @@ def draw(
 
     Parameters
     ----------
-    n_rows : of a number of columns, how many rows are drawn at most, all alike likely
-    random : makes what draws, if not all rows are drawn; the draw depends on it and on the number
-        of rows, not on how they are split
+    choose : of a number of columns makes what returns the places of the rows that are drawn, of a
+        block and the number of its first row in the table
     categorical_features, missing_values, estimator_name : as in `infer_schema`
     progress : is called with the share of the rows that is read
     share : number of this process, and of all that read: it reads each of so many parts
@@ -200,15 +224,15 @@ def draw(
     extra, drawn, found, done = extra_missing(missing_values), None, dict[int, tuple](), 0
     for number in range(first, len(parts), every):
         tallies, tables, start = list[Tally](), list[Any](), starts[number]
-        for block in parts[number].read():
+        for block in parts[number].read(None):
             frame, _ = read_frame(block)
             if drawn is None:
-                drawn = _drawn(total, n_rows(frame.shape[1]), random)
+                drawn = choose(frame.shape[1])
             chosen = positions(categorical_features, frame.columns, estimator_name)
             columns = (Cells(frame.iloc[:, place], extra) for place in range(frame.shape[1]))
             now = [tally_of(cells, extra, place in chosen) for place, cells in enumerate(columns)]
             tallies = _merged([tallies, now])
-            own = drawn[slice(*np.searchsorted(drawn, [start, start + len(frame)]))] - start
+            own = drawn(frame, int(start))
             tables.append(nw.from_native(as_table(block), eager_only=True)[own.tolist()])
             start, done = start + len(frame), done + len(frame)
             progress(min(1.0, every * done / total))
