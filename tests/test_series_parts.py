@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
+from maetab.cli import main as run
 from maetab.data.parts import parts_of
 from maetab.data.series_parts import SeriesInParts
 
@@ -65,6 +66,20 @@ def test_a_lazy_frame_is_read_as_a_panel(tmp_path):
     lazy = pl.from_pandas(frame).lazy()
     filled = MAEImputer(**GIVEN).fit(lazy).transform(lazy, to=tmp_path / "out").to_table()
     pd.testing.assert_frame_equal(in_order(filled), in_order(wanted), check_dtype=False, rtol=1e-6)
+
+
+def test_the_command_line_fills_a_folder_of_series(tmp_path, capsys):
+    written(tmp_path / "in", ["ab", "c", "de"])
+    own = ["--window", "8", "--time", "when", "--groups", "shop", "--max-gap", "1"]
+    words = [*own, "--preset", "fast", "--max-time", "20"]
+    assert run(["impute", str(tmp_path / "in"), *words, "-o", str(tmp_path / "out")]) == 0
+    assert "257 rows in 3 files written" in capsys.readouterr().err
+    got, holes = in_order(ds.dataset(tmp_path / "out").to_table()), in_order(panel())
+    for name in ("sold", "visits"):
+        missing = holes[name].isna()
+        run_of = (~missing).cumsum()
+        long = missing & (missing.groupby([holes["shop"], run_of]).transform("sum") > 1)
+        assert (got[name].isna() == long).all() and long.any()
 
 
 def test_scores_and_features_of_a_panel_are_those_of_the_table_in_memory(tmp_path):

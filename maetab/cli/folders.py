@@ -8,23 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from maetab.arrow import import_pyarrow
-from maetab.cli import estimators
+from maetab.cli import estimators, series
 from maetab.cli.report.output import counted, is_first, report_step, say
 
 # Options that folders have, too; the files tell all else.
 ALLOWED = {
     *("verb", "run", "fail", "input", "output", "model", "save", "categorical"),
-    *(
-        "seed",
-        "preset",
-        "max_time",
-        "checkpoint",
-        "device",
-        "verbose",
-        "components",
-        "readout",
-        "add_raw",
-    ),
+    *("seed", "preset", "max_time", "checkpoint", "device", "verbose", "components", "readout"),
+    *("add_raw", "window", "time", "groups", "max_gap", "edges"),
 }
 USUAL: tuple = (None, False, [], 0, "utf-8")  # values of options that are not given
 
@@ -35,6 +26,9 @@ def is_folder(args: argparse.Namespace) -> bool:
         return False
     from maetab.streams import refuse_others
 
+    series.check(args)
+    if len(getattr(args, "time", None) or ()) > 1:
+        args.fail(f"{args.input} is a folder: --time must name one column of stamps")
     for name, value in vars(args).items():
         if name not in ALLOWED and value not in USUAL:
             args.fail(f"{args.input} is a folder: no --{name.replace('_', '-')} with it")

@@ -31,7 +31,15 @@ def test_the_command_line_fills_and_encodes_folders(tmp_path, capsys):
     assert "must hold .parquet or .csv files alone" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["-o", "-"], ["-o", "x", "--window", "3"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-o", "-"],
+        ["-o", "x", "--columns", "size"],
+        ["-o", "x", "--time", "size"],
+        ["-o", "x", "--window", "3", "--time", "day,hour"],
+    ],
+)
 def test_options_that_folders_do_not_have_are_refused(tmp_path, words):
     written(tmp_path / "in", [100])
     with pytest.raises(SystemExit):
