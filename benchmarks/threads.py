@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ WORKERS = 4
 PARTS, PART_ROWS, FIT_ROWS = 16, 1000, 300
 WAYS = ("alone", "loky", "joblib threads", "dask threads", "dask processes")
 CHOSEN, ONE = "chosen", "one"
-Map = Callable[[Callable, Sequence], list]
+LONGEST = 120  # seconds of a run
 
 
 def asked(work: Callable, given: Any, threads: str) -> tuple[int, int, int]:
@@ -68,18 +68,20 @@ def workers(way: str) -> Iterator[Callable[[list], list]]:
 
 def fitted(seed: int) -> MAEImputer:
     """Return an imputer of a table."""
-    return MAEImputer(max_iter=2, random_state=seed).fit(rows_of(seed, FIT_ROWS))
+    return MAEImputer(max_iter=1, random_state=seed).fit(rows_of(seed, FIT_ROWS))
 
 
 def measured(what: str, way: str, threads: str) -> dict[str, Any]:
     """Return wall seconds of some work, and the threads of the workers that did it."""
+    chosen = torch.get_num_threads()
+    torch.set_num_threads(1)
+    fill, parts = fitted(0).transform, [rows_of(i, PART_ROWS) for i in range(PARTS)]
+    torch.set_num_threads(chosen)
+    calls = [(asked, fill, part, threads) for part in parts]
     if what == "fit":
         calls = [(asked, fitted, seed, threads) for seed in range(WORKERS)]
-    else:
-        fill, parts = fitted(0).transform, [rows_of(i, PART_ROWS) for i in range(PARTS)]
-        calls = [(asked, fill, part, threads) for part in parts]
     with workers(way) as do:
-        do([(asked, len, [], threads)] * 2 * WORKERS)  # they import what they need
+        do([(asked, fill, parts[0][:50], threads)] * 2 * WORKERS)  # they import what they need
         begun = time.perf_counter()
         told = do(calls)
         seconds = time.perf_counter() - begun
@@ -107,8 +109,12 @@ def main() -> None:
     free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     for what, way, threads in product(options.work, options.ways, options.threads):
         own = [sys.executable, "-m", "benchmarks.threads", "--run", what, way, threads]
-        found = subprocess.run(own, env=free, capture_output=True, text=True, check=True).stdout
-        line = {"work": what, "way": way, "threads": threads} | json.loads(found.splitlines()[-1])
+        line = {"work": what, "way": way, "of_torch": threads}
+        try:
+            ran = subprocess.run(own, env=free, capture_output=True, text=True, timeout=LONGEST)
+            line |= json.loads(ran.stdout.splitlines()[-1])
+        except subprocess.TimeoutExpired:
+            line |= {"seconds": float(LONGEST), "stopped": True}
         records.append(options.output, line, torch.get_num_threads())
         print(line, flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import textwrap
@@ -40,18 +41,17 @@ def no_process_stays() -> Iterator[None]:
 
 
 def children() -> set[str]:
-    """Numbers and names of the processes that this one, or one of them, has started."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, rest = path.read_text().rsplit(")", 1)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        parents[path.parent.name] = (rest.split()[1], name.partition("(")[2])
+    """Numbers and commands of the processes that this one, or one of them, has started."""
+    parents, commands = {}, {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            commands[path.name] = (path / "cmdline").read_text().replace("\0", " ")
+            parents[path.name] = (path / "stat").read_text().rsplit(")", 1)[1].split()[1]
     found = {str(os.getpid())}
-    while more := {x for x, (parent, _) in parents.items() if parent in found} - found:
+    while more := {x for x, parent in parents.items() if parent in found} - found:
         found |= more
-    return {f"{x} {parents[x][1]}" for x in found & parents.keys()}
+    tracker = "multiprocessing.resource_tracker"  # lives as long as this process
+    return {f"{x} {commands[x]}" for x in found if tracker not in commands[x]}
 
 
 @pytest.fixture
