@@ -1,10 +1,11 @@
-"""Seconds and threads of maetab inside four workers of joblib or Dask, on as many cores as there are.
+"""Seconds and threads of maetab inside four workers of joblib or Dask, on the cores there are.
 
     python -m benchmarks.threads --work transform fit
 
 Sixteen parts of a table are filled, or four models fitted, by one process alone and by workers that
-were started before. Each way is measured in a process of its own, with the threads that the libraries
-choose and with one thread of torch in each worker. One JSON line per run is appended to the output.
+were started before. Each way is measured in a process of its own, with the threads that the
+libraries choose and with one thread of torch in each worker. One JSON line per run is appended to
+the output.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ WORKERS = 4
 PARTS, PART_ROWS, FIT_ROWS = 16, 1000, 300
 WAYS = ("alone", "loky", "joblib threads", "dask threads", "dask processes")
 CHOSEN, ONE = "chosen", "one"
-LONGEST = 120  # seconds of a run
+LONGEST = 300  # seconds of a run
 
 
 def asked(work: Callable, given: Any, threads: str) -> tuple[int, int, int]:
