@@ -135,7 +135,10 @@ def test_workers_of_ray_train_fit_the_model_of_one_process(tmp_path, monkeypatch
 
 def test_batches_of_spark_are_filled_as_the_whole_table_is(folder, spark):
     made = run("spark")
-    filled, whole = made["filled"].toArrow().to_pandas(), made["imputer"].transform(table().to_pandas())
+    filled, whole = (
+        made["filled"].toArrow().to_pandas(),
+        made["imputer"].transform(table().to_pandas()),
+    )
     assert rows(filled) == rows(whole)
 
 
