@@ -4,7 +4,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format bench report docs clean
+.PHONY: demo test test-engines lint format bench report docs clean
 
 demo: $(READY)
 	@mkdir -p out
@@ -12,6 +12,14 @@ demo: $(READY)
 
 test: lint
 	$(PY) -m pytest -q -n auto --dist worksteal
+
+# The recipes for Dask, Ray and Spark, in an environment of their own; Spark needs Java.
+test-engines: ENGINES := .venv-engines
+test-engines:
+	$(PYTHON) -m venv --clear $(ENGINES)
+	$(ENGINES)/bin/python -m pip install -q --upgrade "pip>=25.1"
+	$(ENGINES)/bin/python -m pip install -q -c constraints.txt -e . --group test --group engines
+	$(ENGINES)/bin/python -m pytest -q tests/test_engines.py tests/test_parts.py
 
 lint: $(READY)
 	$(PY) -m ruff check .
@@ -36,7 +44,7 @@ docs: $(READY)
 	@echo docs/_build/html/index.html
 
 clean:
-	rm -rf $(VENV) dist build out docs/_build docs/api .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-engines dist build out docs/_build docs/api .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # pip before 25.1 does not know --group.
 $(READY): pyproject.toml constraints.txt

@@ -197,7 +197,8 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
         Parameters
         ----------
-        top, n_columns : how many rows, and how many columns of each
+        top, n_columns : how many rows at most, and how many columns of each. With `window` a row
+            that is no outlier is left out less than a window from a stranger one that is told.
 
         Returns
         -------

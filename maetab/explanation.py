@@ -55,10 +55,11 @@ def explained(
     """
     scores = scorer.scores(windows)
     run, length = np.arange(len(scores)), np.zeros(len(scores), int)
+    rows = np.argsort(scores, kind="stable")
     if view is not None:
         run, length = stretches(scores < offset, view.series)
-    order = np.argsort(scores, kind="stable")
-    rows = order[np.sort(np.unique(run[order], return_index=True)[1])[:top]]
+        rows = _told_once(rows, run, length, view.series, windows.rows.shape[1])
+    rows = rows[:top]
     frame, given = table.frame, None
     if view is not None:
         frame, given = table.frame.iloc[view.order, view.places], view.of(table.observed)
@@ -79,6 +80,32 @@ def explained(
     for place, (name, column) in enumerate(labels.items()):
         reasons.insert(place, name, column)
     return reasons
+
+
+def _told_once(
+    order: np.ndarray, run: np.ndarray, length: np.ndarray, series: np.ndarray, n_steps: int
+) -> np.ndarray:
+    """Return, in their order, the rows of which none is strange by what another one tells.
+
+    One for each stretch of outliers. A row that is no outlier is left out where one before it, or
+    the stretch of that, is less than a window away: they have windows in common.
+
+    Parameters
+    ----------
+    order : (n,) rows, the strangest first
+    run, length : (n,) of `stretches`, in order of time
+    series : (n,) number of the series of each
+    """
+    told, runs, rows = np.zeros(len(order), bool), set[int](), list[int]()
+    for row in order:
+        if run[row] in runs or (told[row] and not length[row]):
+            continue
+        rows.append(row)
+        runs.add(run[row])
+        first, end = np.searchsorted(run, [run[row], run[row] + 1])
+        near = slice(max(0, first - n_steps + 1), end + n_steps - 1)
+        told[near] |= series[near] == series[row]
+    return np.array(rows)
 
 
 @dataclass(frozen=True)
@@ -117,7 +144,8 @@ def _with_stretches(
     lines: list[dict[str, Any]] = []
     for i, told in enumerate(reasons[reasons["place"] == i] for i in range(len(rows))):
         stretch = np.flatnonzero(run == run[rows[i]])
-        chance = told["reason"].isin([USUAL, WEAK]) & (told["surprise"] < RARE)
+        usual = (told["reason"] == USUAL) & (told["surprise"] < RARE)
+        chance = usual | (told["reason"] == WEAK)
         if len(stretch) > 1 and len(told) and chance.all():
             lines += [{"place": i} | x for x in _of_stretch(seen, stretch, rows[i])[:n_columns]]
         else:

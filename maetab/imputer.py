@@ -93,7 +93,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return an imputer around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
         new = super().from_fitted(other, **parameters)
         check_range(new.min_value, new.max_value, new.n_features_in_)
-        new._check_gaps()
+        new._check_gaps(new._timeline() is not None)
         warn_of_max_gap(new.max_gap, new._timeline())
         return new
 
@@ -298,11 +298,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         self._check_flags("add_indicator", "keep_empty_features", "keep_grid", "copy")
-        self._check_gaps()
+        self._check_gaps(self.window is not None)
 
     def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
-        self._check_gaps()
         timeline = self._timeline()
+        self._check_gaps(timeline is not None)
         if timeline is not None:
             max_steps(self.max_gap, timeline)  # refused before anything is learned
         return super()._table(frame, back, encoded)
@@ -324,10 +324,10 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         left[:, list(table.static)] = False
         return left & ~table.observed
 
-    def _check_gaps(self) -> None:
+    def _check_gaps(self, in_order: bool) -> None:
         """Refuse limits of gaps that cannot be, or where rows are in no order."""
         self._check_flags("edges")
-        if self.window is None:
+        if not in_order:
             refuse_gaps(self.max_gap, self.edges)
 
     def _range(self) -> Range:

@@ -74,6 +74,19 @@ def test_a_stretch_of_outliers_is_one_entry_with_its_length(watched):
     assert (told["score"].diff().dropna() >= 0).all()
 
 
+def test_no_row_beside_a_stretch_or_a_stranger_row_is_told_again(watched):
+    odd, detector = watched
+    n_steps, site = detector.timeline_.n_steps, odd["site"].to_numpy()
+    scores, flagged = detector.score_samples(odd), detector.predict(odd) == -1
+    told = detector.explain(odd, top=len(odd)).drop_duplicates("position")["position"].to_numpy()
+    begins = ~flagged | np.r_[True, ~flagged[:-1]] | np.r_[True, site[1:] != site[:-1]]
+    stretch, rows = begins.cumsum(), np.arange(len(odd))
+    for row in np.flatnonzero(~flagged):
+        stranger = told[scores[told] < scores[row]]
+        by_them = np.isin(stretch, stretch[stranger]) & (site == site[row])
+        assert (np.abs(rows - row)[by_them] < n_steps).any() != (row in told)
+
+
 def test_the_order_of_the_rows_changes_no_score(watched):
     odd, detector = watched
     order = np.random.default_rng(0).permutation(len(odd))

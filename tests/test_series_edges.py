@@ -1,4 +1,4 @@
-"""What is said where series are filled far beyond their observed cells, and columns by position."""
+"""Series filled far beyond their observed cells, columns by position, what acts in fit alone."""
 
 from __future__ import annotations
 
@@ -118,3 +118,15 @@ def test_a_position_that_is_none_or_that_a_frame_could_mean_otherwise_is_refused
             MAEImputer(window=4, **{key: True}, **SMALL).fit(given)
         with pytest.raises(ValueError, match=rf"'{key}' parameter .* got 0; .*'a', 'b', 'c'"):
             MAEImputer(window=4, **{key: 0}, **SMALL).fit(pd.DataFrame(given, columns=[*"abc"]))
+
+
+def test_what_rows_are_is_as_fitted_until_the_next_fit():
+    given = hourly(120)[["a", "b"]]
+    given.iloc[50:56, 1] = np.nan
+    imputer = MAEImputer(window=12, max_gap=3, **SMALL).fit(given)
+    out = imputer.transform(given)
+    assert out.equals(imputer.set_params(window=None).transform(given)) and out["b"].isna().any()
+    rows = MAEImputer(**SMALL).fit(given).set_params(window=12)
+    assert rows.transform(given).equals(MAEImputer(**SMALL).fit_transform(given))
+    with pytest.raises(ValueError, match="'max_gap' parameter is about gaps of series"):
+        rows.set_params(max_gap=3).transform(given)

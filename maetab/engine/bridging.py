@@ -27,16 +27,14 @@ def bridged(model: Ensemble, windows: Windows, points: np.ndarray) -> np.ndarray
     guess, clock = model.guess, windows.clock
     if not isinstance(guess, SeriesGuess) or clock is None:
         return points
+    share, _ = _depth(guess, windows)
+    rows = np.flatnonzero(share > 0)
+    if not len(rows):
+        return points
     observed, n_steps = windows.observed.numpy(), model.config.n_steps
     series = np.cumsum(~windows.follows().numpy())
     position, phase = clock.position.numpy(), clock.phase.numpy()
     moving = guess.moving.cpu().numpy()
-    before, after = _neighbours(observed[:, moving].any(1), series)
-    gap = np.minimum(position - position[before], position[after] - position) / n_steps
-    share = np.clip((gap - NEAR) / (FAR - NEAR), 0, 1) * ((before >= 0) & (after >= 0))
-    rows = np.flatnonzero(share > 0)
-    if not len(rows):
-        return points
     values, season = windows.values.numpy(), guess.season.cpu().numpy()
     first, lasting = guess.coordinates.first, guess.lasting.cpu().numpy()
     for j in np.flatnonzero(moving & model.support.is_number.cpu().numpy()):
@@ -50,6 +48,28 @@ def bridged(model: Ensemble, windows: Windows, points: np.ndarray) -> np.ndarray
         line = usual[now] + lasting[j] ** apart * line
         points[now, j] += share[now] * (line - points[now, j])
     return points
+
+
+def bridged_cells(model: Ensemble, windows: Windows) -> np.ndarray:
+    """Return (n, F) bool: numbers that are not observed in the gaps in which `bridged` acts."""
+    guess = model.guess
+    if not isinstance(guess, SeriesGuess) or windows.clock is None:
+        return np.zeros(windows.values.shape, bool)
+    share, before = _depth(guess, windows)
+    inside = np.isin(before, before[share > 0]) & (before != np.arange(len(before)))
+    numbers = (guess.moving.cpu() & model.support.is_number.cpu()).numpy()
+    return inside[:, None] & numbers & ~windows.observed.numpy()
+
+
+def _depth(guess: SeriesGuess, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) how much the line counts in each row, and (n,) the last known row up to it."""
+    assert windows.clock is not None
+    series, position = np.cumsum(~windows.follows().numpy()), windows.clock.position.numpy()
+    known = windows.observed.numpy()[:, guess.moving.cpu().numpy()].any(1)
+    before, after = _neighbours(known, series)
+    gap = np.minimum(position - position[before], position[after] - position)
+    share = np.clip((gap / windows.rows.shape[1] - NEAR) / (FAR - NEAR), 0, 1)
+    return share * ((before >= 0) & (after >= 0)), before
 
 
 def _neighbours(known: Any, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,8 @@ DOCS = ROOT / "docs"
 PAGES = sorted(
     path for path in DOCS.rglob("*.rst") if not {"api", "_build", "_templates"} & set(path.parts)
 )
+# What runs below, and the recipes, which tests/test_engines.py runs.
+ELSEWHERE = {DOCS / "guide" / "extending.rst", *(DOCS / "guide" / "engines").glob("*.rst")}
 PYTHON = re.compile(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", re.MULTILINE)
 
 
@@ -28,7 +30,7 @@ def code_of(path: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "path",
-    [page for page in PAGES if code_of(page) and page.stem != "extending"],  # run below
+    [page for page in PAGES if code_of(page) and page not in ELSEWHERE],
     ids=name_of,
 )
 def test_the_code_of_a_page_runs_from_top_to_bottom(path, tmp_path, monkeypatch):

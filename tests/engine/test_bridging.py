@@ -112,3 +112,16 @@ def test_intervals_hold_what_is_filled():
     low, high = imputer.predict_interval(frame)
     filled = imputer.transform(frame)
     assert (low <= filled).all(axis=None) and (filled <= high).all(axis=None)
+
+
+def test_draws_of_a_long_gap_lie_about_the_line_between_its_ends():
+    rng, n = np.random.default_rng(0), 60
+    frame = pd.DataFrame({"a": 0.5 * np.arange(n) + rng.normal(size=n)})
+    truth = frame["a"].iloc[20:45].to_numpy().copy()
+    frame.iloc[20:45] = np.nan
+    imputer = MAEImputer(window=24, max_iter=0, random_state=0).fit(frame)
+    points = imputer.transform(frame)["a"].iloc[20:45]
+    drawn = np.stack([x["a"].iloc[20:45] for x in imputer.sample(frame, 30, random_state=0)])
+    assert np.abs(drawn.mean(0) - points).mean() < 0.5 * drawn.std(0).mean()
+    assert np.abs(drawn.mean(0) - truth).mean() < 2
+    assert np.array_equal(imputer.sample(frame, 3, random_state=0)[2]["a"].iloc[20:45], drawn[2])
