@@ -91,10 +91,13 @@ def spark(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     session = builder.getOrCreate()
     gateway = session.sparkContext._gateway
     yield
-    session.stop()
-    gateway.shutdown()
-    gateway.proc.stdin.close()
-    gateway.proc.wait()
+    try:
+        session.stop()
+        gateway.shutdown()
+        gateway.proc.stdin.close()  # then Java ends by itself
+        gateway.proc.wait(60)
+    finally:
+        gateway.proc.kill()
 
 
 def run(name: str) -> dict[str, Any]:
