@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # `read_info` does without torch
     from torch import Tensor, nn
 
     from maetab.base import BaseMAE
+    from maetab.nn.config import ModelConfig
 
 __all__ = ["load", "read_info", "save"]
 
@@ -43,6 +44,9 @@ OPTIONAL = {"timeline"}  # of models of series
 PARTS = ("model_", "schema_", "timeline_")  # attributes that are no plain values
 ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]*_|_sklearn_output_config")
 PACKAGES = ("maetab", "torch", "numpy", "pandas", "sklearn")
+SIZES = ("n_steps", "n_phases", "n_starts", "n_calendar", "width", "n_heads", "n_bins", "n_pieces")
+SIZES += ("n_memory", "n_members")
+LONGEST_REASON = 500  # characters, for names and texts in a file may be of any length
 # What reading may raise where the values are not those that were written.
 BROKEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -195,7 +199,9 @@ def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
         with _safe_open(path) as file:
             yield file, _metadata(file)
     except (*BROKEN, SafetensorError) as error:
-        reason = f"it lacks {error}" if isinstance(error, LookupError) else error
+        reason = f"it lacks {error}" if isinstance(error, LookupError) else str(error)
+        if len(reason) > LONGEST_REASON:
+            reason = f"{reason[:LONGEST_REASON]}..."
         raise ValueError(f"The model file '{path}' cannot be loaded: {reason}.") from error
 
 
@@ -276,10 +282,21 @@ def _build_model(fields: dict[str, Any], arrays: Arrays) -> nn.Module:
     for key in ("n_estimators", "n_encoder_layers", "n_decoder_layers"):
         if not 0 <= getattr(config, key) <= len(arrays):
             raise ValueError(f"{key}={getattr(config, key)!r} does not fit its weights")
+    _check_sizes(config, sum(array.size for array in arrays.values()))
     with torch.device("meta"):
         outline = Ensemble(config).state_dict()
     _check_shapes(outline, arrays)
     return as_model({"config": fields, "tensors": arrays})
+
+
+def _check_sizes(config: ModelConfig, n_weights: int) -> None:
+    """Refuse sizes that no model of so many weights has, before lists of these are made."""
+    sizes = {key: getattr(config, key) for key in SIZES}
+    sizes |= {"n_metrics": config.guess.n_metrics, "key_width": config.guess.key_width}
+    sizes["coordinates of a window"] = config.n_coordinates * config.n_steps
+    for key, size in sizes.items():
+        if not 0 <= size <= n_weights:
+            raise ValueError(f"{key}={size!r} does not fit its weights")
 
 
 def _check_shapes(outline: dict[str, Tensor], arrays: Arrays) -> None:
