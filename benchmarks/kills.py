@@ -119,8 +119,20 @@ def cases(folder: Path) -> dict[str, Case]:
     }
 
 
-def killed(write: Callable[[], object], seconds: float) -> bool:
-    """Do something in a process of its own; return whether it was killed before it ended."""
+def remove_left(made: Path) -> None:
+    """Remove what killed processes have left beside a file."""
+    for path in digests(made.parent, hidden=True):
+        os.unlink(path)
+
+
+def killed(write: Callable[[], object], folder: Path | None, seconds: float) -> bool:
+    """Do something in a process of its own; return whether it was killed before it ended.
+
+    Parameters
+    ----------
+    folder : where a file is waited for that stands beside the one that is written; None if the
+        seconds are to be counted from the beginning
+    """
     context = multiprocessing.get_context("fork")
     begun, ended = context.Event(), context.Event()
 
@@ -133,6 +145,8 @@ def killed(write: Callable[[], object], seconds: float) -> bool:
     process = context.Process(target=work, daemon=True)
     process.start()
     begun.wait()
+    while folder is not None and not digests(folder, hidden=True) and not ended.is_set():
+        pass
     time.sleep(seconds)
     process.kill()
     process.join()
@@ -142,17 +156,22 @@ def killed(write: Callable[[], object], seconds: float) -> bool:
 def tried(name: str, case: Case, n_kills: int, seed: int = 0) -> Result:
     """Return what is seen when something is killed at so many random moments."""
     case.before()
+    case.write()
+    case.before()
     old, given = digests(case.made), digests(case.given)
     began = time.perf_counter()
     case.write()
     took, new = time.perf_counter() - began, digests(case.made)
     random, faults, broken_off, n_old, n_left = np.random.default_rng(seed), [], 0, 0, 0
-    for _ in range(n_kills):
+    for i in range(n_kills):
         case.before()
-        broken_off += killed(case.write, took * random.uniform(0, 1))
+        remove_left(case.made)
+        aimed = i % 2  # half of the kills are aimed at the moment of writing
+        seconds = random.uniform(0, 0.002 if aimed else 1.2 * took)
+        broken_off += killed(case.write, case.made.parent if aimed else None, seconds)
         found = digests(case.made)
         n_old += found == old
-        n_left += len(digests(case.made.parent, hidden=True))
+        n_left += bool(digests(case.made.parent, hidden=True))
         whole = found in (old, new) if case.made.is_file() else found.items() <= new.items()
         faults += [] if whole else [f"half or other files: {sorted(found)}"]
         times = {path: os.stat(path).st_mtime_ns for path in found}
