@@ -19,7 +19,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,10 +155,7 @@ def open_model(path: Path) -> Outcome:
 
 def opened(path: Path, kind: str) -> Outcome:
     """Return what comes of reading one file in this process."""
-    try:
-        return open_model(path) if kind == "model" else run_verb("describe", path)
-    except Exception as error:
-        return Outcome("ERROR", f"{type(error).__name__}: {error}")
+    return open_model(path) if kind == "model" else run_verb("describe", path)
 
 
 def limit_memory() -> None:
@@ -172,13 +169,16 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY, now + MEMORY))
 
 
-def work(pipe: Any, paths: list[tuple[Path, str]]) -> None:
+def work(
+    pipe: Any, paths: list[tuple[Path, str]], open_file: Callable[[Path, str], Outcome]
+) -> None:
     """Read the files that a pipe names, after some that are fine; in a process of its own."""
     import torch
 
     torch.set_num_threads(1)
     for path, kind in paths:  # what is imported late is imported here
-        assert opened(path, kind).word == "read", (path, opened(path, kind))
+        found = open_file(path, kind)
+        assert found.word == "read", (path, found)
     limit_memory()
     events: list[str] = []
 
@@ -190,7 +190,10 @@ def work(pipe: Any, paths: list[tuple[Path, str]]) -> None:
     pipe.send(None)
     while (task := pipe.recv()) is not None:
         events.clear()
-        found = opened(*task)
+        try:
+            found = open_file(*task)
+        except Exception as error:
+            found = Outcome("ERROR", f"{type(error).__name__}: {error}")
         pipe.send(Outcome("FORBIDDEN", "; ".join(events)) if events else found)
 
 
@@ -207,16 +210,22 @@ class Reader:
     ----------
     fine : files that it reads first
     seconds : that one file may take
+    open_file : reads one and returns what comes of it
     """
 
-    def __init__(self, fine: list[tuple[Path, str]], seconds: float = SECONDS) -> None:
-        self.fine, self.seconds = fine, seconds
+    def __init__(
+        self,
+        fine: list[tuple[Path, str]],
+        seconds: float = SECONDS,
+        open_file: Callable[[Path, str], Outcome] = opened,
+    ) -> None:
+        self.seconds, self.task = seconds, (fine, open_file)
         self._begin()
 
     def _begin(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, self.fine), daemon=True)
+        self.process = context.Process(target=work, args=(theirs, *self.task), daemon=True)
         self.process.start()
         theirs.close()
         self.pipe.recv()
