@@ -4,7 +4,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-engines lint format bench report docs clean
+.PHONY: demo test test-all test-engines test-versions test-wheel fuzz kills lint format bench report docs clean
 
 demo: $(READY)
 	@mkdir -p out
@@ -20,6 +20,40 @@ test-engines:
 	$(ENGINES)/bin/python -m pip install -q --upgrade "pip>=25.1"
 	$(ENGINES)/bin/python -m pip install -q -c constraints.txt -e . --group test --group engines
 	$(ENGINES)/bin/python -m pytest -q tests/test_engines.py tests/test_parts.py
+
+# All that `make test` leaves out because it takes minutes.
+test-all: test fuzz kills test-versions test-wheel
+
+fuzz: $(READY)
+	$(PY) -m benchmarks.fuzz
+
+kills: $(READY)
+	$(PY) -m benchmarks.kills
+
+# The lowest versions of every dependency that are allowed, then the newest, each in an environment
+# of its own. The newest torch is that of constraints.txt: any other brings gigabytes of CUDA.
+QUICK := tests/data tests/files tests/cli tests/test_laws.py tests/test_estimators.py tests/test_parts.py
+TRIED := build/versions
+
+test-versions: $(TRIED)/lowest/.ready $(TRIED)/newest/.ready
+	$(TRIED)/lowest/bin/python -m pytest -q -n auto $(QUICK)
+	$(TRIED)/newest/bin/python -m pytest -q -n auto $(QUICK)
+
+$(TRIED)/lowest/.ready: tests/lowest.txt
+$(TRIED)/newest/.ready: constraints.txt
+$(TRIED)/%/.ready: pyproject.toml
+	rm -rf $(TRIED)/$*
+	$(PYTHON) -m venv $(TRIED)/$*
+	$(TRIED)/$*/bin/python -m pip install -q --upgrade "pip>=25.1"
+	$(TRIED)/$*/bin/python -m pip install -q -c $(filter %.txt,$^) -e . --group tried
+	touch $@
+
+# Wheel and source distribution, each installed in a clean environment and tried outside this folder.
+test-wheel: $(READY)
+	rm -rf dist build/wheel
+	$(PY) -m pip install -q --group build
+	$(PY) -m build -q
+	$(PY) tests/built.py dist build/wheel
 
 lint: $(READY)
 	$(PY) -m ruff check .

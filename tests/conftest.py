@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +18,35 @@ from maetab import MAEImputer, save
 from maetab.cli import estimators
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Nothing in a test process connects to another machine; processes of this one may talk."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, only_here(getattr(socket.socket, name)))
+        yield
+
+
+def only_here(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `connect` of sockets, which raises for addresses that are not of this machine."""
+
+    def connected(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            host = str(address[0]).partition("%")[0]
+            if host != "localhost" and not _is_loopback(host):
+                raise PermissionError(f"tests use no network, and this connects to {address!r}")
+        return connect(self, address)
+
+    return connected
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which would be asked for elsewhere
+        return False
 
 
 @pytest.fixture(autouse=True)

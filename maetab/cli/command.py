@@ -18,6 +18,9 @@ from maetab.cli import options, verbs
 from maetab.cli.report.output import say
 from maetab.progress import EVERY, lines
 
+# What files and tables raise that cannot be read, or that memory does not hold.
+AT_FAULT = (ValueError, TypeError, OSError, LookupError, MemoryError, NotImplementedError)
+
 
 class Verb(NamedTuple):
     """A verb: what it does, what the help says of it, what it takes, and defaults of its own."""
@@ -78,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, TypeError, OSError, LookupError, RuntimeError) as error:
+    except AT_FAULT as error:
         reason = " ".join(str(error).split())
         if isinstance(error, OSError) and error.filename and error.strerror:
             reason = f"{error.filename}: {error.strerror}"

@@ -6,6 +6,7 @@ import argparse
 import shlex
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maetab.cli import estimators, folders, reading, series, verb_files
@@ -42,6 +43,7 @@ def demo(args: argparse.Namespace) -> None:
 
     from maetab.data.schema import infer_schema
     from maetab.evaluation import amputate, cell_scores
+    from maetab.files.writing import replace_file
 
     verb_files.check_outputs(args, args.output)
     complete = load_breast_cancer(as_frame=True).data
@@ -66,7 +68,7 @@ def demo(args: argparse.Namespace) -> None:
         errors = cell_scores(complete, filled, hidden, infer_schema(complete), ["rmse"])["value"]
         rows.append([name, f"{errors.mean():.3f}", f"{seconds:.1f}"])
     show_table("Error on the hidden cells (less is better)", ["method", "RMSE", "seconds"], rows)
-    filled.to_csv(args.output, index=False)
+    replace_file(Path(args.output), filled.to_csv(index=False).encode())
     show_lines(
         [
             "RMSE in standard deviations of a column, mean of the columns; one seed, one table.",

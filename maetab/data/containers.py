@@ -14,6 +14,9 @@ import pandas as pd
 from maetab.data.back import ArrayBack, Back, MaskedBack, PandasBack, TableBack
 from maetab.data.kinds import nullable
 
+# pandas below 3 has no text that can be missing by this name: it would write "None".
+TEXT: Any = "str" if int(pd.__version__.partition(".")[0]) >= 3 else object
+
 
 def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
     """Return a pandas view of a table and the way back to its container.
@@ -138,7 +141,7 @@ def _view(column: Any) -> Any:
     if dtype == nw.Boolean:
         return pd.arrays.BooleanArray(column.fill_null(False).to_numpy().copy(), missing.copy())
     if dtype == nw.String:
-        return pd.array(column.to_list(), dtype="str")
+        return pd.array(column.to_list(), dtype=TEXT)
     if dtype == nw.Enum:
         return pd.Categorical(column.to_list(), categories=list(dtype.categories), ordered=True)
     if dtype == nw.Categorical:

@@ -124,7 +124,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise RuntimeError(
+        raise ConnectionError(
             f"another of the {dist.get_world_size()} processes that fit one model together has "
             f"ended, or does not answer; see what it has written. ({error})"
         ) from error

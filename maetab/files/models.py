@@ -10,7 +10,6 @@ import errno
 import hashlib
 import importlib
 import json
-import math
 import os
 import platform
 import re
@@ -19,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # `read_info` does without torch
     from torch import Tensor, nn
 
     from maetab.base import BaseMAE
+    from maetab.nn.config import ModelConfig
 
 __all__ = ["load", "read_info", "save"]
 
@@ -43,6 +44,9 @@ OPTIONAL = {"timeline"}  # of models of series
 PARTS = ("model_", "schema_", "timeline_")  # attributes that are no plain values
 ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]*_|_sklearn_output_config")
 PACKAGES = ("maetab", "torch", "numpy", "pandas", "sklearn")
+SIZES = ("n_steps", "n_phases", "n_starts", "n_calendar", "width", "n_heads", "n_bins", "n_pieces")
+SIZES += ("n_memory", "n_members")
+LONGEST_REASON = 500  # characters, for names and texts in a file may be of any length
 # What reading may raise where the values are not those that were written.
 BROKEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -133,8 +137,7 @@ def load(path: str | os.PathLike) -> Any:
         names the file and what is wrong with it.
     FileNotFoundError
     """
-    with _opened(Path(path)) as (file, content):
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    with _opened(Path(path)) as (tensors, content, _):
         if content["sha256"] != _digest(content, tensors):
             raise ValueError("its content is not what was saved (SHA-256 differs)")
         est = _build(content, tensors)
@@ -155,17 +158,15 @@ def read_info(path: str | os.PathLike) -> dict[str, Any]:
         of weights and bytes, and of models of series the timeline. Whether the file is whole is
         checked by `load` only.
     """
-    with _opened(Path(path)) as (file, content):
-        keys = list(file.keys())
-        arrays = {key: file.get_tensor(key) for key in keys if key.startswith("array/")}
-        shapes = [file.get_slice(key).get_shape() for key in keys if key not in arrays]
+    with _opened(Path(path)) as (tensors, content, n_bytes):
+        arrays = {key: array for key, array in tensors.items() if key.startswith("array/")}
         columns = Schema.from_dict(content["schema"]).columns
         info = {key: content[key] for key in ("class", "format", "versions")} | {
             "parameters": unpack_all(content["parameters"], arrays, masking_text),
             "columns": {column.name: column.kind for column in columns},
             "attributes": unpack_all(content["attributes"], arrays, masking_text),
-            "n_weights": sum(math.prod(shape) for shape in shapes),
-            "n_bytes": Path(path).stat().st_size,
+            "n_weights": sum(x.size for key, x in tensors.items() if key not in arrays),
+            "n_bytes": n_bytes,
         }
         if content.get("timeline") is not None:
             info["timeline"] = content["timeline"]
@@ -188,27 +189,34 @@ def _digest(content: dict[str, Any], tensors: Arrays) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Yield a model file and its metadata; a ValueError names the file and what does not fit."""
+def _opened(path: Path) -> Iterator[tuple[Arrays, dict[str, Any], int]]:
+    """Yield tensors, metadata and size of a model file; a ValueError tells what does not fit.
+
+    The file is read at once: one that is mapped into memory and cut meanwhile ends the process.
+    """
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "There is no such model file", str(path))
+    written = path.read_bytes()
     try:
-        with _safe_open(path) as file:
-            yield file, _metadata(file)
+        yield _tensors(written), _metadata(written), len(written)
     except (*BROKEN, SafetensorError) as error:
-        reason = f"it lacks {error}" if isinstance(error, LookupError) else error
+        reason = f"it lacks {error}" if isinstance(error, LookupError) else str(error)
+        if len(reason) > LONGEST_REASON:
+            reason = f"{reason[:LONGEST_REASON]}..."
         raise ValueError(f"The model file '{path}' cannot be loaded: {reason}.") from error
 
 
-def _safe_open(path: Path) -> Any:
+def _tensors(written: bytes) -> Arrays:
     try:
-        return safe_open(str(path), framework="numpy")
+        return from_bytes(written)
     except SafetensorError as error:
         raise ValueError(f"it is cut or no safetensors file ({error})") from error
 
 
-def _metadata(file: Any) -> dict[str, Any]:
-    text = (file.metadata() or {}).get("maetab")
+def _metadata(written: bytes) -> dict[str, Any]:
+    n_bytes = int.from_bytes(written[:8], "little")  # of the header, which has been checked
+    header = json.loads(written[8 : 8 + n_bytes])
+    text = (header.get("__metadata__") or {}).get("maetab")
     if text is None:
         raise ValueError("it holds no model of maetab")
     try:
@@ -277,10 +285,21 @@ def _build_model(fields: dict[str, Any], arrays: Arrays) -> nn.Module:
     for key in ("n_estimators", "n_encoder_layers", "n_decoder_layers"):
         if not 0 <= getattr(config, key) <= len(arrays):
             raise ValueError(f"{key}={getattr(config, key)!r} does not fit its weights")
+    _check_sizes(config, sum(array.size for array in arrays.values()))
     with torch.device("meta"):
         outline = Ensemble(config).state_dict()
     _check_shapes(outline, arrays)
     return as_model({"config": fields, "tensors": arrays})
+
+
+def _check_sizes(config: ModelConfig, n_weights: int) -> None:
+    """Refuse sizes that no model of so many weights has, before lists of these are made."""
+    sizes = {key: getattr(config, key) for key in SIZES}
+    sizes |= {"n_metrics": config.guess.n_metrics, "key_width": config.guess.key_width}
+    sizes["coordinates of a window"] = config.n_coordinates * config.n_steps
+    for key, size in sizes.items():
+        if not 0 <= size <= n_weights:
+            raise ValueError(f"{key}={size!r} does not fit its weights")
 
 
 def _check_shapes(outline: dict[str, Tensor], arrays: Arrays) -> None:

@@ -27,8 +27,8 @@ class ParquetTable:
         pyarrow = import_pyarrow()
         try:
             self.arrow = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
-        except pyarrow.ArrowInvalid as error:
-            raise ValueError(f"this is not a Parquet file: {error}") from error
+        except (pyarrow.ArrowException, OSError) as error:
+            raise ValueError(f"this is not a Parquet file, or a damaged one: {error}") from error
         kept_by_pandas = (self.arrow.schema.pandas_metadata or {}).get("index_columns", [])
         self.names = [name for name in self.arrow.column_names if name not in kept_by_pandas]
         shared = [name for name, count in Counter(self.names).items() if count > 1]

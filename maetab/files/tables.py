@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def read_table(path: str, form: str, layout: Layout) -> TableFile:
     """Return the table in a file, or in standard input for `-`; call its `read_types` next."""
     content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     if path.endswith(".gz"):
-        content = gzip.decompress(content)
+        content = _decompressed(content, path)
     if form == "parquet":
         return ParquetTable(content)
     if layout.encoding == "utf-8" and content[:2] in MARKS:  # the mark stays where it is
@@ -59,6 +60,13 @@ def read_table(path: str, form: str, layout: Layout) -> TableFile:
         raise ValueError(
             f"{path} is not written in {layout.encoding}; pass --encoding, for example latin-1"
         ) from error
+
+
+def _decompressed(content: bytes, path: str) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is damaged or no gzip file: {error}") from error
 
 
 def write_table(table: TableFile, path: str, form: str, layout: Layout) -> None:

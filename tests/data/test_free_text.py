@@ -184,7 +184,9 @@ def test_features_of_free_text_are_constant():
 
 def test_a_number_where_text_was_is_refused_by_name():
     with pytest.raises(ValueError, match=r"column 'Name' was text in fit .* is now a number"):
-        fitted(frame=passengers().astype({"Name": "str"})).transform(passengers().assign(Name=1.5))
+        fitted(frame=passengers().astype({"Name": "string"})).transform(
+            passengers().assign(Name=1.5)
+        )
 
 
 def test_a_table_of_free_text_alone_is_refused_in_one_sentence():
