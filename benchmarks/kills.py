@@ -1,8 +1,9 @@
 """What is left of files when the process that writes them is killed at a random moment.
 
-A model is saved over another, a CSV file is filled over an older result, and a data set is filled
-part by part. Afterwards each file must be the old one or the new one, byte for byte, what was read
-unchanged, and what was broken off must end, when it is done again, as if nothing had happened.
+A model is saved over another, a CSV file is filled over an older result, a data set is filled part
+by part, and a model is fitted with a checkpoint and saved. Afterwards each file must be the old one
+or the new one, byte for byte, what was read unchanged, and what was broken off must end, when it is
+done again, as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import multiprocessing
 import os
 import runpy
+import shutil
 import sys
 import tempfile
 import time
@@ -90,6 +92,14 @@ def fill_file(model: Path, given: Path, made: Path) -> None:
         sys.argv = before
 
 
+def fit(X: pd.DataFrame, work: Path, made: Path) -> None:
+    """Fit with a checkpoint, and save the model without the times in its history."""
+    given = {"max_iter": 40, "n_iter_no_change": 99, "preset": "fast", "random_state": 0}
+    imputer = maetab.MAEImputer(n_estimators=4, checkpoint=work, **given).fit(X)
+    imputer.history_ = []
+    maetab.save(imputer, made)
+
+
 def cases(folder: Path) -> dict[str, Case]:
     """Return what is written, in a folder; the first results are there already."""
     frame = table(N_ROWS)
@@ -107,8 +117,15 @@ def cases(folder: Path) -> dict[str, Case]:
         for path in parts.glob("**/*"):
             path.unlink()
 
+    work, fitted = folder / "work", folder / "fitted"
+
+    def unfit() -> None:
+        shutil.rmtree(work, ignore_errors=True)
+        maetab.save(one, fitted)
+
     data = ds.dataset(given)
     return {
+        "fit": Case(lambda: fit(frame[:500], work, fitted), unfit, csv, fitted),
         "save": Case(
             lambda: maetab.save(other, saved), lambda: maetab.save(one, saved), csv, saved
         ),
