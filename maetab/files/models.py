@@ -44,8 +44,10 @@ OPTIONAL = {"timeline"}  # of models of series
 PARTS = ("model_", "schema_", "timeline_")  # attributes that are no plain values
 ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]*_|_sklearn_output_config")
 PACKAGES = ("maetab", "torch", "numpy", "pandas", "sklearn")
-SIZES = ("n_steps", "n_phases", "n_starts", "n_calendar", "width", "n_heads", "n_bins", "n_pieces")
-SIZES += ("n_memory", "n_members")
+SIZES = (
+    *("n_steps", "n_phases", "n_starts", "n_calendar", "width", "n_heads"),
+    *("n_bins", "n_pieces", "n_memory", "n_members"),
+)
 LONGEST_REASON = 500  # characters, for names and texts in a file may be of any length
 # What reading may raise where the values are not those that were written.
 BROKEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
