@@ -29,6 +29,7 @@ from maetab.engine.packed import pack, unpack
 from maetab.engine.processes import ALONE, processes
 from maetab.engine.runtime import Deadline, pick_device
 from maetab.engine.skill import skill
+from maetab.memory_needed import refuse_too_large
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.options import GuessOptions
@@ -192,8 +193,9 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         table = self._table(frame, back, encoded)
         missing = missing_cells(table.observed, table.free_text).any(0)
         self.missing_features_ = np.flatnonzero(missing | missing_in(self._drawn))
-        windows = self._windows(table, "fitted")
-        self.model_, self.history_ = fit_model(self._config(), windows, self._options())
+        windows, config, options = self._windows(table, "fitted"), self._config(), self._options()
+        refuse_too_large(name, len(windows), config, options.device)
+        self.model_, self.history_ = fit_model(config, windows, options)
         if n_members(self, self._n_steps() > 1) and not self.history_:
             warn_of_network(name, self.max_time, frame.shape[1])
         self.n_iter_ = self._n_epochs()
@@ -292,17 +294,15 @@ class BaseMAE(CheckedParameters, BaseEstimator):
 
     def _n_steps(self) -> int:
         """Return how many rows a window has."""
-        timeline = self._timeline()
-        return 1 if timeline is None else timeline.n_steps
+        return getattr(self._timeline(), "n_steps", 1)
 
     def _check_cells(self, observed: np.ndarray) -> None:
         if not observed.any():
             raise ValueError(f"{type(self).__name__} cannot learn from X: no cell is observed.")
 
     def _config(self) -> ModelConfig:
-        timeline, n_levels = self._timeline(), self.schema_.n_modelled()
-        seen = tuple(n_levels[j] for j in modelled(self.schema_, timeline))
-        return config_of(self, seen, self._n_steps())
+        n_levels = np.array(self.schema_.n_modelled())[modelled(self.schema_, self._timeline())]
+        return config_of(self, tuple(n_levels.tolist()), self._n_steps())
 
     def _reads_tokens(self) -> bool:
         """Whether the tokens of the network are what it is for."""
