@@ -194,7 +194,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         missing = missing_cells(table.observed, table.free_text).any(0)
         self.missing_features_ = np.flatnonzero(missing | missing_in(self._drawn))
         windows, config, options = self._windows(table, "fitted"), self._config(), self._options()
-        refuse_too_large(name, len(windows), config, options.device)
+        self._group.of_all(lambda: refuse_too_large(name, len(windows), config, options.device))
         self.model_, self.history_ = fit_model(config, windows, options)
         if n_members(self, self._n_steps() > 1) and not self.history_:
             warn_of_network(name, self.max_time, frame.shape[1])

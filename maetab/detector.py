@@ -304,6 +304,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         n_levels = [schema.n_modelled()[j] for j in places]
         values, observed = (cells[:, places] for cells in source.encoded[:2])
         kept = kept_rows(values, observed, n_levels, self.trim, self._deadline)
+        kept = self._group.share(kept)  # where time is limited it depends on the clock
         return kept, schema, timeline is not None and timeline.n_steps > 1
 
     def _calibrate(

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # good on small tables, 32 bins as good as a squared error or better.
 N_BINS, N_PIECES = 32, 16
 # Parameters that may change where a fit goes on, and what the names of objects hold besides.
-OF_NO_MODEL = ("checkpoint", "device", "max_time", "verbose")
-ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+OF_NO_MODEL = ("checkpoint", "device", "max_time", "random_state", "verbose")
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def config_of(estimator: BaseMAE, n_levels: tuple[int, ...], n_steps: int) -> ModelConfig:
@@ -60,7 +60,9 @@ def config_of(estimator: BaseMAE, n_levels: tuple[int, ...], n_steps: int) -> Mo
 
 def options_of(estimator: BaseMAE, is_series: bool, deadline: Deadline) -> FitOptions:
     """Return how to train the model of an estimator."""
-    own = estimator
+    own, group = estimator, estimator._group
+    seed = group.share(seed_of(own.random_state, type(own).__name__))
+    alone = own.checkpoint is None and group.size == 1
     return FitOptions(
         masking=masking_of(own, is_series),
         max_iter=own.max_iter if n_members(own, is_series) else 0,
@@ -74,22 +76,29 @@ def options_of(estimator: BaseMAE, is_series: bool, deadline: Deadline) -> FitOp
         n_iter_no_change=own.n_iter_no_change,
         visible_weight=own.visible_weight,
         swap_ratio=own._swap_ratio(),
-        seed=own._group.share(seed_of(own.random_state, type(own).__name__)),
+        seed=seed,
         device=pick_device(own.device),
-        group=own._group,
+        group=group,
         checkpoint=own.checkpoint,
-        about={} if own.checkpoint is None and own._group.size == 1 else _about(own),
+        about={} if alone else _about(own, seed),
     )
 
 
-def _about(estimator: BaseMAE) -> dict[str, Any]:
+def _told(value: Any) -> str:
+    """Return a parameter as text, an object of the user's own by what it holds."""
+    plain = type(value).__repr__ is not object.__repr__
+    return repr(value) if plain else f"{type(value).__qualname__}({vars(value)!r})"
+
+
+def _about(estimator: BaseMAE, seed: int) -> dict[str, Any]:
     """Return what a fit is, for the note in the folder that it leaves work in."""
     parameters = estimator.get_params(deep=False)
-    given = {name: repr(x) for name, x in parameters.items() if name not in OF_NO_MODEL}
+    given = {name: _told(x) for name, x in parameters.items() if name not in OF_NO_MODEL}
     schema = json.dumps(estimator.schema_.to_dict(), default=repr, sort_keys=True)
     return {
         "maetab": __version__,
         "class": type(estimator).__name__,
+        "seed": seed,
         **{name: ADDRESS.sub("", text) for name, text in given.items()},
         "schema": hashlib.sha256(schema.encode()).hexdigest(),
     }

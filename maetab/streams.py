@@ -64,7 +64,7 @@ def draw_from(X: Any, estimator: BaseMAE) -> Drawn | None:
         name,
         lambda share: own._report("reading the table", share),
         (group.rank, group.size),
-        group.gather,
+        group.of_all,
     )
 
 
@@ -194,8 +194,8 @@ def refuse_others(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file; pass a folder.")
-    own = (NOTE, f".{NOTE}.")
-    if not any(file.name.startswith(own) for file in folder.iterdir()) and any(folder.iterdir()):
+    names = [path.name for path in folder.iterdir()]  # once: others may begin to write now
+    if names and not any(name.startswith((NOTE, f".{NOTE}.")) for name in names):
         raise ValueError(f"{folder} holds other files; pass an empty folder, or a new one.")
 
 

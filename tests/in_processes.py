@@ -41,7 +41,8 @@ def found(estimator, X: pd.DataFrame) -> dict[str, np.ndarray]:
     given = getattr(estimator, ask)(X)
     if isinstance(given, pd.DataFrame):
         given = given.select_dtypes("number").to_numpy(float)
-    losses = [record["validation_loss"] for record in estimator.history_]
+    names = "validation_loss", "train_loss"
+    losses = [record[name] for record in estimator.history_ for name in names]
     weights = np.concatenate([p.detach().flatten() for p in estimator.model_.members.parameters()])
     return {"given": given, "losses": np.array(losses), "weights": weights}
 
@@ -60,12 +61,32 @@ def main(what: str, folder: Path) -> None:
     rank = int(os.environ["RANK"])
     if what == "fit":
         (folder / f"rank{rank}.pickle").write_bytes(pickle.dumps(fit_all(folder)))
+    elif what == "wrong":
+        fail_once(folder / f"rank{rank}.txt")
     elif what == "die" and rank == 1:
         fit_until_death()
     elif what == "differ":
         MAEImputer(**GIVEN | {"batch_size": 30 + rank}).fit(table())
     else:
         MAEImputer(**GIVEN).fit(table())
+
+
+def fail_once(said: Path) -> None:
+    """Fit where the first process fails, tell what was raised, and fit again."""
+    import maetab.engine.fit as engine
+
+    real, imputer = engine.calibrate, MAEImputer(**GIVEN | {"max_iter": 0})
+
+    def fail(*given) -> None:
+        raise ValueError("no luck")
+
+    engine.calibrate = fail
+    try:
+        imputer.fit(table())
+    except (ValueError, RuntimeError) as error:
+        said.write_text(f"{type(error).__name__}: {error}")
+    engine.calibrate = real
+    imputer.set_params(masking=lambda observed, generator: observed & False).fit(table())
 
 
 def fit_until_death() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from maetab.data.windows import cut
-from maetab.engine.batches import Batch
+from maetab.engine.batches import HELD_OUT, Batch, seed_of
 from maetab.engine.calibration import held_out_errors
 from maetab.engine.fit import fit_model
 from maetab.engine.held_out import hold_out
@@ -207,6 +207,7 @@ def train(
         model = Ensemble(replace(config, n_memory=n_memory))
         model.support.fit(table.values, table.observed)
         table = model.guess.fit(table, generator, options.batch_size)
+        generator.manual_seed(seed_of(options.seed, HELD_OUT))
         held, [network] = hold_out(table, options.validation_fraction, generator), model.networks
         network.tokens.fit(table.values, table.observed)
         training: Any = kind(model, held, options, Deadline(), len(held))

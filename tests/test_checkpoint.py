@@ -130,6 +130,36 @@ def test_the_work_of_another_fit_is_refused(make, X, words, monkeypatch, tmp_pat
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+class Own:
+    """A masking of a user's own, which has no text of its own."""
+
+    def __init__(self, ratio):
+        self.ratio = ratio
+
+    def __call__(self, observed, generator):
+        return observed & (torch.rand(observed.shape, generator=generator) < self.ratio)
+
+
+def test_a_masking_of_the_users_own_is_told_by_what_it_holds(monkeypatch, tmp_path):
+    def make(ratio):
+        return ESTIMATORS["imputer"](checkpoint=tmp_path).set_params(masking=Own(ratio))
+
+    stopped_after(monkeypatch, 2)
+    with pytest.raises(Killed):
+        make(0.3).fit(table())
+    with pytest.raises(ValueError, match=r"masking: Own\({'ratio': 0.3}\) there, Own\({'ratio'"):
+        make(0.9).fit(table())
+    make(0.3).fit(table())
+
+
+def test_a_shorter_limit_does_not_lose_what_was_trained(monkeypatch, tmp_path):
+    stopped_after(monkeypatch, 4)
+    with pytest.raises(Killed):
+        ESTIMATORS["imputer"](checkpoint=tmp_path).fit(table())
+    again = ESTIMATORS["imputer"](checkpoint=tmp_path, max_time=1e-3).fit(table())
+    assert len(again.history_) >= 3 and len(again.model_.members)
+
+
 def test_where_and_how_long_a_fit_runs_may_change(monkeypatch, tmp_path):
     stopped_after(monkeypatch, 2)
     with pytest.raises(Killed):

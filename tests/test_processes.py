@@ -88,6 +88,14 @@ def test_a_process_that_dies_ends_the_others_with_one_error(tmp_path):
     )
 
 
+def test_what_goes_wrong_in_one_process_is_raised_in_all(tmp_path):
+    ran = run("wrong", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    said = [(tmp_path / f"rank{i}.txt").read_text() for i in (0, 1)]
+    assert said[0] == "ValueError: no luck"
+    assert said[1] == "RuntimeError: process 0 of 2, which fit together: ValueError: no luck"
+
+
 def test_processes_with_other_parameters_are_refused(tmp_path):
     ran = run("differ", tmp_path)
     assert ran.returncode != 0

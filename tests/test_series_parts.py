@@ -110,6 +110,21 @@ def test_whole_series_are_drawn_where_there_are_too_many_rows(tmp_path):
     assert drawn == set(LENGTHS)
 
 
+def test_one_series_is_cut_where_each_is_too_long(tmp_path):
+    parts = parts_of(written(tmp_path / "in", ["ab", "c", "de"]))
+    assert parts is not None
+    series, drawn = SeriesInParts(parts, "shop", "MAEImputer"), set()
+    for seed in range(20):
+        chosen = series.some(lambda n: 20, lambda s=seed: np.random.default_rng(s))(4)
+        frame = pd.concat([panel().query("shop == @shop") for shop in "abcde"])
+        blocks = [frame.iloc[a : a + 37] for a in range(0, len(frame), 37)]
+        own = pd.concat([block.iloc[chosen(block, 0)] for block in blocks])
+        assert own["shop"].nunique() == 1 and len(own) == 20
+        assert (own["when"].diff().dropna() == pd.Timedelta("1D")).all()
+        drawn.add(own["shop"].iloc[0])
+    assert len(drawn) > 2
+
+
 def test_rows_that_follow_each_other_are_drawn_of_one_series(tmp_path):
     parts = parts_of(written(tmp_path / "in", ["a"]))
     assert parts is not None

@@ -201,7 +201,7 @@ def draw(
     estimator_name: str,
     progress: Callable[[float], None],
     share: tuple[int, int] = (0, 1),
-    gather: Callable[[Any], list[Any]] = lambda own: [own],
+    of_all: Callable[[Callable[[], Any]], list[Any]] = lambda work: [work()],
 ) -> Drawn:
     """Read all rows once; return what they say, and some of them.
 
@@ -212,7 +212,7 @@ def draw(
     categorical_features, missing_values, estimator_name : as in `infer_schema`
     progress : is called with the share of the rows that is read
     share : number of this process, and of all that read: it reads each of so many parts
-    gather : returns what all of them have read, in their order
+    of_all : does work in all of them, and returns what each gives, in their order
 
     Raises
     ------
@@ -221,24 +221,28 @@ def draw(
     """
     total, (first, every) = sum(part.n_rows for part in parts), share
     starts = np.cumsum([0, *(part.n_rows for part in parts)])
-    extra, drawn, found, done = extra_missing(missing_values), None, dict[int, tuple](), 0
-    for number in range(first, len(parts), every):
-        tallies, tables, start = list[Tally](), list[Any](), starts[number]
-        for block in parts[number].read(None):
-            frame, _ = read_frame(block)
-            if drawn is None:
-                drawn = choose(frame.shape[1])
-            chosen = positions(categorical_features, frame.columns, estimator_name)
-            columns = (Cells(frame.iloc[:, place], extra) for place in range(frame.shape[1]))
-            now = [tally_of(cells, extra, place in chosen) for place, cells in enumerate(columns)]
-            tallies = _merged([tallies, now])
-            own = drawn(frame, int(start))
-            tables.append(nw.from_native(as_table(block), eager_only=True)[own.tolist()])
-            start, done = start + len(frame), done + len(frame)
-            progress(min(1.0, every * done / total))
-        if tables:
-            found[number] = tallies, nw.concat(tables).to_native()
-    found = {number: one for own in gather(found) for number, one in own.items()}
+    extra = extra_missing(missing_values)
+
+    def read() -> dict[int, tuple[list[Tally], Any]]:
+        drawn, found, done = None, dict[int, tuple[list[Tally], Any]](), 0
+        for number in range(first, len(parts), every):
+            tallies, tables, start = list[Tally](), list[Any](), int(starts[number])
+            for block in parts[number].read(None):
+                frame, _ = read_frame(block)
+                drawn = drawn or choose(frame.shape[1])
+                chosen = positions(categorical_features, frame.columns, estimator_name)
+                columns = (Cells(frame.iloc[:, place], extra) for place in range(frame.shape[1]))
+                now = [tally_of(cells, extra, at in chosen) for at, cells in enumerate(columns)]
+                tallies = _merged([tallies, now])
+                own = drawn(frame, start).tolist()
+                tables.append(nw.from_native(as_table(block), eager_only=True)[own])
+                start, done = start + len(frame), done + len(frame)
+                progress(min(1.0, every * done / total))
+            if tables:
+                found[number] = tallies, nw.concat(tables).to_native()
+        return found
+
+    found = {number: one for own in of_all(read) for number, one in own.items()}
     ordered = [found[number] for number in sorted(found)]
     tallies = _merged([one for one, _ in ordered])
     tables = [nw.from_native(table, eager_only=True) for _, table in ordered]

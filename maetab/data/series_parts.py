@@ -76,8 +76,8 @@ class SeriesInParts:
     def some(
         self, n_rows: Callable[[int], int], random: Callable[[], np.random.Generator]
     ) -> Choose:
-        """Return what chooses rows: whole series, drawn until there are enough rows; of one series
-        rows that follow each other.
+        """Return what chooses rows: whole series in random order, each that there is room for; rows
+        that follow each other of one series, if each is longer.
         """
 
         def choose(n_columns: int) -> Callable[[pd.DataFrame, int], np.ndarray]:
@@ -87,15 +87,33 @@ class SeriesInParts:
             if not self.labels:
                 first = int(random().integers(total - wanted + 1))
                 return lambda frame, start: _within(first - start, wanted, len(frame))
-            labels = list(self.rows)
-            order = [labels[i] for i in random().permutation(len(labels))]
-            ends = np.cumsum([self.rows[label] for label in order])
-            chosen = set(order[: max(1, int((ends <= wanted).sum()))])
+            labels, left, chosen = list(self.rows), wanted, set[Hashable]()
+            for i in random().permutation(len(labels)):
+                if self.rows[labels[i]] <= left:
+                    chosen.add(labels[i])
+                    left -= self.rows[labels[i]]
+            if not chosen:  # each is longer
+                return self._stretch(labels[int(random().integers(len(labels)))], wanted, random())
             return lambda frame, start: np.flatnonzero(
                 [label in chosen for label in self._keys(frame)]
             )
 
         return choose
+
+    def _stretch(
+        self, label: Hashable, wanted: int, random: np.random.Generator
+    ) -> Callable[[pd.DataFrame, int], np.ndarray]:
+        """Return what chooses rows of one series that follow each other."""
+        first, seen = int(random.integers(self.rows[label] - wanted + 1)), 0
+
+        def rows(frame: pd.DataFrame, start: int) -> np.ndarray:
+            nonlocal seen
+            own = np.flatnonzero([x == label for x in self._keys(frame)])
+            place = seen + np.arange(len(own))
+            seen += len(own)
+            return own[(place >= first) & (place < first + wanted)]
+
+        return rows
 
 
 def whole(part: Part) -> Any:

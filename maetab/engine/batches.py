@@ -22,7 +22,7 @@ from maetab.nn.windows import Clock
 
 N_MASKS = 4  # masks that a row is seen with where the first guesses are kept
 SERIES_BATCHES = 300  # batches of series that differ
-ORDER, MASKS, AGAIN, STEP = range(4)  # what is drawn by numbers of their own
+ORDER, MASKS, AGAIN, STEP, HELD_OUT = range(5)  # what is drawn by numbers of their own
 
 
 class Batch(NamedTuple):
@@ -74,7 +74,7 @@ class Batches:
 
     def _n_distinct(self, steps: int) -> int:
         """Return how many batches differ."""
-        row = self.table.windows.rows.shape[1] * self._row_bytes() / self.group.size
+        row = self.table.windows.rows.shape[1] * self._row_bytes()
         if self.model.is_series:
             most = int(self.options.kept_bytes / (self.size * row))
             return min(steps, max(1, min(SERIES_BATCHES, most)))

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ class Checkpoint:
     folder : which is made; None for a fit that leaves nothing
     about : what the fit is, by the words that name it in errors; it and what it is made of must be
         as when it was stopped
-    writes : whether this process leaves anything: one of several does
 
     Raises
     ------
@@ -39,14 +39,8 @@ class Checkpoint:
         The folder is a file, or holds the work of another fit.
     """
 
-    def __init__(
-        self,
-        folder: str | os.PathLike | None = None,
-        about: About | None = None,
-        writes: bool = True,
-    ):
+    def __init__(self, folder: str | os.PathLike | None = None, about: About | None = None) -> None:
         self.folder = None if folder is None else Path(folder)
-        self.writes = writes and folder is not None
         if self.folder is None:
             return
         if self.folder.exists() and not self.folder.is_dir():
@@ -54,9 +48,14 @@ class Checkpoint:
         note, path = json.loads(json.dumps(about)), self.folder / NOTE
         if path.exists():
             self._refuse_others(path, note)
-        elif self.writes:
+        else:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._whole(NOTE, json.dumps(note, indent=1).encode())
+            self._put(NOTE, lambda path: path.write_text(json.dumps(note, indent=1), "utf-8"))
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is left."""
+        return self.folder is not None
 
     def _refuse_others(self, path: Path, note: About) -> None:
         """Raise a ValueError that names what the other fit differs in."""
@@ -81,11 +80,9 @@ class Checkpoint:
         ValueError
             It cannot be read.
         """
-        if self.folder is None or not self.writes:
+        if self.folder is None or not self.holds(name):
             return None
         path = self.folder / f"{name}{SUFFIX}"
-        if not path.exists():
-            return None
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
@@ -95,27 +92,21 @@ class Checkpoint:
 
     def write(self, name: str, state: Any) -> None:
         """Leave tensors and plain values under a name, whole or not at all."""
-        if self.folder is None or not self.writes:
-            return
-        beside = self._beside(f"{name}{SUFFIX}")
-        try:
-            torch.save(state, beside)
-            os.replace(beside, self.folder / f"{name}{SUFFIX}")
-        finally:
-            beside.unlink(missing_ok=True)
+        if self.folder is not None:
+            self._put(f"{name}{SUFFIX}", lambda path: torch.save(state, path))
 
-    def _whole(self, name: str, content: bytes) -> None:
+    def holds(self, name: str) -> bool:
+        """Whether anything was left under a name."""
+        return self.folder is not None and (self.folder / f"{name}{SUFFIX}").exists()
+
+    def _put(self, name: str, write: Callable[[Path], object]) -> None:
         assert self.folder is not None
-        beside = self._beside(name)
+        beside = self.folder / f".{name}.{secrets.token_hex(4)}"
         try:
-            beside.write_bytes(content)
+            write(beside)
             os.replace(beside, self.folder / name)
         finally:
             beside.unlink(missing_ok=True)
-
-    def _beside(self, name: str) -> Path:
-        assert self.folder is not None
-        return self.folder / f".{name}.{secrets.token_hex(4)}"
 
 
 NONE = Checkpoint()

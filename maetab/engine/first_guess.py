@@ -30,26 +30,30 @@ def fit_first_guess(
     checkpoint: Checkpoint,
 ) -> Windows:
     """Fit what of a model is no network; return the windows, which know their memory."""
-    found = checkpoint.read(GUESS)
-    if found is None and group.first:
+
+    def fitted() -> Windows:
         model.support.fit(windows.values, windows.observed)
-        time_used = options.deadline.used
-        fitted = model.guess.fit(windows, generator, options.batch_size, time_used)
-        if group.size == 1 and not checkpoint.writes:
-            return fitted
-        found = _state(model, fitted, generator)
-        checkpoint.write(GUESS, found)
-    return _with_state(model, windows, generator, group.share(found))
+        return model.guess.fit(windows, generator, options.batch_size, options.deadline.used)
+
+    def state() -> dict[str, Any]:
+        found = checkpoint.read(GUESS)
+        if found is None:
+            found = _state(model, fitted())
+            checkpoint.write(GUESS, found)
+        return found
+
+    if group.size == 1 and not checkpoint.writes:
+        return fitted()
+    return _with_state(model, windows, group.of_first(state))
 
 
-def _state(model: Ensemble, windows: Windows, generator: torch.Generator) -> dict[str, Any]:
+def _state(model: Ensemble, windows: Windows) -> dict[str, Any]:
     """Return what fitting the first guess has made, on the CPU."""
     known = {name: getattr(windows, name) for name in OF_WINDOWS}
     return {
         "model": _tensors(model),
         "folds": [_tensors(fold) for fold in model.guess.folds],
         "windows": {name: x.cpu() for name, x in known.items() if x is not None},
-        "generator": generator.get_state(),
     }
 
 
@@ -66,13 +70,10 @@ def _with_tensors(module: nn.Module, tensors: dict[str, Tensor]) -> nn.Module:
     return module
 
 
-def _with_state(
-    model: Ensemble, windows: Windows, generator: torch.Generator, state: dict[str, Any]
-) -> Windows:
+def _with_state(model: Ensemble, windows: Windows, state: dict[str, Any]) -> Windows:
     """Give a model what fitting the first guess has made elsewhere; return the windows."""
     _with_tensors(model, state["model"])
     device, guess = windows.rows.device, model.guess
     new = guess.new_gaussians if isinstance(guess, SeriesGuess) else partial(deepcopy, guess.base)
     guess.folds = [_with_tensors(new(), fold) for fold in state["folds"]]
-    generator.set_state(state["generator"])
     return replace(windows, **{name: x.to(device) for name, x in state["windows"].items()})

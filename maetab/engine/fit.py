@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from maetab.engine.batches import HELD_OUT, seed_of
 from maetab.engine.calibration import calibrate, held_out_errors, set_network_weights
 from maetab.engine.checkpoint import NONE, Checkpoint, digest_of
 from maetab.engine.first_guess import fit_first_guess
@@ -15,7 +16,7 @@ from maetab.engine.held_out import HeldOut, hold_out
 from maetab.engine.options import FitOptions, Record
 from maetab.engine.runtime import SLACK, Deadline, seeded
 from maetab.engine.series_calibration import calibrate_series
-from maetab.engine.trainer import Trainer
+from maetab.engine.trainer import NETWORK, Trainer
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.cells import CellGuess
@@ -47,13 +48,14 @@ def fit_model(
         model = Ensemble(_sized(config, windows)).to(device)
         options.on_progress("first guess", 0.0)
         windows = fit_first_guess(model, windows, options, generator, group, checkpoint)
+        generator.manual_seed(seed_of(options.seed, HELD_OUT))  # whether it was fitted or read
         table = hold_out(windows, options.validation_fraction, generator)
         history, n_rows = _train_network(model, table, options, checkpoint)
         options.on_progress("calibration", 0.0)
-        if group.first and model.is_series:
-            calibrate_series(model, table, deadline, generator)
-        elif group.first:
-            calibrate(model, table, n_rows, deadline)
+        if model.is_series:
+            group.of_first(lambda: calibrate_series(model, table, deadline, generator))
+        else:
+            group.of_first(lambda: calibrate(model, table, n_rows, deadline))
         model.forget_parts()
         model.eval().cpu()
         model.load_state_dict(group.share(model.state_dict()))
@@ -73,7 +75,8 @@ def _checkpoint(windows: Windows, options: FitOptions) -> Checkpoint:
             f"fit the same table with the same parameters in all of them, or unset RANK and "
             f"WORLD_SIZE where each is to fit alone."
         )
-    return Checkpoint(options.checkpoint, about, writes=group.first)
+    opened: Checkpoint = group.of_first(lambda: Checkpoint(options.checkpoint, about))
+    return opened if group.first else NONE
 
 
 def _sized(config: ModelConfig, windows: Windows) -> ModelConfig:
@@ -111,15 +114,21 @@ def _train_network(
     if options.max_iter == 0:
         return [], None
     group = options.group
-    plan = group.share(_plan(model, table, options) if group.first else None)
+    begun = group.share(checkpoint.holds(NETWORK))
+    plan = group.of_first(lambda: _plan(model, table, options))
+    if plan is None and begun:
+        plan = Plan(0.0, LEAST_ROWS, LEAST_ROWS // 2)
     if plan is None:
         model.drop_networks()
         return [], None
     until = Deadline(plan.seconds, options.deadline.clock)
     history = Trainer(model, table, options, until, plan.n_checked, group, checkpoint).train()
-    if group.first:
+
+    def weigh() -> None:
         errors = held_out_errors(model, network, table, plan.n_rows, options.deadline)
         set_network_weights(model, errors)
+
+    group.of_first(weigh)
     return history, plan.n_rows
 
 

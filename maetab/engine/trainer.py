@@ -134,8 +134,9 @@ class Trainer:
                 if step % every and step < self.steps and not done:
                     continue
                 self.records.append(self._record(step, time.monotonic() - begun))
-                done = self._should_stop(self.records[-1]) or done
-                self._leave(step, done)
+                stops = self._should_stop(self.records[-1])
+                self._leave(step, stops)
+                done = done or stops
         except KeyboardInterrupt:
             if not self.until.limited or self.group.size > 1:
                 raise
@@ -148,7 +149,7 @@ class Trainer:
 
     def _resumed(self) -> tuple[int, bool]:
         """Return the steps that were taken before, and whether they were the last ones."""
-        found = self.group.share(self.checkpoint.read(NETWORK))
+        found = self.group.of_first(lambda: self.checkpoint.read(NETWORK))
         if found is None:
             return 0, False
         for name in ("network", "optimizer", "schedule"):
@@ -168,7 +169,8 @@ class Trainer:
 
     def _record(self, step: int, seconds: float) -> Record:
         """Return what is known after a step; the losses before it are forgotten."""
-        train_loss, self.losses = float(torch.stack(self.losses).mean()), []
+        losses = self.group.gather(float(torch.stack(self.losses).mean()))
+        train_loss, self.losses = sum(losses) / len(losses), []
         return {
             "network": 0,  # models of 0.1.0 had several
             "step": step,
@@ -218,7 +220,8 @@ class Trainer:
             logits = output.swap_logits[shown].float()
             truth = swapped[own].repeat(m, 1, 1)[shown].float()
             each = self.group.size * visible.sum() / batch.visible.sum().clamp_min(1)
-            loss = loss + each * nnf.binary_cross_entropy_with_logits(logits, truth)
+            entropy = nnf.binary_cross_entropy_with_logits(logits, truth, reduction="sum")
+            loss = loss + each * entropy / max(1, len(truth))
         self.optimizer.zero_grad(set_to_none=True)
         with self.group.answering():
             loss.backward()

@@ -35,12 +35,16 @@ def report_step(what: str) -> None:
 
 
 def show_lines(lines: Iterable[str]) -> None:
-    """Print lines of a result."""
+    """Print lines of a result, of the first of several processes."""
+    if not is_first():
+        return
     print(*map(on_one_line, lines), sep="\n")
 
 
 def show_table(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table with aligned columns."""
+    """Print a table with aligned columns, of the first of several processes."""
+    if not is_first():
+        return
     clean = [[on_one_line(cell) for cell in row] for row in rows]
     print(title, *aligned(list(map(on_one_line, head)), clean), sep="\n", end="\n\n")
 
