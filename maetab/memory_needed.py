@@ -9,9 +9,9 @@ import torch
 
 from maetab.nn.config import ModelConfig
 
-# Bytes per coordinate, and per coordinate of a row, in the largest stage of a fit; and how many rows
-# are looked at together at most. `python -m benchmarks.wide_memory` prints what is measured, which
-# was within a quarter of this.
+# Bytes per coordinate, and per coordinate of a row, in the largest stage of a fit; and how many
+# rows are looked at together at most. `python -m benchmarks.wide_memory` prints what is measured,
+# which was within a quarter of this.
 PER_COORDINATE, PER_CELL, MOST_ROWS = 390_000, 720, 6800
 # What tells the limit of a container and what of it is used, by the version of its control groups.
 LIMITS = (
