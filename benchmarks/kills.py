@@ -136,6 +136,16 @@ def cases(folder: Path) -> dict[str, Case]:
     }
 
 
+def state(folder: Path) -> list[tuple[str, int, int]]:
+    """Return names, sizes and times of change of what lies in a folder and the folders in it."""
+    found = []
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append((path, path.stat()))
+    below = [y for x, _ in found if x.is_dir() for y in state(x)]
+    return [*((x.name, it.st_size, it.st_mtime_ns) for x, it in found if x.is_file()), *below]
+
+
 def remove_left(made: Path) -> None:
     """Remove what killed processes have left beside a file."""
     for path in digests(made.parent, hidden=True):
@@ -147,8 +157,7 @@ def killed(write: Callable[[], object], folder: Path | None, seconds: float) -> 
 
     Parameters
     ----------
-    folder : where a file is waited for that stands beside the one that is written; None if the
-        seconds are to be counted from the beginning
+    folder : the seconds are counted from the first change in it; None for the beginning
     """
     context = multiprocessing.get_context("fork")
     begun, ended = context.Event(), context.Event()
@@ -161,8 +170,9 @@ def killed(write: Callable[[], object], folder: Path | None, seconds: float) -> 
 
     process = context.Process(target=work, daemon=True)
     process.start()
+    before = folder and state(folder)
     begun.wait()
-    while folder is not None and not digests(folder, hidden=True) and not ended.is_set():
+    while folder is not None and state(folder) == before and not ended.is_set():
         pass
     time.sleep(seconds)
     process.kill()
@@ -184,7 +194,7 @@ def tried(name: str, case: Case, n_kills: int, seed: int = 0) -> Result:
         case.before()
         remove_left(case.made)
         aimed = i % 2  # half of the kills are aimed at the moment of writing
-        seconds = random.uniform(0, 0.002 if aimed else 1.2 * took)
+        seconds = random.uniform(0, 0.001 if aimed else 1.2 * took)
         broken_off += killed(case.write, case.made.parent if aimed else None, seconds)
         found = digests(case.made)
         n_old += found == old

@@ -65,6 +65,31 @@ def impute(source: Path, target: Path, *words: str) -> int:
     return cli.main(["impute", str(source), "-o", str(target), "--force", *words])
 
 
+@pytest.mark.parametrize("name", ["in.csv.gz", "in.parquet"])
+def test_a_table_that_is_cut_is_refused_in_one_line(tmp_path, capsys, stub, name):
+    path = tmp_path / name
+    made = mixed().to_csv if name.endswith(".gz") else mixed().to_parquet
+    made(path, index=False)
+    whole = path.read_bytes()
+    for n_bytes in (0, 5, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:n_bytes])
+        assert cli.main(["describe", str(path)]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith("maetab describe: ") and said.count("\n") == 1
+
+
+def test_memory_that_runs_out_is_told_in_one_line(tmp_path, capsys, monkeypatch):
+    class Large(MedianOrMode):
+        def fit(self, frame):
+            raise MemoryError("MAEImputer would need more")
+
+    (tmp_path / "in.csv").write_text(TEXT)
+    monkeypatch.setattr("maetab.cli.estimators.new_estimator", lambda *_, **__: Large())
+    assert impute(tmp_path / "in.csv", tmp_path / "out.csv") == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "maetab impute: MAEImputer would need more"
+
+
 @pytest.mark.parametrize("n_bytes", [0, 1000])
 def test_a_full_disk_leaves_the_old_model(path, tmp_path, n_bytes):
     before = everything(tmp_path)

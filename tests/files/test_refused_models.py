@@ -92,6 +92,12 @@ FORGERIES: dict[str, tuple[Any, str]] = {
     "columns": (lambda c, t: c["schema"]["columns"].pop(), "number of columns"),
     "config": (lambda c, t: c["config"].update(evil=1), "unexpected keyword"),
     "huge": (lambda c, t: c["config"].update(width=2**16), "should be"),
+    "levels": (
+        lambda c, t: c["config"]["n_levels"].__setitem__(0, 10**9),
+        "does not fit its weights",
+    ),
+    "steps": (lambda c, t: c["config"].update(n_steps=10**9), "does not fit its weights"),
+    "text": (lambda c, t: c.update({"class": "x" * 10**6}), r"^.{,900}\.\.\.\.$"),
     "many": (lambda c, t: c["config"].update(n_estimators=10**12), "does not fit its weights"),
     "lost": (lambda c, t: t.pop("model/ranks"), "lacks the weights 'ranks'"),
     "added": (lambda c, t: t.update({"model/x": np.zeros(2)}), "unknown weights 'x'"),
