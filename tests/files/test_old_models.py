@@ -64,8 +64,12 @@ def test_an_old_encoder_makes_the_features_it_did(opened):
 @pytest.mark.parametrize("opened", [saved, pickled])
 def test_an_old_detector_scores_and_explains_as_it_did(opened):
     detector, written = opened("MAEAnomalyDetector"), WRITTEN["predictions"]["MAEAnomalyDetector"]
-    for method in ("score_samples", "predict", "p_values", "score_cells"):
+    for method in ("score_samples", "predict", "score_cells"):
         assert_same(getattr(detector, method)(ROWS), written[method])
+    # A training row among them ties with its own score but for the last bit, which processors differ
+    # in: it counts or not.
+    one, found = 1 / (len(detector.scores_) + 1), detector.p_values(ROWS)
+    np.testing.assert_allclose(found, written["p_values"], rtol=0, atol=1.01 * one)
     reasons = detector.explain(ROWS, top=2)
     assert [list(reasons["row"]), list(reasons["column"])] == written["explain"][:2]
     assert_same(reasons["expected"].astype(str), written["explain"][2])
