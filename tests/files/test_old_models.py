@@ -66,8 +66,8 @@ def test_an_old_detector_scores_and_explains_as_it_did(opened):
     detector, written = opened("MAEAnomalyDetector"), WRITTEN["predictions"]["MAEAnomalyDetector"]
     for method in ("score_samples", "predict", "score_cells"):
         assert_same(getattr(detector, method)(ROWS), written[method])
-    # A training row among them ties with its own score but for the last bit, which processors differ
-    # in: it counts or not.
+    # A score that is that of a training row but for the last bit, in which processors differ,
+    # counts it or not.
     one, found = 1 / (len(detector.scores_) + 1), detector.p_values(ROWS)
     np.testing.assert_allclose(found, written["p_values"], rtol=0, atol=1.01 * one)
     reasons = detector.explain(ROWS, top=2)
