@@ -92,7 +92,7 @@ def test_every_page_stands_in_a_table_of_contents():
             path.read_text(encoding="utf-8"),
             re.MULTILINE,
         ):
-            listed |= {f"{entry}.rst" for entry in tree.split()}
+            listed |= {name_of(path.parent / f"{entry}.rst") for entry in tree.split()}
     assert {name_of(path) for path in PAGES} == listed
 
 

@@ -137,7 +137,7 @@ def test_errors_on_held_out_cells_are_those_of_each_cell_one_by_one(t):
 
 def test_fit_weighs_the_network_as_its_errors_say():
     """The network is as good as its held-out cells: what is set is what these sums give."""
-    options = fit_options(max_iter=6, learning_rate=2e-2, validation_fraction=0.3)
+    options = fit_options(max_iter=6, learning_rate=2e-2, validation_fraction=0.3, seed=2)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 1)).astype(np.float32)
     values = np.concatenate([x, np.abs(x), x**2 - 1], 1) + np.float32(0.05)
@@ -147,9 +147,9 @@ def test_fit_weighs_the_network_as_its_errors_say():
     training = train(config((0, 0, 0), width=16, n_members=2), cells, options)
     twin = training.model
     set_network_weights(twin, training.errors)
-    assert 0 < float(model.network_weight.max()) <= 1
+    assert 0 < float(model.network_weight.max()) < 1
     torch.testing.assert_close(model.network_weight, twin.network_weight, rtol=0, atol=0)
     torch.testing.assert_close(model.residual_std, twin.residual_std, rtol=0, atol=0)
-    less = {name: total / 1000 for name, total in training.errors.items()}
-    set_network_weights(twin, less)  # less sure
+    half = {name: total / 2 for name, total in training.errors.items()}
+    set_network_weights(twin, half)  # half as sure
     assert not torch.equal(model.network_weight, twin.network_weight)
