@@ -23,7 +23,7 @@ from models import (
 
 from maetab import MAEImputer
 from maetab.data.windows import cut
-from maetab.engine.batches import first_guess
+from maetab.engine import batches
 from maetab.engine.draws import draw
 from maetab.engine.fit import fit_model
 from maetab.engine.inference import predict, windows_of
@@ -117,7 +117,7 @@ def test_training_reads_no_remembered_window_that_shares_a_row():
     index = run.table.windows.memory_index(batch.rows)
     own = index[0][index[0] >= 0]
     memory.values[own], memory.residuals[own] = 1e3 * memory.visible[own], 1e3
-    again = first_guess(run.model, run.table, batch.rows, batch.visible)
+    again = batches.first_guess(run.model, run.table, batch.rows, batch.visible)
     assert torch.equal(again.logits[0], batch.guess.logits[0])
     assert not torch.equal(again.logits, batch.guess.logits)  # others read them
 
