@@ -19,9 +19,9 @@ from maetab.data.parts import Drawn, Part, alike, draw, parts_of
 from maetab.data.series_parts import SeriesInParts, whole
 from maetab.engine.packed import pack
 from maetab.engine.processes import place
+from maetab.engine.whole_file import whole_file
 from maetab.parameters import seed_of
 from maetab.presets import PRESETS
-from maetab.whole_file import whole_file
 
 if TYPE_CHECKING:
     from maetab.base import BaseMAE

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from maetab.engine.whole_file import whole_file
 from maetab.nn.windows import Windows
 
 NOTE = "_maetab_fit.json"
@@ -50,7 +49,8 @@ class Checkpoint:
             self._refuse_others(path, note)
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._put(NOTE, lambda path: path.write_text(json.dumps(note, indent=1), "utf-8"))
+            with whole_file(path) as beside:
+                beside.write_text(json.dumps(note, indent=1), encoding="utf-8")
 
     @property
     def writes(self) -> bool:
@@ -85,7 +85,7 @@ class Checkpoint:
         path = self.folder / f"{name}{SUFFIX}"
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
+        except Exception as error:  # damaged files end in errors of many kinds
             raise ValueError(
                 f"{path} cannot be read ({type(error).__name__}); remove it, and fit again."
             ) from error
@@ -93,20 +93,12 @@ class Checkpoint:
     def write(self, name: str, state: Any) -> None:
         """Leave tensors and plain values under a name, whole or not at all."""
         if self.folder is not None:
-            self._put(f"{name}{SUFFIX}", lambda path: torch.save(state, path))
+            with whole_file(self.folder / f"{name}{SUFFIX}") as beside:
+                torch.save(state, beside)
 
     def holds(self, name: str) -> bool:
         """Whether anything was left under a name."""
         return self.folder is not None and (self.folder / f"{name}{SUFFIX}").exists()
-
-    def _put(self, name: str, write: Callable[[Path], object]) -> None:
-        assert self.folder is not None
-        beside = self.folder / f".{name}.{secrets.token_hex(4)}"
-        try:
-            write(beside)
-            os.replace(beside, self.folder / name)
-        finally:
-            beside.unlink(missing_ok=True)
 
 
 NONE = Checkpoint()

@@ -66,7 +66,7 @@ class Processes:
         value, error = None, None
         try:
             value = work()
-        except Exception as raised:
+        except Exception as raised:  # whatever it is, raised below, once the others know
             error = raised
         told = None if error is None else f"{type(error).__name__}: {error}"
         found = self.gather((value, told))

@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from maetab.whole_file import whole_file
+from maetab.engine.whole_file import whole_file
 
 
 def replace_file(path: Path, content: bytes) -> None:
