@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 MAX_EXACT = 512  # coordinates up to which the factors start from an exact decomposition
 N_ITER, TOL = 20, 1e-3  # rounds of EM; what they move by when they end, in standard deviations
+WIDE_ITER = 10  # rounds with more coordinates than `MAX_EXACT`: there the rest brings nothing
 SYSTEMS = 4_000_000  # entries of covariances that are solved together
 MAX_DENSE = 50  # coordinates up to which the full covariance is used; factors beyond
 
@@ -168,7 +169,7 @@ class Gaussian(nn.Module):
         values: Tensor,
         visible: Tensor,
         should_stop: Callable[[], bool] = lambda: False,
-        n_iter: int = N_ITER,
+        n_iter: int | None = None,
     ) -> None:
         """Estimate mean and covariance by EM, until they hardly move, in `n_iter` rounds at most.
 
@@ -194,9 +195,11 @@ class Gaussian(nn.Module):
         values: Tensor,
         visible: Tensor,
         should_stop: Callable[[], bool] = lambda: False,
-        n_iter: int = N_ITER,
+        n_iter: int | None = None,
     ) -> None:
         """Go on with EM from the mean and covariance there are; `n_iter` rounds at most."""
+        if n_iter is None:
+            n_iter = N_ITER if values.shape[1] <= MAX_EXACT else WIDE_ITER
         values = torch.where(visible, values.double(), 0.0)
         variance = variances(values, visible)
         step: Callable[..., float | None] = self._em_dense

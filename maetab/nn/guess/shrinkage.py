@@ -19,6 +19,7 @@ from maetab.nn.guess.gaussian import Gaussian, Shrinkage, variances
 MAX_ROWS = 5000  # beyond, what a guess misses in rows that it knows is what it misses in others
 FEWEST, MOST, FITTED = 3, 10, 3000  # folds, and rows that those of all folds are fitted to, or so
 JUDGED_ROWS = 2000  # that shrinkages are fitted to, all folds together
+MOST_CELLS = 3_000_000  # of all folds, for which wide tables have fewer
 ROUNDS = 3  # of EM from one shrinkage to the next
 HIDDEN = 0.1  # share of the cells that a shrinkage is judged by
 DOUBT = 1.0  # standard errors by which another shrinkage has to be better
@@ -91,7 +92,8 @@ def _fit_folds(base: Any, rows: Rows, should_stop: Callable[[], bool]) -> list[A
     n = len(rows.values)
     if not 2 * MOST <= n <= MAX_ROWS:
         return []
-    folds = [copy.deepcopy(base) for _ in range(min(MOST, max(FEWEST, FITTED // n)))]
+    count = min(FITTED // n, MOST_CELLS // rows.values.numel())
+    folds = [copy.deepcopy(base) for _ in range(min(MOST, max(FEWEST, count)))]
     for fold, known in _each(folds, rows):
         if should_stop():
             return []
@@ -110,7 +112,8 @@ def _choose(folds: list[Gaussian], rows: Rows, should_stop: Callable[[], bool]) 
     generator = torch.Generator().manual_seed(0)
     drawn = torch.rand(len(rows.values), int(rows.cells.max()) + 1, generator=generator)
     hidden = rows.visible & (drawn.to(rows.cells.device)[:, rows.cells] < HIDDEN)
-    used = folds[: max(1, JUDGED_ROWS // len(rows.values))]
+    count = min(JUDGED_ROWS // len(rows.values), MOST_CELLS // rows.values.numel())
+    used = folds[: max(1, count)]
     each = _each(folds, rows)[: len(used)]
 
     def error(shrinkage: Shrinkage) -> Tensor:

@@ -20,7 +20,8 @@ from maetab.nn.windows import Windows
 if TYPE_CHECKING:
     from maetab.nn.guess.stack import StackedGuess
 
-TUNING_CELLS = 60_000_000  # products that a step of tuning may take: wide rows come in few
+# Products that a step of tuning may take: wide rows come in few, and take a part of the steps.
+TUNING_CELLS, WIDE_STEPS = 60_000_000, 0.5
 # Rate of everything but the keys, that of these, and the observed cells below which it is less: a
 # map of all cells of a window learns small tables by heart.
 RATE, KEY_RATE, KEY_CELLS = 0.1, 3e-3, 10_000
@@ -62,7 +63,8 @@ def tune(
     """Learn the metric of the memory: squared error of the two guesses it gives.
 
     It ends when twice the steps took less than `least_gain` of the options off the error in windows
-    that are not learned from, after `tuning_steps`, or when it should stop.
+    that are not learned from, after `tuning_steps`, half of them where rows are wide, or when it
+    should stop.
 
     Parameters
     ----------
@@ -71,11 +73,13 @@ def tune(
     """
     lesson, options = Lesson(guess, windows), guess.options
     size = (min(batch_size, len(learned), lesson.most_windows),)
+    is_wide = lesson.most_windows < options.tuning_windows
+    most = max(1, round(options.tuning_steps * (WIDE_STEPS if is_wide else 1)))
     optimizer = _optimizer(guess, int(windows.observed.sum()))
     state = State([p for group in optimizer.param_groups for p in group["params"]])
-    looks = _looks(options.tuning_steps)
+    looks = _looks(most)
     seen: Hidden | None = None
-    for step in range(1, options.tuning_steps + 1):
+    for step in range(1, most + 1):
         drawn = torch.randint(len(learned), size, generator=generator, device=learned.device)
         hidden = lesson.hide(learned[drawn], generator)
         loss = lesson.error(hidden, lesson.some(generator))
