@@ -89,7 +89,8 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
         ----------
         X : (n, F) table with the columns of fit
         """
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        likeliest = self.predict_proba(X).argmax(1)
+        return self.classes_[likeliest]
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return (n, K) logarithms of the probabilities of `classes_`.
@@ -113,4 +114,4 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
     def _coded(self, frame: pd.DataFrame, codes: np.ndarray) -> pd.Series:
         """Return a column of categories, which are named by their places among the classes."""
         names = [f"{k:05d}" for k in range(len(self.classes_))]
-        return pd.Series(pd.Categorical.from_codes(codes, names), index=frame.index)
+        return pd.Series(pd.Categorical.from_codes(codes, pd.Index(names)), index=frame.index)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, NoReturn, Self, cast
+from itertools import count
+from typing import Any, ClassVar, NoReturn, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,13 @@ from maetab.parameters import check_size
 from maetab.table import Table
 
 
-def free_name(columns: pd.Index) -> str:
-    """Return a name for the target that no column of X has."""
+def free_name(columns: pd.Index) -> Hashable:
+    """Return a name for the target that no column of X has, and that may stand beside them.
+
+    scikit-learn refuses text among other names.
+    """
+    if not all(isinstance(name, str) for name in columns):
+        return next(number for number in count(len(columns)) if number not in columns)
     name = "target"
     while name in columns:
         name = f"_{name}"
@@ -39,7 +45,7 @@ class LabelledMAE(BaseMAE):
     unlabelled: Any = None
 
     _knows_target = True
-    _fit_only = ("unlabelled",)
+    _fit_only: ClassVar[tuple[str, ...]] = ("unlabelled",)
     _target = cast("pd.Series | None", None)  # while fit runs; set by `_read_y`
 
     @classmethod

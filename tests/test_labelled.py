@@ -68,10 +68,11 @@ def test_the_target_is_no_column_of_the_user(fitted):
         assert model.missing_features_.max() < 3
         with pytest.raises(ValueError, match="feature names should match"):
             model.predict(X.rename(columns={"target": "other"}))
-    unnamed = classifier(categorical_features=[-1]).fit(
-        np.eye(4)[[0, 1, 2, 3] * 5], [0, 1, 1, 1] * 5
-    )
+    cells, y = np.eye(4)[[0, 1, 2, 3] * 5], [0, 1, 1, 1] * 5
+    unnamed = classifier(categorical_features=[-1]).fit(cells, y)
     assert not hasattr(unnamed, "feature_names_in_")
+    numbered = classifier().fit(pd.DataFrame(cells), y)
+    assert numbered.predict(pd.DataFrame(cells)).shape == (20,)
     kinds = [column.kind for column in unnamed.schema_.columns]
     assert kinds == ["number", "number", "number", "category", "category"]
 
