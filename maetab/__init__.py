@@ -5,19 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from maetab.classifier import MAEClassifier
     from maetab.detector import MAEAnomalyDetector
     from maetab.encoder import MAEEncoder
     from maetab.files.models import load, save
     from maetab.imputer import MAEImputer
+    from maetab.regressor import MAERegressor
 
-__all__ = ["MAEAnomalyDetector", "MAEEncoder", "MAEImputer", "load", "save"]
+__all__ = [
+    "MAEAnomalyDetector",
+    "MAEClassifier",
+    "MAEEncoder",
+    "MAEImputer",
+    "MAERegressor",
+    "load",
+    "save",
+]
 __version__ = "0.2.0.dev0"
 
 # Read when first asked for: torch takes seconds to import, and `maetab --help` has no use for it.
 _HOMES = {
     "MAEAnomalyDetector": "detector",
+    "MAEClassifier": "classifier",
     "MAEEncoder": "encoder",
     "MAEImputer": "imputer",
+    "MAERegressor": "regressor",
     "load": "files.models",
     "save": "files.models",
 }

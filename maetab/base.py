@@ -98,6 +98,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
     random_state: int | np.random.RandomState | None = None
     verbose: int = 0
 
+    _knows_target: ClassVar[bool] = False  # whether the model has a column that X has not
     _fit_only: ClassVar[tuple[str, ...]] = ()  # parameters of a subclass that act in fit alone
     # Of `fit`, while it runs, and the share of its time that schema and model may take.
     _deadline = Deadline()
@@ -120,19 +121,18 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         Raises
         ------
         TypeError
-            `other` is no estimator of maetab.
+            `other` is no estimator of maetab, or its model knows a target.
         ValueError
             A parameter that acts in fit alone differs from that of `other`.
         """
-        if not isinstance(other, BaseMAE):
+        if not isinstance(other, BaseMAE) or other._knows_target:
             raise TypeError(
                 f"from_fitted takes a fitted estimator of maetab, got {type(other).__name__}."
             )
         check_is_fitted(other, "model_")
-        known = {field.name for field in fields(cls)}
-        shared = {k: v for k, v in other.get_params(deep=False).items() if k in known}
-        fixed = {field.name for field in fields(BaseMAE)}.difference(AFTER_FIT) | {*cls._fit_only}
         defaults = {field.name: field.default for field in fields(cls)}
+        shared = {k: v for k, v in other.get_params(deep=False).items() if k in defaults}
+        fixed = {field.name for field in fields(BaseMAE)}.difference(AFTER_FIT) | {*cls._fit_only}
         refuse_to_change(cls.__name__, parameters, defaults | shared, fixed)
         new = cls(**(shared | parameters))
         for name in (*FITTED, "missing_features_", "feature_names_in_"):

@@ -30,6 +30,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import maetab
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.base import BaseMAE
+from maetab.labelled import LabelledMAE
 
 SMALL = {"guess": QUICK, "max_iter": 2, "n_estimators": 1, "width": 8, "random_state": 0}
 CONFIGURATIONS = [
@@ -44,10 +45,12 @@ CLASSES = [
     for kind in (getattr(maetab, name) for name in maetab.__all__)
     if isinstance(kind, type) and issubclass(kind, BaseMAE)
 ]
+LABELLED = [kind for kind in CLASSES if issubclass(kind, LabelledMAE)]  # see test_labelled.py
 # What the configurations change is the core, which all estimators share: one of them runs them all.
 ESTIMATORS = [
     kind(**(SMALL | changes))
     for kind in CLASSES
+    if kind not in LABELLED
     for changes in (CONFIGURATIONS if kind is MAEImputer else CONFIGURATIONS[:1])
 ] + [
     MAEAnomalyDetector(guess=QUICK, n_masks=2, max_iter=0, trim=0.2, random_state=0),
@@ -114,7 +117,10 @@ def expected_failures(estimator) -> dict[str, str]:
     return {test: known[test].reason for test in known if untrained}
 
 
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
+@parametrize_with_checks(
+    ESTIMATORS + [kind(**(SMALL | {"max_iter": 1})) for kind in LABELLED],
+    expected_failed_checks=expected_failures,
+)
 def test_checks_of_scikit_learn_pass(estimator, check):
     check(estimator)
 

@@ -45,8 +45,9 @@ PACKAGES = {
     "engine": {"torch", "numpy", "scipy", "sklearn"},
 }
 ROOM_OF = {
-    **dict.fromkeys(("imputer", "encoder", "detector"), "estimators"),
+    **dict.fromkeys(("imputer", "encoder", "detector", "classifier", "regressor"), "estimators"),
     **dict.fromkeys(("MAEImputer", "MAEEncoder", "MAEAnomalyDetector"), "estimators"),
+    **dict.fromkeys(("MAEClassifier", "MAERegressor", "labelled"), "estimators"),
     **dict.fromkeys(("load", "save"), "files"),
 }
 

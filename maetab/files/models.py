@@ -38,7 +38,7 @@ __all__ = ["load", "read_info", "save"]
 
 FORMAT = 2  # 1, of maetab 0.1.0, differs in names only: see engine/packed.py
 READABLE = (1, 2)
-ESTIMATORS = ("MAEImputer", "MAEEncoder", "MAEAnomalyDetector")
+ESTIMATORS = (*("MAEImputer", "MAEEncoder", "MAEAnomalyDetector", "MAEClassifier", "MAERegressor"),)
 KEYS = {"format", "class", "versions", "parameters", "schema", "config", "attributes", "sha256"}
 OPTIONAL = {"timeline"}  # of models of series
 PARTS = ("model_", "schema_", "timeline_")  # attributes that are no plain values

@@ -1,0 +1,117 @@
+"""MAEClassifier: classes of rows, from few labels and with cells missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
+
+from maetab.engine.inference import predict_probabilities
+from maetab.engine.runtime import pick_device
+from maetab.labelled import LabelledMAE
+from maetab.parameters import ATTRIBUTES, PARAMETERS
+from maetab.targets import read_classes
+
+LEAST = 1e-6  # probability of a class that the model cannot predict, for no log of it is infinite
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MAEClassifier(ClassifierMixin, LabelledMAE):
+    __doc__ = f"""Predict classes of rows whose cells may be missing, from few labels or many.
+
+    The classes are one more column of the table that a masked autoencoder learns, hidden in rows
+    without a label: such rows say how the other columns go together. Cells of all columns are
+    hidden while it learns, so that any of them may be missing in the rows that are predicted.
+
+    Parameters
+    ----------
+    unlabelled : None or a value of y
+        What marks a row without a label, such as -1, beside None, NaN and NA, which always do. -1
+        is no such value unless it is named: it may be a class.
+    class_weight : None, "balanced" or dict of class to weight
+        What the probabilities of the classes are multiplied by, before they are made to add up to
+        1; "balanced" is n / (classes * labels of the class), as in scikit-learn. Missing classes of
+        a dict have weight 1.
+    {PARAMETERS}
+
+    Attributes
+    ----------
+    classes_ : (K,) classes, sorted
+    class_weight_ : (K,) their weights
+    {ATTRIBUTES}
+
+    ``schema_`` and ``model_`` know the target as the last column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[1.0, 0.0], [1.1, np.nan], [5.0, 1.0], [np.nan, 1.0], [4.9, 1.0], [1.0, 0.0]])
+    >>> y = ["low", "low", "high", "high", None, None]
+    >>> model = MAEClassifier(max_iter=0, random_state=0).fit(X, y)
+    >>> model.predict_proba([[5.0, np.nan]]).shape
+    (1, 2)
+    """
+
+    class_weight: str | dict | None = None
+
+    _fit_only = ("unlabelled", "class_weight")
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return (n, K) float64 probabilities of `classes_`.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
+        """
+        table = self._read(X)
+        if len(self.classes_) == 1:
+            return np.ones((len(table.values), 1))
+        view, place = self._view(table), self._own_place(table)
+        windows, device = self._incomplete(table), pick_device(self.device)
+        found = predict_probabilities(self.model_, windows, device, [place])
+        found = found if view is None else view.rows_back(found)
+        column = self.schema_.columns[-1]
+        chances = np.full((len(found), len(self.classes_)), LEAST)
+        places = [int(level) for level in column.levels[: column.n_modelled]]
+        shared = table.shared(len(self.schema_.columns) - 1, found[:, 0, : len(places)])
+        chances[:, places] = np.maximum(shared, LEAST)
+        chances *= self.class_weight_
+        return chances / chances.sum(1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return (n,) the likeliest class of each row.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
+        """
+        likeliest = self.predict_proba(X).argmax(1)
+        return self.classes_[likeliest]
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return (n, K) logarithms of the probabilities of `classes_`.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
+        """
+        return np.log(np.maximum(self.predict_proba(X), np.finfo(float).tiny))
+
+    def _read_y(self, y: Any, frame: pd.DataFrame) -> pd.Series:
+        name = type(self).__name__
+        self.classes_, codes, labelled = read_classes(y, len(frame), self.unlabelled, name)
+        known = self.classes_[codes[labelled]]
+        self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=known)
+        return self._coded(frame, codes)
+
+    def _hidden_target(self, frame: pd.DataFrame) -> pd.Series:
+        return self._coded(frame, np.full(len(frame), -1))
+
+    def _coded(self, frame: pd.DataFrame, codes: np.ndarray) -> pd.Series:
+        """Return a column of categories, which are named by their places among the classes."""
+        names = [f"{k:05d}" for k in range(len(self.classes_))]
+        return pd.Series(pd.Categorical.from_codes(codes, pd.Index(names)), index=frame.index)

@@ -1,0 +1,143 @@
+"""LabelledMAE: a masked autoencoder over a table and its target, one more column of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, ClassVar, NoReturn, Self, cast
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from maetab.base import BaseMAE
+from maetab.data.codec import encode_checked
+from maetab.data.containers import as_table, read_frame
+from maetab.data.parts import parts_of
+from maetab.data.schema import positions
+from maetab.data.source import FrameSource
+from maetab.data.timeline import Timeline
+from maetab.parameters import check_size
+from maetab.table import Table
+
+
+def free_name(columns: pd.Index) -> Hashable:
+    """Return a name for the target that no column of X has, and that may stand beside them.
+
+    scikit-learn refuses text among other names.
+    """
+    if not all(isinstance(name, str) for name in columns):
+        return next(number for number in count(len(columns)) if number not in columns)
+    name = "target"
+    while name in columns:
+        name = f"_{name}"
+    return name
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class LabelledMAE(BaseMAE):
+    """The base of classifier and regressor: the target is the last column that the model sees.
+
+    It is hidden where there is no label, and in every row that is predicted.
+    """
+
+    unlabelled: Any = None
+
+    _knows_target = True
+    _fit_only: ClassVar[tuple[str, ...]] = ("unlabelled",)
+    _target = cast("pd.Series | None", None)  # while fit runs; set by `_read_y`
+
+    @classmethod
+    def from_fitted(cls, other: BaseMAE, **parameters: Any) -> NoReturn:
+        """Refuse: the model of another estimator has seen no target."""
+        raise TypeError(
+            f"{cls.__name__} learns the target with the columns of X, and the model of another "
+            f"estimator knows none; fit it, with unlabelled rows among X if there are any."
+        )
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from the cells of X and the labels that there are.
+
+        Parameters
+        ----------
+        X : (n, F) table in memory, as for the other estimators; n at least 2
+        y : (n,) target
+            Rows in which it is missing (None, NaN, NA), or equal to `unlabelled`, are learned
+            from as well: they say how the columns of X go together.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters, shapes, names, cells or labels that cannot be used.
+
+        Whatever is raised, an interrupt too, leaves what was fitted before as it was.
+        """
+        if parts_of(X) is not None:
+            raise TypeError(f"{type(self).__name__} learns from tables in memory, not from parts.")
+        fresh = object.__new__(type(self))
+        fresh.__dict__.update(vars(self))
+        frame, _ = read_frame(X)
+        check_size(frame.shape, 2, type(self).__name__)
+        fresh._target = fresh._read_y(y, frame)
+        super(LabelledMAE, fresh).fit(X)
+        del fresh._target
+        self.__dict__ = fresh.__dict__
+        return self
+
+    def _read_y(self, y: Any, frame: pd.DataFrame) -> pd.Series:
+        """Return y as the model reads it, missing without a label; learn what its labels are."""
+        raise NotImplementedError
+
+    def _hidden_target(self, frame: pd.DataFrame) -> pd.Series:
+        """Return the target of rows that are to be predicted: missing."""
+        raise NotImplementedError
+
+    def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
+        frame, _ = read_frame(X)
+        validate_data(self, as_table(X), skip_check_array=True)  # errors speak of X alone
+        assert self._target is not None
+        table = super()._fit_model(_with(frame, self._target, free_name(frame.columns)), kept)
+        validate_data(self, as_table(X), skip_check_array=True)
+        inputs = self.missing_features_ < self.n_features_in_
+        self.missing_features_ = self.missing_features_[inputs]
+        return table
+
+    def _source_of(self, frame: pd.DataFrame, timeline: Timeline | None) -> FrameSource:
+        """Return the rows of X and the target; names and places of categories are those of X."""
+        name, inputs = type(self).__name__, frame.columns[:-1]
+        chosen = sorted(positions(self.categorical_features, inputs, name))
+        source = FrameSource(frame, [frame.columns[j] for j in chosen], self.missing_values, name)
+        if timeline is not None:
+            source.take_as_keys(timeline.keys(frame))
+        return source
+
+    def _read(self, X: Any) -> Table:
+        """Return X encoded as in fit, with a target that is missing."""
+        check_is_fitted(self, "model_")
+        frame, back = read_frame(X)
+        check_size(frame.shape, 1, type(self).__name__)
+        validate_data(self, as_table(X), reset=False, skip_check_array=True)
+        *names, target = self.schema_.names()
+        if not self._fit_saw_names() or not (hasattr(X, "columns") or hasattr(X, "column_names")):
+            frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
+        frame = _with(frame, self._hidden_target(frame), target)
+        return self._table(frame, back, encode_checked(frame, self.schema_, self.missing_values))
+
+    def _own_place(self, table: Table) -> int:
+        """Return the place of the target among the columns that the model sees."""
+        view = self._view(table)
+        place = len(self.schema_.columns) - 1
+        return place if view is None else int(np.searchsorted(view.places, place))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+def _with(frame: pd.DataFrame, target: pd.Series, name: Hashable) -> pd.DataFrame:
+    """Return the columns of X with the target behind them."""
+    joint = frame.copy(deep=False)
+    joint.insert(joint.shape[1], name, target.to_numpy() if target.dtype == float else target.array)
+    return joint

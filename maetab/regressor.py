@@ -1,0 +1,89 @@
+"""MAERegressor: numbers of rows, from few labels and with cells missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import RegressorMixin
+
+from maetab.engine.inference import predict_interval
+from maetab.engine.runtime import pick_device
+from maetab.labelled import LabelledMAE
+from maetab.parameters import ATTRIBUTES, PARAMETERS
+from maetab.targets import read_numbers
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MAERegressor(RegressorMixin, LabelledMAE):
+    __doc__ = f"""Predict a number for rows whose cells may be missing, from few labels or many.
+
+    The number is one more column of the table that a masked autoencoder learns, hidden in rows
+    without a label; see `MAEClassifier`.
+
+    Parameters
+    ----------
+    unlabelled : None or a number
+        Value of y in rows without a label, beside None, NaN and NA, which always mark one.
+    {PARAMETERS}
+
+    Attributes
+    ----------
+    {ATTRIBUTES}
+
+    ``schema_`` and ``model_`` know the target as the last column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[1.0, 0.0], [2.0, np.nan], [3.0, 1.0], [np.nan, 1.0], [4.0, 1.0]])
+    >>> model = MAERegressor(max_iter=0, random_state=0).fit(X, [1.0, 2.0, 3.0, np.nan, 4.0])
+    >>> low, high = model.predict_interval([[2.5, np.nan]])
+    >>> bool(low[0] <= model.predict([[2.5, np.nan]])[0] <= high[0])
+    True
+    """
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return (n,) the expected number of each row.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
+        """
+        return self._in_units(self._points(self._read(X)))
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Return (n,) and (n,) ends of intervals that hold the number with a probability.
+
+        Central intervals, calibrated on labels held out in fit, and widened to hold what
+        `predict` says where that lies outside.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
+        coverage : in (0, 1)
+        """
+        if not isinstance(coverage, Real) or not 0 < coverage < 1:
+            raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")
+        table = self._read(X)
+        windows, device = self._incomplete(table), pick_device(self.device)
+        found = predict_interval(self.model_, windows, device, float(coverage))
+        numbers = self.schema_.is_number()
+        bounds = [table.settled(bound, numbers) for bound in self._back(table, found)]
+        low, high, point = map(self._in_units, (*bounds, self._points(table)))
+        return np.minimum(low, point), np.maximum(high, point)
+
+    def _in_units(self, cells: np.ndarray) -> np.ndarray:
+        """Return (n,) float64 the target, in its units, of standardised cells (n, F + 1)."""
+        column = self.schema_.columns[-1]
+        return cells[:, -1].astype(np.float64) * column.scale + column.center + column.origin
+
+    def _read_y(self, y: Any, frame: pd.DataFrame) -> pd.Series:
+        numbers, _ = read_numbers(y, len(frame), self.unlabelled, type(self).__name__)
+        return pd.Series(numbers, index=frame.index)
+
+    def _hidden_target(self, frame: pd.DataFrame) -> pd.Series:
+        return pd.Series(np.full(len(frame), np.nan), index=frame.index)

@@ -1,0 +1,69 @@
+"""Targets as they come: which rows have a label, and what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+
+def read_target(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cells of a target and which of them are labels.
+
+    Parameters
+    ----------
+    y : (n,) labels or numbers; None, NaN, NA and NaT are no labels
+    n_rows : that X has
+    unlabelled : value of y that is no label either; None for none
+
+    Returns
+    -------
+    cells : (n,) array
+    labelled : (n,) bool
+    """
+    if y is None:
+        raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    cells = column_or_1d(y.to_numpy() if hasattr(y, "to_numpy") else y, warn=True)
+    if len(cells) != n_rows:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows, "
+            f"y has {len(cells)}."
+        )
+    labelled = ~np.asarray(pd.isna(cells))
+    if unlabelled is not None:
+        labelled &= np.asarray(cells != unlabelled)
+    if not labelled.any():
+        raise ValueError(f"{name} cannot learn from y: it holds no label.")
+    return cells, labelled
+
+
+def read_classes(
+    y: Any, n_rows: int, unlabelled: Any, name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the classes, (n,) codes of classes, -1 where there is no label, and (n,) labelled."""
+    cells, labelled = read_target(y, n_rows, unlabelled, name)
+    known = cells[labelled]
+    if known.dtype == object:
+        known = np.array(known.tolist())
+        if isinstance(known[0], np.str_) and not all(isinstance(c, str) for c in cells[labelled]):
+            raise TypeError("y mixes text with other labels; give all of them as text.")
+    elif known.dtype.kind == "f" and not labelled.all() and (known == np.floor(known)).all():
+        known = known.astype(np.int64)  # whole numbers that NaN made floats of
+    check_classification_targets(known)
+    classes, found = np.unique(known, return_inverse=True)
+    codes = np.full(n_rows, -1)
+    codes[labelled] = found
+    return classes, codes, labelled
+
+
+def read_numbers(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) float64, NaN where there is no number, and (n,) labelled."""
+    cells, labelled = read_target(y, n_rows, unlabelled, name)
+    numbers = np.full(n_rows, np.nan)
+    numbers[labelled] = cells[labelled].astype(np.float64)
+    if np.isinf(numbers).any():
+        raise ValueError("Input y contains infinity or a value too large for dtype('float64').")
+    return numbers, labelled
