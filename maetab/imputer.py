@@ -15,16 +15,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import BaseMAE
 from maetab.data.back import Back
-from maetab.data.codec import Encoded, fill, missing_cells
-from maetab.data.gaps import find_gaps, max_steps, refuse_gaps
+from maetab.data.codec import Encoded
+from maetab.data.gaps import max_steps, refuse_gaps
+from maetab.donors import DONORS, Donors, check_donors, copy_donors, donor_points, donor_values
 from maetab.engine.draws import draws
 from maetab.engine.inference import predict_interval, predict_probabilities
 from maetab.engine.runtime import pick_device
+from maetab.filling import indicated, written
 from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
+from maetab.probabilities import categories, levels_table
 from maetab.ranges import Range, check_range
-from maetab.series import warn_of_edges, warn_of_max_gap
+from maetab.series import left_missing, warn_of_edges, warn_of_max_gap
 from maetab.streams import by_parts
-from maetab.table import Table, tell
+from maetab.table import Table
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -60,6 +63,13 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         cells missing breaks the pipelines that it stands in, and because a model knows them from
         the other columns of their time as well: it does not prolong the last value. False leaves
         them missing. `max_gap` holds for them as for other gaps. May be changed after fit.
+    donors : None or int, at least 1
+        Fill numbers and dates with values that occur in their column (predictive mean matching): of
+        so many training rows, among up to 2048, whose cells, hidden, are predicted most alike,
+        points take the median, of an even number the lower one, and draws one at random; 5 is
+        usual. Times are exact to the microsecond. None fills what is predicted; intervals are of
+        the predicted distribution in any case, widened to hold the points. Not with `window`. After
+        fit the number may be changed, or None be set.
     copy : bool
         Accepted for the sake of scikit-learn's imputers; the input is never changed.
     {PARAMETERS}
@@ -67,6 +77,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     Attributes
     ----------
     indicator_ : MissingIndicator of the columns that had missing cells, None without add_indicator
+    donor_values_ : (D, F) numbers of the donors, NaN where missing; with `donors` only
+    donor_points_ : (D, F) what was predicted for them, standardised; with `donors` only
     {ATTRIBUTES}
 
     Examples
@@ -86,6 +98,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     keep_grid: bool = True
     max_gap: int | str | None = None
     edges: bool = True
+    donors: int | None = None
     copy: bool = True
 
     @classmethod
@@ -95,6 +108,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         check_range(new.min_value, new.max_value, new.n_features_in_)
         new._check_gaps(new._timeline() is not None)
         warn_of_max_gap(new.max_gap, new._timeline())
+        copy_donors(other, new)
         return new
 
     @by_parts
@@ -142,7 +156,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         chosen = self.random_state if random_state is None else random_state
         seed = seed_of(chosen, type(self).__name__)
         seeds = np.random.default_rng(seed).integers(2**31, size=n_draws).tolist()
-        drawn = draws(*self._asked(table), seeds)
+        donors = self._donors()
+        drawn = draws(*self._asked(table), seeds, None if donors is None else donors.matched())
         at_cells = (self._back(table, values) for values in drawn)
         is_number = self.schema_.is_number()
         return [
@@ -190,26 +205,10 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
             table of one column; other tables have columns named "color=red".
         """
         table = self._read(X)
-        where = [j for j, c in enumerate(self.schema_.columns) if c.kind == "category" and c.levels]
-        predicted, left = self._probabilities(table, where), self._left(table)
-        values, known = table.visible()
-        labels, parts = [], [np.zeros((len(values), 0))]
-        for i, j in enumerate(where):
-            column = self.schema_.columns[j]
-            chance = np.zeros((len(values), len(column.levels)))
-            n_modelled, seen = column.n_modelled, known[:, j]
-            chance[:, :n_modelled] = table.shared(j, predicted[:, i, :n_modelled])
-            chance[seen] = values[seen, j][:, None] == np.arange(len(column.levels))
-            chance[left[:, j]] = np.nan
-            labels += [(column.name, level) for level in column.levels]
-            parts.append(chance)
-        names: Any
-        if isinstance(X, pd.DataFrame):
-            names = pd.MultiIndex.from_tuples(labels, names=["column", "level"]) if labels else []
-        else:
-            names = [f"{name}={level}" for name, level in labels]
-        frame = pd.DataFrame(np.concatenate(parts, 1), index=table.frame.index, columns=names)
-        return table.back.table(frame)
+        predicted = self._probabilities(table, categories(self.schema_))
+        in_pandas = isinstance(X, pd.DataFrame)
+        found = levels_table(table, self.schema_, predicted, self._left(table), in_pandas)
+        return table.back.table(found)
 
     def _probabilities(self, table: Table, columns: list[int]) -> np.ndarray:
         """Return (n, len(columns), K) probabilities of the levels of rows that miss something."""
@@ -261,21 +260,23 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return the user's table with `values` (n, F) in its missing cells."""
         fillable = self._seen() & (self.schema_.is_number() | (not numbers_only))
         to_fill = ~table.observed & fillable & ~self._left(table)
-        limits = self._range()
-        filled = fill(table.frame, limits.clip(values), to_fill, limits.bounded())
-        filled = tell(filled, table)
+        filled = written(table, values, to_fill, self._range(), self._donors(), numbers_only)
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
-        missing = missing_cells(table.observed, table.free_text)
-        for j in self._indicated():
-            name = f"missingindicator_{table.frame.columns[j]}"
-            if name in table.frame.columns:
-                raise ValueError(
-                    f"add_indicator=True makes a column {name!r}, but X has one of that name; "
-                    "rename it."
-                )
-            filled = filled.assign(**{name: missing[:, j]})
-        return table.back.give(filled)
+        return table.back.give(indicated(filled, table, self._indicated()))
+
+    def _points(self, table: Table) -> np.ndarray:
+        """Return (n, F) points of the cells of rows that miss something, those of donors if any."""
+        points, donors = super()._points(table), self._donors()
+        return points if donors is None else donors.chosen(points)
+
+    def _donors(self) -> Donors | None:
+        """Return what fills numbers by values that occur, None without `donors`."""
+        check_donors(self.donors, self._timeline() is not None, hasattr(self, DONORS[0]))
+        if self.donors is None:
+            return None
+        kept, ends = (self.donor_points_, self.donor_values_), self._range().ends()
+        return Donors(self.schema_, self.donors, *kept, ends)
 
     def _seen(self) -> np.ndarray:
         """(F,) bool: columns that had an observed cell in fit."""
@@ -293,12 +294,21 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         warn_of_max_gap(self.max_gap, self._timeline())
         if table.layout is not None and self.edges and self.max_gap is None:
             warn_of_edges(table, self.timeline_, self._seen())
+        for name in DONORS:  # of a fit before this one
+            self.__dict__.pop(name, None)
+        if self.donors is not None:
+            self._report("donors")
+            device, left = pick_device(self.device), self._deadline.left
+            windows = self._windows(table)
+            rows, self.donor_points_ = donor_points(self.model_, windows, device, left)
+            self.donor_values_ = donor_values(table, rows, self.schema_, self.missing_values)
         return table
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         self._check_flags("add_indicator", "keep_empty_features", "keep_grid", "copy")
         self._check_gaps(self.window is not None)
+        check_donors(self.donors, self.window is not None, True)
 
     def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
         timeline = self._timeline()
@@ -308,21 +318,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         return super()._table(frame, back, encoded)
 
     def _left(self, table: Table) -> np.ndarray:
-        """Return (n, F) bool: True for missing cells of gaps that are not to be filled.
-
-        Static columns have no gaps: one value is theirs at all times.
-        """
-        left = np.zeros(table.observed.shape, bool)
-        timeline = self._timeline()
-        if timeline is None or table.layout is None or (self.max_gap is None and self.edges):
-            return left
-        gaps = find_gaps(table.observed, table.layout)
-        if self.max_gap is not None:
-            left |= gaps.steps > max_steps(self.max_gap, timeline)
-        if not self.edges:
-            left |= gaps.edge
-        left[:, list(table.static)] = False
-        return left & ~table.observed
+        """Return (n, F) bool: True for missing cells of gaps that are not to be filled."""
+        return left_missing(table, self._timeline(), self.max_gap, self.edges)
 
     def _check_gaps(self, in_order: bool) -> None:
         """Refuse limits of gaps that cannot be, or where rows are in no order."""

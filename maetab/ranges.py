@@ -94,6 +94,13 @@ class Range:
             columns[j] = replace(column, distinct=inside, step=step, lower=low, upper=high)
         return Schema(tuple(columns))
 
+    def off_grid(self) -> Schema:
+        """Return the schema with the user's range, for numbers that are to be written as given."""
+        bounded = self.bounded().columns
+        return Schema(
+            tuple(c if c.decimals is not None else replace(c, step=None) for c in bounded)
+        )
+
     def outwards(self, values: np.ndarray, how: str) -> np.ndarray:
         """Return bounds (n, F) moved outwards, by "floor" or "ceil", to the grid of each number."""
         values = values.astype(np.float64)
