@@ -16,6 +16,7 @@ from maetab.data.kinds import extra_missing
 from maetab.data.schema import Schema
 from maetab.engine.inference import predict
 from maetab.engine.reference import equal_memory_index, make_reference
+from maetab.engine.runtime import pick_device
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 from maetab.series import compact
@@ -57,12 +58,37 @@ def check_donors(donors: Any, in_time: bool, fitted: bool) -> None:
 
 
 def copy_donors(source: Any, target: Any) -> None:
-    """Copy what fit has kept of donors from one estimator to another, which is then checked."""
+    """Copy what fit has kept of donors from one estimator to another."""
     for name in DONORS:
         if hasattr(source, name):
             setattr(target, name, getattr(source, name))
-    in_time = target._timeline() is not None
-    check_donors(target.donors, in_time, hasattr(target, DONORS[0]))
+
+
+def fit_donors(imputer: Any, table: Table, left: Callable[[], float]) -> None:
+    """Keep in an imputer what fills numbers by values that occur, if it has `donors`.
+
+    What an earlier fit has kept is forgotten. `left` is as in `donor_points`.
+    """
+    for name in DONORS:
+        imputer.__dict__.pop(name, None)
+    if imputer.donors is None:
+        return
+    windows, device = imputer._windows(table), pick_device(imputer.device)
+    rows, points = donor_points(imputer.model_, windows, device, left)
+    imputer.donor_points_ = points
+    imputer.donor_values_ = donor_values(table, rows, imputer.schema_, imputer.missing_values)
+
+
+def donors_of(imputer: Any, ends: np.ndarray) -> Donors | None:
+    """Return what chooses among the donors that fit has kept, None without `donors`.
+
+    ends : as in `Donors`
+    """
+    k = imputer.donors
+    check_donors(k, imputer._timeline() is not None, hasattr(imputer, DONORS[0]))
+    if k is None:
+        return None
+    return Donors(imputer.schema_, k, imputer.donor_points_, imputer.donor_values_, ends)
 
 
 def donor_points(

@@ -1,39 +1,91 @@
-"""Predictions in the missing cells of a user's table: inside the range, on the grid, of donors."""
+"""Predictions in the missing cells of a user's table, by range, grid, donors and constraints."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from maetab.constraints import Constraint, obeying
+from maetab.data.cells import Cells
 from maetab.data.codec import fill, fill_natural, missing_cells
+from maetab.data.kinds import extra_missing
 from maetab.donors import Donors
 from maetab.ranges import Range
 from maetab.table import Table, tell
 
 
-def written(
-    table: Table,
-    values: np.ndarray,
-    to_fill: np.ndarray,
-    limits: Range,
-    donors: Donors | None,
-    bounds: bool,
-) -> pd.DataFrame:
-    """Return the frame of a table with values in some of its cells.
+class Filling(NamedTuple):
+    """How numbers are written.
 
-    Parameters
-    ----------
-    values : (n, F) predictions, standardised
-    to_fill : (n, F) bool
-    donors : which the values are of; None for values as predicted
-    bounds : whether the values are ends of intervals
+    limits : their range and grids
+    donors : whose values they are; None for values as predicted
+    constraints : that they obey
+    missing_values : as in the estimators
     """
+
+    limits: Range
+    donors: Donors | None
+    constraints: list[Constraint]
+    missing_values: Any
+
+    def exact(self, values: np.ndarray, bounds: bool = False) -> np.ndarray:
+        """Return (n, F) numbers of donors in their own unit, from each origin; NaN for others."""
+        if self.donors is None:
+            return np.full(values.shape, np.nan)
+        return self.donors.exact(values, bounds)
+
+    def obeying(
+        self, table: Table, values: np.ndarray, to_fill: np.ndarray, tell: bool
+    ) -> np.ndarray:
+        """Return what `exact` does, and numbers that constraints have moved."""
+        exact = self.exact(values)
+        if not self.constraints:
+            return exact
+        numbers = np.where(np.isnan(exact), self.limits.natural(values), exact)
+        used = np.any([c.signs != 0 for c in self.constraints], axis=0)
+        for j in np.flatnonzero(used).tolist():
+            given = table.observed[:, j]
+            column, extra = self.limits.schema.columns[j], extra_missing(self.missing_values)
+            cells = Cells(table.frame.iloc[:, j], extra).numbers(column.origin)
+            numbers[given, j] = cells[given]
+        ends, grids = self.limits.hard(), self.limits.on_grids()
+        moved = obeying(self.constraints, numbers, to_fill, grids, ends, tell)
+        return np.where(to_fill & (moved != numbers), moved, exact)
+
+
+def written(
+    table: Table, values: np.ndarray, to_fill: np.ndarray, filling: Filling
+) -> pd.DataFrame:
+    """Return the frame of a table with values (n, F), standardised, in the cells `to_fill`."""
+    exact = filling.obeying(table, values, to_fill, tell=True)
+    return _with_exact(table, values, exact, to_fill, filling)
+
+
+def written_bounds(
+    table: Table, values: np.ndarray, point: np.ndarray, to_fill: np.ndarray, filling: Filling
+) -> list[pd.DataFrame]:
+    """Return two frames with ends of intervals (2, n, F) that hold what is filled for `point`."""
+    found = filling.obeying(table, point, to_fill, tell=False)
+    points, out = np.where(np.isnan(found), filling.limits.natural(point), found), []
+    for end, widen in zip(values, (np.minimum, np.maximum), strict=True):
+        exact = filling.exact(end, bounds=True)
+        if filling.constraints:
+            own = np.where(np.isnan(exact), filling.limits.natural(end), exact)
+            exact = np.where(widen(own, points) != own, points, exact)
+        out.append(_with_exact(table, end, exact, to_fill, filling))
+    return out
+
+
+def _with_exact(
+    table: Table, values: np.ndarray, exact: np.ndarray, to_fill: np.ndarray, filling: Filling
+) -> pd.DataFrame:
+    limits, known = filling.limits, to_fill & ~np.isnan(exact)
     filled = fill(table.frame, limits.clip(values), to_fill, limits.bounded())
-    if donors is not None:
-        exact = donors.exact(values, bounds)
-        filled = fill_natural(filled, exact, to_fill & ~np.isnan(exact), limits.off_grid())
+    if known.any():
+        filled = fill_natural(filled, exact, known, limits.as_given())
     return tell(filled, table)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -14,17 +14,18 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import BaseMAE
+from maetab.constraints import read_constraints
 from maetab.data.back import Back
 from maetab.data.codec import Encoded
 from maetab.data.gaps import max_steps, refuse_gaps
-from maetab.donors import DONORS, Donors, check_donors, copy_donors, donor_points, donor_values
+from maetab.donors import Donors, check_donors, copy_donors, donors_of, fit_donors
 from maetab.engine.draws import draws
 from maetab.engine.inference import predict_interval, predict_probabilities
 from maetab.engine.runtime import pick_device
-from maetab.filling import indicated, written
-from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
+from maetab.filling import Filling, indicated, written, written_bounds
+from maetab.parameters import ATTRIBUTES, PARAMETERS, check_count, seed_of
 from maetab.probabilities import categories, levels_table
-from maetab.ranges import Range, check_range
+from maetab.ranges import End, Range, check_range
 from maetab.series import left_missing, warn_of_edges, warn_of_max_gap
 from maetab.streams import by_parts
 from maetab.table import Table
@@ -44,10 +45,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         Append a boolean column per column that had missing cells in fit, True where missing.
     keep_empty_features : bool
         Whether a column without any observed cell in fit stays in the output, still missing.
-    min_value, max_value : None, number, or sequence of one per column
+    min_value, max_value : None, number, sequence of one per column, or dict
         Range of the imputed numbers, in the units of the columns. None is the observed range; of
         series, whose level may move, three times its length more on both sides, but no other sign
-        than that of all observed numbers.
+        than that of all observed numbers. A dict says the ends of some columns, by their names;
+        those of dates and durations are such.
     keep_grid : bool
         Whether imputed numbers keep the grid that all observed cells of their column in fit lie
         on: whole numbers, up to six decimals, or whole days, hours, minutes or seconds. Ends of
@@ -70,6 +72,13 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         usual. Times are exact to the microsecond. None fills what is predicted; intervals are of
         the predicted distribution in any case, widened to hold the points. Not with `window`. After
         fit the number may be changed, or None be set.
+    constraints : None, text or list of texts
+        What filled numbers, dates and durations of a row obey: sums and differences of columns and
+        numbers on both sides of <=, >= or ==, such as "low <= high" or "a + b == `the total`".
+        Points and draws are moved as little as possible, in standard deviations of the columns,
+        beyond the observed range if need be, and away from donors; observed cells never. Rows whose
+        observed cells leave no such numbers are filled as predicted, with a warning. Ends of
+        intervals hold the points, but are of single cells. May be changed after fit.
     copy : bool
         Accepted for the sake of scikit-learn's imputers; the input is never changed.
     {PARAMETERS}
@@ -93,22 +102,24 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     add_indicator: bool = False
     keep_empty_features: bool = True
-    min_value: float | Sequence[float] | None = None
-    max_value: float | Sequence[float] | None = None
+    min_value: End = None
+    max_value: End = None
     keep_grid: bool = True
     max_gap: int | str | None = None
     edges: bool = True
     donors: int | None = None
+    constraints: str | Sequence[str] | None = None
     copy: bool = True
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return an imputer around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
         new = super().from_fitted(other, **parameters)
-        check_range(new.min_value, new.max_value, new.n_features_in_)
+        check_range(new.min_value, new.max_value, new.schema_)
         new._check_gaps(new._timeline() is not None)
         warn_of_max_gap(new.max_gap, new._timeline())
         copy_donors(other, new)
+        new._filling()
         return new
 
     @by_parts
@@ -150,8 +161,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         n_draws : at least 1
         random_state : None (then that of the estimator), int or numpy.random.RandomState
         """
-        if not isinstance(n_draws, Integral) or isinstance(n_draws, bool) or n_draws < 1:
-            raise ValueError(f"n_draws must be an int of at least 1, got {n_draws!r}.")
+        check_count("n_draws", n_draws)
         table = self._read(X)
         chosen = self.random_state if random_state is None else random_state
         seed = seed_of(chosen, type(self).__name__)
@@ -183,10 +193,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         table = self._read(X)
         bounds = self._back(table, predict_interval(*self._asked(table), float(coverage)))
         bounds = [table.settled(bound, self.schema_.is_number()) for bound in bounds]
-        point = self._points(table)
-        bounds = np.minimum(bounds[0], point), np.maximum(bounds[1], point)
-        low, high = map(self._range().outwards, bounds, ("floor", "ceil"))
-        return self._finish(table, low, True), self._finish(table, high, True)
+        bounds = [np.minimum(bounds[0], point := self._points(table)), np.maximum(bounds[1], point)]
+        ends = np.stack([*map(self._range().outwards, bounds, ("floor", "ceil"))])
+        to_fill = self._to_fill(table) & self.schema_.is_number()
+        low, high = written_bounds(table, ends, point, to_fill, self._filling())
+        return self._given(table, low), self._given(table, high)
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of every level of every categorical column.
@@ -256,11 +267,20 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return what predicts, the windows that miss something, and where it is done."""
         return self.model_, self._incomplete(table), pick_device(self.device)
 
-    def _finish(self, table: Table, values: np.ndarray, numbers_only: bool = False) -> Any:
+    def _finish(self, table: Table, values: np.ndarray) -> Any:
         """Return the user's table with `values` (n, F) in its missing cells."""
-        fillable = self._seen() & (self.schema_.is_number() | (not numbers_only))
-        to_fill = ~table.observed & fillable & ~self._left(table)
-        filled = written(table, values, to_fill, self._range(), self._donors(), numbers_only)
+        return self._given(table, written(table, values, self._to_fill(table), self._filling()))
+
+    def _to_fill(self, table: Table) -> np.ndarray:
+        """Return (n, F) bool: the missing cells that are filled."""
+        return ~table.observed & self._seen() & ~self._left(table)
+
+    def _filling(self) -> Filling:
+        constraints = read_constraints(self.constraints, self.schema_)
+        return Filling(self._range(), self._donors(), constraints, self.missing_values)
+
+    def _given(self, table: Table, filled: pd.DataFrame) -> Any:
+        """Return a filled frame of a table in the user's container."""
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
         return table.back.give(indicated(filled, table, self._indicated()))
@@ -271,12 +291,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         return points if donors is None else donors.chosen(points)
 
     def _donors(self) -> Donors | None:
-        """Return what fills numbers by values that occur, None without `donors`."""
-        check_donors(self.donors, self._timeline() is not None, hasattr(self, DONORS[0]))
-        if self.donors is None:
-            return None
-        kept, ends = (self.donor_points_, self.donor_values_), self._range().ends()
-        return Donors(self.schema_, self.donors, *kept, ends)
+        return donors_of(self, self._range().ends())
 
     def _seen(self) -> np.ndarray:
         """(F,) bool: columns that had an observed cell in fit."""
@@ -290,18 +305,13 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
         table = super()._fit_model(X, kept)
-        check_range(self.min_value, self.max_value, table.values.shape[1])
+        check_range(self.min_value, self.max_value, self.schema_)
         warn_of_max_gap(self.max_gap, self._timeline())
         if table.layout is not None and self.edges and self.max_gap is None:
             warn_of_edges(table, self.timeline_, self._seen())
-        for name in DONORS:  # of a fit before this one
-            self.__dict__.pop(name, None)
         if self.donors is not None:
             self._report("donors")
-            device, left = pick_device(self.device), self._deadline.left
-            windows = self._windows(table)
-            rows, self.donor_points_ = donor_points(self.model_, windows, device, left)
-            self.donor_values_ = donor_values(table, rows, self.schema_, self.missing_values)
+        fit_donors(self, table, self._deadline.left)
         return table
 
     def _check_parameters(self) -> None:
@@ -313,8 +323,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
         timeline = self._timeline()
         self._check_gaps(timeline is not None)
+        read_constraints(self.constraints, self.schema_)  # refused before anything is learned
         if timeline is not None:
-            max_steps(self.max_gap, timeline)  # refused before anything is learned
+            max_steps(self.max_gap, timeline)
         return super()._table(frame, back, encoded)
 
     def _left(self, table: Table) -> np.ndarray:
