@@ -103,8 +103,9 @@ PARAMETERS = """mask_ratio : float, in [0, 1)
     random_state : None, int or numpy.random.RandomState
         An int makes results repeatable.
     verbose : 0 or 1
-        1 reports what fit is doing, and about how long it will take: through the logger "maetab" at
-        level INFO, and as lines on stderr, one that moves on a terminal, if no handler listens."""
+        1 reports what fit is doing, and about how long it will take, as lines on stderr, one that
+        moves on a terminal. A handler of the logger "maetab" at level INFO gets these messages in
+        place of stderr, also with 0."""
 
 ATTRIBUTES = """schema_ : Schema, kinds, levels and ranges of the columns
     timeline_ : Timeline, how rows lie in time, None without `window`
