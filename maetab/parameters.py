@@ -113,6 +113,7 @@ ATTRIBUTES = """schema_ : Schema, kinds, levels and ranges of the columns
     history_ : list of dict, one per look at the held-out cells while training
     n_iter_ : epochs of the longest training, 0 where no network was trained; of a detector, one
         more for the pass that calibrates its scores
+    n_samples_fit_ : rows of the table that was learned from; of one in parts those that were drawn
     n_features_in_ : columns seen in fit
     feature_names_in_ : their names, if all are text"""
 
