@@ -60,6 +60,13 @@ def read_constraints(given: Any, schema: Schema) -> list[Constraint]:
     ------
     ValueError
         That names the constraint and what is wrong with it.
+
+    Examples
+    --------
+    >>> columns = Column("part", "number", "float64"), Column("the total", "number", "float64")
+    >>> [read] = read_constraints("`the total` >= part + 2", Schema(columns))
+    >>> read.signs.tolist(), read.most, read.equal
+    ([1.0, -1.0], -2.0, False)
     """
     if given is None:
         return []
@@ -112,7 +119,8 @@ def _read(text: str, schema: Schema) -> Constraint:
     _check_kinds(text, signs, constant, schema)
     origins = np.array([float(column.origin) for column in schema.columns])
     turn = -1.0 if relation == ">=" else 1.0
-    return Constraint(text, turn * signs, -turn * (constant + signs @ origins), relation == "==")
+    most = float(-turn * (constant + signs @ origins))
+    return Constraint(text, turn * signs, most, relation == "==")
 
 
 def _check_kinds(text: str, signs: np.ndarray, constant: float, schema: Schema) -> None:

@@ -98,6 +98,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     >>> filled = MAEImputer(max_iter=2, random_state=0).fit_transform(frame)
     >>> int(filled.isna().sum().sum()), filled["size"].tolist()[:3]
     (0, [1.0, 2.0, 3.0])
+    >>> real = MAEImputer(donors=1, constraints="size <= 3", max_iter=0, random_state=0)
+    >>> bool(real.fit_transform(frame)["size"].isin([1.0, 2.0, 3.0]).all())
+    True
     """
 
     add_indicator: bool = False
@@ -264,7 +267,6 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         return indicator
 
     def _asked(self, table: Table) -> tuple[Any, Any, Any]:
-        """Return what predicts, the windows that miss something, and where it is done."""
         return self.model_, self._incomplete(table), pick_device(self.device)
 
     def _finish(self, table: Table, values: np.ndarray) -> Any:
@@ -333,13 +335,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         return left_missing(table, self._timeline(), self.max_gap, self.edges)
 
     def _check_gaps(self, in_order: bool) -> None:
-        """Refuse limits of gaps that cannot be, or where rows are in no order."""
         self._check_flags("edges")
         if not in_order:
             refuse_gaps(self.max_gap, self.edges)
 
     def _range(self) -> Range:
-        """Return the range of what is imputed."""
         timeline = self._timeline()
         in_time = timeline is not None and timeline.n_steps > 1
         return Range(self.schema_, self.min_value, self.max_value, self.keep_grid, in_time)
