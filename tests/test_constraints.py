@@ -156,6 +156,24 @@ def test_filled_cells_are_the_nearest_that_obey(seed):
         np.testing.assert_allclose(found[0], whole(best.x), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("law", "wanted"),
+    [
+        ("a <= b", [2.0, 2.0]),
+        ("a >= b", [3.0, 1.0]),
+        ("b >= a", [2.0, 2.0]),
+        ("a - b == 5", [4.5, -0.5]),
+        ("b >= 2", [3.0, 2.0]),
+        ("2 >= a", [2.0, 1.0]),
+        ("-a + b <= -4", [4.0, 0.0]),
+    ],
+)
+def test_each_sign_means_what_it_says(law, wanted):
+    schema, rows = schema_of("a", "b"), np.array([[3.0, 1.0]])
+    found = obeying(read_constraints(law, schema), rows, rows > 0, schema, np.tile(FREE, 2))
+    np.testing.assert_allclose(found, [wanted], atol=1e-9)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([1.0, 0.01]))
 def test_sums_on_grids_are_exact(seed, step):
