@@ -46,14 +46,18 @@ class Filling(NamedTuple):
             return exact
         numbers = np.where(np.isnan(exact), self.limits.natural(values), exact)
         used = np.any([c.signs != 0 for c in self.constraints], axis=0)
+        told, free = table.told(), to_fill.copy()
         for j in np.flatnonzero(used).tolist():
             given = table.observed[:, j]
             column, extra = self.limits.schema.columns[j], extra_missing(self.missing_values)
             cells = Cells(table.frame.iloc[:, j], extra).numbers(column.origin)
             numbers[given, j] = cells[given]
+            if j in told:  # static columns have the value of their series
+                known = told[j] >= 0
+                numbers[known, j], free[known, j] = cells[told[j][known]], False
         ends, grids = self.limits.hard(), self.limits.on_grids()
-        moved = obeying(self.constraints, numbers, to_fill, grids, ends, tell)
-        return np.where(to_fill & (moved != numbers), moved, exact)
+        moved = obeying(self.constraints, numbers, free, grids, ends, tell)
+        return np.where(free & (moved != numbers), moved, exact)
 
 
 def written(

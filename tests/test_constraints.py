@@ -156,6 +156,24 @@ def test_filled_cells_are_the_nearest_that_obey(seed):
         np.testing.assert_allclose(found[0], whole(best.x), atol=1e-4)
 
 
+def test_series_obey_beside_what_their_static_columns_say():
+    """A capacity that one row of a station tells is that of all its rows."""
+    rng = np.random.default_rng(0)
+    station = np.repeat(["x", "y"], 30)
+    capacity = np.where(station == "x", 5.0, 2.5)
+    used = np.minimum(capacity, capacity * rng.uniform(0.8, 1.3, 60))
+    frame = pd.DataFrame({"station": station, "capacity": capacity, "used": used})
+    holes = frame.assign(
+        capacity=frame["capacity"].where(rng.random(60) < 0.5),
+        used=frame["used"].where(rng.random(60) < 0.6),
+    )
+    few = {"max_iter": 0, "preset": "fast", "random_state": 0, "max_value": {"used": 6.0}}
+    imputer = MAEImputer(window=4, groups="station", constraints="used >= capacity", **few)
+    filled, missing = imputer.fit_transform(holes), holes["used"].isna()
+    assert filled["capacity"].tolist() == capacity.tolist()
+    assert (filled["used"] >= filled["capacity"])[missing].all()
+
+
 @pytest.mark.parametrize(
     ("law", "wanted"),
     [
