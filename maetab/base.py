@@ -36,6 +36,7 @@ from maetab.nn.guess.options import GuessOptions
 from maetab.nn.losses import Loss
 from maetab.nn.masking import Masking
 from maetab.nn.windows import Windows
+from maetab.notebook import ShownFitted
 from maetab.parameters import (
     ATTRIBUTES,
     PARAMETERS,
@@ -57,7 +58,7 @@ SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseMAE(CheckedParameters, BaseEstimator):
+class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
     __doc__ = f"""A masked autoencoder over the cells of a table; the base of the estimators.
 
     Parameters
@@ -135,7 +136,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         fixed = {field.name for field in fields(BaseMAE)}.difference(AFTER_FIT) | {*cls._fit_only}
         refuse_to_change(cls.__name__, parameters, defaults | shared, fixed)
         new = cls(**(shared | parameters))
-        for name in (*FITTED, "missing_features_", "feature_names_in_"):
+        for name in (*FITTED, "missing_features_", "feature_names_in_", "n_samples_fit_"):
             if hasattr(other, name):
                 setattr(new, name, getattr(other, name))
         new._check_parameters()
@@ -198,7 +199,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
         self.model_, self.history_ = fit_model(config, windows, options)
         if n_members(self, self._n_steps() > 1) and not self.history_:
             warn_of_network(name, self.max_time, frame.shape[1])
-        self.n_iter_ = self._n_epochs()
+        self.n_iter_, self.n_samples_fit_ = self._n_epochs(), len(frame)
         return table
 
     def _n_epochs(self) -> int:
@@ -318,8 +319,7 @@ class BaseMAE(CheckedParameters, BaseEstimator):
             self._progress(what, share)
 
     def _options(self) -> FitOptions:
-        deadline = self._deadline.part(self._share_of_model)
-        options = options_of(self, self._n_steps() > 1, deadline)
+        options = options_of(self, self._n_steps() > 1, self._deadline.part(self._share_of_model))
         if self._progress is None:
             return options
         return replace(options, on_record=self._progress.record, on_progress=self._progress)

@@ -53,13 +53,13 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
 
     Parameters
     ----------
-    contamination : "auto" or in (0, 0.5]
+    contamination : "auto" or float, in (0, 0.5]
         Share of the training rows that `predict` is to call outliers; "auto" is 0.05.
-    trim : in [0, 0.5]
+    trim : float, in [0, 0.5]
         Share of the training rows, the strangest at a robust first look, that is not learned from.
         0 trusts every row (novelty detection); 0.2 suits rows among which there are outliers.
         `contamination` and `p_values` refer to all training rows, those trimmed as well.
-    n_masks : at least 1
+    n_masks : int, at least 1
         Sets of columns that are hidden, one after the other, to score a row; series, with `window`,
         have their cells judged one by one.
     {PARAMETERS}

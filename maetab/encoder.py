@@ -44,7 +44,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
     Parameters
     ----------
-    n_components : "auto", None or at least 1
+    n_components : "auto", None or int, at least 1
         Components that the readout is cut down to, by up to 4096 training rows: principal ones; of
         "concat" of rows a third for each kind of similarity, and a third single keys. Those that
         missing cells would move by more than they vary are left out. None keeps the readout whole;
@@ -67,7 +67,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         With level="window", steps from one window to the next, at most those of a window. None is
         a window, so that they follow one another without overlap; 1 is a window that begins at
         every row. Windows begin at multiples of it. May be changed after fit.
-    swap_ratio : in [0, 1)
+    swap_ratio : float, in [0, 1)
         Share of the visible cells that hold another row's value in a training step; the network
         learns to tell which, beside predicting what is hidden (swap-noise detection: Rubachev et
         al. 2022, "Revisiting Pretraining Objectives for Tabular Deep Learning", section 3).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -14,17 +14,21 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.base import BaseMAE
+from maetab.constraints import read_constraints
 from maetab.data.back import Back
-from maetab.data.codec import Encoded, fill, missing_cells
-from maetab.data.gaps import find_gaps, max_steps, refuse_gaps
+from maetab.data.codec import Encoded
+from maetab.data.gaps import max_steps, refuse_gaps
+from maetab.donors import Donors, check_donors, copy_donors, donors_of, fit_donors
 from maetab.engine.draws import draws
 from maetab.engine.inference import predict_interval, predict_probabilities
 from maetab.engine.runtime import pick_device
-from maetab.parameters import ATTRIBUTES, PARAMETERS, seed_of
-from maetab.ranges import Range, check_range
-from maetab.series import warn_of_edges, warn_of_max_gap
+from maetab.filling import Filling, indicated, written, written_bounds
+from maetab.parameters import ATTRIBUTES, PARAMETERS, check_count, seed_of
+from maetab.probabilities import categories, levels_table
+from maetab.ranges import End, Range, check_range
+from maetab.series import left_missing, warn_of_edges, warn_of_max_gap
 from maetab.streams import by_parts
-from maetab.table import Table, tell
+from maetab.table import Table
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -41,10 +45,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         Append a boolean column per column that had missing cells in fit, True where missing.
     keep_empty_features : bool
         Whether a column without any observed cell in fit stays in the output, still missing.
-    min_value, max_value : None, number, or sequence of one per column
+    min_value, max_value : None, number, sequence of one per column, or dict
         Range of the imputed numbers, in the units of the columns. None is the observed range; of
         series, whose level may move, three times its length more on both sides, but no other sign
-        than that of all observed numbers.
+        than that of all observed numbers. A dict says the ends of some columns, by their names;
+        those of dates and durations are such.
     keep_grid : bool
         Whether imputed numbers keep the grid that all observed cells of their column in fit lie
         on: whole numbers, up to six decimals, or whole days, hours, minutes or seconds. Ends of
@@ -60,6 +65,20 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         cells missing breaks the pipelines that it stands in, and because a model knows them from
         the other columns of their time as well: it does not prolong the last value. False leaves
         them missing. `max_gap` holds for them as for other gaps. May be changed after fit.
+    donors : None or int, at least 1
+        Fill numbers and dates with values that occur in their column (predictive mean matching): of
+        so many training rows, among up to 2048, whose cells, hidden, are predicted most alike,
+        points take the median, of an even number the lower one, and draws one at random; 5 is
+        usual. Times are exact to the microsecond. None fills what is predicted; intervals are of
+        the predicted distribution in any case, widened to hold the points. Not with `window`. After
+        fit the number may be changed, or None be set.
+    constraints : None, text or list of texts
+        What filled numbers, dates and durations of a row obey: sums and differences of columns and
+        numbers on both sides of <=, >= or ==, such as "low <= high" or "a + b == `the total`".
+        Points and draws are moved as little as possible, in standard deviations of the columns,
+        beyond the observed range if need be, and away from donors; observed cells never. Rows whose
+        observed cells leave no such numbers are filled as predicted, with a warning. Ends of
+        intervals hold the points, but are of single cells. May be changed after fit.
     copy : bool
         Accepted for the sake of scikit-learn's imputers; the input is never changed.
     {PARAMETERS}
@@ -67,6 +86,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     Attributes
     ----------
     indicator_ : MissingIndicator of the columns that had missing cells, None without add_indicator
+    donor_values_ : (D, F) numbers of the donors, NaN where missing; with `donors` only
+    donor_points_ : (D, F) what was predicted for them, standardised; with `donors` only
     {ATTRIBUTES}
 
     Examples
@@ -77,24 +98,31 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     >>> filled = MAEImputer(max_iter=2, random_state=0).fit_transform(frame)
     >>> int(filled.isna().sum().sum()), filled["size"].tolist()[:3]
     (0, [1.0, 2.0, 3.0])
+    >>> real = MAEImputer(donors=1, constraints="size <= 3", max_iter=0, random_state=0)
+    >>> bool(real.fit_transform(frame)["size"].isin([1.0, 2.0, 3.0]).all())
+    True
     """
 
     add_indicator: bool = False
     keep_empty_features: bool = True
-    min_value: float | Sequence[float] | None = None
-    max_value: float | Sequence[float] | None = None
+    min_value: End = None
+    max_value: End = None
     keep_grid: bool = True
     max_gap: int | str | None = None
     edges: bool = True
+    donors: int | None = None
+    constraints: str | Sequence[str] | None = None
     copy: bool = True
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return an imputer around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
         new = super().from_fitted(other, **parameters)
-        check_range(new.min_value, new.max_value, new.n_features_in_)
+        check_range(new.min_value, new.max_value, new.schema_)
         new._check_gaps(new._timeline() is not None)
         warn_of_max_gap(new.max_gap, new._timeline())
+        copy_donors(other, new)
+        new._filling()
         return new
 
     @by_parts
@@ -136,13 +164,13 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         n_draws : at least 1
         random_state : None (then that of the estimator), int or numpy.random.RandomState
         """
-        if not isinstance(n_draws, Integral) or isinstance(n_draws, bool) or n_draws < 1:
-            raise ValueError(f"n_draws must be an int of at least 1, got {n_draws!r}.")
+        check_count("n_draws", n_draws)
         table = self._read(X)
         chosen = self.random_state if random_state is None else random_state
         seed = seed_of(chosen, type(self).__name__)
         seeds = np.random.default_rng(seed).integers(2**31, size=n_draws).tolist()
-        drawn = draws(*self._asked(table), seeds)
+        donors = self._donors()
+        drawn = draws(*self._asked(table), seeds, None if donors is None else donors.matched())
         at_cells = (self._back(table, values) for values in drawn)
         is_number = self.schema_.is_number()
         return [
@@ -168,10 +196,11 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         table = self._read(X)
         bounds = self._back(table, predict_interval(*self._asked(table), float(coverage)))
         bounds = [table.settled(bound, self.schema_.is_number()) for bound in bounds]
-        point = self._points(table)
-        bounds = np.minimum(bounds[0], point), np.maximum(bounds[1], point)
-        low, high = map(self._range().outwards, bounds, ("floor", "ceil"))
-        return self._finish(table, low, True), self._finish(table, high, True)
+        bounds = [np.minimum(bounds[0], point := self._points(table)), np.maximum(bounds[1], point)]
+        ends = np.stack([*map(self._range().outwards, bounds, ("floor", "ceil"))])
+        to_fill = self._to_fill(table) & self.schema_.is_number()
+        low, high = written_bounds(table, ends, point, to_fill, self._filling())
+        return self._given(table, low), self._given(table, high)
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of every level of every categorical column.
@@ -190,26 +219,10 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
             table of one column; other tables have columns named "color=red".
         """
         table = self._read(X)
-        where = [j for j, c in enumerate(self.schema_.columns) if c.kind == "category" and c.levels]
-        predicted, left = self._probabilities(table, where), self._left(table)
-        values, known = table.visible()
-        labels, parts = [], [np.zeros((len(values), 0))]
-        for i, j in enumerate(where):
-            column = self.schema_.columns[j]
-            chance = np.zeros((len(values), len(column.levels)))
-            n_modelled, seen = column.n_modelled, known[:, j]
-            chance[:, :n_modelled] = table.shared(j, predicted[:, i, :n_modelled])
-            chance[seen] = values[seen, j][:, None] == np.arange(len(column.levels))
-            chance[left[:, j]] = np.nan
-            labels += [(column.name, level) for level in column.levels]
-            parts.append(chance)
-        names: Any
-        if isinstance(X, pd.DataFrame):
-            names = pd.MultiIndex.from_tuples(labels, names=["column", "level"]) if labels else []
-        else:
-            names = [f"{name}={level}" for name, level in labels]
-        frame = pd.DataFrame(np.concatenate(parts, 1), index=table.frame.index, columns=names)
-        return table.back.table(frame)
+        predicted = self._probabilities(table, categories(self.schema_))
+        in_pandas = isinstance(X, pd.DataFrame)
+        found = levels_table(table, self.schema_, predicted, self._left(table), in_pandas)
+        return table.back.table(found)
 
     def _probabilities(self, table: Table, columns: list[int]) -> np.ndarray:
         """Return (n, len(columns), K) probabilities of the levels of rows that miss something."""
@@ -254,28 +267,33 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         return indicator
 
     def _asked(self, table: Table) -> tuple[Any, Any, Any]:
-        """Return what predicts, the windows that miss something, and where it is done."""
         return self.model_, self._incomplete(table), pick_device(self.device)
 
-    def _finish(self, table: Table, values: np.ndarray, numbers_only: bool = False) -> Any:
+    def _finish(self, table: Table, values: np.ndarray) -> Any:
         """Return the user's table with `values` (n, F) in its missing cells."""
-        fillable = self._seen() & (self.schema_.is_number() | (not numbers_only))
-        to_fill = ~table.observed & fillable & ~self._left(table)
-        limits = self._range()
-        filled = fill(table.frame, limits.clip(values), to_fill, limits.bounded())
-        filled = tell(filled, table)
+        return self._given(table, written(table, values, self._to_fill(table), self._filling()))
+
+    def _to_fill(self, table: Table) -> np.ndarray:
+        """Return (n, F) bool: the missing cells that are filled."""
+        return ~table.observed & self._seen() & ~self._left(table)
+
+    def _filling(self) -> Filling:
+        constraints = read_constraints(self.constraints, self.schema_)
+        return Filling(self._range(), self._donors(), constraints, self.missing_values)
+
+    def _given(self, table: Table, filled: pd.DataFrame) -> Any:
+        """Return a filled frame of a table in the user's container."""
         if not self._kept().all():
             filled = filled.loc[:, self._kept()]
-        missing = missing_cells(table.observed, table.free_text)
-        for j in self._indicated():
-            name = f"missingindicator_{table.frame.columns[j]}"
-            if name in table.frame.columns:
-                raise ValueError(
-                    f"add_indicator=True makes a column {name!r}, but X has one of that name; "
-                    "rename it."
-                )
-            filled = filled.assign(**{name: missing[:, j]})
-        return table.back.give(filled)
+        return table.back.give(indicated(filled, table, self._indicated()))
+
+    def _points(self, table: Table) -> np.ndarray:
+        """Return (n, F) points of the cells of rows that miss something, those of donors if any."""
+        points, donors = super()._points(table), self._donors()
+        return points if donors is None else donors.chosen(points)
+
+    def _donors(self) -> Donors | None:
+        return donors_of(self, self._range().ends())
 
     def _seen(self) -> np.ndarray:
         """(F,) bool: columns that had an observed cell in fit."""
@@ -289,49 +307,39 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
         table = super()._fit_model(X, kept)
-        check_range(self.min_value, self.max_value, table.values.shape[1])
+        check_range(self.min_value, self.max_value, self.schema_)
         warn_of_max_gap(self.max_gap, self._timeline())
         if table.layout is not None and self.edges and self.max_gap is None:
             warn_of_edges(table, self.timeline_, self._seen())
+        if self.donors is not None:
+            self._report("donors")
+        fit_donors(self, table, self._deadline.left)
         return table
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         self._check_flags("add_indicator", "keep_empty_features", "keep_grid", "copy")
         self._check_gaps(self.window is not None)
+        check_donors(self.donors, self.window is not None, True)
 
     def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
         timeline = self._timeline()
         self._check_gaps(timeline is not None)
+        read_constraints(self.constraints, self.schema_)  # refused before anything is learned
         if timeline is not None:
-            max_steps(self.max_gap, timeline)  # refused before anything is learned
+            max_steps(self.max_gap, timeline)
         return super()._table(frame, back, encoded)
 
     def _left(self, table: Table) -> np.ndarray:
-        """Return (n, F) bool: True for missing cells of gaps that are not to be filled.
-
-        Static columns have no gaps: one value is theirs at all times.
-        """
-        left = np.zeros(table.observed.shape, bool)
-        timeline = self._timeline()
-        if timeline is None or table.layout is None or (self.max_gap is None and self.edges):
-            return left
-        gaps = find_gaps(table.observed, table.layout)
-        if self.max_gap is not None:
-            left |= gaps.steps > max_steps(self.max_gap, timeline)
-        if not self.edges:
-            left |= gaps.edge
-        left[:, list(table.static)] = False
-        return left & ~table.observed
+        """Return (n, F) bool: True for missing cells of gaps that are not to be filled."""
+        return left_missing(table, self._timeline(), self.max_gap, self.edges)
 
     def _check_gaps(self, in_order: bool) -> None:
-        """Refuse limits of gaps that cannot be, or where rows are in no order."""
         self._check_flags("edges")
         if not in_order:
             refuse_gaps(self.max_gap, self.edges)
 
     def _range(self) -> Range:
-        """Return the range of what is imputed."""
         timeline = self._timeline()
         in_time = timeline is not None and timeline.n_steps > 1
         return Range(self.schema_, self.min_value, self.max_value, self.keep_grid, in_time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,13 +11,13 @@ import numpy as np
 
 from maetab.data.advice import warn
 
-# For the docstrings of the estimators.
-PARAMETERS = """mask_ratio : in [0, 1)
+# For the docstrings of the estimators; `with_defaults` says there what the defaults are.
+PARAMETERS = """mask_ratio : float, in [0, 1)
         Expected share of the observed cells that is hidden in a training step.
-    masking : "auto", "bernoulli", "fixed", "block", "copy", "proportional" or "gaps", or a masking
-        object
-        Which cells are hidden together; "auto" is "gaps" of many shapes for series, with `window`,
-        else "bernoulli". An object of maetab.nn.masking, or one of your own that
+    masking : str or masking object
+        Which cells are hidden together: "auto", "bernoulli", "fixed", "block", "copy",
+        "proportional" or "gaps"; "auto" is "gaps" of many shapes for series, with `window`, else
+        "bernoulli". An object of maetab.nn.masking, or one of your own that
         follows its Protocol `Masking`, brings its own ratio.
     loss : "distribution", "mse", "mae" or "cosine", or a loss object
         "distribution" learns the probabilities of quantile bins; the others learn points.
@@ -34,21 +35,23 @@ PARAMETERS = """mask_ratio : in [0, 1)
         are alike, how many members the network has, and how long it learns; of series the network
         takes most of the time. It decides what is left open, as None or as the name of a `guess`;
         what is given counts. The guide's page on time says what each takes and brings.
-    n_estimators : None or at least 1
+    n_estimators : None or int, at least 1
         Members of the network, which share its weights, see tokens by random signs of their own,
         and are averaged. None takes as many as the preset says for the backbone.
-    width : a multiple of `n_heads`
+    width : int, a multiple of `n_heads`
         Numbers in the token of a cell.
-    n_heads, n_layers : at least 1
-        Attention heads, and blocks in each of encoder and decoder.
-    dropout : in [0, 1)
+    n_heads : int, at least 1
+        Attention heads.
+    n_layers : int, at least 1
+        Blocks in each of encoder and decoder.
+    dropout : float, in [0, 1)
         Share of the units dropped in a training step.
-    visible_weight : not negative
+    visible_weight : float, not negative
         What a visible cell counts in the loss; a hidden one counts 1.
-    max_iter : None or at least 0
+    max_iter : None or int, at least 0
         Epochs of the network. None takes a number that suits the rows, if the preset trains a
         network; 0 trains none and leaves the closed-form first guess alone.
-    max_time : None or seconds
+    max_time : None or float, in seconds
         Limit of all that `fit` does, from reading the table to calibration. The first guess may
         take up to 60 % of it; the network trains in what is left, with fewer steps, and passes
         over held-out cells look at fewer rows. A network for whose least there is no time is left
@@ -58,16 +61,16 @@ PARAMETERS = """mask_ratio : in [0, 1)
         row the first guess compares its cells with up to 4096 rows, and a transformer its columns
         with each other. An interrupt (Ctrl-C) while the network trains ends its training as the
         limit would; without a limit, and at other times, it is raised, and nothing is fitted.
-    batch_size : at least 1
+    batch_size : int, at least 1
         Rows in a training step.
-    learning_rate_init : None or positive
+    learning_rate_init : None or float, positive
         Of AdamW. It warms up and falls along a cosine. None is 6e-3 for an "mlp", else 3e-3.
-    weight_decay : not negative
+    weight_decay : float, not negative
         Of AdamW.
-    validation_fraction : in [0, 1)
+    validation_fraction : float, in [0, 1)
         Share of the observed cells that is held out to stop in time, to weigh the network
         against the first guess, and to calibrate.
-    n_iter_no_change : at least 1
+    n_iter_no_change : int, at least 1
         Looks at the held-out cells (12 in a full run) without gain before the network stops.
     window : None, "auto", int or duration such as "24h"
         None takes rows as independent of each other. Else they are series, and cells are predicted
@@ -100,8 +103,9 @@ PARAMETERS = """mask_ratio : in [0, 1)
     random_state : None, int or numpy.random.RandomState
         An int makes results repeatable.
     verbose : 0 or 1
-        1 reports what fit is doing, and about how long it will take: through the logger "maetab" at
-        level INFO, and as lines on stderr, one that moves on a terminal, if no handler listens."""
+        1 reports what fit is doing, and about how long it will take, as lines on stderr, one that
+        moves on a terminal. A handler of the logger "maetab" at level INFO gets these messages in
+        place of stderr, also with 0."""
 
 ATTRIBUTES = """schema_ : Schema, kinds, levels and ranges of the columns
     timeline_ : Timeline, how rows lie in time, None without `window`
@@ -109,8 +113,40 @@ ATTRIBUTES = """schema_ : Schema, kinds, levels and ranges of the columns
     history_ : list of dict, one per look at the held-out cells while training
     n_iter_ : epochs of the longest training, 0 where no network was trained; of a detector, one
         more for the pass that calibrates its scores
+    n_samples_fit_ : rows of the table that was learned from; of one in parts those that were drawn
     n_features_in_ : columns seen in fit
     feature_names_in_ : their names, if all are text"""
+
+
+SECTION = re.compile(r"^( *)Parameters\n\1-+\n(.*?)(?=\n\1[A-Z][\w ]+\n\1---|\Z)", re.M | re.S)
+
+
+def with_defaults(text: str | None, owner: type) -> str | None:
+    """Return a numpydoc docstring with what each parameter is by default, as the class has it.
+
+    Entries that say so themselves stay as they are, as do those of names without a default.
+
+    >>> class Sized:
+    ...     size: int = 3
+    >>> print(with_defaults("Parameters\\n----------\\nsize : int\\n    Of it.", Sized))
+    Parameters
+    ----------
+    size : int, default=3
+        Of it.
+    """
+    found = SECTION.search(text or "")
+    if text is None or found is None:
+        return text
+    entry = re.compile(rf"^{found[1]}(\w+(?:, \w+)*) : .*$", re.M)
+
+    def told(line: re.Match[str]) -> str:
+        names = [name for name in line[1].split(", ") if hasattr(owner, name)]
+        values = list(dict.fromkeys(repr(getattr(owner, name)) for name in names))
+        known = not values or "default" in line[0]
+        return line[0] if known else f"{line[0]}, default={' and '.join(values)}"
+
+    start, end = found.span(2)
+    return text[:start] + entry.sub(told, text[start:end]) + text[end:]
 
 
 class CheckedParameters:
@@ -125,6 +161,10 @@ class CheckedParameters:
     window: int | str | None
     checkpoint: str | os.PathLike | None
     random_state: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__doc__ = with_defaults(cls.__dict__.get("__doc__"), cls)
 
     def _refuse_unless(self, fits: bool, name: str, words: str) -> None:
         if not fits:

@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 logger = logging.getLogger("maetab")
+logger.addHandler(logging.NullHandler())
 Record = dict[str, float]
 EVERY, OFTEN = 10.0, 0.3  # seconds between messages to logs, and between those to terminals
+# What the time left is told from: less would be a guess from a few steps, the first of them slow.
+LEAST_SECONDS, LEAST_SHARE = 2.0, 0.02
 CLEAR = "\r\x1b[K"  # a terminal's line
 
 
@@ -61,10 +64,23 @@ class Progress:
         """Log a message with the time left, where that is known."""
         now, self.share = self.clock(), share
         self.sent, self.logged = now, now if level == logging.INFO else self.logged
-        rest = (now - self.began) * (1 - share) / share if share else float("inf")
+        done = now - self.began
+        has_basis = share >= LEAST_SHARE and done >= LEAST_SECONDS
+        rest = done * (1 - share) / share if has_basis else float("inf")
         rest = min(rest, max(0.0, self.left()))
-        about = f", about {rest:.0f} s left" if rest < float("inf") else ""
+        about = f", about {duration(rest)} left" if rest < float("inf") else ""
         self.write(level, f"maetab: {self.what}{self.measured}{about}")
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as it is said: in seconds up to two minutes, in minutes up to two hours.
+
+    >>> duration(45.2), duration(130), duration(9000)
+    ('45 s', '2 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 class Line(logging.Handler):
@@ -117,10 +133,24 @@ def lines(every: float = 0.0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reported(verbose: int, left: Callable[[], float]) -> Iterator[Progress | None]:
-    """Give what reports a fit, None if not `verbose`; on stderr if no logger listens."""
-    line, is_heard = Line(every=0.0), logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
+    """Give what reports a fit: to the logger if one listens, else to stderr if `verbose`.
+
+    None where nobody listens.
+    """
+    line, heard = Line(every=0.0), is_heard()
     try:
-        yield Progress(left, write=logger.log if is_heard else line.write) if verbose else None
+        told = heard or verbose
+        yield Progress(left, write=logger.log if heard else line.write) if told else None
     finally:
-        if verbose and not is_heard:
+        if verbose and not heard:
             line.clear()
+
+
+def is_heard() -> bool:
+    """Return whether messages of level INFO reach a handler, other than that which drops them."""
+    found: logging.Logger | None = logger
+    while found is not None and logger.isEnabledFor(logging.INFO):
+        if any(not isinstance(handler, logging.NullHandler) for handler in found.handlers):
+            return True
+        found = found.parent if found.propagate else None
+    return False

@@ -2,35 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from pandas.api.types import pandas_dtype
 
 from maetab.data.columns import Column
+from maetab.data.kinds import as_float
 from maetab.data.schema import Schema
 
 BEYOND = 3.0  # lengths of the observed range by which the numbers of series may leave it
 
-End = float | Sequence[float] | None
+End = float | Sequence[float] | Mapping[Hashable, Any] | None
 
 
-def check_range(low: End, high: End, n_columns: int) -> None:
+def check_range(low: End, high: End, schema: Schema) -> None:
     """Raise a ValueError that names `min_value` or `max_value` of MAEImputer if it cannot be."""
+    n_columns = len(schema.columns)
     for name, value in (("min_value", low), ("max_value", high)):
+        if isinstance(value, Mapping):
+            _check_names(name, value, schema)
+            continue
         ends = np.asarray(value if value is not None else 0.0)
         fits = ends.dtype.kind in "iuf" and ends.shape in ((), (n_columns,))
         if not fits or np.isnan(ends).any():
             raise ValueError(
-                f"The {name!r} parameter of MAEImputer must be None, a number or one number "
-                f"for each of the {n_columns} columns, got {value!r}."
+                f"The {name!r} parameter of MAEImputer must be None, a number, one number for each "
+                f"of the {n_columns} columns, or a dict of columns and numbers, got {value!r}."
             )
-    if low is not None and high is not None and np.any(np.asarray(low) > np.asarray(high)):
-        raise ValueError(
-            f"The 'min_value' parameter of MAEImputer must not exceed max_value={high!r}, "
-            f"got {low!r}."
-        )
+    if low is None or high is None:
+        return
+    for j, exceeds in enumerate(given_ends(low, schema) > given_ends(high, schema)):
+        if exceeds:
+            raise ValueError(
+                f"The 'min_value' parameter of MAEImputer must not exceed max_value={high!r}, "
+                f"got {low!r}; it does in column {schema.columns[j].name!r}."
+            )
+
+
+def _check_names(name: str, ends: Mapping[Hashable, Any], schema: Schema) -> None:
+    """Refuse the first end that is not of a column, or not of its kind."""
+    columns = {column.name: column for column in schema.columns}
+    for key, value in ends.items():
+        if key not in columns:
+            known = ", ".join(map(repr, list(columns)[:10]))
+            raise ValueError(
+                f"The {name!r} parameter of MAEImputer names {key!r}, which is no column of X; its "
+                f"columns are {known}."
+            )
+        kind = columns[key].temporal or "number"
+        if columns[key].kind != "number" or isinstance(value, bool):
+            what = "True or False" if columns[key].kind == "number" else "a category"
+            raise ValueError(
+                f"The {name!r} parameter of MAEImputer cannot limit column {key!r} by {value!r}: "
+                f"that is {what}; numbers, dates and durations have a range."
+            )
+        if np.isnan(as_float(value, kind)):
+            raise ValueError(
+                f"The {name!r} parameter of MAEImputer must limit column {key!r} by a {kind}, got "
+                f"{value!r}."
+            )
+
+
+def given_ends(given: End, schema: Schema) -> np.ndarray:
+    """Return (F,) float64 the end that the user gave for each column, NaN where he gave none."""
+    columns = schema.columns
+    if given is None:
+        return np.full(len(columns), np.nan)
+    if isinstance(given, Mapping):
+        kinds = [column.temporal or "number" for column in columns]
+        named = zip(columns, kinds, strict=True)
+        ends = [as_float(given[c.name], k) if c.name in given else np.nan for c, k in named]
+        return np.array(ends)
+    return np.broadcast_to(np.asarray(given, dtype=float), len(columns)).copy()
 
 
 @dataclass(frozen=True)
@@ -54,14 +100,26 @@ class Range:
         """Return (2, F) smallest and largest number that may be imputed, from each origin."""
         columns = self.schema.columns
         low, high = np.array([self._observed(column) for column in columns]).T
-        origin = [float(column.origin) for column in columns]
-        if self.min_value is not None:
-            low = np.asarray(self.min_value, dtype=float) - origin
-            high = np.maximum(high, low)
-        if self.max_value is not None:
-            high = np.asarray(self.max_value, dtype=float) - origin
-            low = np.minimum(low, high)
+        least, most = self.given()
+        low = np.where(np.isnan(least), low, least)
+        high = np.where(np.isnan(least), high, np.maximum(high, low))
+        high = np.where(np.isnan(most), high, most)
+        low = np.where(np.isnan(most), low, np.minimum(low, high))
         return np.stack([low, high])
+
+    def given(self) -> np.ndarray:
+        """Return (2, F) the user's own ends, from each origin; NaN where he gave none."""
+        both = (given_ends(end, self.schema) for end in (self.min_value, self.max_value))
+        return np.stack(list(both)) - [float(column.origin) for column in self.schema.columns]
+
+    def hard(self) -> np.ndarray:
+        """Return (2, F) the ends that nothing passes: the user's own, and those of whole dtypes."""
+        ends = self.given()
+        for j, column in enumerate(self.schema.columns):
+            least, most = _ends_of_dtype(column)
+            ends[0, j] = max(least, -np.inf if np.isnan(ends[0, j]) else ends[0, j])
+            ends[1, j] = min(most, np.inf if np.isnan(ends[1, j]) else ends[1, j])
+        return ends
 
     def _observed(self, column: Column) -> tuple[float, float]:
         """Return the smallest and largest number that a column may have, from its origin.
@@ -78,12 +136,8 @@ class Range:
             least = max(least, -origin)
         if high + origin <= 0:
             most = min(most, -origin)
-        if column.integer and column.dtype != "object":
-            dtype = pandas_dtype(column.dtype)
-            dtype = getattr(dtype, "numpy_dtype", dtype)
-            least = max(least, float(np.iinfo(dtype).min) - origin)
-            most = min(most, float(np.iinfo(dtype).max) - origin)
-        return least, most
+        smallest, largest = _ends_of_dtype(column)
+        return max(least, smallest), min(most, largest)
 
     def bounded(self) -> Schema:
         """Return the schema with the user's range, and without the grids if he wants none."""
@@ -120,3 +174,35 @@ class Range:
                     scaled = np.where(natural > top, np.nextafter(scaled, -np.inf), scaled)
                 values[:, j] = scaled
         return values
+
+    def natural(self, values: np.ndarray) -> np.ndarray:
+        """Return (n, F) standardised numbers as they would be written, less their origins."""
+        natural = self.clip(values)
+        for j, column in enumerate(self.bounded().columns):
+            if column.kind == "number":
+                natural[:, j] = column.on_grid(column.natural(natural[:, j]))
+        return natural
+
+    def as_given(self) -> Schema:
+        """Return the schema for numbers that are written as they are given."""
+        columns = self.schema.columns
+        kept = [c.step if c.decimals is not None else None for c in columns]
+        pairs = zip(columns, kept, strict=True)
+        return Schema(tuple(replace(c, step=s, lower=-np.inf, upper=np.inf) for c, s in pairs))
+
+    def on_grids(self) -> Schema:
+        """Return the schema with the grids that are kept, of numbers of any size."""
+        columns = self.bounded().columns
+        return Schema(tuple(replace(c, lower=-np.inf, upper=np.inf) for c in columns))
+
+
+def _ends_of_dtype(column: Column) -> tuple[float, float]:
+    """Return the smallest and largest number that a dtype of whole numbers holds, less the origin.
+
+    Infinite for other dtypes.
+    """
+    if not column.integer or column.dtype == "object":
+        return -np.inf, np.inf
+    dtype = pandas_dtype(column.dtype)
+    ends = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
+    return float(ends.min) - column.origin, float(ends.max) - column.origin

@@ -146,6 +146,29 @@ def view_of(table: Table, schema: Schema, timeline: Timeline | None) -> View | N
     return View(order, series, modelled(schema, timeline), table.values.shape)
 
 
+def left_missing(
+    table: Table, timeline: Timeline | None, max_gap: int | str | None, edges: bool
+) -> np.ndarray:
+    """Return (n, F) bool: True for missing cells of gaps that are not to be filled.
+
+    Static columns have no gaps: one value is theirs at all times.
+
+    Parameters
+    ----------
+    max_gap, edges : as in MAEImputer
+    """
+    left = np.zeros(table.observed.shape, bool)
+    if timeline is None or table.layout is None or (max_gap is None and edges):
+        return left
+    gaps = find_gaps(table.observed, table.layout)
+    if max_gap is not None:
+        left |= gaps.steps > max_steps(max_gap, timeline)
+    if not edges:
+        left |= gaps.edge
+    left[:, list(table.static)] = False
+    return left & ~table.observed
+
+
 def row_windows(values: np.ndarray, observed: np.ndarray) -> Windows:
     """Return windows over cells (n, F), each row one, which share the memory of the arrays."""
     return windows_of(values, observed, np.arange(len(values))[:, None])

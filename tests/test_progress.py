@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import logging.handlers
 import sys
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_a_plain_user_reads_on_stderr_what_fit_is_doing(estimator, phases, plain
     for phase in ["reading the table", "first guess", *phases]:
         places.append(next(i for i, text in enumerate(said) if f": {phase}" in text))
     assert places == sorted(places) and out == ""
-    assert all(text.startswith("maetab: ") and "s left" in text for text in said)
+    assert all(text.startswith("maetab: ") and text.endswith(" min left") for text in said)
 
 
 def test_nothing_is_said_without_verbose(plain, capfd):
@@ -176,6 +177,42 @@ class Broken:
 
     def flush(self):
         raise BrokenPipeError
+
+
+def test_time_left_is_told_only_where_there_is_something_to_tell_it_from(caplog):
+    """After two seconds and a fiftieth of the work, whatever there is less of."""
+    now = [0.0]
+    progress = Progress(lambda: float("inf"), lambda: now[0])
+    told = {}
+    with caplog.at_level(logging.DEBUG, logger="maetab"):
+        for now[0], share in ((0.0, 0.0), (1.9, 0.1), (2.5, 0.1), (12.0, 0.01), (24.0, 0.1)):
+            progress("network", share)
+            told[now[0]] = caplog.records[-1].getMessage().partition(", about ")[2]
+    assert told == {0.0: "", 1.9: "", 2.5: "22 s left", 12.0: "", 24.0: "4 min left"}
+
+
+def test_a_log_that_listens_gets_the_messages_without_verbose_too(plain, capfd):
+    handler = logging.handlers.BufferingHandler(1000)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        MAEImputer(guess=QUICK, max_iter=1, width=8, random_state=0).fit(X)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    said = [record.getMessage() for record in handler.buffer]
+    assert said[0] == "maetab: reading the table" and any("held-out loss" in text for text in said)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_level_without_a_handler_leaves_the_lines_on_stderr(plain, monkeypatch, capfd):
+    monkeypatch.setattr(logger, "propagate", False)  # pytest listens at the root
+    logger.setLevel(logging.INFO)
+    try:
+        MAEImputer(guess=QUICK, max_iter=0, random_state=0, verbose=1).fit(X)
+    finally:
+        logger.setLevel(logging.NOTSET)
+    assert "maetab: first guess" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("stream", [None, Broken()])

@@ -160,7 +160,7 @@ def decode(
         Gives index, column labels, dtypes, attrs and the cells of free text. A NumPy integer or
         boolean column in which a cell is missing becomes nullable (Int64, boolean).
     """
-    return _written(like, values, observed, schema, empty=True)
+    return _written(like, _natural(values, schema), observed, schema, empty=True)
 
 
 def fill(
@@ -176,14 +176,27 @@ def fill(
         Cells to replace; all others stay bit for bit. A value that is not finite and a code
         that stands for no level replace nothing.
     """
-    return _written(frame, values, replace, schema, empty=False)
+    return _written(frame, _natural(values, schema), replace, schema, empty=False)
+
+
+def fill_natural(
+    frame: pd.DataFrame, natural: np.ndarray, replace: np.ndarray, schema: Schema
+) -> pd.DataFrame:
+    """Return a copy of the frame in which some cells hold numbers given in their own unit.
+
+    Parameters
+    ----------
+    natural : (n, F) float64, counted from the origins of the columns
+    frame, replace : as in `fill`
+    """
+    return _written(frame, natural, replace, schema, empty=False)
 
 
 def _written(
-    frame: pd.DataFrame, values: np.ndarray, where: np.ndarray, schema: Schema, empty: bool
+    frame: pd.DataFrame, natural: np.ndarray, where: np.ndarray, schema: Schema, empty: bool
 ) -> pd.DataFrame:
     """Return a copy with decoded values in some cells; if `empty`, no other cell is observed."""
-    natural, out = _natural(values, schema), frame.copy(deep=False)
+    out = frame.copy(deep=False)
     for place, column in enumerate(schema.columns):
         written = where[:, place] & _is_a_value(natural[:, place], column)
         if column.free_text or not (empty or written.any()):

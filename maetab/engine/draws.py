@@ -6,7 +6,7 @@ window, each given what was drawn in those before it, so that gaps keep their co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,18 +20,23 @@ from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.windows import Clock, Windows
 
 N_ROUNDS = 4  # rounds in which the missing cells of a window are drawn, each given those before
+Matched = Callable[[Tensor, Tensor], Tensor]  # points and levels (B, T, F) to values
 AT_ONCE = 8  # draws of series, each of which holds a copy of the table
 
 
 def draws(
-    model: Ensemble, windows: Windows, device: torch.device, seeds: Sequence[int]
+    model: Ensemble,
+    windows: Windows,
+    device: torch.device,
+    seeds: Sequence[int],
+    matched: Matched | None = None,
 ) -> Iterator[np.ndarray]:
     """Give a draw (n, F) for each seed, as `draw`; of series, whose draws share work, some at once.
 
-    Each is the same whatever others are asked for.
+    Each is the same whatever others are asked for. `matched` is as in `draw`, of tables alone.
     """
     if not model.is_series:
-        yield from (draw(model, windows, device, seed) for seed in seeds)
+        yield from (draw(model, windows, device, seed, matched) for seed in seeds)
         return
     away = _from_centre(model, windows, device)
     for start in range(0, len(seeds), AT_ONCE):
@@ -41,7 +46,13 @@ def draws(
 
 
 @torch.inference_mode()
-def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> np.ndarray:
+def draw(
+    model: Ensemble,
+    windows: Windows,
+    device: torch.device,
+    seed: int,
+    matched: Matched | None = None,
+) -> np.ndarray:
     """Return (n, F): one joint draw of the cells that are not visible, the others as given.
 
     The cells of a window are drawn in `N_ROUNDS` random groups, each given the groups before it,
@@ -49,6 +60,8 @@ def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> 
     The random numbers belong to the physical row, by its number: which other rows are incomplete,
     or how they are batched, changes no draw. Draws are never averaged: a row that several windows
     hold has that of the first. Windows of series are drawn by `_draw_series`.
+
+    matched : makes numbers of predicted points, in place of the predicted distributions
     """
     if model.is_series:
         return next(draws(model, windows, device, [seed]))
@@ -66,7 +79,11 @@ def draw(model: Ensemble, windows: Windows, device: torch.device, seed: int) -> 
             group = (rank * N_ROUNDS).long()
             for i, level in enumerate(levels):
                 now = ~visible & (group == i)
-                cells = _quantiles(model, model.distribution(values, visible), level)
+                predicted = model.distribution(values, visible)
+                cells = _quantiles(model, predicted, level)
+                if matched is not None:
+                    chosen = matched(predicted[1], level)
+                    cells = torch.where(model.support.is_number, chosen, cells)
                 values, visible = torch.where(now, cells, values), visible | now
             result = values[: len(rows)].cpu().numpy()
             out[rows[first[found]]] = result[first[found]]

@@ -1,0 +1,262 @@
+"""Filled numbers obey what the user says of them; observed cells are never changed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from maetab import MAEImputer
+from maetab.constraints import obeying, read_constraints
+from maetab.data.columns import Column
+from maetab.data.schema import Schema
+
+FREE = np.array([[-np.inf], [np.inf]])
+LAWS = [
+    "low <= high",
+    "i + j == `the total`",
+    "start <= end",
+    "p + q == 100",
+    "start + lasts <= end",
+]
+
+
+def schema_of(*columns: str, **more) -> Schema:
+    return Schema(
+        tuple(Column(name, "number", "float64", n_observed=9, **more) for name in columns)
+    )
+
+
+def table(seed: int = 0, n: int = 100) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    low, i, j = rng.normal(size=n), rng.poisson(5, n), rng.poisson(9, n)
+    start = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 99, n), unit="D")
+    lasts = pd.to_timedelta(rng.integers(0, 30, n), unit="D")
+    part = rng.integers(0, 10000, n)
+    return pd.DataFrame(
+        {
+            "low": low,
+            "high": low + rng.exponential(size=n) / 5,
+            "i": pd.array(i, dtype="Int64"),
+            "j": pd.array(j, dtype="Int64"),
+            "the total": pd.array(i + j, dtype="Int64"),
+            "start": start,
+            "lasts": lasts,
+            "end": start + lasts,
+            "p": part / 100,
+            "q": (10000 - part) / 100,
+            "kind": rng.choice(["a", "b"], n),
+        }
+    )
+
+
+def obeys(frame: pd.DataFrame) -> dict[str, bool]:
+    return {
+        "order": bool((frame["low"] <= frame["high"]).all()),
+        "whole": bool((frame["i"] + frame["j"] == frame["the total"]).all()),
+        "dates": bool((frame["start"] <= frame["end"]).all()),
+        "hundred": bool((abs(frame["p"] + frame["q"] - 100) < 1e-9).all()),
+        "lasts": bool((frame["start"] + frame["lasts"] <= frame["end"]).all()),
+    }
+
+
+@pytest.fixture(scope="module")
+def holes() -> pd.DataFrame:
+    frame = table()
+    return frame.mask(np.random.default_rng(1).random(frame.shape) < 0.35)
+
+
+@pytest.fixture(scope="module")
+def fitted(holes) -> MAEImputer:
+    few = {"max_iter": 0, "preset": "fast", "random_state": 0}
+    return MAEImputer(constraints=LAWS, donors=5, **few).fit(holes)
+
+
+@pytest.mark.parametrize("donors", [None, 5])
+def test_points_and_draws_obey_and_observed_cells_stay(fitted, holes, donors):
+    imputer = MAEImputer.from_fitted(fitted, donors=donors)
+    for filled in (imputer.transform(holes), imputer.sample(holes, 1, random_state=2)[0]):
+        assert all(obeys(filled).values()), obeys(filled)
+        pd.testing.assert_frame_equal(filled.where(holes.notna()), holes.where(holes.notna()))
+        assert filled.notna().all(axis=None) and filled.dtypes.equals(holes.dtypes)
+
+
+def test_without_constraints_they_are_broken(fitted, holes):
+    plain = MAEImputer.from_fitted(fitted, constraints=None)
+    broken = [not all(obeys(x).values()) for x in (plain.transform(holes), *plain.sample(holes, 1))]
+    assert all(broken)
+
+
+def test_cells_of_columns_that_no_constraint_names_stay_as_predicted(fitted, holes):
+    plain = MAEImputer.from_fitted(fitted, constraints="low <= high").transform(holes)
+    free = MAEImputer.from_fitted(fitted, constraints=None).transform(holes)
+    others = holes.columns.drop(["low", "high"])
+    pd.testing.assert_frame_equal(plain[others], free[others])
+
+
+def test_intervals_hold_what_is_filled(fitted, holes):
+    filled, (low, high) = fitted.transform(holes), fitted.predict_interval(holes)
+    for name in holes.columns.drop("kind"):
+        assert (low[name] <= filled[name]).all() and (filled[name] <= high[name]).all(), name
+
+
+def test_rows_whose_observed_cells_leave_no_way_are_told_and_filled_as_predicted(fitted, holes):
+    wrong = holes.copy()
+    wrong.loc[0, ["i", "j", "the total"]] = [30, pd.NA, 20]  # j may not be negative by its minimum
+    limited = MAEImputer.from_fitted(fitted, min_value={"j": 0})
+    with pytest.warns(UserWarning, match=r"in 1 of 100 rows no filled cells obey"):
+        filled = limited.transform(wrong)
+    free = MAEImputer.from_fitted(limited, constraints=None).transform(wrong)
+    pd.testing.assert_frame_equal(filled.iloc[[0]], free.iloc[[0]])
+
+
+def test_observed_cells_that_break_a_constraint_among_themselves_are_left(fitted, holes):
+    wrong = holes.copy()
+    wrong.loc[0, ["low", "high"]] = [3.0, 1.0]
+    filled = fitted.transform(wrong)
+    assert filled.loc[0, ["low", "high"]].tolist() == [3.0, 1.0]
+    assert filled.loc[0, "p"] + filled.loc[0, "q"] == pytest.approx(100)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_filled_cells_are_the_nearest_that_obey(seed):
+    """As a general solver finds them."""
+    rng = np.random.default_rng(seed)
+    scales = rng.uniform(0.5, 3, 4)
+    columns = [Column(n, "number", "float64", scale=s) for n, s in zip("abcd", scales, strict=True)]
+    schema = Schema(tuple(columns))
+    laws = read_constraints(["a <= b", "a + b + c == d", "c >= 0"], schema)
+    row, free = rng.normal(size=(1, 4)), rng.random((1, 4)) < 0.7
+    free[0, rng.integers(2, 4)] = free[0, 1] = True
+    found = obeying(laws, row, free, schema, np.tile(FREE, 4), tell=False)
+    assert (found[~free] == row[~free]).all()
+
+    def whole(x: np.ndarray) -> np.ndarray:
+        full = row[0].copy()
+        full[free[0]] = x
+        return full
+
+    kinds = {True: "eq", False: "ineq"}
+    rules = [
+        {"type": kinds[c.equal], "fun": lambda x, c=c: c.most - c.signs @ whole(x)}
+        for c in laws
+        if (free[0] & (c.signs != 0)).any()
+    ]
+    best = minimize(
+        lambda x: (((whole(x) - row[0]) / scales) ** 2).sum(),
+        row[0][free[0]],
+        constraints=rules,
+        options={"ftol": 1e-14},
+    )
+    if best.success:
+        np.testing.assert_allclose(found[0], whole(best.x), atol=1e-4)
+
+
+def test_series_obey_beside_what_their_static_columns_say():
+    """A capacity that one row of a station tells is that of all its rows."""
+    rng = np.random.default_rng(0)
+    station = np.repeat(["x", "y"], 30)
+    capacity = np.where(station == "x", 5.0, 2.5)
+    used = np.minimum(capacity, capacity * rng.uniform(0.8, 1.3, 60))
+    frame = pd.DataFrame({"station": station, "capacity": capacity, "used": used})
+    holes = frame.assign(
+        capacity=frame["capacity"].where(rng.random(60) < 0.5),
+        used=frame["used"].where(rng.random(60) < 0.6),
+    )
+    few = {"max_iter": 0, "preset": "fast", "random_state": 0, "max_value": {"used": 6.0}}
+    imputer = MAEImputer(window=4, groups="station", constraints="used >= capacity", **few)
+    filled, missing = imputer.fit_transform(holes), holes["used"].isna()
+    assert filled["capacity"].tolist() == capacity.tolist()
+    assert (filled["used"] >= filled["capacity"])[missing].all()
+
+
+@pytest.mark.parametrize(
+    ("law", "wanted"),
+    [
+        ("a <= b", [2.0, 2.0]),
+        ("a >= b", [3.0, 1.0]),
+        ("b >= a", [2.0, 2.0]),
+        ("a - b == 5", [4.5, -0.5]),
+        ("b >= 2", [3.0, 2.0]),
+        ("2 >= a", [2.0, 1.0]),
+        ("-a + b <= -4", [4.0, 0.0]),
+    ],
+)
+def test_each_sign_means_what_it_says(law, wanted):
+    schema, rows = schema_of("a", "b"), np.array([[3.0, 1.0]])
+    found = obeying(read_constraints(law, schema), rows, rows > 0, schema, np.tile(FREE, 2))
+    np.testing.assert_allclose(found, [wanted], atol=1e-9)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1.0, 0.01]))
+def test_sums_on_grids_are_exact(seed, step):
+    rng = np.random.default_rng(seed)
+    schema = schema_of("a", "b", "c", "d", step=step, lower=-1e9, upper=1e9)
+    laws = read_constraints("a + b + c == d", schema)
+    rows = np.round(rng.normal(size=(30, 4)) * 50) * step
+    free = rng.random((30, 4)) < 0.6
+    found = obeying(laws, rows, free, schema, np.tile(FREE, 4))
+    some = free.any(1)
+    assert (np.rint(found[some, :3] / step).sum(1) == np.rint(found[some, 3] / step)).all()
+    assert (found[~free] == rows[~free]).all()
+    on_grid = np.rint(found / step) * step
+    np.testing.assert_allclose(found, on_grid, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("low <= hi", "names 'hi', which is no column of X"),
+        ("low < high", "cannot be read at '< high'"),
+        ("low high", "cannot be read at 'high'"),
+        ("low", "is not complete"),
+        ("low <=", "is not complete"),
+        ("low <= high <= p", "has two of"),
+        ("1 <= 2", "says nothing about a column"),
+        ("kind <= low", "names 'kind', which holds no numbers"),
+        ("start <= low", "compares times with numbers"),
+        ("lasts <= end", "adds dates to each other"),
+        (7, "must be None, text or a list of texts"),
+    ],
+)
+def test_a_constraint_that_cannot_be_is_refused_by_name(holes, wrong, words):
+    with pytest.raises(ValueError, match=words):
+        MAEImputer(constraints=wrong, max_iter=0).fit(holes)
+
+
+def test_ends_by_names_hold_for_their_columns_alone(fitted, holes):
+    day = pd.Timestamp("2020-02-15")
+    low, high = {"start": day, "high": 0.5}, {"p": 40.0, "lasts": pd.Timedelta("5D")}
+    limited = MAEImputer.from_fitted(
+        fitted, min_value=low, max_value=high, constraints=None, donors=None
+    )
+    filled, missing = limited.transform(holes), holes.isna()
+    assert filled["start"][missing["start"]].min() == day
+    assert filled["high"][missing["high"]].min() == 0.5
+    assert filled["p"][missing["p"]].max() == 40.0
+    assert filled["lasts"][missing["lasts"]].max() == pd.Timedelta("5D")
+    plain = MAEImputer.from_fitted(fitted, constraints=None, donors=None).transform(holes)
+    others = holes.columns.drop(["start", "high", "p", "lasts"])
+    pd.testing.assert_frame_equal(filled[others], plain[others])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"hi": 1.0}, "names 'hi', which is no column of X"),
+        ({"kind": 1.0}, "cannot limit column 'kind' by 1.0: that is a category"),
+        ({"start": 1.0}, "must limit column 'start' by a datetime, got 1.0"),
+        ({"low": "1"}, "must limit column 'low' by a number, got '1'"),
+        ({"low": np.nan}, "must limit column 'low' by a number, got nan"),
+    ],
+)
+def test_ends_that_cannot_be_name_the_column(fitted, wrong, words):
+    with pytest.raises(ValueError, match=rf"'min_value' parameter of MAEImputer {words}"):
+        MAEImputer.from_fitted(fitted, min_value=wrong)
+    with pytest.raises(ValueError, match="it does in column 'low'"):
+        MAEImputer.from_fitted(fitted, min_value={"low": 2}, max_value=1.0)
