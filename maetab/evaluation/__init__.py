@@ -9,5 +9,6 @@ from maetab.evaluation.amputation import amputate
 from maetab.evaluation.cross_val import cross_val_impute
 from maetab.evaluation.metrics import cell_scores
 from maetab.evaluation.outlier_labels import pyod_labels, sklearn_labels
+from maetab.evaluation.pooling import pool
 
-__all__ = ["amputate", "cell_scores", "cross_val_impute", "pyod_labels", "sklearn_labels"]
+__all__ = ["amputate", "cell_scores", "cross_val_impute", "pool", "pyod_labels", "sklearn_labels"]
