@@ -20,7 +20,6 @@ from maetab.engine.runtime import pick_device
 from maetab.engine.score_calibration import (
     affordable_rows,
     calibrated,
-    conformal_p_values,
     make_scorer,
     start_calibration,
     unseen_cost,
@@ -32,10 +31,9 @@ from maetab.parameters import ATTRIBUTES, PARAMETERS, check_contamination, check
 from maetab.series import modelled, some
 from maetab.streams import joined
 from maetab.table import Table
+from maetab.training_scores import TrainingScores
 from maetab.trimming import levels_of, with_levels_of
 
-MAX_CALIBRATION = 4096  # training rows that scores are compared with
-AUTO_ALARMS = 0.05  # what contamination="auto" is
 LAST_STEP = 0.7  # share of the time after which the robust distance is refined no more
 
 
@@ -43,7 +41,7 @@ Fitted = TypeVar("Fitted", Reference, Calibration)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MAEAnomalyDetector(OutlierMixin, BaseMAE):
+class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
     __doc__ = f"""Tell strange rows from normal ones, and the cells that make them so.
 
     A masked autoencoder guesses the cells of a row from each other, hidden in many different sets.
@@ -62,12 +60,17 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     n_masks : int, at least 1
         Sets of columns that are hidden, one after the other, to score a row; series, with `window`,
         have their cells judged one by one.
+    n_calibration : None or at least 2
+        Training rows, spread evenly, that fit scores to compare others with, at most; the smallest
+        p-value is about one by it. None takes all, of which fit then takes longer.
     {PARAMETERS}
 
     Attributes
     ----------
     offset_ : threshold of `score_samples`; set it, or call `set_threshold`, to move the threshold
     scores_ : scores of training rows, trimmed or not, ascending; no row takes part in its own
+    row_scores_ : (n,) the same in the order of the rows; None where fit did not look at each, as of
+        more rows than `n_calibration`, with max_time, or of those that are read in parts
     level_counts_ : for each column, how many training rows, trimmed or not, have each level of
         `schema_`; () for numbers
     unseen_cost_ : (F,) what a level that at most one training row has takes off the score
@@ -102,9 +105,11 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     contamination: str | float = "auto"
     trim: float = 0.0
     n_masks: int = 12
+    n_calibration: int | None = 4096
     max_iter: int | None = 0
 
     _share_of_model = 0.5
+    _fit_only = ("n_calibration",)
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
@@ -158,25 +163,6 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     def predict(self, X: Any) -> np.ndarray:
         """Return (n,) 1 for normal rows, -1 for outliers."""
         return np.where(self.decision_function(X) < 0, -1, 1)
-
-    def p_values(self, X: Any) -> np.ndarray:
-        """Return (n,) in (0, 1]: the share of the training rows that are at least as strange.
-
-        Conformal (Vovk et al. 2005): among rows like those given to fit, whether they were trimmed
-        or not, at most a share p has a p-value of p or less. The smallest is one by the number of
-        `scores_` and one more. Rows with a p-value up to `contamination` are outliers. Below some
-        200 rows p-values come out too small, because the model has seen the rows that it is
-        calibrated on.
-        """
-        return conformal_p_values(self.score_samples(X), self.scores_)
-
-    def set_threshold(self, contamination: str | float = "auto") -> Self:
-        """Move `offset_` as if fitted with another `contamination`; nothing is fitted again."""
-        check_is_fitted(self, "scores_")
-        check_contamination(contamination)
-        share = AUTO_ALARMS if isinstance(contamination, str) else float(contamination)
-        self.offset_ = float(np.percentile(self.scores_, 100 * share))
-        return self
 
     def score_cells(self, X: Any) -> pd.DataFrame:
         """Return a frame, rows x columns, of how strange each cell is; missing where it is.
@@ -269,6 +255,7 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
     # ---- fitting
 
     def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
+        in_memory = self._drawn is None
         if not self.trim:
             table = super()._fit_model(X)
             kept = np.ones(len(table.values), bool)
@@ -285,12 +272,17 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
             table = self._read(X)
         self._report("calibration of the scores")
         windows, view = self._windows(table), self._view(table)
-        most = -(-MAX_CALIBRATION * len(windows) // len(kept))
+        n_most = len(kept) if self.n_calibration is None else self.n_calibration
+        most = -(-n_most * len(windows) // len(kept))
         first = replace(windows, rows=windows.rows[:most])
         device = pick_device(self.device)
         n = affordable_rows(self.model_, first, self.n_masks, device, self._deadline)
         part, rows, whole_rows = some(windows, n)
-        self._calibrate(part, (kept if view is None else kept[view.order])[rows], whole_rows)
+        found = self._calibrate(
+            part, (kept if view is None else kept[view.order])[rows], whole_rows
+        )
+        if in_memory and len(found) == len(kept):  # each row, in order
+            self.row_scores_ = self._at_rows(table, found)
         return table
 
     def _first_look(self, X: Any) -> tuple[np.ndarray, Schema, bool]:
@@ -313,8 +305,9 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         kept: np.ndarray,
         whole: np.ndarray | None = None,
         trusted: np.ndarray | None = None,
-    ) -> None:
-        """Learn from windows over training rows, none of which sees itself, what scores are usual.
+    ) -> np.ndarray:
+        """Return scores of training rows; learn from windows over them, none of which sees itself,
+        what is usual.
 
         Parameters
         ----------
@@ -337,12 +330,19 @@ class MAEAnomalyDetector(OutlierMixin, BaseMAE):
         )
         self._keep(scorer.reference)
         whole = np.ones(len(kept), bool) if whole is None else whole
-        self._keep(calibrated(scorer, windows, kept, whole, remembered=trusted is not None))
+        found = calibrated(scorer, windows, kept, whole, remembered=trusted is not None)
+        self._keep(replace(found, scores=np.sort(found.scores)))
+        self.row_scores_ = None
         self.n_iter_ = 1 + self._n_epochs()
         self.set_threshold(self.contamination)
+        return found.scores
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_contamination(self.contamination)
         self._check_number("trim", 0, 0.5, "in [0, 0.5]")
         self._check_number("n_masks", 1, np.inf, "an int of at least 1", whole=True)
+        if self.n_calibration is not None:
+            self._check_number(
+                "n_calibration", 2, np.inf, "None or an int of at least 2", whole=True
+            )

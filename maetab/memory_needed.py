@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:  # the command line asks without torch
+    import torch
 
-from maetab.nn.config import ModelConfig
+    from maetab.nn.config import ModelConfig
 
 # Bytes per coordinate, and per coordinate of a row, in the largest stage of a fit; and rows that
 # are looked at together at most. `python -m benchmarks.wide_memory` prints what is measured, which

@@ -81,6 +81,7 @@ CHAR, TEXTS = {"metavar": "CHAR"}, {"metavar": "TEXTS", "type": _names, "action"
 COLUMNS, FILE = TEXTS | {"metavar": "COLUMNS"}, {"metavar": "FILE"}
 YES, EITHER = {"action": "store_true"}, {"action": argparse.BooleanOptionalAction}
 SHARE: dict[str, Any] = {"metavar": "SHARE"}
+FORMATS = ("csv", "tsv", "parquet", "jsonl", "xlsx")
 PRESETS = {"choices": ("fast", "balanced", "best")}  # named here: a help imports no model
 NONE: dict[str, Any] = {"default": []}
 SEED = _number(int, lambda seed: 0 <= seed < 2**32, "in 0 ... 4294967295")
@@ -92,7 +93,7 @@ ALARMS = "auto, or above 0 and at most 0.5"
 ALARMS_SHARE = SHARE | _number(float, lambda share: 0 < share <= 0.5, ALARMS, "auto")
 
 READ = (
-    Option("--format", "of - and of unknown suffixes", {"choices": ("csv", "tsv", "parquet")}),
+    Option("--format", "of - and of unknown suffixes", {"choices": FORMATS}),
     Option("--delimiter", "between cells (default: found out among , ; tab |)", CHAR),
     Option("--decimal", "decimal mark (default: found out, . or ,)", CHAR),
     Option("--thousands", "between groups of digits (default: found out for each column)", CHAR),
@@ -141,7 +142,8 @@ READ = (
 )
 _FILE = Option(
     "input",
-    "CSV, TSV or Parquet file; - for stdin; impute and encode take a folder of files, too",
+    "CSV, TSV, Parquet, JSON lines or Excel file; - for stdin; impute and encode take a folder of "
+    "files, too",
     {"metavar": "IN"},
 )
 INPUT = (Options("", (_FILE,)), Options("how the file is read", READ))

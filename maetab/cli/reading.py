@@ -18,7 +18,9 @@ MARKS = ("na_values", "only_na_values")
 # Options that change what the text of a cell means, which a model keeps; the others say how lines
 # are cut, which files of the same meaning may do in different ways.
 REMEMBERED = (*MARKS, "decimal", "thousands", "date_format")
-TEXT_OPTIONS = (*REMEMBERED, "header", "skip_rows", "comment")
+LINE_OPTIONS = ("header", "skip_rows", "comment")
+TEXT_OPTIONS = (*REMEMBERED, *LINE_OPTIONS)
+OTHERS = {"parquet": "Parquet", "jsonl": "JSON lines", "xlsx": "Excel"}  # than text with delimiters
 
 
 def remember(model: Any, args: argparse.Namespace, table: TableFile) -> None:
@@ -55,7 +57,7 @@ def _names(args: argparse.Namespace, name: str) -> bool:
 
 
 def format_in(args: argparse.Namespace) -> str:
-    """Return "csv", "tsv" or "parquet": what the input is."""
+    """Return "csv", "tsv", "parquet", "jsonl" or "xlsx": what the input is."""
     from maetab.files.tables import format_of
 
     return format_of(args.input, args.format)
@@ -67,8 +69,8 @@ def layout_in(args: argparse.Namespace) -> Layout:
     from maetab.files.layout import Layout
 
     _check_marks(args)
-    if format_in(args) == "parquet":
-        _refuse_text_options(args)
+    if format_in(args) in OTHERS:
+        _refuse_text_options(args, format_in(args))
     if args.decimal is not None and args.decimal == args.thousands:
         args.fail(f"--decimal and --thousands are both {args.decimal!r}")
     _check_date_formats(args)
@@ -87,12 +89,13 @@ def _check_marks(args: argparse.Namespace) -> None:
             args.fail(f"--{option} must be one character, got {mark!r}")
 
 
-def _refuse_text_options(args: argparse.Namespace) -> None:
-    for name in TEXT_OPTIONS:
+def _refuse_text_options(args: argparse.Namespace, form: str) -> None:
+    """Refuse options of text files: those of lines, and where cells have types those of cells."""
+    for name in TEXT_OPTIONS if form == "parquet" else LINE_OPTIONS:
         value = getattr(args, name)
         if value or (name == "header" and value is False):
             option = f"--{'no-' * (value is False)}{name.replace('_', '-')}"
-            args.fail(f"{option} is for text files, and {args.input} is Parquet")
+            args.fail(f"{option} is for text files, and {args.input} is {OTHERS[form]}")
 
 
 def _check_date_formats(args: argparse.Namespace) -> None:

@@ -240,15 +240,19 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def describe(args: argparse.Namespace) -> None:
     """Show the columns of a file."""
+    from maetab.cli.report.cost import cost_of
     from maetab.cli.report.course import HEAD, course_of
     from maetab.cli.report.table import described
+    from maetab.data.schema import infer_schema
 
     series.check(args, asks_window=False)
     table, keys = verb_files.open_table(args, keys=series.keys_of(args))
     usable = [name for name in table.names if name not in args.exclude]
     size = f"{counted(len(table.frame), 'row')}, {counted(len(table.names), 'column')}"
     head = ["column", "kind", "dtype", "missing", "share", "values", ""]
-    show_table(size, head, described(table, usable, verb_files.wanted_columns(args)))
+    schema = infer_schema(table.frame[usable])
+    show_table(size, head, described(table, schema, verb_files.wanted_columns(args)))
+    show_lines([cost_of(schema, len(table.frame))])
     course = course_of(table, usable, keys)
     if course is None:
         return

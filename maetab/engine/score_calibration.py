@@ -86,6 +86,8 @@ def calibrated(
 ) -> Calibration:
     """Return the calibration of a scorer, completed on training rows, each in some window.
 
+    Its scores are in the order of the rows; they become a part of a scorer when they are sorted.
+
     Parameters
     ----------
     windows : cut from these rows
@@ -121,7 +123,7 @@ def calibrated(
     n_unseen = levels.unseen(windows.values.numpy(), observed)[whole].sum(0)
     normality, n_observed = scorer.normality(parts[whole]), observed[whole].sum(0)
     scorer = learn(unseen_cost=unseen_cost(normality, n_unseen, n_observed, levels.is_category))
-    return learn(scores=np.sort(scorer.joined(found, windows)[whole])).calibration
+    return learn(scores=scorer.joined(found, windows)[whole]).calibration
 
 
 def unseen_cost(

@@ -82,10 +82,13 @@ class ParquetTable:
         seen, other = (f"{c:.{DIGITS}g}" if isinstance(c, float) else str(c) for c in cells)
         return seen, other if pd.notna(value) else ""
 
+    def values(self) -> pd.DataFrame:
+        """Return all columns of the file, as they are."""
+        return self.arrow.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+
     def to_text(self, layout: Layout) -> str:
         """Return the table as delimited text."""
-        frame = self.arrow.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
-        return frame.to_csv(index=False, sep=layout.delimiter, lineterminator="\n")
+        return self.values().to_csv(index=False, sep=layout.delimiter, lineterminator="\n")
 
 
 def arrow_of(frame: pd.DataFrame) -> Any:

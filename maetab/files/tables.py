@@ -1,7 +1,8 @@
 """Tables in files: what the model reads, and everything else as it is in the file.
 
-A CSV or TSV file is kept as the text of its cells (see text_table.py), a Parquet file as its
-Arrow columns; typed columns are read from a copy.
+A CSV or TSV file is kept as the text of its cells (see text_table.py), and so are JSON lines and
+Excel sheets (value_table.py), a Parquet file as its Arrow columns; typed columns are read from a
+copy.
 """
 
 from __future__ import annotations
@@ -15,20 +16,27 @@ from pathlib import Path
 
 import pandas as pd
 
+from maetab.files.json_lines import JsonTable, lines_of
 from maetab.files.layout import DELIMITERS, Layout
 from maetab.files.parquet import ParquetTable, arrow_of, parquet_bytes
 from maetab.files.text_table import TextTable
+from maetab.files.workbook import WorkbookTable, workbook_bytes
 from maetab.files.writing import replace_file
 
 MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".pq": "parquet"}
+SUFFIXES = {
+    **{".csv": "csv", ".txt": "csv", ".tsv": "tsv", ".tab": "tsv"},
+    **{".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"},
+    ".xlsx": "xlsx",
+}
+FORMATS = "csv, tsv, parquet, jsonl or xlsx"
 
 
 TableFile = TextTable | ParquetTable
 
 
 def format_of(path: str, chosen: str | None = None) -> str:
-    """Return csv, tsv or parquet: from the name's suffix, or `chosen` where the name has none.
+    """Return the format of a file: from the suffix of its name, or `chosen` where there is none.
 
     Parameters
     ----------
@@ -41,7 +49,7 @@ def format_of(path: str, chosen: str | None = None) -> str:
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
     if chosen is None:
-        raise ValueError(f"{path}: unknown suffix {suffix!r}; pass --format csv, tsv or parquet")
+        raise ValueError(f"{path}: unknown suffix {suffix!r}; pass --format {FORMATS}")
     return chosen
 
 
@@ -52,14 +60,17 @@ def read_table(path: str, form: str, layout: Layout) -> TableFile:
         content = _decompressed(content, path)
     if form == "parquet":
         return ParquetTable(content)
+    if form == "xlsx":
+        return WorkbookTable(content, layout)
     if layout.encoding == "utf-8" and content[:2] in MARKS:  # the mark stays where it is
         layout = replace(layout, encoding=MARKS[content[:2]])
     try:
-        return TextTable(content.decode(layout.encoding), layout, DELIMITERS[form])
+        text = content.decode(layout.encoding)
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is not written in {layout.encoding}; pass --encoding, for example latin-1"
         ) from error
+    return JsonTable(text, layout) if form == "jsonl" else TextTable(text, layout, DELIMITERS[form])
 
 
 def _decompressed(content: bytes, path: str) -> bytes:
@@ -74,6 +85,13 @@ def write_table(table: TableFile, path: str, form: str, layout: Layout) -> None:
     if form == "parquet":
         kept = table.arrow if isinstance(table, ParquetTable) else arrow_of(table.whole)
         _write(parquet_bytes(kept), path)
+    elif form == "jsonl" and isinstance(table, JsonTable):
+        _write(table.to_lines().encode(layout.encoding), path)
+    elif form == "xlsx" and isinstance(table, WorkbookTable):
+        _write(table.content(), path)
+    elif form in ("jsonl", "xlsx"):
+        frame = table.values() if isinstance(table, ParquetTable) else table.whole
+        write_frame(frame, path, form, layout)
     else:
         _write(table.to_text(layout).encode(layout.encoding), path)
 
@@ -82,6 +100,12 @@ def write_frame(frame: pd.DataFrame, path: str, form: str, layout: Layout) -> No
     """Write a frame without its index, as `write_table` does."""
     if form == "parquet":
         _write(parquet_bytes(arrow_of(frame)), path)
+        return
+    if form == "xlsx":
+        _write(workbook_bytes(frame), path)
+        return
+    if form == "jsonl":
+        _write(lines_of(frame).encode(layout.encoding), path)
         return
     text = frame.to_csv(
         index=False, sep=layout.delimiter, decimal=layout.decimal or ".", lineterminator="\n"

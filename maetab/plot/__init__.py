@@ -10,6 +10,7 @@ from maetab.plot.features import EmbeddingDisplay
 from maetab.plot.filled_series import FilledSeriesDisplay
 from maetab.plot.filling import ImputationDisplay
 from maetab.plot.gaps import GapDisplay
+from maetab.plot.missing_together import MissingCorrelationDisplay, MissingTreeDisplay
 from maetab.plot.missingness import MissingnessDisplay
 from maetab.plot.reconstruction import ReconstructionDisplay
 from maetab.plot.scores import ScoreDisplay, SurpriseDisplay
@@ -22,6 +23,8 @@ __all__ = [
     "GapDisplay",
     "HistoryDisplay",
     "ImputationDisplay",
+    "MissingCorrelationDisplay",
+    "MissingTreeDisplay",
     "MissingnessDisplay",
     "ReconstructionDisplay",
     "ScoreDisplay",

@@ -36,6 +36,7 @@ class MissingnessDisplay:
     Attributes
     ----------
     order_ : places of the columns in the table, from left to right
+    row_order_ : places of the rows in the table, from top to bottom
     axes_, figure_ : the two axes, shares above and cells below, and their figure
     bars_, texts_ : of the shares
     image_ : of the cells (n, F), or of the shares missing of blocks of rows
@@ -60,15 +61,26 @@ class MissingnessDisplay:
             raise ValueError(f"X must have at least one row and one column, got {frame.shape}.")
         return cls(frame.isna().to_numpy(), list(frame.columns))
 
-    def plot(self, ax: Sequence | None = None, *, sort: bool = True, **kwargs: Any) -> Self:
+    def plot(
+        self,
+        ax: Sequence | None = None,
+        *,
+        sort: bool = True,
+        sort_rows: bool = False,
+        **kwargs: Any,
+    ) -> Self:
         """Draw on two axes, or a new figure; `kwargs` go to `imshow`.
 
         The columns with most missing cells come first; without `sort` in the order of the table.
+        With `sort_rows`, rows that miss the same columns stand together: those that miss the first
+        column at the top, among them those that miss the second, and so on.
         """
         counts = np.asarray(self.missing).sum(0)
         order = np.argsort(-counts, kind="stable")[:MAX_COLUMNS]
         self.order_ = order if sort else np.sort(order)
         drawn, (n_rows, n_columns) = self.missing[:, self.order_], self.missing.shape
+        self.row_order_ = np.lexsort(~drawn.T[::-1]) if sort_rows else np.arange(n_rows)
+        drawn = drawn[self.row_order_]
         size = (max(4.5, 1.5 + panels.width_of(len(order), 0.6)), 6.5)
         look = {"sharex": True, "height_ratios": [2, 3]}
         above, below = self.axes_ = panels.many_axes(ax, 2, (2, 1), size, **look)
@@ -76,7 +88,7 @@ class MissingnessDisplay:
         self.image_ = draw_cells(below, drawn, **kwargs)
         self.marks_ = [_mark(below, drawn, "missing"), _mark(below, ~drawn, "observed")]
         ticks.count_in_whole_steps(below.yaxis)
-        below.set(ylabel=f"row ({n_rows:,} in all)")
+        below.set(ylabel=f"{'sorted rows' if sort_rows else 'row'} ({n_rows:,} in all)")
         if len(order) < n_columns:
             below.set_xlabel(f"the {len(order)} of {n_columns:,} columns with most missing cells")
         step = ticks.write_names(below, [self.columns[place] for place in self.order_])

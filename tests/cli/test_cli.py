@@ -306,7 +306,7 @@ def test_blank_lines_stay(tmp_path, text, n_rows):
 def test_where_a_result_cannot_go_is_said_before_anything_is_fitted(tmp_path, capsys, stub):
     source = tmp_path / "in.csv"
     source.write_text("a,b\n1,2\n,3\n4,5\n")
-    for target, said in (("none/out.csv", "there is no folder"), ("out.xlsx", "unknown suffix")):
+    for target, said in (("none/out.csv", "there is no folder"), ("out.doc", "unknown suffix")):
         with contextlib.suppress(SystemExit):
             assert cli.main(["impute", str(source), "-o", str(tmp_path / target)]) != 0
         assert said in capsys.readouterr().err

@@ -16,7 +16,9 @@ from maetab.plot import (
     EmbeddingDisplay,
     HistoryDisplay,
     ImputationDisplay,
+    MissingCorrelationDisplay,
     MissingnessDisplay,
+    MissingTreeDisplay,
     ReconstructionDisplay,
     ScoreDisplay,
     SurpriseDisplay,
@@ -102,6 +104,8 @@ def displays():
         ScoreDisplay(rng.normal(size=500), threshold=-1.6),
         *(EmbeddingDisplay.from_frame(features, ODD[name]) for name in colours),
         HistoryDisplay.from_frame(history([0.9, 0.7, 0.8, 0.85])),
+        MissingCorrelationDisplay.from_frame(ODD),
+        MissingTreeDisplay.from_frame(ODD),
     ]
 
 

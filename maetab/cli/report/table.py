@@ -117,16 +117,16 @@ def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
     ]
 
 
-def described(table: TableFile, names: Collection[str], wanted: Collection[str]) -> list[list[Any]]:
+def described(table: TableFile, schema: Schema, wanted: Collection[str]) -> list[list[Any]]:
     """Return name, kind, dtype, missing cells, their share, values and remark of each column.
 
     Parameters
     ----------
-    names : columns that are described
+    schema : of the columns that are described
     wanted : columns that the user has named, and which are therefore no free text
     """
     rows = []
-    for column in infer_schema(table.frame[list(names)]).columns:
+    for column in schema.columns:
         n_missing = len(table.frame) - column.n_observed
         share = n_missing / max(len(table.frame), 1)
         note = note_on(table, str(column.name), wanted)

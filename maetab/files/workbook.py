@@ -1,0 +1,132 @@
+"""Tables in Excel files: the first sheet, read by openpyxl."""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import io
+import zipfile
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from maetab.files.layout import Layout
+from maetab.files.value_table import ValueTable
+
+
+class WorkbookTable(ValueTable[Any]):
+    """The first sheet of an Excel file; its first row holds the names of the columns.
+
+    Missing are empty cells, and what is missing in a text file, #N/A among it. Formulas count by
+    the values that were saved with them, and stay.
+
+    Parameters
+    ----------
+    content : bytes of the file
+    layout : what the user says of marks, dates and numbers
+
+    Raises
+    ------
+    ValueError
+        Without openpyxl; the file is no Excel file, or damaged; a formula has no value.
+    """
+
+    def __init__(self, content: bytes, layout: Layout) -> None:
+        self.book = _opened(content, values=False)
+        sheet, written = _opened(content, values=True).worksheets[0], self.book.worksheets[0]
+        self.cells = [list(row) for row in sheet.iter_rows(values_only=True)]
+        for row, cells in enumerate(written.iter_rows(), 1):
+            for cell in cells:
+                value = self.cells[row - 1][cell.column - 1]
+                if cell.data_type == "f" and value is None:
+                    raise ValueError(
+                        f"cell {cell.coordinate} holds a formula without a value; open the file in "
+                        "a spreadsheet program and save it"
+                    )
+        if not self.cells:
+            raise ValueError("the first sheet is empty; a row with names of columns is needed")
+        header, rows = self.cells[0], self.cells[1:]
+        columns = [_texts_of([row[j] for row in rows]) for j in range(len(header))]
+        names = ["" if name is None else str(name) for name in header]
+        super().__init__(names, [list(row) for row in zip(*columns)], layout)
+
+    def content(self) -> bytes:
+        """Return the file with what was put into its first sheet; styles and formulas stay."""
+        sheet = self.book.worksheets[0]
+        known: dict[int, tuple[dict[str, Any], Any]] = {}
+        for (row, column), text in self.cells_put().items():
+            if column not in known:
+                known[column] = self._known(column)
+            values, example = known[column]
+            cell = sheet.cell(row + 2, column + 1)
+            value = values.get(text, self.frame[self.names[column]].get(row))
+            is_text = isinstance(example, str)
+            cell.value = text if is_text else _native(value)
+            if example is not None and cell.number_format == "General":
+                cell.number_format = example_format(sheet, column + 1)
+        out = io.BytesIO()
+        self.book.save(out)
+        return out.getvalue()
+
+    def _known(self, column: int) -> tuple[dict[str, Any], Any]:
+        """Return the observed values of a column by their texts, and one of them."""
+        cells = [row[column] for row in self.cells[1:]]
+        found = {text: cell for text, cell in zip(_texts_of(cells), cells) if text}
+        return found, next(iter(found.values()), None)
+
+
+def example_format(sheet: Any, column: int) -> str:
+    """Return the format of the first cell below the header that has one of its own."""
+    formats = (sheet.cell(row, column).number_format for row in range(2, sheet.max_row + 1))
+    return next((one for one in formats if one != "General"), "General")
+
+
+def _opened(content: bytes, values: bool) -> Any:
+    """Return a workbook, with the values of formulas or with their texts."""
+    openpyxl = _openpyxl()
+    try:
+        return openpyxl.load_workbook(io.BytesIO(content), data_only=values)
+    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"this is not an Excel file (.xlsx), or a damaged one: {error}") from error
+
+
+def _openpyxl() -> Any:
+    try:
+        return importlib.import_module("openpyxl")
+    except ImportError as error:
+        raise ValueError("Excel files need openpyxl: pip install 'maetab[excel]'") from error
+
+
+def _texts_of(cells: list[Any]) -> list[str]:
+    """Return the texts of a column: dates without their time where no cell has one."""
+    midnight = datetime.time()
+    times = [cell.time() for cell in cells if isinstance(cell, datetime.datetime)]
+    days = all(time == midnight for time in times)
+    return [_text_of(cell, days) for cell in cells]
+
+
+def _text_of(cell: Any, days: bool) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, datetime.datetime):
+        return cell.date().isoformat() if days else cell.isoformat(" ")
+    if isinstance(cell, datetime.timedelta):
+        seconds = round(cell.total_seconds())
+        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return str(cell)
+
+
+def _native(value: Any) -> Any:
+    """Return a value as openpyxl takes it."""
+    if isinstance(value, pd.Timestamp | pd.Timedelta):
+        return value.to_pydatetime() if isinstance(value, pd.Timestamp) else value.to_pytimedelta()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def workbook_bytes(frame: pd.DataFrame) -> bytes:
+    """Return the content of an Excel file with a frame, without its index, as its only sheet."""
+    _openpyxl()
+    out = io.BytesIO()
+    frame.to_excel(out, index=False, engine="openpyxl")
+    return out.getvalue()

@@ -1,0 +1,159 @@
+"""The command line on JSON lines and Excel files: what is observed comes back as it was."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import sys
+
+import pandas as pd
+import pytest
+from command_line import fill
+
+from maetab import cli
+
+JSON = """\
+{"age": 31, "city": "Bonn", "when": "2024-01-05", "on": true, "price": 1.50}
+
+{"age":null,"city":"K\\u00f6ln","when":"2024-01-06","on":false,"price":2.25,"tags":["a", 1] }
+  {"city": "Bonn", "age": 3.3e1, "when": "2024-01-07", "on": true , "price": 1.75 }
+{"age": 35, "city": null, "when": null, "on": null, "price": 1.0}
+{}
+{"age": 30, "city": "Bonn", "when": "2024-01-09", "on": true, "price": 1.50}"""
+
+
+pytestmark = pytest.mark.usefixtures("stub")
+
+
+def test_only_missing_values_of_json_lines_change(tmp_path):
+    before = JSON.splitlines()
+    after = fill(tmp_path, JSON, name="in.jsonl", out="out.ndjson").split("\n")
+    assert len(after) == len(before)
+    assert [after[1], after[5]] == [before[1], before[5]]  # nothing to learn from
+    more = ', "tags": ["a", 1]}'
+    for k in (0, 3, 6):
+        assert after[k] == before[k][:-1] + more
+    assert after[2] == before[2].replace("null", "32")
+    filled = json.loads(after[4])
+    known = {"age": 35, "city": "Bonn", "on": True, "price": 1.0, "tags": ["a", 1]}
+    assert filled == known | {"when": filled["when"]}
+    assert "2024-01-05" <= filled["when"] <= "2024-01-09"
+    assert after[4].endswith(', "price": 1.0' + more)
+
+
+def test_a_key_that_is_absent_is_added_at_the_end_of_its_object(tmp_path):
+    text = '{"a": 1, "b": 10}\n{"b": 20 }\n{"a": 3, "b": 30}\n'
+    after = fill(tmp_path, text, name="in.jsonl", out="out.jsonl")
+    assert after == '{"a": 1, "b": 10}\n{"b": 20 , "a": 2}\n{"a": 3, "b": 30}\n'
+
+
+def test_json_lines_become_text_and_text_becomes_json_lines(tmp_path):
+    text = '{"a": 1.5, "b": "x, y"}\n{"a": null, "b": "z"}\n{"a": 2.5, "b": "x, y"}\n'
+    assert fill(tmp_path, text, name="in.jsonl") == 'a,b\n1.5,"x, y"\n2.0,z\n2.5,"x, y"\n'
+    made = fill(tmp_path, "a;d\n0.1;2024-01-05\n;2024-01-06\n0.3;\n", out="out.jsonl")
+    rows = [json.loads(line) for line in made.splitlines()]
+    assert [row["a"] for row in rows] == [0.1, 0.2, 0.3]
+    assert rows[0]["d"].startswith("2024-01-05")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a": 1}\n[2]\n', "line 2 is no JSON object"),
+        ('{"a": 1}\n{"a": 2\n', "line 2 is no JSON"),
+        ('{"a": 1, "a": 2}\n', "line 1 has the key 'a' twice"),
+        ("\n\n", "no JSON object with a key"),
+    ],
+)
+def test_lines_that_are_no_objects_are_named(tmp_path, capsys, text, said):
+    (tmp_path / "in.jsonl").write_text(text)
+    assert cli.main(["describe", str(tmp_path / "in.jsonl")]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_options_of_lines_are_refused_for_other_files(tmp_path, capsys):
+    (tmp_path / "in.jsonl").write_text('{"a": 1}\n{"a": 2}\n')
+    with pytest.raises(SystemExit):
+        cli.main(["describe", str(tmp_path / "in.jsonl"), "--skip-rows", "1"])
+    assert "--skip-rows is for text files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_the_delimiter_of_a_txt_file_is_found_and_stays(tmp_path, mark):
+    text = mark.join("ab") + "\n" + "".join(f"{mark.join(row)}\n" for row in ("13", "5", "57"))
+    text = text.replace("5\n5", f"{mark}5\n5")
+    after = fill(tmp_path, text, name="in.txt", out="out.txt")
+    assert after == text.replace(f"\n{mark}5", f"\n3{mark}5")
+
+
+def book() -> bytes:
+    openpyxl = pytest.importorskip("openpyxl")
+    made = openpyxl.Workbook()
+    sheet = made.active
+    sheet.append(["age", "day", "city", "on", "twice"])
+    rows = [(31, 5, "Bonn", True), (None, 6, "Köln", False), (33.5, None, None, True)]
+    for age, day, city, on in [*rows, (35, 9, "Bonn", None)]:
+        when = None if day is None else datetime.datetime(2024, 1, day)
+        sheet.append([age, when, city, on, "=1+1"])
+    for row in range(2, 6):
+        sheet.cell(row, 2).number_format = "DD.MM.YYYY"
+    sheet["A2"].font = openpyxl.styles.Font(bold=True)
+    made.create_sheet("notes")["A1"] = "kept"
+    out = io.BytesIO()
+    made.save(out)
+    return out.getvalue()
+
+
+def test_cells_styles_and_other_sheets_of_an_excel_file_stay(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    given = openpyxl.load_workbook(io.BytesIO(book()))
+    for row in range(2, 6):
+        given.active.cell(row, 5).value = row
+    given.save(tmp_path / "in.xlsx")
+    fill_file(tmp_path, "in.xlsx", "out.xlsx")
+    after = openpyxl.load_workbook(tmp_path / "out.xlsx")
+    assert after["notes"]["A1"].value == "kept" and after.active["A2"].font.bold
+    n_filled = 0
+    for mine, theirs in zip(after.active.iter_rows(), given.active.iter_rows()):
+        for cell, before in zip(mine, theirs):
+            assert cell.number_format == before.number_format
+            if before.value is None:
+                n_filled += cell.value is not None
+            else:
+                assert cell.value == before.value and type(cell.value) is type(before.value)
+    assert n_filled == 4
+    filled = {name: after.active[name].value for name in ("A3", "B4", "C4", "D5")}
+    assert filled["A3"] == 33.5 and filled["C4"] == "Bonn" and filled["D5"] is True
+    assert isinstance(filled["B4"], datetime.datetime) and filled["B4"].year == 2024
+
+
+def fill_file(tmp_path, source: str, target: str) -> None:
+    assert cli.main(["impute", str(tmp_path / source), "-o", str(tmp_path / target)]) == 0
+
+
+def test_tables_are_written_to_excel_and_read_from_it(tmp_path):
+    pytest.importorskip("openpyxl")
+    (tmp_path / "in.csv").write_text("a,b\n1.25,x\n,y\n3.75,x\n")
+    fill_file(tmp_path, "in.csv", "out.xlsx")
+    found = pd.read_excel(tmp_path / "out.xlsx")
+    assert found["a"].tolist() == [1.25, 2.5, 3.75] and found["b"].tolist() == ["x", "y", "x"]
+    fill_file(tmp_path, "out.xlsx", "again.csv")
+    assert (tmp_path / "again.csv").read_text() == "a,b\n1.25,x\n2.5,y\n3.75,x\n"
+
+
+def test_formulas_without_values_and_files_that_are_no_workbooks_are_refused(tmp_path, capsys):
+    (tmp_path / "in.xlsx").write_bytes(book())
+    assert cli.main(["describe", str(tmp_path / "in.xlsx")]) == 1
+    assert "cell E2 holds a formula without a value" in capsys.readouterr().err
+    (tmp_path / "in.xlsx").write_bytes(b"a,b\n1,2\n")
+    assert cli.main(["describe", str(tmp_path / "in.xlsx")]) == 1
+    assert "no" in capsys.readouterr().err
+
+
+def test_without_openpyxl_one_line_names_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    (tmp_path / "in.xlsx").write_bytes(b"PK")
+    assert cli.main(["describe", str(tmp_path / "in.xlsx")]) == 1
+    said = capsys.readouterr().err.strip()
+    assert "maetab[excel]" in said and "\n" not in said
