@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from maetab.encoder import MAEEncoder
     from maetab.files.models import load, save
     from maetab.imputer import MAEImputer
+    from maetab.page.report import report
 
-__all__ = ["MAEAnomalyDetector", "MAEEncoder", "MAEImputer", "load", "save"]
+__all__ = ["MAEAnomalyDetector", "MAEEncoder", "MAEImputer", "load", "report", "save"]
 __version__ = "0.2.0.dev0"
 
 # Read when first asked for: torch takes seconds to import, and `maetab --help` has no use for it.
@@ -19,6 +20,7 @@ _HOMES = {
     "MAEEncoder": "encoder",
     "MAEImputer": "imputer",
     "load": "files.models",
+    "report": "page.report",
     "save": "files.models",
 }
 
