@@ -17,7 +17,7 @@ from maetab.data.columns import Column
 from maetab.data.timeline import Layout, Timeline, lay_out
 from maetab.imputer import MAEImputer
 
-OF_EDGES = r"(?s)MAEImputer: cells of .* are filled more than a window"
+TOLD = r"(?s)MAEImputer: "
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ def natural(frame: pd.DataFrame, fitted: MAEImputer) -> tuple[np.ndarray, np.nda
 
 
 @contextmanager
-def without_edges() -> Iterator[None]:
-    """Run a block without warnings of edges of series: which cells are hidden is no news there."""
+def told_before() -> Iterator[None]:
+    """Run a block without warnings of the imputer, which the fit to the whole table has given."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", OF_EDGES)
+        warnings.filterwarnings("ignore", TOLD)
         yield
 
 

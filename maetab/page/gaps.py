@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from maetab.page.filled import Filled
-from maetab.page.markup import Markup, element, joined, paragraph, section, table, users
+from maetab.page.markup import Markup, element, joined, paragraph, section, shortened, table, users
 from maetab.page.pictures import missing_matrix, share_bar
 
 MOST_PATTERNS, MOST_PAIRS, MOST_COLUMNS, MOST_NAMES = 10, 10, 80, 6
@@ -45,8 +45,9 @@ def _matrix(done: Filled, places: np.ndarray) -> Markup:
     bins = np.array_split(done.in_time(), min(BINS, len(done.frame)))
     shares = np.array([done.missing[np.ix_(rows, shown)].mean(0) for rows in bins])
     order = "their order" if done.layout is None else "order of time, series after series"
+    names_of = [str(done.columns[j].name) for j in shown]
     few = "" if len(shown) == len(places) else f" The {len(shown)} emptiest columns."
-    names = ", ".join(str(done.columns[j].name)[:20] for j in shown[:MOST_NAMES])
+    names = ", ".join(shortened(name, 20) for name in names_of[:MOST_NAMES])
     more = f" and {len(shown) - MOST_NAMES} more" * (len(shown) > MOST_NAMES)
     label = f"Where cells are missing, in the columns {names}{more}, from the first row to the last"
     caption = (
@@ -54,7 +55,9 @@ def _matrix(done: Filled, places: np.ndarray) -> Markup:
         f"cells, in the order of the table; from top to bottom are the rows in {order}. The "
         f"darker, the more is missing.{few}"
     )
-    return element("figure", element("figcaption", caption), missing_matrix(shares, label))
+    return element(
+        "figure", element("figcaption", caption), missing_matrix(shares, names_of, label)
+    )
 
 
 def _patterns(done: Filled) -> Markup:

@@ -15,11 +15,11 @@ from maetab.data.schema import Schema
 from maetab.evaluation import amputate, cell_scores
 from maetab.evaluation.cross_val import baseline, impute_with
 from maetab.evaluation.interpolation import LinearInterpolation
-from maetab.page.filled import Filled, without_edges
+from maetab.page.filled import Filled, told_before
 from maetab.page.markup import Markup, element, paragraph, section, table, users
 
 # Rows that are judged; kNN compares them all with each other.
-MOST_ROWS, MOST_STEPS = 3000, 10_000
+MOST_ROWS, MOST_STEPS = 3000, 3000
 COVERAGE = 0.9
 LEAST_CELLS = 2  # of a column, observed, that some are hidden of
 TITLES = {
@@ -81,7 +81,7 @@ def judge(done: Filled, frac: float, seed: int) -> Judged | None:
         truth, mechanism, frac, columns=places, random_state=seed, groups=series
     )
     given = {} if series is None else {"max_gap": None, "edges": True}
-    with without_edges():
+    with told_before():
         own = clone(done.imputer).set_params(verbose=0, **given).fit(holes)
         filled = {"maetab": own.transform(holes)}
     low, high = own.predict_interval(holes, COVERAGE)

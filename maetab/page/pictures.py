@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from maetab.page.markup import Markup, element, joined
+from maetab.page.markup import Markup, element, joined, shortened
 
 WIDE, HIGH = 240, 84  # of the pictures that stand in a grid
 LONG, LOW = 760, 150  # and of those of a course
 SPARK_WIDE, SPARK_HIGH = 96, 22
 BAR = 90
+NAMED = 68.0  # width of a column with its name below
 
 
 def picture(label: str, width: float, height: float, *parts: Any) -> Markup:
@@ -93,16 +94,20 @@ def share_bar(share: float, class_: str = "filled") -> Markup:
     )
 
 
-def missing_matrix(shares: np.ndarray, label: str) -> Markup:
+def missing_matrix(shares: np.ndarray, names: Sequence[str], label: str) -> Markup:
     """Return a picture of shares of missing cells (row bins, columns), darker where more is.
 
-    Each column is as wide as the others, and each bin as high.
+    Each column is as wide as the others, and each bin as high. A few columns have room for their
+    names.
     """
     n_bins, n_columns = shares.shape
-    wide, high = min(18.0, LONG / n_columns), min(8.0, 240 / n_bins)
+    few = n_columns <= LONG / NAMED
+    wide, high = NAMED if few else LONG / n_columns, min(8.0, 240 / n_bins)
     parts = [
         element("rect", width=_short(wide * n_columns), height=_short(high * n_bins), class_="back")
     ]
+    for j, name in enumerate(names if few else ()):
+        parts.append(element("text", shortened(name, 10), x=_short(j * wide), y=high * n_bins + 12))
     levels = np.ceil(shares * 4).astype(int)  # 0 none, 4 more than three quarters
     for level in range(1, 5):
         path = "".join(
@@ -112,7 +117,7 @@ def missing_matrix(shares: np.ndarray, label: str) -> Markup:
         )
         if path:
             parts.append(element("path", d=path, class_="filled", opacity=level / 4))
-    return picture(label, wide * n_columns, high * n_bins, *parts)
+    return picture(label, wide * n_columns, high * n_bins + 16 * few, *parts)
 
 
 def course(

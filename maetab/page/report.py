@@ -25,6 +25,7 @@ from maetab.page.style import document
 from maetab.parameters import check_size, seed_of
 from maetab.progress import logger
 
+MEASURED = {"rmse": "error at hidden numbers", "accuracy": "hidden levels found"}
 LONGEST = 120  # characters of a title
 LINKS = {
     "columns": "Columns",
@@ -64,9 +65,9 @@ def report(
     title : heading of the page
     frac : in [0, 1)
         Share of the observed cells that are hidden to measure how well they are filled: of 3,000
-        rows at most, of series the first 10,000 steps. 0 measures nothing.
+        rows at most, of series the first ones. 0 measures nothing.
     top : at least 0, rows, or stretches of series, that are explained as the strangest
-        Among 2,000 rows drawn at random, of series the first 20,000 steps.
+        Among 2,000 rows drawn at random, of series the first 4,000.
     n_columns : at least 1, cells that explain a row at most
     random_state : int, of hidden cells and of rows that are drawn
 
@@ -144,12 +145,11 @@ def _top(title: str, done: Filled, judged: Judged | None) -> list[Markup]:
         "filled cells": f"{n_missing - n_left:,}",
     }
     if judged is not None:
-        for metric, name in (("rmse", "error of numbers"), ("accuracy", "found categories")):
+        for metric, name in MEASURED.items():
             means = judged.means(metric)
             if len(means):
-                facts[name] = (
-                    f"{means['maetab']:.2f}" if metric == "rmse" else f"{means.iloc[0]:.0%}"
-                )
+                value = means["maetab"]
+                facts[name] = f"{value:.2f}" if metric == "rmse" else f"{value:.0%}"
     pairs = [
         element("div", element("dt", name), element("dd", value)) for name, value in facts.items()
     ]

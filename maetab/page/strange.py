@@ -13,7 +13,7 @@ from maetab.page.filled import Filled
 from maetab.page.markup import Markup, paragraph, section, shortened, table, users
 
 TRIM = 0.2  # the table may hold anomalies
-MOST_ROWS, MOST_STEPS = 2000, 20_000  # rows that are looked at, of tables and of series
+MOST_ROWS, MOST_STEPS = 2000, 4000  # rows that are looked at, of tables and of series
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ def strange_section(strange: Strange | None, done: Filled) -> Markup:
     return section("strange", title, told, _reasons(strange.reasons))
 
 
+def _cell(value: Any) -> Markup:
+    """Return a cell of the user; whole numbers are whole where the column holds other ones too."""
+    is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return users(int(value) if is_whole else value)
+
+
 def _reasons(reasons: pd.DataFrame) -> Markup:
     when = [name for name in ("series", "time", "length") if name in reasons]
     head = ["row", "score", *when, "column", "value", "expected", "surprise", "reason"]
@@ -75,7 +81,7 @@ def _reasons(reasons: pd.DataFrame) -> Markup:
         shown += [users(line[name]) for name in when]
         if again:
             shown = [shown[0], *[""] * (len(shown) - 1)]
-        cells = [users(line[name]) for name in ("column", "value", "expected")]
+        cells = [users(line["column"]), _cell(line["value"]), _cell(line["expected"])]
         rows.append([*shown, *cells, f"{line['surprise']:.1f}", shortened(line["reason"], 120)])
     title = "The strangest rows first, and in each the strangest cells first"
     return table(title, head, rows, (0, 1, len(head) - 2))

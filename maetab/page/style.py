@@ -20,7 +20,7 @@ html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
 body{margin:0;background:var(--ground);color:var(--text);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",Arial,sans-serif}
-header,main,footer{max-width:76rem;margin:0 auto;padding:0 1.25rem}
+header,main,footer{max-width:66rem;margin:0 auto;padding:0 1.25rem}
 header{padding-top:1.5rem}
 h1{font-size:1.8rem;line-height:1.2;margin:.2em 0;overflow-wrap:anywhere}
 h2{font-size:1.35rem;margin:2.2em 0 .4em;padding-top:.5em;border-top:1px solid var(--line)}
@@ -39,14 +39,14 @@ padding:.5rem .75rem}
 .facts dd{margin:0;font-size:1.3rem;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .wide{overflow-x:auto;margin:1em 0 1.4em}
 .wide:focus-visible,a:focus-visible{outline:2px solid var(--filled);outline-offset:2px}
-table{border-collapse:collapse;font-size:.9rem}
+table{border-collapse:collapse;font-size:.9rem;min-width:min(100%,32rem)}
 caption{text-align:left;padding:0 0 .4em;max-width:46rem}
 th,td{padding:.25rem .7rem .25rem 0;text-align:left;vertical-align:middle;
 border-bottom:1px solid var(--line)}
 th{font-weight:600}
 tbody th{font-weight:500;min-width:6.5rem;max-width:18rem;overflow-wrap:anywhere}
-td{max-width:24rem;overflow-wrap:anywhere}
-.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;min-width:0}
+td{max-width:24rem;overflow-wrap:break-word}
+th.number,td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;min-width:0}
 thead th{vertical-align:bottom}
 thead th.number{white-space:normal}
 td b{font-weight:700}
