@@ -78,7 +78,7 @@ def two_histograms(
         label,
         WIDE,
         HIGH,
-        element("path", d=bars((seen / most).tolist(), WIDE, high, 1.0), class_="seen"),
+        element("path", d=bars((seen / most).tolist(), WIDE, high, 1.0), class_="bars"),
         element("path", d=steps((filled / most).tolist(), WIDE, high), class_="outline"),
         *below,
     )

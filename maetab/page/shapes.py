@@ -28,7 +28,7 @@ def shapes_section(done: Filled) -> Markup:
         "use draws (multiple imputation), not one filled table. Another shape, or another place, "
         f"means that the rows that miss the cell differ from the others.{few}"
     )
-    keys = legend(("seen", "observed"), ("filled", "filled"))
+    keys = legend(("bars", "observed"), ("outline", "filled"))
     figures = [_figure(done, j, was_filled[:, j]) for j in order[:MOST_COLUMNS]]
     return section("shapes", title, told, keys, element("div", *figures, class_="grid"))
 

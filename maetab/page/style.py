@@ -12,9 +12,10 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 # The two series of colour are told apart without colour, too: by outline, dashes or place.
 STYLE = """
 :root{color-scheme:light dark;--ground:#fff;--text:#1b1f24;--soft:#57606a;--line:#d0d7de;
---plane:#f6f8fa;--seen:#5a6572;--filled:#0b62c4;--band:#0b62c433;--strange:#b3261e}
+--plane:#f6f8fa;--seen:#5a6572;--filled:#0b62c4;--band:#0b62c433;--bars:#8c959f;--outline:#003d80}
 @media (prefers-color-scheme:dark){:root{--ground:#14171b;--text:#e6e9ed;--soft:#a3adb8;
---line:#3a424c;--plane:#1d2228;--seen:#9aa5b1;--filled:#6cb2ff;--band:#6cb2ff40;--strange:#ff8a80}}
+--line:#3a424c;--plane:#1d2228;--seen:#9aa5b1;--filled:#6cb2ff;--band:#6cb2ff40;
+--bars:#636c76;--outline:#a8d1ff}}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
@@ -57,14 +58,15 @@ figcaption{font-size:.9rem;max-width:46rem;margin-bottom:.3em}
 .grid figcaption{overflow-wrap:anywhere}
 svg{display:block;max-width:100%;height:auto;overflow:visible}
 svg text{font:11px system-ui,"Liberation Sans",Arial,sans-serif;fill:var(--soft)}
-.seen{fill:var(--seen)}.filled{fill:var(--filled)}.band{fill:var(--band)}
+.seen{fill:var(--seen)}.bars{fill:var(--bars)}.filled{fill:var(--filled)}.band{fill:var(--band)}
 .seen-line{fill:none;stroke:var(--seen);stroke-width:1.2}
 .filled-line{fill:none;stroke:var(--filled);stroke-width:2}
-.outline{fill:none;stroke:var(--filled);stroke-width:1.8}
+.outline{fill:none;stroke:var(--outline);stroke-width:1.8}
 .rule{stroke:var(--line);stroke-width:1;fill:none}
 .track,.back{fill:var(--line)}
 .key{display:inline-block;width:1.4em;height:.75em;margin-right:.4em;vertical-align:baseline}
-.key.seen{background:var(--seen)}.key.filled{border:2px solid var(--filled)}
+.key.seen{background:var(--seen);height:.2em;vertical-align:middle}
+.key.bars{background:var(--bars)}.key.outline{border:2px solid var(--outline)}
 .key.line{background:var(--filled);height:.2em;vertical-align:middle}
 .key.band{background:var(--band)}
 .methods{border-left:4px solid var(--filled);background:var(--plane);padding:.6rem 1rem;
@@ -72,7 +74,7 @@ max-width:46rem;overflow-wrap:anywhere}
 footer{padding:2rem 1.25rem;color:var(--soft);font-size:.9rem}
 @media print{@page{margin:15mm}
 :root{--ground:#fff;--text:#000;--soft:#444;--line:#bbb;--plane:#fff;--seen:#666;--filled:#0b55a8;
---band:#0b55a833;--strange:#b3261e}
+--band:#0b55a833;--bars:#8c959f;--outline:#003d80}
 body{font-size:10pt}nav,.skip{display:none}.wide{overflow:visible}
 table{font-size:8pt}tr,figure,.facts div{break-inside:avoid}h2,h3,caption{break-after:avoid}
 thead{display:table-header-group}a{color:inherit;text-decoration:none}

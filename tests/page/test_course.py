@@ -17,21 +17,21 @@ from maetab.page.pictures import polyline
 
 @pytest.fixture(scope="module")
 def panel():
-    hours = pd.date_range("2024-01-01", periods=72, freq="h")
+    hours = pd.date_range("2024-01-01", periods=48, freq="h")
     rng = np.random.default_rng(0)
     wave = np.sin(2 * np.pi * hours.hour / 24)
     parts = [
-        pd.DataFrame({"site": site, "when": hours, "a": wave + level, "b": rng.normal(size=72)})
+        pd.DataFrame({"site": site, "when": hours, "a": wave + level, "b": rng.normal(size=48)})
         for site, level in (("<east>", 0.0), ("<west>", 5.0))
     ]
     frame = pd.concat(parts, ignore_index=True)
-    frame.loc[20:25, "a"] = frame.loc[100:111, "a"] = frame.loc[5:6, "b"] = np.nan
+    frame.loc[20:25, "a"] = frame.loc[70:81, "a"] = frame.loc[5:6, "b"] = np.nan
     return frame.sample(frac=1, random_state=0).reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
 def done(panel, quick):
-    of_series = {"window": 24, "time": "when", "groups": "site", "max_gap": 8}
+    of_series = {"window": 6, "time": "when", "groups": "site", "max_gap": 8}
     return fill_table(panel, clone(quick).set_params(**of_series))
 
 
