@@ -94,18 +94,17 @@ def _figures(done: Filled, intervals: Intervals, place: int) -> Markup:
     rows = order[done.layout.series[order] == series]
     name, of_series = users(done.columns[place].name), _name_of(done, rows[0])
     heading = element("h3", name, joined(", ", of_series) if of_series else None)
-    whole = element(
-        "figure",
-        element("figcaption", f"All {len(rows):,} rows; {was_filled[rows].sum():,} cells filled."),
-        _picture(done, place, rows, None),
-    )
     near, n_steps = _longest(done, place, rows)
-    close = element(
-        "figure",
-        element("figcaption", f"The longest gap that was filled, of {n_steps:g} steps."),
-        _picture(done, place, near, intervals),
-    )
-    return joined(heading, whole, close)
+    told = f"All {len(rows):,} rows; {was_filled[rows].sum():,} cells filled."
+    whole = _figure(told, _picture(done, place, rows, None))
+    told = f"The longest gap that was filled, of {n_steps:g} steps."
+    return joined(heading, whole, _figure(told, _picture(done, place, near, intervals)))
+
+
+def _figure(caption: str, picture: Markup) -> Markup:
+    """Return a picture with its caption; on narrow screens it is scrolled, also by the keyboard."""
+    caption_of = element("figcaption", caption)
+    return element("figure", caption_of, picture, class_="course", tabindex="0")
 
 
 def _name_of(done: Filled, row: int) -> Markup | None:

@@ -18,8 +18,9 @@ from maetab.evaluation.interpolation import LinearInterpolation
 from maetab.page.filled import Filled, told_before
 from maetab.page.markup import Markup, element, paragraph, section, table, users
 
-# Rows that are judged; kNN compares them all with each other.
-MOST_ROWS, MOST_STEPS = 3000, 3000
+# Rows that are judged, of tables, where kNN compares them all with each other, and of series, where
+# each way in which a window has gaps takes time.
+MOST_ROWS, MOST_STEPS = 3000, 1500
 COVERAGE = 0.9
 LEAST_CELLS = 2  # of a column, observed, that some are hidden of
 TITLES = {
@@ -164,12 +165,13 @@ def _told(judged: Judged, done: Filled) -> Markup:
     how = "at random" if judged.mechanism == "mcar" else "in gaps of ten rows on average"
     which = "drawn at random" if judged.mechanism == "mcar" else "the first in time"
     among = "" if of_all == "all" else f" of {len(done.frame):,} ({which})"
+    more = "" if of_all == "all" else " The model of the whole table has learned from more rows."
     return paragraph(
         f"In {judged.n_rows:,} rows{among} {judged.frac:.0%} of the observed cells, "
         f"{judged.n_hidden:,} in all, were hidden {how}; a model was fitted to what was left, and "
         "what each method filled in was compared with the truth. The best of a row is bold. What "
         "is really missing may be harder to fill than what was hidden, if cells are missing for "
-        "reasons that the table does not show."
+        f"reasons that the table does not show.{more}"
     )
 
 

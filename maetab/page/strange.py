@@ -64,9 +64,10 @@ def strange_section(strange: Strange | None, done: Filled) -> Markup:
 
 
 def _cell(value: Any) -> Markup:
-    """Return a cell of the user; whole numbers are whole where the column holds other ones too."""
-    is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
-    return users(int(value) if is_whole else value)
+    """Return a cell of the user; numbers with seven digits, and whole ones whole."""
+    if not isinstance(value, float | np.floating):
+        return users(value)
+    return users(int(value) if float(value).is_integer() else f"{value:.7g}")
 
 
 def _reasons(reasons: pd.DataFrame) -> Markup:

@@ -39,7 +39,8 @@ padding:.5rem .75rem}
 .facts dt{font-size:.85rem;color:var(--soft)}
 .facts dd{margin:0;font-size:1.3rem;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .wide{overflow-x:auto;margin:1em 0 1.4em}
-.wide:focus-visible,a:focus-visible{outline:2px solid var(--filled);outline-offset:2px}
+.wide:focus-visible,.course:focus-visible,a:focus-visible{outline:2px solid var(--filled);
+outline-offset:2px}
 table{border-collapse:collapse;font-size:.9rem;min-width:min(100%,32rem)}
 caption{text-align:left;padding:0 0 .4em;max-width:46rem}
 th,td{padding:.25rem .7rem .25rem 0;text-align:left;vertical-align:middle;
@@ -56,6 +57,9 @@ figcaption{font-size:.9rem;max-width:46rem;margin-bottom:.3em}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:1.2rem}
 .grid figure{margin:0}
 .grid figcaption{overflow-wrap:anywhere}
+td:not(.number){min-width:5rem}
+td:last-child:not(.number){min-width:9rem}
+.course{overflow-x:auto}.course svg{min-width:32rem}
 svg{display:block;max-width:100%;height:auto;overflow:visible}
 svg text{font:11px system-ui,"Liberation Sans",Arial,sans-serif;fill:var(--soft)}
 .seen{fill:var(--seen)}.bars{fill:var(--bars)}.filled{fill:var(--filled)}.band{fill:var(--band)}
@@ -75,7 +79,7 @@ footer{padding:2rem 1.25rem;color:var(--soft);font-size:.9rem}
 @media print{@page{margin:15mm}
 :root{--ground:#fff;--text:#000;--soft:#444;--line:#bbb;--plane:#fff;--seen:#666;--filled:#0b55a8;
 --band:#0b55a833;--bars:#8c959f;--outline:#003d80}
-body{font-size:10pt}nav,.skip{display:none}.wide{overflow:visible}
+body{font-size:10pt}nav,.skip{display:none}.wide,.course{overflow:visible}.course svg{min-width:0}
 table{font-size:8pt}tr,figure,.facts div{break-inside:avoid}h2,h3,caption{break-after:avoid}
 thead{display:table-header-group}a{color:inherit;text-decoration:none}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
