@@ -57,7 +57,8 @@ def test_every_cell_is_in_one_bin(cells):
     ]
     values = pd.factorize(np.array(cells))[0] if cells[0] == "b" else np.array(cells, float)
     edges, _ = bins_of(values, column)
-    assert counted_in(values, edges).sum() == len(cells)
+    counts = counted_in(np.append(values, values.max() + 1e6), edges)
+    assert counts.sum() == len(cells) + 1 and len(counts) == len(edges) - 1
     assert (np.diff(edges) > 0).all()
 
 
