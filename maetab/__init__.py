@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from maetab.encoder import MAEEncoder
     from maetab.files.models import load, save
     from maetab.imputer import MAEImputer
+    from maetab.page.report import report
     from maetab.regressor import MAERegressor
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "MAEImputer",
     "MAERegressor",
     "load",
+    "report",
     "save",
 ]
 __version__ = "0.2.0.dev0"
@@ -31,6 +33,7 @@ _HOMES = {
     "MAEImputer": "imputer",
     "MAERegressor": "regressor",
     "load": "files.models",
+    "report": "page.report",
     "save": "files.models",
 }
 

@@ -36,7 +36,8 @@ ARROWS = {
     "files": {"data", "nn", "engine", "base", "estimators", "files"},
     "evaluation": {"data", "base", "evaluation"},
     "plot": {"data", "base", "plot"},
-    "cli": {"data", "engine", "base", "estimators", "files", "evaluation", "cli"},
+    "page": {"data", "base", "estimators", "files", "evaluation", "page"},
+    "cli": {"data", "engine", "base", "estimators", "files", "evaluation", "page", "cli"},
 }
 # And of other packages, where that is limited.
 PACKAGES = {
@@ -49,6 +50,7 @@ ROOM_OF = {
     **dict.fromkeys(("MAEImputer", "MAEEncoder", "MAEAnomalyDetector"), "estimators"),
     **dict.fromkeys(("MAEClassifier", "MAERegressor", "labelled"), "estimators"),
     **dict.fromkeys(("load", "save"), "files"),
+    "report": "page",
 }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import maetab
-from maetab.cli import options, verbs
+from maetab.cli import options, page, verbs
 from maetab.cli.report.output import say
 from maetab.progress import EVERY, lines
 
@@ -53,6 +53,12 @@ VERBS: dict[str, Verb] = {
         verbs.describe,
         "list the columns of a file, what they miss, and how its rows lie in time",
         options.DESCRIBE,
+    ),
+    "report": Verb(
+        page.report,
+        "write a page on a file: columns, gaps, how they fill, strange rows, what was done",
+        options.REPORT,
+        {"preset": "fast", "seed": 0},
     ),
     "info": Verb(verbs.info, "show what a saved model is", options.INFO),
 }

@@ -283,6 +283,30 @@ _EVALUATED = (
     ),
 )
 EVALUATE = (*INPUT, Options("", _EVALUATED), SERIES, MODEL)
+_PAGE = (
+    Option("--output", "HTML file; - for stdout", {"metavar": "OUT", "required": True}),
+    Option("--force", "overwrite a file that exists", YES),
+    Option("--title", "heading of the page (default: the name of the file)", {"metavar": "TEXT"}),
+    Option(
+        "--frac",
+        "share of the observed cells that is hidden to measure how well they fill (default: 0.2)",
+        FRAC | {"default": 0.2},
+    ),
+    Option("--top", "explain the N strangest rows (default: 10)", _count(0) | {"default": 10}),
+    Option("--reasons", "columns that explain a row (default: 3)", _count(1) | {"default": 3}),
+)
+_QUICK = tuple(
+    option._replace(text=option.text.replace("balanced", "fast"))
+    if "--preset" in option
+    else option
+    for option in _FITTED
+)
+REPORT = (
+    *INPUT,
+    Options("", _PAGE),
+    Options("series", (*_SERIES, *_GAPS)),
+    Options("the model", _QUICK),
+)
 _SHOWN = (
     Option("model", "a saved model", {"metavar": "MODEL"}),
     Option("--all", "list every parameter and column", YES),

@@ -194,8 +194,9 @@ def evaluate(args: argparse.Namespace) -> None:
     """Show how well hidden cells of a file are filled."""
     import numpy as np
 
-    from maetab.cli.in_time import LinearInterpolation, in_time, static_names
+    from maetab.cli.in_time import in_time, static_names
     from maetab.evaluation import cross_val_impute
+    from maetab.evaluation.interpolation import LinearInterpolation
 
     series.check(args)
     if args.window is None and "linear" in (args.compare or ()):
@@ -241,8 +242,9 @@ def evaluate(args: argparse.Namespace) -> None:
 def describe(args: argparse.Namespace) -> None:
     """Show the columns of a file."""
     from maetab.cli.report.cost import cost_of
-    from maetab.cli.report.course import HEAD, course_of
+    from maetab.cli.report.course import course_of
     from maetab.cli.report.table import described
+    from maetab.data.extent import HEAD
     from maetab.data.schema import infer_schema
 
     series.check(args, asks_window=False)

@@ -94,7 +94,7 @@ def cross_val_impute(
             frame.iloc[train], categorical_features, estimator_name="cross_val_impute"
         )
         for name, method in methods.items():
-            filled = _impute(method, missing.iloc[train], missing.iloc[test], schema)
+            filled = impute_with(method, missing.iloc[train], missing.iloc[test], schema)
             scores = cell_scores(truth, filled, hidden.iloc[test], schema, chosen)
             tables.append(scores.assign(fold=fold, method=name))
     scores = pd.concat(tables, ignore_index=True)
@@ -124,7 +124,7 @@ def _methods(estimators: Any, baselines: Any, seed: int) -> dict[str, BaseEstima
     """
     pairs = list(estimators.items()) if isinstance(estimators, Mapping) else _named(estimators)
     for name, method in _named(baselines):
-        pairs.append((name, _baseline(name, seed) if isinstance(method, str) else method))
+        pairs.append((name, baseline(name, seed) if isinstance(method, str) else method))
     if not pairs:
         raise ValueError("There is no method to compare: 'estimators' and 'baselines' are empty.")
     methods: dict[str, BaseEstimator] = {}
@@ -144,7 +144,7 @@ def _named(methods: Any) -> list[tuple[str, Any]]:
     return [(one if isinstance(one, str) else type(one).__name__, one) for one in methods]
 
 
-def _baseline(name: str, seed: int) -> BaseEstimator:
+def baseline(name: str, seed: int) -> BaseEstimator:
     """Return the imputer of this name, unfitted; a ValueError for other names."""
     if name in ("median", "mean"):
         return SimpleImputer(strategy=name)
@@ -159,7 +159,7 @@ def _baseline(name: str, seed: int) -> BaseEstimator:
     raise ValueError(f"The 'baselines' must be among {known} or be imputers, got {name!r}.")
 
 
-def _impute(
+def impute_with(
     method: BaseEstimator, train: pd.DataFrame, test: pd.DataFrame, schema: Schema
 ) -> pd.DataFrame:
     """Return `test` filled by a clone of `method` that was fitted on `train`."""

@@ -10,7 +10,7 @@ import pytest
 from command_line import fill, refused
 
 from maetab import cli
-from maetab.cli.report.table import range_of
+from maetab.data.extent import range_of
 from maetab.data.schema import infer_schema
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from maetab.cli.report.output import counted, listed
 from maetab.cli.series import PARTS, Keys, are_parts, frame_of, has_days_only, is_clock
 from maetab.data.codec import encode
+from maetab.data.extent import gap_rows, length_text
 from maetab.data.gaps import find_gaps
 from maetab.data.panel import SET_BACK, are_set_back, series_of
 from maetab.data.schema import Schema, infer_schema
@@ -18,8 +19,6 @@ from maetab.data.timeline import Layout, Timeline, infer_timeline, lay_out
 from maetab.files.layout import option
 from maetab.files.tables import TableFile
 
-UNITS = (("D", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
-HEAD = ["column", "gaps", "longest", "before the first", "after the last"]
 LEAST_STAMPS = 10  # rows of a table that may be a series
 MOST_GROUPED = 0.5  # series by rows, above which a column does not tell series apart
 MOST_REPEATED = 0.05  # rows that repeat a stamp, among all, above which no time is meant
@@ -199,29 +198,6 @@ def _series_line(keys: Keys, layout: Layout) -> str:
     )
 
 
-def gap_rows(
-    schema: Schema, observed: np.ndarray, layout: Layout, names: Collection[str]
-) -> list[list[str]]:
-    """Return name, gaps, longest and shares at both edges of each column that has gaps."""
-    order = np.lexsort((layout.position, layout.series))
-    begins = np.r_[True, np.diff(layout.series[order]) != 0]
-    seen = observed[order]
-    length = find_gaps(observed, layout)[0]
-    rows = []
-    for j, name in enumerate(map(str, schema.names())):
-        lost, series = ~seen[:, j], layout.series[order]
-        if name not in names or not lost.any() or lost.all():
-            continue
-        starts = lost & (begins | ~np.r_[False, lost[:-1]])
-        known = pd.Series(seen[:, j].astype(int)).groupby(series)
-        first = known.cumsum().to_numpy() == 0
-        last = (known.cumsum() == known.transform("sum")).to_numpy() & lost & ~first
-        longest = length[np.isfinite(length[:, j]), j].max()
-        shares = (f"{part.mean():.1%}" for part in (first & lost, last))
-        rows.append([name, f"{int(starts.sum())}", f"{longest:g}", *shares])
-    return rows
-
-
 def _beyond_windows(
     schema: Schema,
     observed: np.ndarray,
@@ -234,21 +210,6 @@ def _beyond_windows(
     far[:, ~observed.any(0)] = far[:, list(timeline.static)] = False
     own = enumerate(map(str, schema.names()))
     return [name for j, name in own if far[:, j].any() and name in names]
-
-
-def length_text(n_steps: int, timeline: Timeline) -> str:
-    """Return how long some steps are: 24h, 7D, 3 months, 5 working days, or a number."""
-    length = n_steps * timeline.step
-    if timeline.unit in ("month", "workday"):
-        return counted(int(length), timeline.unit.replace("workday", "working day"))
-    if timeline.unit != "second":
-        return f"{length:g}"
-    name, unit = next(
-        ((name, unit) for name, unit in UNITS if length >= unit and not length % unit), UNITS[-1]
-    )
-    if name == "D" and length < 3 * unit:
-        name, unit = UNITS[1]
-    return f"{length / unit:g}{name}"
 
 
 def window_text(timeline: Timeline) -> str:

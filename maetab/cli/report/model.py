@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from maetab.cli.reading import words_of
-from maetab.cli.report.course import length_text
 from maetab.cli.report.output import listed
+from maetab.data.extent import length_text
 from maetab.data.timeline import Timeline
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from maetab.cli.report.output import counted, listed, on_one_line
 from maetab.data.codec import encode
-from maetab.data.schema import Column, Schema, infer_schema
+from maetab.data.extent import range_of
+from maetab.data.schema import Schema, infer_schema
 from maetab.data.text import NA_VALUES
 from maetab.files.layout import option
 from maetab.files.sniffing import far_number
@@ -186,26 +187,3 @@ def note_on(table: TableFile, name: str, wanted: Collection[str]) -> str | None:
     if seen.free_text:
         return f"free text, {seen.free_text} different ones; left as it is unless in --categorical"
     return None
-
-
-def range_of(column: Column) -> str:
-    """Return the levels or the range of a column, short."""
-    if not column.n_observed:
-        return ""
-    if column.kind == "category":
-        pairs = zip(column.levels[:3], column.counts)
-        more = f", ... ({len(column.levels)} levels)" if len(column.levels) > 3 else ""
-        return ", ".join(f"{str(level)[:20]} {count}" for level, count in pairs) + more
-    if column.temporal is None:
-        return " to ".join(_number(end, column.origin) for end in (column.lower, column.upper))
-    if column.temporal == "timedelta":
-        return " to ".join(str(pd.Timedelta(end, unit="s")) for end in (column.lower, column.upper))
-    ends = [pd.Timestamp(end, unit="s") for end in (column.lower, column.upper)]
-    days = all(end == end.normalize() for end in ends)
-    return " to ".join(str(end.date() if days else end) for end in ends)
-
-
-def _number(value: float, origin: int) -> str:
-    """Return a number with six digits, or with all that it has if it is whole."""
-    is_whole = float(value).is_integer() and abs(value) < 2**53
-    return str(int(value) + origin) if is_whole else f"{value + origin:.6g}"

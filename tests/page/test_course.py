@@ -1,0 +1,83 @@
+"""Pages on series: gaps, the filled course, pictures of lines."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from maetab import report
+from maetab.page.course import POINTS, _longest, intervals_of, thinned
+from maetab.page.filled import fill_table
+from maetab.page.pictures import polyline
+
+
+@pytest.fixture(scope="module")
+def panel():
+    hours = pd.date_range("2024-01-01", periods=48, freq="h")
+    rng = np.random.default_rng(0)
+    wave = np.sin(2 * np.pi * hours.hour / 24)
+    parts = [
+        pd.DataFrame({"site": site, "when": hours, "a": wave + level, "b": rng.normal(size=48)})
+        for site, level in (("<east>", 0.0), ("<west>", 5.0))
+    ]
+    frame = pd.concat(parts, ignore_index=True)
+    frame.loc[20:25, "a"] = frame.loc[70:81, "a"] = frame.loc[5:6, "b"] = np.nan
+    return frame.sample(frac=1, random_state=0).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def done(panel, quick):
+    of_series = {"window": 6, "time": "when", "groups": "site", "max_gap": 8}
+    return fill_table(panel, clone(quick).set_params(**of_series))
+
+
+def test_the_longest_gap_is_the_longest_that_was_filled(done, panel):
+    order = done.in_time()
+    rows = order[done.layout.series[order] == 0]
+    near, n_steps = _longest(done, 2, rows)
+    assert n_steps == 6
+    assert panel["a"].iloc[near].isna().sum() == 6
+    assert not panel["a"].iloc[near[[0, -1]]].isna().any()
+    assert (panel["when"].iloc[near].diff().dropna() == pd.Timedelta("1h")).all()
+
+
+def test_gaps_that_are_left_are_not_counted_as_filled(done):
+    assert done.left[:, 2].sum() == 12 and (done.missing & ~done.left)[:, 2].sum() == 6
+
+
+def test_intervals_hold_what_is_filled_in(done):
+    intervals = intervals_of(done)
+    at = (done.missing & ~done.left)[:, 2]
+    assert (intervals.low[at, 2] <= done.after[at, 2]).all()
+    assert (done.after[at, 2] <= intervals.high[at, 2]).all()
+
+
+def test_a_page_on_series_tells_gaps_and_shows_each_filled_column(panel, done, read_page):
+    text = report(panel, done.imputer, frac=0.1, top=1)
+    page = read_page(text)
+    course = text.split('id="course"')[1].split("</section>")[0]
+    assert "2 series, a step of 1h" in course
+    lines = re.findall(r'<th scope="row"><bdi>(\w)</bdi></th><td class="number">(\d+)</td>', course)
+    assert lines == [("a", "2"), ("b", "1")]
+    assert course.count("<h3>") == 2 and "&lt;east&gt;" in course
+    assert {given["class"] for given in page.all("path")} >= {"seen-line", "filled-line", "band"}
+    assert "linear" in text.split('id="filling"')[1].split("</section>")[0]
+
+
+def test_a_line_is_interrupted_where_nothing_is_known():
+    drawn = polyline(np.arange(5.0), np.array([1.0, 2.0, np.nan, 3.0, np.nan]))
+    assert drawn == "M0 1L1 2M3 3h1"
+
+
+def test_thinned_lines_keep_their_ends_of_range_and_their_gaps():
+    values = np.sin(np.arange(5000.0))
+    values[1234], values[2000:3000] = 9.0, np.nan
+    time, kept = thinned(np.arange(5000.0), values)
+    assert len(kept) <= 2 * POINTS
+    assert np.nanmax(kept) == 9.0 and np.nanmin(kept) == np.nanmin(values)
+    assert time[np.nanargmax(kept)] == 1234 and np.isnan(kept).any()
+    assert (np.diff(time) > 0).all()

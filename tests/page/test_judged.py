@@ -1,0 +1,69 @@
+"""How well cells are filled, and distributions, by other ways of computing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maetab.data.schema import infer_schema
+from maetab.evaluation import amputate
+from maetab.page.columns import bins_of, counted_in, summary_of
+from maetab.page.filled import fill_table
+from maetab.page.judged import judge
+
+
+@pytest.fixture(scope="module")
+def done(quick):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=120)
+    frame = pd.DataFrame({"x": x, "y": 3 * x, "level": np.where(x > 0, "up", "down")})
+    frame.loc[:9, "y"] = np.nan
+    return fill_table(frame, quick)
+
+
+def test_the_error_of_the_median_is_that_of_the_median(done):
+    judged = judge(done, 0.3, 4)
+    frame = done.frame
+    holes, hidden = amputate(frame, "mcar", 0.3, random_state=4)
+    away = frame["y"][hidden["y"]] - holes["y"].median()
+    by_hand = np.sqrt(np.mean(away**2)) / holes["y"].std(ddof=0)
+    scores = judged.scores.set_index("column")
+    assert scores.loc["y", "median"] == pytest.approx(by_hand, rel=1e-3)
+    mode = holes["level"].mode()[0]
+    share = (frame["level"][hidden["level"]] == mode).mean()
+    assert scores.loc["level", "median"] == pytest.approx(share)
+    assert judged.n_hidden == hidden.to_numpy().sum() == scores["n_cells"].sum()
+    assert judged.means("rmse")["maetab"] < judged.means("rmse")["median"]
+
+
+def test_coverage_is_of_numbers_alone(done):
+    judged = judge(done, 0.3, 4)
+    assert set(judged.coverage) == {"x", "y"}
+    assert all(0.5 < share <= 1 for share in judged.coverage.values())
+
+
+def test_nothing_is_judged_where_nothing_is_hidden(done):
+    assert judge(done, 0, 4) is None
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [[1, 2, 2, 7], [0.5, 0.25, 1e9], ["b", "a", "a"], [3.0, 3.0], list(range(500))],
+)
+def test_every_cell_is_in_one_bin(cells):
+    column = infer_schema(pd.DataFrame({"x": cells}), ["x"] if cells[0] == "b" else "auto").columns[
+        0
+    ]
+    values = pd.factorize(np.array(cells))[0] if cells[0] == "b" else np.array(cells, float)
+    edges, _ = bins_of(values, column)
+    counts = counted_in(np.append(values, values.max() + 1e6), edges)
+    assert counts.sum() == len(cells) + 1 and len(counts) == len(edges) - 1
+    assert (np.diff(edges) > 0).all()
+
+
+def test_summaries_say_the_median_or_the_commonest_level():
+    frame = pd.DataFrame({"x": [1.0, 2.0, 9.0], "level": ["u", "u", "d"]})
+    number, level = infer_schema(frame, ["level"]).columns
+    assert summary_of(np.array([1.0, 2.0, 9.0]), number).startswith("median 2, half")
+    assert summary_of(np.array([0.0, 0.0, 1.0]), level) == "u in 67%"

@@ -1,0 +1,127 @@
+"""`maetab.report`: the page as a whole, read back from its HTML."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from maetab import MAEImputer, report
+from maetab.page.filled import fill_table
+
+NO_NETWORK = re.compile(r"https?:|//\w|@import|url\(|src=|javascript:", re.IGNORECASE)
+
+
+def test_the_page_is_well_formed_and_ids_are_unique(hostile_page, read_page):
+    page = read_page(hostile_page)
+    ids = [given["id"] for _, given in page.elements if "id" in given]
+    assert len(ids) == len(set(ids))
+    links = {given["href"][1:] for given in page.all("a")}
+    assert links <= set(ids)
+    labels = {given["aria-labelledby"] for given in page.all("section")}
+    assert labels <= set(ids) and len(labels) == 6
+
+
+def test_nothing_of_the_users_becomes_an_element_and_nothing_is_loaded(hostile_page, read_page):
+    page = read_page(hostile_page)
+    assert not {"script", "img", "i", "link", "iframe"} & {name for name, _ in page.elements}
+    assert not [key for _, given in page.elements for key in given if key.startswith("on")]
+    markup = hostile_page.replace("&lt;/", "")
+    assert not NO_NETWORK.search(markup)
+    assert "default-src 'none'" in page.all("meta")[1]["content"]
+    assert page.of("h1") == "<script>title</script>"
+    assert "👩\u200d🔬 emoji" in page.text
+    assert "n" * 100 not in page.text
+
+
+def test_the_page_can_be_heard(hostile_page, read_page):
+    page = read_page(hostile_page)
+    assert page.all("html")[0]["lang"] == "en"
+    shown = [given for given in page.all("svg") if given.get("aria-hidden") != "true"]
+    assert shown and all(given["role"] == "img" and given["aria-label"] for given in shown)
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert all(given["scope"] in ("col", "row") for given in page.all("th"))
+    levels = [int(name[1]) for name, _ in page.elements if re.fullmatch(r"h\d", name)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_the_same_call_gives_the_same_page(hostile_page, hostile, quick):
+    with pytest.warns(UserWarning, match="free text"):
+        again = report(hostile, quick, title="<script>title</script>", top=3)
+    assert again == hostile_page
+
+
+def test_the_page_counts_what_pandas_counts(hostile_page, hostile, read_page):
+    text = read_page(hostile_page).text
+    n_missing = int(hostile.isna().to_numpy().sum())
+    complete = int(hostile.notna().all(axis=1).sum())
+    assert f"{n_missing} of {hostile.size} cells are missing" in text
+    assert f"{complete} of 60 rows are complete" in text
+
+
+def test_the_row_with_a_wild_cell_is_named_the_strangest(hostile_page):
+    first = hostile_page.split('id="strange"')[1].split("<tbody>")[1].split("</tr>")[0]
+    assert "<bdi>7</bdi>" in first and "<bdi>900</bdi>" in first
+
+
+def test_a_complete_table_has_nothing_missing_and_nothing_filled(quick, read_page):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(40, 2)), columns=["a", "b"])
+    before = frame.copy()
+    text = read_page(report(frame, quick, frac=0, top=0)).text
+    assert "No cell is missing." in text and "No cell was filled." in text
+    assert "Not measured" in text and "Not looked for." in text
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_the_file_holds_the_page_and_is_replaced(quick, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    frame = pd.DataFrame({"a": [1.0, 2.0, np.nan] * 8, "b": list("xyz") * 8})
+    page = report(frame, quick, to=path, frac=0, top=0)
+    assert path.read_text(encoding="utf-8") == page
+    assert [x.name for x in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_the_imputer_that_is_given_stays_unfitted(quick):
+    frame = pd.DataFrame({"a": [1.0, 2.0, np.nan] * 8, "b": list("xyz") * 8})
+    report(frame, quick, frac=0, top=0)
+    assert not hasattr(quick, "model_")
+
+
+@pytest.mark.parametrize(
+    "wrong, named",
+    [
+        ({"frac": 1.0}, "'frac' must be a number in"),
+        ({"top": -1}, "'top' must be an int of at least 0"),
+        ({"n_columns": 0}, "'n_columns' must be an int of at least 1"),
+        ({"random_state": "x"}, "random_state"),
+        ({"imputer": MAEImputer(missing_values=-1)}, "missing_values=-1"),
+        ({"imputer": MAEImputer(add_indicator=True)}, "add_indicator=False"),
+    ],
+)
+def test_parameters_that_cannot_be_are_named(wrong, named):
+    with pytest.raises(ValueError, match=named):
+        report(pd.DataFrame({"a": [1.0, 2.0]}), **wrong)
+
+
+def test_another_kind_of_estimator_is_refused():
+    with pytest.raises(TypeError, match="'imputer' must be an MAEImputer, got str"):
+        report(pd.DataFrame({"a": [1.0, 2.0]}), "mean")  # type: ignore[arg-type]
+
+
+def test_what_is_filled_is_what_the_imputer_fills(hostile, quick):
+    with pytest.warns(UserWarning, match="free text"):
+        done = fill_table(hostile, quick)
+        filled = clone(quick).fit_transform(hostile)
+    pd.testing.assert_frame_equal(done.filled, filled)
+    at = done.missing & ~done.left
+    assert at.sum() == hostile.isna().to_numpy().sum() and not done.left.any()
+    column = hostile.columns[0]
+    np.testing.assert_allclose(done.after[:, 0], filled[column], rtol=1e-6)
+    np.testing.assert_array_equal(np.isnan(done.before[:, 0]), hostile[column].isna())
