@@ -68,7 +68,7 @@ for ax, name in zip(axes, tables):
         look = {"color": colour, "marker": marker, "label": label, "capsize": 3}
         ax.errorbar(x, found.mean(axis=1), found.std(axis=1), **look)
     gains = [np.subtract(*results[name, n][::-1]).mean() for n in LABELS]
-    ax.set_title(f"{name}: {min(gains):+.1%} to {max(gains):+.1%} by the encoder", fontsize=10)
+    ax.set_title(f"{name}: encoder brings {min(gains):+.3f} to {max(gains):+.3f}", fontsize=10)
     ax.set(xlabel="labelled rows", xscale="log", xticks=LABELS, xticklabels=LABELS)
     ax.minorticks_off()
 axes[0].set_ylabel("accuracy on the other rows\n(mean and standard deviation of draws)")

@@ -106,7 +106,7 @@ for how, colour, marker in [("random", "#0072b2", "o"), ("region", "#d55e00", "s
     ax.plot(table[how], table.index, color=colour, marker=marker, ls="", label=label)
 ax.invert_yaxis()
 ax.grid(axis="y", alpha=0.3)
-ax.set_xlabel("root mean square error at hidden pixels (grey levels, 0 to 16), lower is better")
+ax.set_xlabel("RMSE at hidden pixels (grey levels, 0 to 16)")
 best = {how: table[how][1:-1].idxmin() for how in hidden}
 ax.set_title(
     "Least error of a network, random: {random}\nregion: {region}".format(**best), fontsize=10
