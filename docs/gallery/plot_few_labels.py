@@ -20,7 +20,7 @@ from maetab import MAEEncoder
 
 LABELS, DRAWS = (10, 50, 100), 10
 digits, tumours = load_digits(return_X_y=True), load_breast_cancer(return_X_y=True)
-tables = {"digits": [part[:600] for part in digits], "breast cancer": tumours}
+tables = {"digits": [part[:500] for part in digits], "breast cancer": tumours}
 
 
 def accuracies(features, y, n_labels):

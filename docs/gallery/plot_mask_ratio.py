@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 
 from maetab import MAEImputer
 
-RATIOS = [0.1, 0.3, 0.5, 0.7]
+RATIOS = [0.1, 0.3, 0.6]
 wine = load_wine(as_frame=True).data
 imputer = MAEImputer(preset="fast", n_estimators=1, max_iter=8, batch_size=64, random_state=0)
 folds = KFold(3, shuffle=True, random_state=0)  # the rows are in order of their classes

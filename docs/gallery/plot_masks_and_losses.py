@@ -76,7 +76,7 @@ class ColumnMeans(torch.nn.Module):
 
 
 poor = GuessOptions(base=ColumnMeans, n_remembered=16, tuning_steps=1, n_metrics=1, key_width=0)
-shared = {"guess": poor, "backbone": "mlp", "n_estimators": 1, "max_iter": 12, "batch_size": 64}
+shared = {"guess": poor, "backbone": "mlp", "n_estimators": 1, "max_iter": 8, "batch_size": 64}
 shared |= {"masking": Bernoulli(0.5), "loss": "mse", "visible_weight": 0.0, "random_state": 0}
 settings = {
     "poor guess alone": {"max_iter": 0},

@@ -4,8 +4,8 @@ Multiple imputation and Rubin's rules
 
 A regression is wanted, and its inputs have holes. Three ways: complete rows only, one filled
 table, or several filled tables whose results are pooled by Rubin's rules. The data (diabetes,
-scikit-learn) are complete; we hide cells ourselves, more often where the disease had progressed
-(MAR), so that the answer without holes is known.
+scikit-learn) are complete; we hide cells ourselves, by how far the disease had progressed (MAR),
+so that the answer without holes is known.
 """
 
 import matplotlib.pyplot as plt
@@ -102,7 +102,7 @@ ax.legend(fontsize=8)
 # One set of holes is one throw of the dice. Over several, the same comparison:
 
 total = {name: [] for name in list(results)[1:]}
-for seed in range(1, 6):
+for seed in range(1, 4):
     holes, _ = amputate(people, **hide, random_state=seed)
     imputer = MAEImputer(preset="fast", random_state=0).fit(holes)
     betas, variances, _ = zip(*map(regression, imputer.sample(holes, n_draws=10, random_state=0)))
