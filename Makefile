@@ -23,7 +23,7 @@ test-engines:
 
 # What `make test` leaves out because it takes minutes. `test-versions` and `test-engines` are apart:
 # they install gigabytes, and with the lowest versions some tests still fail.
-test-all: test fuzz kills test-wheel
+test-all: test fuzz kills docs test-wheel
 
 fuzz: $(READY)
 	$(PY) -m benchmarks.fuzz
@@ -73,13 +73,14 @@ bench: $(READY)
 report: $(READY)
 	$(PY) -m benchmarks.pages
 
+# Runs every example of docs/gallery that has changed; an example that fails is an error.
 docs: $(READY)
 	$(PY) -m pip install -q -c constraints.txt --group docs
 	$(PY) -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
 clean:
-	rm -rf $(VENV) .venv-engines dist build out docs/_build docs/api .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-engines dist build out docs/_build docs/api docs/examples .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # pip before 25.1 does not know --group.
 $(READY): pyproject.toml constraints.txt

@@ -18,9 +18,14 @@ project_copyright = author
 )
 version = release
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
 templates_path = ["_templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery"]
 default_role = "literal"  # a name in single backquotes is code, in docstrings too
 
 autosummary_generate = True
@@ -31,6 +36,17 @@ autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 88
 numpydoc_show_class_members = False  # the templates list them, with their docstrings
 numpydoc_class_members_toctree = False
+
+# Examples are run when the pages are built; one that has changed or failed is run again.
+sphinx_gallery_conf = {
+    "examples_dirs": ["gallery"],
+    "gallery_dirs": ["examples"],
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "download_all_examples": False,
+    "copyfile_regex": r"^$",
+}
 
 nitpicky = True
 # Annotations name types of other packages, and our own that have no page here.
