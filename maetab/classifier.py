@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 
+from maetab.data.columns import MAX_LEVELS
 from maetab.engine.inference import predict_probabilities
 from maetab.engine.runtime import pick_device
 from maetab.labelled import LabelledMAE
@@ -104,6 +105,11 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
     def _read_y(self, y: Any, frame: pd.DataFrame) -> pd.Series:
         name = type(self).__name__
         self.classes_, codes, labelled = read_classes(y, len(frame), self.unlabelled, name)
+        if len(self.classes_) > MAX_LEVELS:
+            raise ValueError(
+                f"{name} tells at most {MAX_LEVELS} classes apart, and y has {len(self.classes_)}; "
+                f"merge rare ones."
+            )
         known = self.classes_[codes[labelled]]
         self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=known)
         return self._coded(frame, codes)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import RegressorMixin
 
+from maetab.data.kinds import extra_missing
 from maetab.engine.inference import predict_interval
 from maetab.engine.runtime import pick_device
 from maetab.labelled import LabelledMAE
@@ -82,7 +83,14 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         return cells[:, -1].astype(np.float64) * column.scale + column.center + column.origin
 
     def _read_y(self, y: Any, frame: pd.DataFrame) -> pd.Series:
-        numbers, _ = read_numbers(y, len(frame), self.unlabelled, type(self).__name__)
+        name = type(self).__name__
+        numbers, _ = read_numbers(y, len(frame), self.unlabelled, name)
+        taken = [x for x in extra_missing(self.missing_values) if (numbers == x).any()]
+        if taken:
+            raise ValueError(
+                f"y of {name} holds {taken[0]!r}, which missing_values says is missing; put NaN in "
+                f"its place in X and leave missing_values as it is."
+            )
         return pd.Series(numbers, index=frame.index)
 
     def _hidden_target(self, frame: pd.DataFrame) -> pd.Series:

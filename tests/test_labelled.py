@@ -207,3 +207,12 @@ def test_windows_of_series_have_labels_per_group_or_per_stamp(per_group):
     assert (found == np.where(state[~known] == 1, "on", "off")).mean() > 0.9
     if per_group:
         assert pd.Series(found).groupby(group[~known]).nunique().max() == 1
+
+
+def test_targets_that_would_lose_labels_are_refused():
+    X = np.random.default_rng(0).normal(size=(140, 2))
+    with pytest.raises(ValueError, match="at most 64 classes apart, and y has 70"):
+        classifier().fit(X, np.arange(140) % 70)
+    with pytest.raises(ValueError, match="y of MAERegressor holds 0, which missing_values says"):
+        regressor(missing_values=0).fit(X, np.arange(140.0))
+    assert regressor(missing_values=-1).fit(X, np.arange(140.0)).predict(X).shape == (140,)

@@ -1,0 +1,124 @@
+"""MAEClassifier and MAERegressor beside other methods: few labels, and inputs missing.
+
+    python -m benchmarks.labels --half judging --rows 1000 --seeds 1
+    python -m benchmarks.labels --report
+
+Rows without a label are given to maetab, and to the encoding behind the linear method; boosted
+trees learn from labelled rows alone. Of test rows 0, 20 and 50 % of the inputs are missing. Nothing
+of the two estimators was chosen on these tables. Results are appended and kept, as in
+benchmarks.encode.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import encode, records
+from benchmarks.datasets import HALVES, half_of
+from benchmarks.encodings import ENCODINGS
+from benchmarks.predict import trees_with_holes
+from benchmarks.probe import Metrics, Predict, boosted_trees, judge, linear_probe
+from maetab import MAEClassifier, MAERegressor
+
+MISSING = (0.0, 0.2, 0.5)
+
+
+def maetab(train: pd.DataFrame, y: np.ndarray, kind: str, seed: int) -> Predict:
+    """Return the predictor that learned from all rows, of which the first have a label."""
+    target = np.full(len(train), np.nan)
+    target[: len(y)] = y
+    if kind == "regression":
+        return MAERegressor(random_state=seed).fit(train, target).predict
+    model, n_classes = MAEClassifier(random_state=seed).fit(train, target), int(y.max()) + 1
+
+    def predict(frame: pd.DataFrame) -> np.ndarray:
+        chances = np.zeros((len(frame), n_classes))
+        chances[:, model.classes_.astype(int)] = model.predict_proba(frame)
+        return chances
+
+    return predict
+
+
+def linear(train: pd.DataFrame, y: np.ndarray, kind: str, seed: int) -> Predict:
+    """Return a ridge or logistic regression on a piecewise-linear encoding of all rows."""
+    encode_ = ENCODINGS["piecewise linear"](train, seed)
+    probe = linear_probe(encode_(train)[: len(y)], y, kind)
+    return lambda frame: probe(encode_(frame))
+
+
+def trees(train: pd.DataFrame, y: np.ndarray, kind: str, seed: int) -> Predict:
+    """Return boosted trees that learned from labelled rows, as they are and with holes."""
+    return trees_with_holes(train[: len(y)], y, kind, seed)
+
+
+METHODS: dict[str, Callable[..., Predict]] = {
+    "maetab": maetab,
+    "linear, piecewise": linear,
+    "boosted trees": boosted_trees,
+    "boosted trees, holes in training": trees,
+}
+
+
+def measure(
+    task: encode.Task, method: str, seed: int
+) -> Iterator[tuple[int | None, list[Metrics]]]:
+    """Yield, per budget of labels, the metrics for each share of `MISSING`."""
+    for labels in encode.budgets(task):
+        predict = METHODS[method](task.train, task.y_train[:labels], task.kind, seed)
+        tests = [_all_classes(predict(test), task) for test in task.tests]
+        yield labels, [judge(found, task.y_test, task.kind) for found in tests]
+
+
+def _all_classes(found: np.ndarray, task: encode.Task) -> np.ndarray:
+    """Return predictions with a column for each class, also those without a label."""
+    if task.kind == "regression":
+        return found
+    n_classes = int(max(task.y_train.max(), task.y_test.max())) + 1
+    return np.pad(found, ((0, 0), (0, n_classes - found.shape[1])))
+
+
+def report(results: Path) -> str:
+    """Return the mean scores by half as Markdown, over the tasks that every method has done."""
+    table = records.newest(pd.DataFrame(records.read(results)), encode.KEY)
+    table["labels"] = table["labels"].map(lambda n: "all" if pd.isna(n) else f"{n:.0f}")
+    task = ["data_set", "seed", "labels", "missing"]
+    table = table[table.groupby(task)["method"].transform("nunique") == len(METHODS)]
+    lines = []
+    for half, part in table.groupby(half_of(table["data_set"])):
+        of = part.groupby("labels")["data_set"].nunique()
+        counts = ", ".join(f"{labels} labels: {n}" for labels, n in of.items())
+        lines += [f"The {half} half: mean accuracy or R². Tables by labels: {counts}.", ""]
+        for value in ("score", "seconds"):
+            wide = part.pivot_table(index="method", columns=["labels", "missing"], values=value)
+            order = [(n, m) for n in ("100", "500", "all") for m in MISSING if (n, m) in wide]
+            wide = wide[order].set_axis([f"{n} labels, {m:.0%} missing" for n, m in order], axis=1)
+            lines += [records.figures(wide, 3, value), ""]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run what is left to run, and write the Markdown."""
+    half, argv = _half(argv)
+    options = encode.parse(argv, "labels", __doc__ or "", list(METHODS))
+    if half:
+        options.data_sets = HALVES[half]
+    if not options.report:
+        encode.run(options, options.methods, measure, MISSING)
+    options.output.with_suffix(".md").write_text(report(options.output), encoding="utf-8")
+
+
+def _half(argv: list[str] | None) -> tuple[str, list[str]]:
+    """Return the half that the command line names, "" for none, and its other words."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--half", choices=tuple(HALVES), default="")
+    found, rest = parser.parse_known_args(argv)
+    return found.half, rest
+
+
+if __name__ == "__main__":
+    main()
