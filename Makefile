@@ -4,14 +4,18 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all test-engines test-versions test-wheel fuzz kills lint format bench report docs clean
+.PHONY: demo test test-all test-slow test-engines test-versions test-wheel fuzz kills lint format bench report docs clean
 
 demo: $(READY)
 	@mkdir -p out
 	$(PY) -m maetab demo --output out/maetab_demo_filled.csv --force
 
 test: lint
-	$(PY) -m pytest -q -n auto --dist worksteal
+	$(PY) -m pytest -q -n auto --dist worksteal -m "not slow"
+
+# Tests of more than some four seconds each.
+test-slow: $(READY)
+	$(PY) -m pytest -q -n auto --dist worksteal -m slow
 
 # The recipes for Dask, Ray and Spark, in an environment of their own; Spark needs Java.
 test-engines: ENGINES := .venv-engines
@@ -23,7 +27,7 @@ test-engines:
 
 # What `make test` leaves out because it takes minutes. `test-versions` and `test-engines` are apart:
 # they install gigabytes, and with the lowest versions some tests still fail.
-test-all: test fuzz kills docs test-wheel
+test-all: test test-slow fuzz kills docs test-wheel
 
 fuzz: $(READY)
 	$(PY) -m benchmarks.fuzz

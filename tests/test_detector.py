@@ -47,6 +47,7 @@ def test_decisions_are_scores_less_the_offset(fitted):
     np.testing.assert_array_equal(fitted.predict(X), np.where(decisions < 0, -1, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trim", [0.0, 0.2])
 @pytest.mark.parametrize("contamination", [0.05, 0.25])
 def test_the_wanted_share_of_the_training_rows_is_flagged(contamination, trim):
@@ -156,6 +157,7 @@ def test_intervals_of_dates_are_dates():
     assert numbers["low"].dtype == numbers["high"].dtype == np.float64
 
 
+@pytest.mark.slow
 def test_rows_are_trimmed_among_a_thousand_rare_words():
     X = mixed(300)
     X["word"] = [f"word {i // 2}" for i in range(300)]
@@ -222,6 +224,7 @@ def test_polars_and_arrays_are_scored_like_pandas(fitted):
     assert fitted.score_cells(table).shape == X.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [10, 100, 1e6])
 def test_a_wild_number_is_blamed_and_not_the_cells_guessed_from_it(factor):
     wine = load_wine(as_frame=True).data
@@ -291,6 +294,7 @@ def test_constant_columns_are_no_reasons():
     assert (cells[["one", "word"]] == 0).all(axis=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trim", [0.0, 0.2])
 def test_rows_without_an_observed_cell_are_not_the_most_normal(trim):
     X = mixed(300)
@@ -300,6 +304,7 @@ def test_rows_without_an_observed_cell_are_not_the_most_normal(trim):
     assert (trained.score_samples(empty) < np.median(scores)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trim", [0.0, 0.2])
 def test_scores_of_huge_cells_are_finite_and_lowest(trim):
     X = mixed(300)
@@ -320,6 +325,7 @@ def test_the_number_of_masks_is_that_of_the_fit():
     np.testing.assert_array_equal(trained.set_params(n_masks=9).score_samples(X), scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_levels", [0, 2, 3])
 def test_scores_of_narrow_tables_do_not_depend_on_the_rows_beside(n_levels):
     random = np.random.default_rng(0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_wine
 from test_detector import detector, mixed
 
 
+@pytest.mark.slow
 def test_auto_calls_a_twentieth_of_new_rows_outliers_whatever_is_trimmed():
     fresh = mixed(1000, seed=200)
     for trim in (0.0, 0.2):
@@ -15,6 +17,7 @@ def test_auto_calls_a_twentieth_of_new_rows_outliers_whatever_is_trimmed():
         assert trained.offset_ == trained.set_threshold(0.05).offset_
 
 
+@pytest.mark.slow
 def test_p_values_after_few_training_rows_are_too_small():
     wine, shares = load_wine(as_frame=True).data, []
     for seed in range(6):

@@ -77,6 +77,7 @@ def test_set_output_is_obeyed(kind):
     assert isinstance(out, pl.DataFrame if kind == "polars" else pd.DataFrame)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readout", ["concat", "mean", "cls"])
 @pytest.mark.parametrize("n_components", [None, 3])
 @pytest.mark.parametrize("add_raw", [False, True])
@@ -155,6 +156,7 @@ def test_one_fit_serves_imputer_and_encoder():
     assert encoder.score(frame) == imputer.score(frame)
 
 
+@pytest.mark.slow
 def test_every_dtype_is_encoded_and_decoded():
     frame = example_frame(80)
     encoder = MAEEncoder(**SMALL).fit(frame)

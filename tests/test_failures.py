@@ -213,6 +213,7 @@ else:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no such signal")
 @pytest.mark.parametrize(("what", "made"), [("save", "m"), ("impute", "o.csv"), ("transform", "p")])
 def test_a_process_that_is_killed_before_its_file_has_a_name_leaves_the_old_one(

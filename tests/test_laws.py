@@ -143,6 +143,7 @@ def test_law_4_what_is_not_visible_changes_no_bit(frame, parameters, poison, t):
         assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
 
 
+@pytest.mark.slow
 @poisoned
 @few
 def test_law_4_what_is_not_observed_changes_no_bit_of_the_model(frame, parameters, poison, t):

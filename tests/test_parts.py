@@ -128,6 +128,7 @@ def test_a_part_is_there_whole_or_not_at_all(monkeypatch, tmp_path, whole):
     assert whole.transform(data, to=out).to_table().equals(whole.transform(table()))
 
 
+@pytest.mark.slow
 def test_scores_of_parts_are_those_of_the_whole_table(tmp_path):
     data = written(tmp_path / "in", [7, 150])
     detector = MAEAnomalyDetector(random_state=0, n_masks=2).fit(data)

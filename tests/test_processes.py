@@ -79,6 +79,7 @@ def test_processes_write_each_part_once_and_whole(both):
     pd.testing.assert_frame_equal(*frames, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_ends_the_others_with_one_error(tmp_path):
     ran = run("die", tmp_path)
     assert ran.returncode != 0
@@ -96,6 +97,7 @@ def test_what_goes_wrong_in_one_process_is_raised_in_all(tmp_path):
     assert said[1] == "RuntimeError: process 0 of 2, which fit together: ValueError: no luck"
 
 
+@pytest.mark.slow
 def test_processes_with_other_parameters_are_refused(tmp_path):
     ran = run("differ", tmp_path)
     assert ran.returncode != 0

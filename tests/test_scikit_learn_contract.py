@@ -21,7 +21,10 @@ import maetab
 from maetab import MAEAnomalyDetector, MAEImputer
 
 SHARED = {"contamination", "random_state"}  # parameters that detectors of any kind have
-pytestmark = pytest.mark.filterwarnings("ignore:MAE.* (is constant|has no observed cell)")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:MAE.* (is constant|has no observed cell)"),
+]
 
 
 def imputer(**parameters: Any) -> MAEImputer:

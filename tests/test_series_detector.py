@@ -96,6 +96,7 @@ def test_the_order_of_the_rows_changes_no_score(watched):
     assert (detector.score_samples(odd[own]) == scores[own]).all()
 
 
+@pytest.mark.slow
 def test_p_values_of_usual_series_are_rarely_small():
     usual = hourly(1200)[["a", "b"]]
     detector = MAEAnomalyDetector(window=6, random_state=0, n_masks=6).fit(usual[:800])
@@ -104,6 +105,7 @@ def test_p_values_of_usual_series_are_rarely_small():
     assert 0.03 < (detector.predict(usual[:800]) == -1).mean() < 0.08
 
 
+@pytest.mark.slow
 def test_trimmed_stamps_keep_their_place_in_time_and_their_levels():
     _, odd = spoiled()
     detector = MAEAnomalyDetector(trim=0.1, **PANEL).fit(odd)
@@ -113,6 +115,7 @@ def test_trimmed_stamps_keep_their_place_in_time_and_their_levels():
     assert detector.score_cells(odd).loc[100, "b"] > 1
 
 
+@pytest.mark.slow
 def test_one_made_from_an_imputer_finds_the_same(tmp_path):
     usual, odd = spoiled()
     imputer = MAEImputer(window=12, time="when", groups="site", **SMALL).fit(
@@ -126,6 +129,7 @@ def test_one_made_from_an_imputer_finds_the_same(tmp_path):
     pd.testing.assert_frame_equal(same.explain(odd), detector.explain(odd))
 
 
+@pytest.mark.slow
 def test_windows_of_one_row_score_as_no_window_does():
     rows = hourly(80).reset_index(drop=True)
     plain, single = (
@@ -136,6 +140,7 @@ def test_windows_of_one_row_score_as_no_window_does():
     assert (plain.scores_ == single.scores_).all()
 
 
+@pytest.mark.slow
 def test_one_wrong_value_in_noise_that_comes_and_goes_is_first_more_often_than_by_a_rolling_z():
     first = {"cells": 0, "z": 0}
     for seed in range(8):
@@ -154,6 +159,7 @@ def test_one_wrong_value_in_noise_that_comes_and_goes_is_first_more_often_than_b
     assert first["cells"] > first["z"] and first["cells"] >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trim", [0.0, 0.1])
 def test_six_spikes_in_a_thousand_rows_are_the_first_in_cells_and_rows(trim):
     rng = np.random.default_rng(0)
@@ -166,6 +172,7 @@ def test_six_spikes_in_a_thousand_rows_are_the_first_in_cells_and_rows(trim):
     assert len({*np.argsort(scores)[:6]} & {*places}) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contamination", [0.003, 0.01, 0.05, 0.2])
 def test_as_many_rows_are_flagged_as_were_asked_for(contamination):
     rows = hourly(1000)[["a", "b"]]
@@ -174,6 +181,7 @@ def test_as_many_rows_are_flagged_as_were_asked_for(contamination):
     assert len(np.unique(detector.score_samples(rows))) > 990
 
 
+@pytest.mark.slow
 def test_a_stretch_in_which_no_cell_stands_out_says_what_is_odd_and_when():
     odd = hourly(1000)[["a", "b"]]
     odd.iloc[500:560, 0] += 0.8
@@ -190,6 +198,7 @@ def test_a_stretch_in_which_no_cell_stands_out_says_what_is_odd_and_when():
     assert side == "above" and 0.6 < float(far) < 1.4
 
 
+@pytest.mark.slow
 def test_one_made_from_an_imputer_scores_as_one_that_was_fitted():
     rows = holed(panel((120, 90, 20)), 0.05, keep=("site", "when"))
     settings = {"window": 12, "time": "when", "groups": "site"} | SMALL

@@ -33,6 +33,7 @@ def test_a_series_of_one_column_has_no_other_columns_to_be_filled_from():
     assert "where nothing near is known but the other columns" in _told(beside, window=24)
 
 
+@pytest.mark.slow
 def test_a_window_of_one_step_warns_of_no_edges():
     frame = hourly(40)[["a", "b"]]
     frame.iloc[30:, 0] = np.nan
@@ -86,6 +87,7 @@ def test_rows_without_a_grid_have_gaps_below_their_usual_step():
     assert not imputer.timeline_.regular
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "keys", [{"time": 1}, {"time": 1, "groups": 0}, {"time": 1, "groups": [0]}]
 )
@@ -120,6 +122,7 @@ def test_a_position_that_is_none_or_that_a_frame_could_mean_otherwise_is_refused
             MAEImputer(window=4, **{key: 0}, **SMALL).fit(pd.DataFrame(given, columns=[*"abc"]))
 
 
+@pytest.mark.slow
 def test_what_rows_are_is_as_fitted_until_the_next_fit():
     given = hourly(120)[["a", "b"]]
     given.iloc[50:56, 1] = np.nan

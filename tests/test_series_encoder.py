@@ -58,6 +58,7 @@ def test_rows_come_back_from_their_features(encoded):
     assert (back["half"][given["half"].notna()] == given["half"][given["half"].notna()]).all()
 
 
+@pytest.mark.slow
 def test_rows_come_near_without_the_encoded_input():
     frame = panel((144, 96))
     encoder = MAEEncoder(**PANEL | {"add_raw": False, "n_components": 64}).fit(frame)
@@ -95,6 +96,7 @@ def test_windows_are_indexed_by_group_and_start(encoded, of_windows):
     np.testing.assert_allclose(scaled[seen], wanted[seen], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_stride_gives_windows_that_end_at_any_stamp(encoded, of_windows):
     given, encoder = encoded
     wide = {"level": "window", "stride": 1, "add_raw": True}
@@ -111,6 +113,7 @@ def test_a_stride_gives_windows_that_end_at_any_stamp(encoded, of_windows):
     assert (third.loc["s0"].index.hour % 4 == 0).all() and len(third.loc["s0"]) == 34
 
 
+@pytest.mark.slow
 def test_what_is_expected_next_comes_true_whenever_a_window_begins():
     hour = np.arange(24 * 40)
     stamps = pd.date_range("2024-01-01", periods=len(hour), freq="h")
@@ -189,6 +192,7 @@ def test_features_of_windows_without_a_window_are_refused():
         MAEEncoder(level="column").fit(hourly(40))
 
 
+@pytest.mark.slow
 def test_a_level_changed_after_fit_is_refused(encoded):
     given, _ = encoded
     encoder = MAEEncoder(**PANEL).fit(given).set_params(level="window")
@@ -196,6 +200,7 @@ def test_a_level_changed_after_fit_is_refused(encoded):
         encoder.transform(given)
 
 
+@pytest.mark.slow
 def test_windows_of_two_courses_are_told_apart_with_few_labels():
     rng, hour = np.random.default_rng(0), np.arange(24 * 80)
     odd = rng.permutation(80) < 40
@@ -218,6 +223,7 @@ def test_each_row_is_read_where_it_is_nearest_to_a_middle():
     assert (np.diff(steps.window) >= 0).all()
 
 
+@pytest.mark.slow
 def test_one_made_from_an_imputer_and_one_that_was_saved_read_the_same(tmp_path):
     frame = panel((144, 96))
     imputer = MAEImputer(**{k: v for k, v in PANEL.items() if k != "n_components"}).fit(frame)
@@ -237,6 +243,7 @@ def test_an_even_rotation_gives_all_the_mean_variance(k):
     np.testing.assert_allclose(found.diagonal(), variance.mean(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_components_vary_alike_over_the_windows_that_are_learned_from():
     frame = panel((240, 240))
     encoder = MAEEncoder(**PANEL | {"window": 6}, level="window", stride=3, add_raw=False)
@@ -244,6 +251,7 @@ def test_components_vary_alike_over_the_windows_that_are_learned_from():
     assert len(spread) > 8 and spread.max() < 1.001 * spread.min()
 
 
+@pytest.mark.slow
 def test_windows_of_one_row_are_encoded_as_no_window():
     rows = hourly(60).reset_index(drop=True)
     plain, single = (MAEEncoder(window=w, **SMALL).fit_transform(rows) for w in (None, 1))

@@ -44,6 +44,7 @@ def test_times_and_groups_are_columns_that_the_model_does_not_see(filled):
     assert imputer.get_feature_names_out().tolist() == list(given.columns)
 
 
+@pytest.mark.slow
 def test_no_warning_speaks_of_times_and_groups():
     frame = panel((96, 96))
     frame["site"] = [f"station {i}" for i in frame["site"]]
@@ -84,6 +85,7 @@ def test_a_static_number_is_told_bit_for_bit():
     pd.testing.assert_series_equal(out["height"], frame["height"], check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_static_number_that_no_row_tells_is_one_for_its_group():
     frame = panel((60, 60, 60, 60)).drop(columns="kind")
     frame["height"] = frame["site"].map({"s0": 1.03, "s2": 4.01, "s3": 7.9})
@@ -171,6 +173,7 @@ def test_an_imputer_without_window_has_no_timeline(tmp_path):
     assert imputer.timeline_ is None and maetab.load(tmp_path / "m.safetensors").timeline_ is None
 
 
+@pytest.mark.slow
 def test_windows_of_one_row_fill_as_no_window_does():
     given = holed(hourly(80))
     with warnings.catch_warnings():
@@ -213,6 +216,7 @@ def test_intervals_widen_towards_the_middle_of_a_gap():
     assert width[5] > 1.3 * width[0] and width[5] > 1.3 * width[10]
 
 
+@pytest.mark.slow
 def test_draws_of_a_gap_hang_together():
     rng = np.random.default_rng(0)
     walk = np.zeros(600)
@@ -242,6 +246,7 @@ def stretches_of(left: pd.Series) -> list[tuple[int, int]]:
     return [(int(run[0]), len(run)) for run in runs if len(run)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limits", "a", "b"),
     [
@@ -271,6 +276,7 @@ def test_probabilities_of_what_stays_missing_are_missing():
     assert stretches_of(chances["half"]["day"].isna()) == [(50, 4)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:MAEImputer")
 def test_a_column_without_an_observation_in_a_series_is_an_edge_all_along():
     given = panel()
@@ -281,6 +287,7 @@ def test_a_column_without_an_observation_in_a_series_is_an_edge_all_along():
         assert out["b"].isna().sum() in (0, 60)
 
 
+@pytest.mark.slow
 def test_columns_filled_far_beyond_their_observations_are_named():
     given = hourly(120)
     given.iloc[80:, 1] = np.nan
@@ -335,6 +342,7 @@ def test_tables_of_other_libraries_come_back_as_they_are(filled, how):
     assert (pd.to_datetime(again["when"]) == out["when"]).all()
 
 
+@pytest.mark.slow
 def test_a_series_of_one_window_that_begins_anywhere_is_filled_from_both_its_ends():
     """Windows at multiples of a stride would see one end or the other."""
     course = np.random.default_rng(0).normal(size=600).cumsum()

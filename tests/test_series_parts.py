@@ -60,6 +60,7 @@ def test_a_panel_in_files_is_fitted_and_filled_as_in_memory(tmp_path):
     assert len(filled.files) == 3 and not got[["sold", "visits"]].isna().any(axis=None)
 
 
+@pytest.mark.slow
 def test_a_lazy_frame_is_read_as_a_panel(tmp_path):
     frame = panel()
     wanted = MAEImputer(**GIVEN).fit_transform(frame)
@@ -68,6 +69,7 @@ def test_a_lazy_frame_is_read_as_a_panel(tmp_path):
     pd.testing.assert_frame_equal(in_order(filled), in_order(wanted), check_dtype=False, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_line_fills_a_folder_of_series(tmp_path, capsys):
     written(tmp_path / "in", ["ab", "c", "de"])
     own = ["--window", "8", "--time", "when", "--groups", "shop", "--max-gap", "1"]
@@ -82,6 +84,7 @@ def test_the_command_line_fills_a_folder_of_series(tmp_path, capsys):
         assert (got[name].isna() == long).all() and long.any()
 
 
+@pytest.mark.slow
 def test_scores_and_features_of_a_panel_are_those_of_the_table_in_memory(tmp_path):
     data = written(tmp_path / "in", ["ab", "c", "de"])
     in_memory = data.to_table().to_pandas()
@@ -110,6 +113,7 @@ def test_whole_series_are_drawn_where_there_are_too_many_rows(tmp_path):
     assert drawn == set(LENGTHS)
 
 
+@pytest.mark.slow
 def test_one_series_is_cut_where_each_is_too_long(tmp_path):
     parts = parts_of(written(tmp_path / "in", ["ab", "c", "de"]))
     assert parts is not None
@@ -139,6 +143,7 @@ def test_rows_that_follow_each_other_are_drawn_of_one_series(tmp_path):
     assert len(starts) > 5 and min(starts) >= 0 and max(starts) <= 40
 
 
+@pytest.mark.slow
 def test_a_series_in_several_parts_is_not_filled_and_named(tmp_path):
     data = written(tmp_path / "in", ["ab", "cd", "be"])
     imputer = MAEImputer(**GIVEN).fit(panel())

@@ -18,6 +18,8 @@ from sklearn.base import clone
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 
+pytestmark = pytest.mark.slow
+
 USES: dict[str, Callable[[Any, pd.DataFrame], Any]] = {
     "transform": lambda imputer, X: imputer.transform(X),
     "predict_interval": lambda imputer, X: pd.concat(imputer.predict_interval(X), axis=1),

@@ -31,6 +31,7 @@ def courses(n: int = 240, n_columns: int = 12) -> tuple[pd.DataFrame, pd.DataFra
     return frame, frame.mask(rng.random(frame.shape) < 0.1)
 
 
+@pytest.mark.slow
 def test_windows_of_many_columns_are_filled_scored_and_encoded(few):
     frame, holes = courses()
     imputer = MAEImputer(**FAST).fit(holes)
@@ -56,6 +57,7 @@ def test_a_model_of_many_columns_comes_back_from_its_file(few, tmp_path):
     pd.testing.assert_frame_equal(again.transform(holes), imputer.transform(holes))
 
 
+@pytest.mark.slow
 def test_windows_of_few_columns_have_one_gaussian():
     _, holes = courses(120)
     guess = MAEImputer(**FAST).fit(holes).model_.guess
@@ -70,6 +72,7 @@ def test_windows_of_very_many_steps_are_guessed_as_rows(monkeypatch):
     assert imputer.transform(holes).notna().to_numpy().all()
 
 
+@pytest.mark.slow
 def test_phases_have_gaussians_of_their_own_only_where_groups_stay_as_large(few, monkeypatch):
     _, holes = courses()
     assert len(MAEImputer(**FAST).fit(holes).model_.guess.starts) == 4

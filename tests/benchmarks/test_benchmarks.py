@@ -70,6 +70,7 @@ def written(path: Path, lines: list[dict]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_results_are_appended_reported_and_not_made_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +92,7 @@ def test_results_are_appended_reported_and_not_made_twice(
     assert "impute.md" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_maetab_runs_in_a_process_of_its_own_under_its_tag(tmp_path: Path) -> None:
     small = json.dumps({"max_iter": 1, "n_estimators": 1})
     arguments = ["--setting", "in-sample", "--methods", "maetab", "prior"]
@@ -122,6 +124,7 @@ def test_an_absent_package_is_named_before_anything_runs(
     assert "miceforest: not installed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["mean", "knn", "bayesridge", "extratrees", "miceforest"])
 def test_a_peer_fills_every_empty_cell_and_no_other(method: str, mixed: pd.DataFrame) -> None:
     if method == "miceforest":

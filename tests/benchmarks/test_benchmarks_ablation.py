@@ -32,6 +32,7 @@ def test_changes_are_made_once_and_told_as_ratios_to_the_default(output):
         )
 
 
+@pytest.mark.slow
 def test_each_change_leaves_out_what_it_says():
     frame = pd.DataFrame(features_of("sklearn-iris", 60))
     holes = frame.mask(frame.notna() & (frame.rank() % 5 == 0))

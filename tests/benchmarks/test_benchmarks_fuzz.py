@@ -8,6 +8,8 @@ import signal
 import time
 from collections import Counter
 
+import pytest
+
 from benchmarks import fuzz
 
 N_FILES = 500
@@ -54,6 +56,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 def test_the_script_sees_every_fault_and_goes_on(tmp_path):
     path = tmp_path / "fine.csv"
     path.write_text("a,b\n1,2\n3,4\n5,6\n")

@@ -153,6 +153,7 @@ def test_trees_that_learned_from_holes_predict_the_target(tmp_path, monkeypatch)
     assert lines[0]["score"] > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["one-class", "contaminated"])
 def test_weighted_parts_are_the_score_of_the_detector(rows, experiment):
     task = detect.make_task(*rows, experiment, 0)

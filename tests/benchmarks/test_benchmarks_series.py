@@ -193,6 +193,7 @@ def test_lagged_columns_stand_beside_their_rows():
     )
 
 
+@pytest.mark.slow
 def test_results_are_appended_and_not_made_twice(folder, tmp_path):
     output = tmp_path / "series.jsonl"
     arguments = ["--data-sets", "nh4", "--patterns", "point50", "--methods", "linear", "knn"]

@@ -35,6 +35,7 @@ def through_the_command_line(tmp_path, frame: pd.DataFrame, *options: str) -> pd
     return pd.read_csv(target, parse_dates=["Day"])
 
 
+@pytest.mark.slow
 def test_both_fill_the_same_cells_with_the_same_values(tmp_path, capsys):
     frame = mixed()
     by_file = through_the_command_line(tmp_path, frame)
@@ -56,6 +57,7 @@ def test_both_fill_the_same_cells_with_the_same_values(tmp_path, capsys):
         assert f": free text, {frame[name].nunique()} different ones; left as" in line
 
 
+@pytest.mark.slow
 def test_free_text_that_is_named_is_filled_on_the_command_line(tmp_path, capsys):
     for options in (["--columns", "Ticket,Day"], ["--categorical", "Ticket"]):
         by_file = through_the_command_line(tmp_path, mixed(), *options, "--exclude", "Name")

@@ -150,6 +150,7 @@ def test_encode_without_the_encoded_input_counts_components_alone(folder, run):
     assert f"{n} components of 60 rows" in messages
 
 
+@pytest.mark.slow
 def test_options_of_encode_reach_the_encoder(folder, run):
     for options in (["--exclude", "id"], model_of(folder, "encode")):
         options = [*options, "--components", "2", "--no-add-raw"]

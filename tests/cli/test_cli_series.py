@@ -163,6 +163,7 @@ def test_detect_writes_stamps_beside_scores_and_reasons(air, capsys):
     assert f"{HOURS[150]}" in first and "55,5" in first
 
 
+@pytest.mark.slow
 def test_encode_writes_rows_or_windows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = panel(tmp_path)
@@ -305,6 +306,7 @@ def test_a_file_of_one_column_may_be_a_series_in_order(tmp_path, capsys, monkeyp
     assert np.abs(filled - values)[100:110].max() < 0.1
 
 
+@pytest.mark.slow
 def test_gaps_of_one_column_as_pandas_writes_them_are_rows(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     level = pd.Series(np.sin(np.arange(480) * 2 * np.pi / 24).round(3) + 3, name="level")

@@ -53,6 +53,7 @@ def advised(text: str, what: str):
     return ast.literal_eval(text.partition(f"{what}=")[2].partition("]")[0] + "]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", ["?", "", "nan"])
 @pytest.mark.parametrize("n_different", [4, 160])
 def test_numbers_with_a_mark_of_missing_are_named_with_what_to_do(mark, n_different):
@@ -77,6 +78,7 @@ def test_marks_of_several_columns_are_told_in_one_list():
     assert advised(text, "categorical_features") == ["a", "b"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [object, "str", "string[pyarrow]"])
 @pytest.mark.parametrize("n_different", [5, 200])
 def test_numbers_and_dates_written_as_text_are_converted_as_the_warning_says(dtype, n_different):
@@ -96,6 +98,7 @@ def test_numbers_and_dates_written_as_text_are_converted_as_the_warning_says(dty
             assert "convert" not in named + warning_of(cells + odd, "category")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mark", ["?", "", " ", "nan", "NaN", "-", "--", ".", "<NA>", "N/A", "None"]
 )

@@ -211,6 +211,7 @@ def test_a_record_batch_comes_back_as_one_with_its_schema_and_observed_cells():
     assert pa.Table.from_batches([result]).equals(expected)
 
 
+@pytest.mark.slow
 def test_estimators_read_the_names_of_a_record_batch():
     rng = np.random.default_rng(0)
     cells = {"a": rng.normal(size=30), "t": rng.choice(["x", "y"], 30)}

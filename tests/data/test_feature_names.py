@@ -105,6 +105,7 @@ def test_missing_cells_do_not_change_the_names_and_a_level_seen_once_has_none():
     assert "Sex=unknown" not in names and not [name for name in names if "nan" in name.lower()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("add_raw", [True, False])
 @pytest.mark.parametrize("n_components", [None, 3])
 @pytest.mark.parametrize("readout", ["concat", "mean"])

@@ -117,6 +117,7 @@ def test_free_text_comes_back_as_it_is_with_its_missing_cells():
     assert filled["Name"].equals(table["Name"]) and filled["Age"].null_count() == 0
 
 
+@pytest.mark.slow
 def test_the_other_columns_are_filled_as_if_free_text_were_an_empty_column():
     frame = passengers()
     empty = frame.assign(Name=None, Ticket=None).astype({"Name": "category", "Ticket": "category"})
@@ -125,6 +126,7 @@ def test_the_other_columns_are_filled_as_if_free_text_were_an_empty_column():
     pd.testing.assert_frame_equal(filled[seen], other[seen], check_exact=True)
 
 
+@pytest.mark.slow
 def test_free_text_is_no_empty_column():
     frame, model = passengers(), fitted(add_indicator=True, keep_empty_features=False)
     filled = model.transform(frame)

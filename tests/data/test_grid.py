@@ -130,6 +130,7 @@ def test_single_precision_reaches_both_ends_of_its_range():
     assert set(filled[frame["x"].isna()]) == set(ends)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", [None, "America/Sao_Paulo", "Europe/Paris"])
 def test_daily_dates_are_filled_with_midnights(zone):
     days = pd.date_range("2018-01-01", periods=700, freq="D")  # midnights that do not exist, too
@@ -160,6 +161,7 @@ def test_without_the_grid_numbers_in_float_columns_are_left_as_predicted():
     assert (rounded["k"] == filled["k"]).all() and filled["k"].dtype == "Int64"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bounds", "allowed"),
     [

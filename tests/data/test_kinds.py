@@ -84,6 +84,7 @@ def test_a_category_of_decimals_survives_saving():
     assert [repr(level) for level in column.levels] == ["Decimal('1.10')", "Decimal('2.25')"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("freq", ["M", "D", "Q-DEC", "W-SUN", "Y-DEC", "h"])
 def test_periods_are_dates_and_come_back_as_periods(freq):
     months = pd.period_range("1965-02-07", periods=40, freq=freq)

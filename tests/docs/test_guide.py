@@ -40,6 +40,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(path, tmp_path, monkeypatch)
         exec(compile(block, f"{name_of(path)}, block {number}", "exec"), namespace)
 
 
+@pytest.mark.slow
 def test_the_objects_of_a_user_are_what_the_model_runs():
     """The functions that its page defines are called."""
     called = set()

@@ -83,6 +83,7 @@ def test_a_network_that_is_too_dear_is_not_begun(clocked):
     assert clock.rows["network"] <= 16  # what a row costs was measured, nothing else
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_long_enough_changes_nothing(clocked):
     clock = clocked(network=1e-6, memory=1e-6)
     states = [fitted(clock, seconds)[0].state_dict() for seconds in (None, 1e5)]

@@ -60,6 +60,7 @@ def test_every_combination_trains_on_a_real_table(backbone, loss, masking):
     assert np.isfinite(predict(model, windows(values, observed), CPU)).all()
 
 
+@pytest.mark.slow
 def test_with_swap_noise_the_network_learns_which_cells_are_another_rows():
     x = np.random.default_rng(0).normal(size=(400, 1))
     values = (x + 0.1 * np.random.default_rng(1).normal(size=(400, 4))).astype(np.float32)

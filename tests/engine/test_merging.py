@@ -99,6 +99,7 @@ def test_rows_in_no_window_give_zeros_and_those_in_one_its_prediction(series):
     np.testing.assert_array_equal(found[inside], predict(series, windows, CPU)[inside])
 
 
+@pytest.mark.slow
 def test_draws_of_rows_in_several_windows_keep_the_variance():
     """Two steps that nothing is known of: means of two draws would vary half as much."""
     values = np.random.default_rng(0).normal(size=(400, 1)).astype(np.float32)
@@ -109,6 +110,7 @@ def test_draws_of_rows_in_several_windows_keep_the_variance():
     assert drawn.var() > 0.85 * values.var()
 
 
+@pytest.mark.slow
 def test_a_draw_is_that_of_the_first_window_which_holds_the_row(series):
     """Which sees what the windows before it drew, and nothing of those behind it."""
     windows = windows_over(*cells(30, seed=9), 3)

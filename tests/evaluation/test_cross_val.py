@@ -183,6 +183,7 @@ def test_categories_in_arrays_can_be_named() -> None:
     assert set(scores.loc[scores["column"] == "x1", "metric"]) == {"accuracy", "f1_macro"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mechanism", ["mcar", "mar", "mnar", "block", "observed"])
 def test_an_imputer_of_maetab_is_compared_on_the_frame_as_it_is(mechanism: str) -> None:
     imputer = MAEImputer(max_iter=0, n_estimators=1, width=16, random_state=0)

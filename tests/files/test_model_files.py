@@ -52,6 +52,7 @@ def test_state_parameters_and_schema_survive(fitted: MAEImputer, path: Path) -> 
         assert torch.equal(state[key], wanted[key]), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -241,6 +242,7 @@ def test_info_writes_maskings_as_text(tmp_path: Path) -> None:
     assert read_info(tmp_path / "m")["parameters"]["masking"] == "Block(ratio=0.5, length=3)"
 
 
+@pytest.mark.slow
 def test_loading_works_in_a_process_that_knows_nothing_yet(path: Path) -> None:
     code = "import sys; from maetab.files.models import load; print(load(sys.argv[1]).n_iter_)"
     root = Path(__file__).resolve().parents[2]

@@ -104,6 +104,7 @@ def test_only_a_network_that_learns_swaps_has_what_that_takes():
     assert names == {"swap", "swap_bias"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t", [1, 3])
 def test_a_member_is_a_network_of_its_own_with_the_shared_weights(t):
     """Without signs, and with one head for all, each says what a network without members says."""

@@ -83,6 +83,7 @@ def test_only_evidence_of_windows_that_were_seen_is_changed():
         assert torch.equal(getattr(told, name), getattr(found, name))
 
 
+@pytest.mark.slow
 def test_deviations_of_windows_of_the_fit_are_those_of_guesses_without_them():
     course = timed(*daily_course(400), 12 * T, T, DAY, dense=1)  # few, for so many cells
     guess, windows = series_guess(course, (0, 0))

@@ -226,6 +226,7 @@ def test_windows_of_a_part_are_guessed_by_gaussians_without_it(fitted, part):
     assert not torch.equal(found.mean[own], seen.mean[own])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [3, 1])
 @pytest.mark.parametrize("part", range(FOLDS))
 def test_the_rows_of_a_part_do_not_move_its_gaussians(part, stride):
@@ -264,6 +265,7 @@ def test_parts_of_short_series_are_thirds_and_too_few_windows_have_none():
 # ---- categories, steps without rows
 
 
+@pytest.mark.slow
 def test_a_level_that_stays_for_long_is_guessed_from_the_steps_beside_it():
     rng = np.random.default_rng(0)
     level = np.repeat(rng.integers(0, 3, 100), 10)
@@ -282,6 +284,7 @@ def test_a_level_that_stays_for_long_is_guessed_from_the_steps_beside_it():
     )
 
 
+@pytest.mark.slow
 def test_steps_without_rows_say_nothing_whatever_stands_in_the_rows_they_point_to():
     """-1 would be the last row, and where it is clamped the first."""
     rng = np.random.default_rng(0)

@@ -50,6 +50,7 @@ def test_a_shrunk_gaussian_misses_less_in_rows_that_it_does_not_know():
     assert errors[0] < errors[1]
 
 
+@pytest.mark.slow
 def test_rare_levels_count_for_as_little_as_their_rows_are_few():
     rows = with_levels(120)
     careful, plain = fitted(rows)[0], Gaussian(32)

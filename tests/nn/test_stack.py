@@ -212,6 +212,7 @@ def test_what_similar_rows_of_noise_missed_has_no_weight():
     assert float(guess.stack_weights[:, 1::2].max()) < 0.5
 
 
+@pytest.mark.slow
 def test_many_columns_are_guessed_by_factors():
     rng = np.random.default_rng(0)
     factor = rng.normal(size=(150, 2))

@@ -98,6 +98,7 @@ def steps_of(monkeypatch, cells: torch.Tensor, **options) -> int:
     return len(steps)
 
 
+@pytest.mark.slow
 def test_noise_is_given_up_soon_and_what_can_be_learned_is_not(monkeypatch):
     small = {"tuning_steps": 400, "tuning_windows": 64, "tuning_rows": 128, "n_metrics": 1}
     noise, curve = (steps_of(monkeypatch, bent(300, noise), **small) for noise in (True, False))

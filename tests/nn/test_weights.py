@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from models import first_guess
 from models import windows as windows_over
@@ -69,6 +70,7 @@ def test_weights_are_lowered_to_what_is_best_at_other_rows():
     torch.testing.assert_close(few, pooled.clamp(0, 1).expand(3), atol=0.01, rtol=0)
 
 
+@pytest.mark.slow
 def test_rows_of_noise_hardly_move_the_guess_from_the_mean():
     random = np.random.default_rng(0)
     truth = random.normal(size=(500, 12)).astype(np.float32)

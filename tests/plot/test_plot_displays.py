@@ -24,6 +24,7 @@ from maetab.plot import (
 )
 
 
+@pytest.mark.slow
 def test_axes_of_the_user_are_drawn_on():
     figure, axes = plt.subplots(1, 2)
     display = ImputationDisplay.from_frames(HOLES, TABLE, ["size", "color"]).plot(ax=axes)
@@ -80,6 +81,7 @@ def test_displays_import_neither_matplotlib_nor_torch_nor_sklearn():
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.slow
 def test_pictures_of_strange_names_are_drawn_without_a_warning_and_inside_the_figure():
     for display in displays():
         with warnings.catch_warnings():
@@ -100,6 +102,7 @@ def test_drawn_displays_can_be_pickled():
         plt.close("all")
 
 
+@pytest.mark.slow
 def test_every_picture_names_its_axes_and_on_given_axes_too():
     for display in displays():
         figure = display.plot().figure_
@@ -112,6 +115,7 @@ def test_every_picture_names_its_axes_and_on_given_axes_too():
         plt.close("all")
 
 
+@pytest.mark.slow
 def test_given_axes_of_plain_figures_are_drawn_on_without_a_warning():
     for display in displays():
         with warnings.catch_warnings():

@@ -60,6 +60,7 @@ def test_surprise_reads_as_one_in_so_many():
     assert "-log10 of the share" in display.colorbar_.ax.get_ylabel()
 
 
+@pytest.mark.slow
 def test_scores_have_counts_on_their_bars_and_a_named_threshold():
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
     detector = MAEAnomalyDetector(n_masks=2, random_state=0).fit(frame)

@@ -230,6 +230,7 @@ def test_each_cell_is_hidden_where_it_is_expected_and_anomalies_are_hidden_alway
     assert display.values[60, 0] == pytest.approx(9.0)
 
 
+@pytest.mark.slow
 def test_series_are_drawn_as_fitted_estimators_read_them():
     panel = pd.concat([HOLES.iloc[:120], HOLES.iloc[60:]], keys=["x", "y"], names=["site"])
     panel = panel.reset_index().assign(note=[f"note {n}" for n in range(260)])
