@@ -84,8 +84,8 @@ class TrainingScores:
     def decision_scores_(self) -> np.ndarray:
         """(n,) scores of the training rows, higher where a row is stranger, as in PyOD.
 
-        They are those of fit, which no row takes part in its own of: `score_samples` with the other
-        sign. There are none (AttributeError) where fit did not look at each row in memory: see
+        They are those that fit calibrates with, in which no row is compared with itself:
+        `score_samples` with the other sign. There are none (AttributeError) where fit did not look at each row in memory: see
         `n_calibration`.
         """
         check_is_fitted(self, "scores_")

@@ -120,6 +120,7 @@ def test_cells_are_scored_where_observed_and_the_wrong_one_first(fitted):
     assert np.isin(worst, [0, 1]).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_surprise_is_calibrated_per_column_for_numbers_and_categories():
     trained = detector(n_masks=8).fit(mixed(400))
     cells = trained.score_cells(mixed(1000, seed=8))
@@ -166,6 +167,7 @@ def test_rows_are_trimmed_among_a_thousand_rare_words():
     assert len(trained.robust_location_) == sum(max(n, 1) for n in trained.model_.config.n_levels)
 
 
+@pytest.mark.slow
 def test_a_detector_comes_from_a_fitted_imputer_and_shares_its_model():
     X = mixed()
     imputer = MAEImputer(max_iter=2, random_state=0).fit(X)

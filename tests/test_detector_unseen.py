@@ -61,6 +61,7 @@ def test_a_level_never_seen_is_stranger_than_the_rarest_known_in_every_part(fitt
     assert (scores[1] < scores[0]).all()
 
 
+@pytest.mark.slow
 def test_levels_that_are_always_new_are_not_strange():
     X = people().assign(word=[f"w{i}" for i in range(300)])
     with pytest.warns(UserWarning, match="300 levels"):

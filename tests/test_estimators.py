@@ -149,6 +149,7 @@ def test_rows_are_independent_bit_for_bit(estimator, X):
         assert_same_bits(results(fitted, pick[rows]), {k: v[rows] for k, v in whole.items()})
 
 
+@pytest.mark.slow
 @every
 def test_two_fits_agree_bit_for_bit(estimator):
     X = mixed()

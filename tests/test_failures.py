@@ -90,6 +90,7 @@ def test_memory_that_runs_out_is_told_in_one_line(tmp_path, capsys, monkeypatch)
     assert last == "maetab impute: MAEImputer would need more"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_bytes", [0, 1000])
 def test_a_full_disk_leaves_the_old_model(path, tmp_path, n_bytes):
     before = everything(tmp_path)
@@ -112,6 +113,7 @@ def test_a_full_disk_leaves_the_old_result_of_a_command(tmp_path, capsys, stub, 
     assert everything(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_whole_parts_with_which_the_next_run_goes_on(tmp_path):
     imputer = MAEImputer(**FAST).fit(mixed())
     data, out = written(tmp_path / "in", [20]), tmp_path / "out"
@@ -159,6 +161,7 @@ except ValueError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["load", "read_info"])
 def test_a_model_file_that_is_cut_while_it_is_read_does_not_end_the_process(path, what):
     done = subprocess.run(
@@ -237,6 +240,7 @@ def test_a_process_that_is_killed_before_its_file_has_a_name_leaves_the_old_one(
     assert len(left) == 1 and Path(left.pop()).name.startswith(".")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes are forks")
 def test_killed_at_any_moment_a_save_leaves_one_of_two_models():
     (found,) = kills.results(4, ["save"])

@@ -60,6 +60,7 @@ def test_draws_have_the_distribution_of_the_data():
     assert 0.4 < within < 0.8
 
 
+@pytest.mark.slow
 def test_draws_lie_where_similar_rows_do_and_not_between_them():
     """On a circle each number has two likely values given the other, and a mean between them."""
     random = np.random.default_rng(0)

@@ -128,9 +128,9 @@ def test_an_array_of_another_width_is_refused():
 @pytest.mark.parametrize(
     ("name", "wrong", "words"),
     [
-        ("min_value", "a", "must be None, a number or one number"),
-        ("min_value", [None, 1, 2, 3], "must be None, a number or one number"),
-        ("max_value", True, "must be None, a number or one number"),
+        ("min_value", "a", "must be None, a number, one number"),
+        ("min_value", [None, 1, 2, 3], "must be None, a number, one number"),
+        ("max_value", True, "must be None, a number, one number"),
         ("min_value", [1, 2], "'min_value' parameter of MAEImputer"),
         ("max_value", [[1, 2, 3, 4]], "'max_value' parameter of MAEImputer"),
         ("min_value", np.nan, "'min_value' parameter of MAEImputer"),

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +70,7 @@ def test_no_observed_cell_row_or_dtype_changes(frame, window, limits):
             pd.testing.assert_series_equal(out[name][seen], frame[name][seen], check_exact=True)
 
 
+@pytest.mark.slow
 @given(frame=panels(), window=windows, seed=st.integers(0, 99))
 @few
 def test_the_order_of_rows_and_series_changes_no_bit(frame, window, seed):
@@ -94,6 +96,7 @@ def test_a_series_alone_gives_what_it_gives_among_others(frame, window, place):
     same(encoder.transform(frame[own]), encoder.transform(frame)[own])
 
 
+@pytest.mark.slow
 @given(frame=panels(), window=windows)
 @few
 def test_transform_learns_nothing_and_pickles_give_the_same(frame, window):

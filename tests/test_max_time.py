@@ -19,6 +19,7 @@ from maetab.engine.runtime import Deadline
 __all__ = ["clocked"]  # a fixture
 
 
+@pytest.mark.slow
 def test_estimators_say_when_no_network_was_trained(clocked, monkeypatch):
     clock = clocked(network=0.5)
     monkeypatch.setattr(maetab.base, "Deadline", lambda seconds: Deadline(seconds, clock))
@@ -51,6 +52,7 @@ def test_an_encoder_without_a_network_gives_what_is_left(readout, clocked, monke
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(encoder)).transform(X), features)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "prices"),
     [

@@ -48,6 +48,7 @@ def test_levels_of_categories_count(with_little):
         MAEImputer(max_iter=0, random_state=0).fit(pd.DataFrame(texts))
 
 
+@pytest.mark.slow
 def test_a_table_for_which_there_is_memory_is_fitted(with_little, monkeypatch):
     imputer = MAEImputer(guess=QUICK, max_iter=0, random_state=0)
     assert not np.isnan(imputer.fit_transform(wide(50, 20))).any()

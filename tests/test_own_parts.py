@@ -87,6 +87,7 @@ def small(kind=MAEImputer, **changes):
     return kind(**(plain | {"categorical_features": [3]} | changes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", OWN)
 def test_a_part_of_ones_own_is_used_and_pickled(what):
     X = table()
@@ -103,6 +104,7 @@ def test_a_part_of_ones_own_is_used_and_pickled(what):
     assert refitted.transform(X).tobytes() == filled.tobytes()
 
 
+@pytest.mark.slow
 def test_all_parts_of_ones_own_at_once_also_make_features():
     X = table()
     encoder = small(MAEEncoder, n_components=3, **OWN)
@@ -186,6 +188,7 @@ def test_options_of_the_guess_are_saved_with_the_model(tmp_path):
     assert again.transform(X).tobytes() == imputer.transform(X).tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", OWN)
 def test_a_model_with_a_part_of_ones_own_is_not_saved_and_says_why(what, tmp_path):
     imputer = small(**{what: OWN[what]}).fit(table())

@@ -43,6 +43,7 @@ def test_however_rows_are_split_the_model_is_that_of_the_whole_table(tmp_path, w
     assert same_model(mine, whole)
 
 
+@pytest.mark.slow
 def test_lazy_frames_of_polars_are_read_in_batches(monkeypatch, tmp_path, whole):
     monkeypatch.setattr(parts_file, "BLOCK", 30)
     lazy = pl.from_arrow(table()).lazy()
@@ -77,6 +78,7 @@ def test_parts_are_filled_as_the_whole_table_is_and_keep_their_names(tmp_path, w
     assert ds.dataset(tmp_path / "in").to_table().equals(table())  # what is read stays as it is
 
 
+@pytest.mark.slow
 def test_what_folders_tell_is_in_the_names_of_the_folders_again(tmp_path, whole):
     rows = table().append_column("year", pa.array([2020] * 100 + [2021] * 140))
     pq.write_to_dataset(rows, tmp_path / "in", partition_cols=["year"])
@@ -90,6 +92,7 @@ def test_what_folders_tell_is_in_the_names_of_the_folders_again(tmp_path, whole)
     assert_same(filled.to_table(), imputer.transform(data.to_table()))
 
 
+@pytest.mark.slow
 def test_a_folder_of_csv_files_is_read_as_well(tmp_path, whole):
     (tmp_path / "in").mkdir()
     mixed().iloc[:100].to_csv(tmp_path / "in" / "a.csv", index=False)
@@ -139,6 +142,7 @@ def test_scores_of_parts_are_those_of_the_whole_table(tmp_path):
     assert one == pytest.approx(other, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_features_of_parts_are_those_of_the_whole_table(tmp_path):
     data = written(tmp_path / "in", [7, 150])
     encoder = MAEEncoder(**FAST).fit(data)
@@ -232,6 +236,7 @@ def test_what_cannot_be_is_refused_in_words(tmp_path, whole, call, error, words)
         call(whole, data, tmp_path / "in")
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_model_or_table_is_refused(tmp_path, whole):
     data, out = written(tmp_path / "in", [100]), tmp_path / "out"
     whole.transform(data, to=out)
@@ -269,6 +274,7 @@ def test_a_file_that_was_changed_is_another_table(tmp_path, whole):
         whole.transform(ds.dataset(tmp_path / "in"), to=out)
 
 
+@pytest.mark.slow
 def test_folders_that_tell_of_missing_cells_are_refused(tmp_path, whole):
     rows = table().set_column(2, "kind", pa.array([None, "big"] * (N // 2)))
     pq.write_to_dataset(rows, tmp_path / "in", partition_cols=["kind"])
@@ -278,6 +284,7 @@ def test_folders_that_tell_of_missing_cells_are_refused(tmp_path, whole):
         imputer.transform(data, to=tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_arrays_and_frames_of_pandas_can_be_written(tmp_path):
     frame = mixed()[["size", "weight"]]
     imputer = MAEImputer(**FAST).fit(frame)
@@ -288,6 +295,7 @@ def test_arrays_and_frames_of_pandas_can_be_written(tmp_path):
     assert np.array_equal(rows.to_pandas().to_numpy(), array.transform(frame.to_numpy()))
 
 
+@pytest.mark.slow
 def test_a_random_state_is_drawn_from_only_where_rows_are_left_out(tmp_path):
     models = [
         MAEImputer(max_iter=0, random_state=np.random.RandomState(3)).fit(X)

@@ -15,6 +15,7 @@ from benchmarks import fuzz
 N_FILES = 500
 
 
+@pytest.mark.slow
 def test_damaged_and_forged_files_are_read_or_refused_in_one_clear_error(tmp_path):
     outcomes = [
         (number, how, found) for number, _, how, found in fuzz.tried(range(N_FILES), tmp_path)

@@ -178,6 +178,7 @@ def test_weights_are_chosen_on_the_other_sets_alone():
     assert dict(times) == {"x": 2, "y": 1}
 
 
+@pytest.mark.slow
 def test_an_untrained_encoder_stands_beside_the_trained_one_on_the_same_split(monkeypatch):
     monkeypatch.delenv("MAETAB_DATA", raising=False)
     task = encode.make_task("sklearn-iris", 120, 0, encode_halves.MISSING)

@@ -58,6 +58,7 @@ def test_a_saved_model_reads_codes_for_missing_as_its_fit_did(folder, capsys):
     assert "read with: --na-values=-200" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_every_verb_remembers_and_the_command_goes_before_the_model(folder, capsys):
     run("detect", "march.csv", *QUICK, "--na-values=-200", "-o", "a.csv", "--save", "m")
     assert load("m").reading_["na_values"] == ["-200"]

@@ -106,6 +106,7 @@ def test_what_the_warning_says_to_do_makes_it_a_category():
     assert not model.transform(passengers()).isna().any(axis=None)
 
 
+@pytest.mark.slow
 def test_free_text_comes_back_as_it_is_with_its_missing_cells():
     frame, model = passengers(), fitted()
     for filled in (model.transform(frame), *model.sample(frame, 2), *model.predict_interval(frame)):
@@ -166,6 +167,7 @@ def test_probabilities_and_scores_are_of_the_columns_that_the_model_sees():
     assert model.score(frame) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_new_free_text_is_fine_and_no_row_is_strange_for_it():
     frame, detector = passengers(), fitted(MAEAnomalyDetector, trim=0.2)
     new = frame.assign(Name="quite another", Ticket=7)

@@ -27,6 +27,7 @@ def code_of(path: Path) -> list[str]:
     return [textwrap.dedent(block) for block in PYTHON.findall(path.read_text(encoding="utf-8"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [page for page in PAGES if code_of(page) and page not in ELSEWHERE],

@@ -52,6 +52,7 @@ def note_of(text: str) -> str:
     return text.partition("No run failed.\n\n")[2].partition("\n\n## ")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["impute", "time"])
 def test_a_report_on_filling_is_what_the_records_give(name):
     committed = (records.RESULTS / f"{name}.md").read_text(encoding="utf-8")

@@ -94,6 +94,7 @@ def noise(n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return values.astype(np.float32), np.ones((n, 4), bool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t", [1, 3])
 def test_networks_do_no_harm_where_they_can_learn_nothing(t):
     options = fit_options(max_iter=30, learning_rate=1e-2, n_iter_no_change=99)

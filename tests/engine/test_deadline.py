@@ -34,6 +34,7 @@ def fitted(
     return model, history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_members", [1, 2])
 @pytest.mark.parametrize(
     "prices",
@@ -52,6 +53,7 @@ def test_everything_that_fit_does_ends_within_a_fifth_of_the_limit(clocked, pric
     assert sum(rows[name] * price for name, price in prices.items()) > 24.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prices",
     [
@@ -70,12 +72,14 @@ def test_a_fit_of_series_ends_within_a_fifth_of_the_limit(clocked, prices):
     assert sum(rows[name] * price for name, price in prices.items()) > 24.0
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_long_enough_changes_nothing_of_series(clocked):
     clock = clocked(network=1e-6, windows=1e-6)
     states = [fitted(clock, s, n=120, n_steps=3)[0].state_dict() for s in (None, 1e5)]
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
 
 
+@pytest.mark.slow
 def test_a_network_that_is_too_dear_is_not_begun(clocked):
     clock = clocked(network=0.5)
     model, history = fitted(clock, 20.0)

@@ -173,6 +173,7 @@ def test_gaps_apart_are_drawn_in_one_turn():
     assert 1 <= len(turns) <= 3  # each missing step lies in three windows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.0, 0.4])
 def test_a_draw_is_the_same_whatever_others_are_drawn_beside_it(weight):
     values = ar1(240, 9)

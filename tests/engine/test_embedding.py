@@ -228,6 +228,7 @@ def test_without_keys_tokens_and_similarities_by_cells_are_read(keyless, model):
     assert embed.blocks_of(model.config, "concat").sizes == [200, 200, 2 * 4 * 15]
 
 
+@pytest.mark.slow
 def test_windows_are_read_less_their_last_step_and_with_what_is_expected_next():
     small = config((0, 3), n_steps=8, n_estimators=1, n_bins=32, n_pieces=16)
     values, observed = table(300)

@@ -89,6 +89,7 @@ def assert_same_bits(mine: list[np.ndarray], theirs: list[np.ndarray]) -> None:
         assert one.dtype == np.float32 and one.tobytes() == other.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t", [1, 3])
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_row_gets_the_same_bit_for_bit_whatever_stands_beside_it(backbone, t):
@@ -102,6 +103,7 @@ def test_a_row_gets_the_same_bit_for_bit_whatever_stands_beside_it(backbone, t):
         assert_same_bits([x[rows] for x in whole], [x[rows] for x in again])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BACKBONES)
 def test_rows_in_many_overlapping_windows_do_not_depend_on_the_batches(kind):
     model, windows = a_model(3, backbone=kind), windows_over(*cells(1500, seed=1), 3)
@@ -144,6 +146,7 @@ def test_rows_of_categories_do_not_depend_on_their_place(n_levels):
     assert_places_do_not_matter(model, values, visible)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t", [1, 3])
 @pytest.mark.parametrize("poison", [1e6, np.nan, -np.inf])
 def test_no_output_changes_by_a_bit_when_a_hidden_cell_does(fitted, series, poison, t):

@@ -39,6 +39,7 @@ def noise(seed: int, n: int = 60, f: int = 5) -> Windows:
     return windows(values, np.ones(values.shape), 3)
 
 
+@pytest.mark.slow
 def test_a_memory_of_noise_has_no_more_weight_in_windows_than_in_single_rows():
     sums = {1: [], 3: []}
     for seed in range(3):
