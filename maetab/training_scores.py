@@ -85,8 +85,8 @@ class TrainingScores:
         """(n,) scores of the training rows, higher where a row is stranger, as in PyOD.
 
         They are those that fit calibrates with, in which no row is compared with itself:
-        `score_samples` with the other sign. There are none (AttributeError) where fit did not look at each row in memory: see
-        `n_calibration`.
+        `score_samples` with the other sign. There are none (AttributeError) where fit did not look
+        at each row in memory: see `n_calibration`.
         """
         check_is_fitted(self, "scores_")
         found = getattr(self, "row_scores_", None)
