@@ -10,7 +10,6 @@ its values is ordinary.
 With ``window`` a model reads rows together with those before and after them.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -93,10 +92,9 @@ imputer = MAEImputer.from_fitted(detector)
 display = SeriesAnomalyDisplay.from_estimators(detector, imputer, now).plot()
 found = sum(bool(alarm.loc[when].any()) for when in faults.values())
 false = int(alarm[~faulty].sum())
-display.figure_.suptitle(
-    f"{found} of {len(faults)} faults found, {false} alarms in {(~faulty).sum()} normal hours"
-)
-plt.show()
+words = f"{found} of {len(faults)} faults found, {false} alarms in {(~faulty).sum()} normal hours"
+display.axes_[-1].set_title(words, fontsize=10)
+print(words)
 
 # %%
 # Hours around a fault give alarms too, because the fault is in their window: that is the price of
