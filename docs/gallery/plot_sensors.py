@@ -98,7 +98,8 @@ print(words)
 
 # %%
 # Hours around a fault give alarms too, because the fault is in their window: that is the price of
-# reading rows together. Where alarms are dear, a lower ``contamination`` or a shorter window has
-# fewer. The baseline is a hard one here, for this machine keeps to the hour of the day; it tells
+# reading rows together. So does the first Saturday, whose load is low; the past held few weekends.
+# Where alarms are dear, a lower ``contamination`` or a shorter window gives fewer, and may miss a
+# fault. The baseline is a hard one here, for this machine keeps to the hour of the day; it tells
 # neither why nor what was expected. One simulated series shows how it works, not how good it is:
 # :doc:`/results/series` has measurements on real ones.
