@@ -52,7 +52,7 @@ nitpicky = True
 # Annotations name types of other packages, and our own that have no page here.
 pages = (
     r"(MAE|evaluation|plot|nn\.masking|nn\.losses\.(Point)?Loss$|nn\.backbones\.(Backbone|Shape)$"
-    r"|nn\.guess\.(gaussian\.BaseGuess|options\.GuessOptions)$)"
+    r"|nn\.guess\.(gaussian\.(BaseGuess|Normal)|options\.GuessOptions)$)"
 )
 # Course is what displays of series are made of: their constructors from frames make it.
 inner = r"maetab\.plot\.course\.Course"

@@ -49,7 +49,7 @@ for number, (line, marker) in enumerate(zip(skills.T, "os^"), 1):
 ax.plot(ratios, skills.mean(axis=1), color="#0072b2", marker="D", lw=2, label="mean")
 spread = skills.mean(axis=1)
 between = skills.mean(axis=0)
-title = "Ratios differ by {:.3f}, folds by {:.3f}"
+title = "Ratios differ by {:.4f}, folds by {:.4f}"
 ax.set_title(title.format(np.ptp(spread), np.ptp(between)))
 ax.set(
     xlabel="mask_ratio", ylabel="skill at hidden cells\n(0: column mean, 1: truth)", xticks=ratios
