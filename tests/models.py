@@ -28,7 +28,7 @@ from maetab.nn.masking import Bernoulli
 from maetab.nn.windows import Clock, Windows
 
 CPU = torch.device("cpu")
-QUICK = GuessOptions(tuning_steps=2)  # for fits whose quality does not matter
+QUICK = GuessOptions(tuning_steps=2, cross_fitted=False)  # for fits whose quality does not matter
 LEVELS = (0, 3, 0, 2)
 DAY = 6  # steps of the day of `daily_course`
 

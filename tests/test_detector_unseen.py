@@ -11,6 +11,8 @@ import pytest
 from maetab.detector import MAEAnomalyDetector
 from maetab.files.models import load, save
 
+pytestmark = pytest.mark.slow
+
 
 def detector(**parameters):
     return MAEAnomalyDetector(**{"random_state": 0, "n_masks": 4} | parameters)
@@ -61,7 +63,6 @@ def test_a_level_never_seen_is_stranger_than_the_rarest_known_in_every_part(fitt
     assert (scores[1] < scores[0]).all()
 
 
-@pytest.mark.slow
 def test_levels_that_are_always_new_are_not_strange():
     X = people().assign(word=[f"w{i}" for i in range(300)])
     with pytest.warns(UserWarning, match="300 levels"):
@@ -76,7 +77,6 @@ def test_numbers_cost_nothing_however_far():
     assert detector().fit(X).unseen_cost_.tolist() == [0, 0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("trim", [0.05, 0.2])
 def test_p_values_of_new_rows_hold_with_trimmed_rows(trim):
     trained = detector(trim=trim).fit(people(500, seed=4))
@@ -86,7 +86,6 @@ def test_p_values_of_new_rows_hold_with_trimmed_rows(trim):
         assert (fresh <= level).mean() <= level + error
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("trim", [0.0, 0.2])
 @pytest.mark.parametrize("contamination", [0.05, 0.11, 0.5])
 def test_rows_with_a_p_value_up_to_the_contamination_are_outliers(trim, contamination):
@@ -110,7 +109,6 @@ def test_a_p_value_counts_the_row_itself_among_those_as_strange():
     np.testing.assert_allclose(trained.p_values(rows), [(1 + c) / 61 for c in counted])
 
 
-@pytest.mark.slow
 def test_files_of_detectors_without_the_cost_of_unseen_levels_still_score(tmp_path):
     X = people()
     trained = detector(trim=0.2, contamination=0.05).fit(X)
@@ -170,7 +168,6 @@ def test_reasons_say_in_what_way_a_cell_is_strange():
     assert found[2, "class"] == "unexpected given the others"
 
 
-@pytest.mark.slow
 def test_a_level_of_trimmed_rows_alone_is_not_called_never_seen():
     X = people()
     trained = detector(trim=0.2).fit(X)
@@ -183,7 +180,6 @@ def test_a_level_of_trimmed_rows_alone_is_not_called_never_seen():
     assert (new.loc[new["column"] == "place", "reason"] == "never seen level").sum() == 20
 
 
-@pytest.mark.slow
 def test_a_number_of_trimmed_rows_alone_is_not_said_to_be_outside_the_observed_range():
     X = people()
     X.loc[0, "pay"] = 1e6

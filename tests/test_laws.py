@@ -190,6 +190,7 @@ def test_law_5_rows_are_independent_bit_for_bit(frame, parameters, seed):
         assert_same(everything(imputer, frame.iloc[rows]), [x.iloc[rows] for x in whole])
 
 
+@pytest.mark.slow
 @given(
     frame=frames,
     parameters=settings_of_an_imputer(),

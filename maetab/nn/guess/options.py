@@ -40,6 +40,10 @@ class GuessOptions:
     n_metrics : at least 1
         Metrics that are learned side by side, with four heads each: what they say together is
         better, and what they take adds up. Without keys they are mixed into one answer.
+    cross_fitted : bool
+        Whether, in tables of up to some thousand rows, how much a Gaussian is shrunk is chosen, and
+        what is learned after it is learned, by copies that were fitted without the rows they are
+        asked for. Without, a fit takes less time, and intervals after few rows are too narrow.
     hidden_ratio : in (0, 1)
         Share of the cells that is hidden while the metric is learned and the guesses are weighted.
 
@@ -57,6 +61,7 @@ class GuessOptions:
     tuning_rows: int = 512
     key_width: int = 16
     n_metrics: int = 2
+    cross_fitted: bool = True
     hidden_ratio: float = 0.3
 
     def __post_init__(self) -> None:
@@ -72,6 +77,10 @@ class GuessOptions:
         fits["key_width"] = isinstance(width, int) and not isinstance(width, bool) and width != 1
         fits["key_width"] = fits["key_width"] and width >= 0
         wanted["key_width"] = "an int of at least 2, or 0"
+        fits["cross_fitted"], wanted["cross_fitted"] = (
+            isinstance(self.cross_fitted, bool),
+            "True or False",
+        )
         ratio = self.hidden_ratio
         fits["hidden_ratio"] = isinstance(ratio, float) and 0 < ratio < 1
         gain = self.least_gain

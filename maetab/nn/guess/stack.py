@@ -266,7 +266,7 @@ class StackedGuess(nn.Module):
         self, values: Tensor, visible: Tensor, in_table: bool, should_stop: Callable[[], bool]
     ) -> list[Any]:
         """Fit the base guess; of tables also one for each fold of the rows, which are returned."""
-        if not in_table:
+        if not in_table or not self.options.cross_fitted:
             self.base.fit(values, visible, should_stop=should_stop)
             return []
         owner = torch.tensor(self.coordinates.cells, device=values.device)
