@@ -23,12 +23,11 @@ from maetab.data.timeline import Timeline, infer_timeline, lay_out
 from maetab.engine.bridging import bridged
 from maetab.engine.checkpoint import forget
 from maetab.engine.fit import fit_model
-from maetab.engine.inference import predict
+from maetab.engine.inference import predict, predict_probabilities
 from maetab.engine.options import FitOptions
 from maetab.engine.packed import pack, unpack
 from maetab.engine.processes import ALONE, processes
 from maetab.engine.runtime import Deadline, pick_device
-from maetab.engine.skill import skill
 from maetab.memory_needed import refuse_too_large
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
@@ -48,13 +47,12 @@ from maetab.parameters import (
 from maetab.parts import check_parts, config_of, options_of
 from maetab.presets import n_members
 from maetab.progress import Progress, reported
-from maetab.series import View, modelled, view_of, windows_over
+from maetab.series import View, incomplete, modelled, view_of, windows_over
 from maetab.streams import draw_from, missing_in
 from maetab.table import Table
 
 FITTED = ("n_features_in_", "schema_", "timeline_", "model_", "history_", "n_iter_")
 AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameters that act there too
-SCORE_FRACTION, SCORE_SEED = 0.2, 0  # cells that `score` hides
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -220,10 +218,18 @@ class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
         """Return the rows of a frame, whose times and groups are known if there is a timeline."""
         name = type(self).__name__
         whole = None if self._drawn is None else self._drawn.schema
-        source = FrameSource(frame, self.categorical_features, self.missing_values, name, whole)
+        source = FrameSource(frame, self._categories(frame), self.missing_values, name, whole)
         if timeline is not None:
             source.take_as_keys(timeline.keys(frame))
         return source
+
+    def _categories(self, frame: pd.DataFrame) -> Any:
+        """Return which columns of a frame that the model is fitted to are categories."""
+        return self.categorical_features
+
+    def _joint(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the columns of X with those that the model knows beside them."""
+        return frame
 
     def _table(self, frame: pd.DataFrame, back: Back, encoded: Encoded) -> Table:
         """Return a table, laid out in time if there is a timeline."""
@@ -243,9 +249,10 @@ class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
         frame, back = read_frame(X)
         check_size(frame.shape, 1, type(self).__name__)
         validate_data(self, as_table(X), reset=False, skip_check_array=True)
-        names = self.schema_.names()
+        names = self.schema_.names()[: frame.shape[1]]
         if not self._fit_saw_names() or not (hasattr(X, "columns") or hasattr(X, "column_names")):
             frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
+        frame = self._joint(frame)
         return self._table(frame, back, encode_checked(frame, self.schema_, self.missing_values))
 
     def _fit_saw_names(self) -> bool:
@@ -253,27 +260,9 @@ class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
         names = self.schema_.names()
         return hasattr(self, "feature_names_in_") or not all(isinstance(x, str) for x in names)
 
-    def _skill(self, X: Any) -> float:
-        """Return the skill at cells hidden by a seed of its own; see MAEImputer.score."""
-        table = self._read(X)
-        drawn = np.random.default_rng(SCORE_SEED).random(table.values.shape)
-        hidden = table.observed & (drawn < SCORE_FRACTION)
-        filled = self._points(table._replace(observed=table.observed & ~hidden))
-        known = ~self.schema_.is_free_text()
-        values, filled, hidden = (x[:, known] for x in (table.values, filled, hidden))
-        return skill(values, filled, hidden, self.schema_.is_number()[known])
-
     def _windows(self, table: Table, how: str | int = "predicted") -> Windows:
         """Return windows over what the model reads of a table; see `windows_over`."""
         return windows_over(table, self.schema_, self._timeline(), how)
-
-    def _incomplete(self, table: Table) -> Windows:
-        """Return those windows of a table that miss something."""
-        windows = self._windows(table)
-        unseen = self.schema_.is_free_text()[modelled(self.schema_, self._timeline())]
-        complete = (windows.observed | torch.as_tensor(unseen)).all(1)
-        missing = ~complete[windows.rows.clamp_min(0)] & (windows.rows >= 0)
-        return self.model_.recognised(replace(windows, rows=windows.rows[missing.any(1)]))
 
     def _back(self, table: Table, found: np.ndarray, empty: float = 0.0) -> np.ndarray:
         """Return (..., n, F) what was found of windows over a table, (..., n, M), at its cells.
@@ -287,19 +276,28 @@ class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
         """Return what the model reads of a table; None for all of it as it is."""
         return view_of(table, self.schema_, self._timeline())
 
+    def _asked(self, table: Table) -> tuple[Ensemble, Windows, torch.device]:
+        """Return what predicts, the windows that miss something, and where it is done."""
+        unseen = self.schema_.is_free_text()[modelled(self.schema_, self._timeline())]
+        windows = self.model_.recognised(incomplete(self._windows(table), unseen))
+        return self.model_, windows, pick_device(self.device)
+
+    def _probabilities(self, table: Table, columns: list[int]) -> np.ndarray:
+        """Return (n, len(columns), K) probabilities of the levels of rows that miss something."""
+        view = self._view(table)
+        own = columns if view is None else np.searchsorted(view.places, columns).tolist()
+        found = predict_probabilities(*self._asked(table), own)
+        return found if view is None else view.rows_back(found)
+
     def _points(self, table: Table) -> np.ndarray:
         """Return (n, F) points of the cells of rows that miss something, 0 elsewhere."""
-        windows, device = self._incomplete(table), pick_device(self.device)
-        found = bridged(self.model_, windows, predict(self.model_, windows, device))
+        model, windows, device = self._asked(table)
+        found = bridged(model, windows, predict(model, windows, device))
         return table.settled(self._back(table, found), self.schema_.is_number())
 
     def _n_steps(self) -> int:
         """Return how many rows a window has."""
         return getattr(self._timeline(), "n_steps", 1)
-
-    def _check_cells(self, observed: np.ndarray) -> None:
-        if not observed.any():
-            raise ValueError(f"{type(self).__name__} cannot learn from X: no cell is observed.")
 
     def _config(self) -> ModelConfig:
         n_levels = np.array(self.schema_.n_modelled())[modelled(self.schema_, self._timeline())]

@@ -11,8 +11,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 
 from maetab.data.columns import MAX_LEVELS
-from maetab.engine.inference import predict_probabilities
-from maetab.engine.runtime import pick_device
 from maetab.labelled import LabelledMAE
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.targets import read_classes
@@ -71,14 +69,11 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
         table = self._read(X)
         if len(self.classes_) == 1:
             return np.ones((len(table.values), 1))
-        view, place = self._view(table), self._own_place(table)
-        windows, device = self._incomplete(table), pick_device(self.device)
-        found = predict_probabilities(self.model_, windows, device, [place])
-        found = found if view is None else view.rows_back(found)
-        column = self.schema_.columns[-1]
+        place, column = len(self.schema_.columns) - 1, self.schema_.columns[-1]
+        found = self._probabilities(table, [place])
         chances = np.full((len(found), len(self.classes_)), LEAST)
         places = [int(level) for level in column.levels[: column.n_modelled]]
-        shared = table.shared(len(self.schema_.columns) - 1, found[:, 0, : len(places)])
+        shared = table.shared(place, found[:, 0, : len(places)])
         chances[:, places] = np.maximum(shared, LEAST)
         chances *= self.class_weight_
         return chances / chances.sum(1, keepdims=True)

@@ -24,6 +24,7 @@ from maetab.engine.embedding import READOUTS, Blocks, Projection, Steps, blocks_
 from maetab.engine.pieces import decode_pieces, piece_steps
 from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
+from maetab.hidden_skill import skill_at_hidden_cells
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.series import begun_once, check_level, modelled, window_index
@@ -182,8 +183,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
             known = self._embed_remembered(remembered(self.model_), with_pieces=True)
             latent, pieces = np.split(known, [self.n_components_], axis=1)
             raw = Ridge(RIDGE).fit(latent, pieces).predict(features)
-        found = decode_pieces(self.model_.support, raw)
-        values, observed = (self._in_all_columns(x) for x in found)
+        values, observed = map(self._in_all_columns, decode_pieces(self.model_.support, raw))
         index = Z.index if isinstance(Z, pd.DataFrame) else None
         frame = decode(
             values, observed, self.schema_, blank_frame(self.schema_, len(features), index)
@@ -226,7 +226,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         X : (n, F) table
         y : ignored
         """
-        return self._skill(X)
+        return skill_at_hidden_cells(self, X)
 
     @property
     def n_components_(self) -> int:

@@ -20,9 +20,9 @@ from maetab.data.codec import Encoded
 from maetab.data.gaps import max_steps, refuse_gaps
 from maetab.donors import Donors, check_donors, copy_donors, donors_of, fit_donors
 from maetab.engine.draws import draws
-from maetab.engine.inference import predict_interval, predict_probabilities
-from maetab.engine.runtime import pick_device
+from maetab.engine.inference import predict_interval
 from maetab.filling import Filling, indicated, written, written_bounds
+from maetab.hidden_skill import skill_at_hidden_cells
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_count, seed_of
 from maetab.probabilities import categories, levels_table
 from maetab.ranges import End, Range, check_range
@@ -224,13 +224,6 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         found = levels_table(table, self.schema_, predicted, self._left(table), in_pandas)
         return table.back.table(found)
 
-    def _probabilities(self, table: Table, columns: list[int]) -> np.ndarray:
-        """Return (n, len(columns), K) probabilities of the levels of rows that miss something."""
-        view = self._view(table)
-        own = columns if view is None else np.searchsorted(view.places, columns).tolist()
-        found = predict_probabilities(*self._asked(table), own)
-        return found if view is None else view.rows_back(found)
-
     def score(self, X: Any, y: Any = None) -> float:
         """Return the skill on cells hidden for the purpose: 1 perfect, 0 no better than the mean.
 
@@ -245,7 +238,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         X : (n, F) table
         y : ignored
         """
-        return self._skill(X)
+        return skill_at_hidden_cells(self, X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the output columns, as in scikit-learn's imputers."""
@@ -265,9 +258,6 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         indicator = MissingIndicator(missing_values=self.missing_values, error_on_new=False)
         indicator._fit(missing, precomputed=True)
         return indicator
-
-    def _asked(self, table: Table) -> tuple[Any, Any, Any]:
-        return self.model_, self._incomplete(table), pick_device(self.device)
 
     def _finish(self, table: Table, values: np.ndarray) -> Any:
         """Return the user's table with `values` (n, F) in its missing cells."""

@@ -9,15 +9,12 @@ from typing import Any, ClassVar, NoReturn, Self, cast
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from maetab.base import BaseMAE
-from maetab.data.codec import encode_checked
 from maetab.data.containers import as_table, read_frame
 from maetab.data.parts import parts_of
 from maetab.data.schema import positions
-from maetab.data.source import FrameSource
-from maetab.data.timeline import Timeline
 from maetab.parameters import check_size
 from maetab.table import Table
 
@@ -103,32 +100,15 @@ class LabelledMAE(BaseMAE):
         self.missing_features_ = self.missing_features_[inputs]
         return table
 
-    def _source_of(self, frame: pd.DataFrame, timeline: Timeline | None) -> FrameSource:
-        """Return the rows of X and the target; names and places of categories are those of X."""
-        name, inputs = type(self).__name__, frame.columns[:-1]
-        chosen = sorted(positions(self.categorical_features, inputs, name))
-        source = FrameSource(frame, [frame.columns[j] for j in chosen], self.missing_values, name)
-        if timeline is not None:
-            source.take_as_keys(timeline.keys(frame))
-        return source
+    def _categories(self, frame: pd.DataFrame) -> list[Hashable]:
+        """Return the names of the columns that are categories; places are those of X."""
+        inputs = frame.columns[:-1]
+        chosen = sorted(positions(self.categorical_features, inputs, type(self).__name__))
+        return [inputs[j] for j in chosen]
 
-    def _read(self, X: Any) -> Table:
-        """Return X encoded as in fit, with a target that is missing."""
-        check_is_fitted(self, "model_")
-        frame, back = read_frame(X)
-        check_size(frame.shape, 1, type(self).__name__)
-        validate_data(self, as_table(X), reset=False, skip_check_array=True)
-        *names, target = self.schema_.names()
-        if not self._fit_saw_names() or not (hasattr(X, "columns") or hasattr(X, "column_names")):
-            frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
-        frame = _with(frame, self._hidden_target(frame), target)
-        return self._table(frame, back, encode_checked(frame, self.schema_, self.missing_values))
-
-    def _own_place(self, table: Table) -> int:
-        """Return the place of the target among the columns that the model sees."""
-        view = self._view(table)
-        place = len(self.schema_.columns) - 1
-        return place if view is None else int(np.searchsorted(view.places, place))
+    def _joint(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the columns of X with a target that is missing behind them."""
+        return _with(frame, self._hidden_target(frame), self.schema_.names()[-1])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -198,6 +198,10 @@ class CheckedParameters:
         is_multiple = self.width % self.n_heads == 0
         self._refuse_unless(is_multiple, "width", f"a multiple of n_heads={self.n_heads}")
 
+    def _check_cells(self, observed: np.ndarray) -> None:
+        if not observed.any():
+            raise ValueError(f"{type(self).__name__} cannot learn from X: no cell is observed.")
+
     def _check_checkpoint(self) -> None:
         """Refuse what is no folder, and seeds that a fit that goes on would not have again."""
         if self.checkpoint is None:

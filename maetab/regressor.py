@@ -12,7 +12,6 @@ from sklearn.base import RegressorMixin
 
 from maetab.data.kinds import extra_missing
 from maetab.engine.inference import predict_interval
-from maetab.engine.runtime import pick_device
 from maetab.labelled import LabelledMAE
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.targets import read_numbers
@@ -70,8 +69,7 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")
         table = self._read(X)
-        windows, device = self._incomplete(table), pick_device(self.device)
-        found = predict_interval(self.model_, windows, device, float(coverage))
+        found = predict_interval(*self._asked(table), float(coverage))
         numbers = self.schema_.is_number()
         bounds = [table.settled(bound, numbers) for bound in self._back(table, found)]
         low, high, point = map(self._in_units, (*bounds, self._points(table)))

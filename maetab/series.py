@@ -277,3 +277,13 @@ def warn_of_max_gap(max_gap: Any, timeline: Timeline | None) -> None:
             f"no gap is filled; give at least that step, a number of steps such as 3, or None to "
             f"fill all gaps."
         )
+
+
+def incomplete(windows: Windows, unseen: np.ndarray) -> Windows:
+    """Return those windows that miss something.
+
+    unseen : (F,) bool, columns in which nothing is missed
+    """
+    complete = (windows.observed | torch.as_tensor(unseen)).all(1)
+    missing = ~complete[windows.rows.clamp_min(0)] & (windows.rows >= 0)
+    return replace(windows, rows=windows.rows[missing.any(1)])

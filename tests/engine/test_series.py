@@ -131,7 +131,7 @@ def test_complete_rows_do_not_make_distant_rows_neighbours():
     frame.iloc[[2, 11, 12, 19], [0, 1, 0, 1]] = np.nan
     imputer = MAEImputer(window=3, guess=QUICK, max_iter=0, random_state=0).fit(frame)
     table = imputer._read(frame)
-    found = imputer._incomplete(table).rows.numpy()
+    found = imputer._asked(table)[1].rows.numpy()
     assert (np.diff(found, axis=1) == 1).all()
     wanted = [rows for rows in cut(20, 3) if set(rows) & {2, 11, 12, 19}]
     assert found.tolist() == np.array(wanted).tolist() and len(found) == 8
@@ -143,7 +143,7 @@ def test_padded_steps_are_not_taken_for_incomplete_rows(missing):
     frame.iloc[missing, 1] = np.nan
     frame["series"] = [0, 0, 0, 1]
     imputer = MAEImputer(window=3, groups="series", max_iter=0, random_state=0).fit(frame)
-    rows = imputer._incomplete(imputer._read(frame)).rows.tolist()
+    rows = imputer._asked(imputer._read(frame))[1].rows.tolist()
     assert rows == {0: [[0, 1, 2]], 3: [[3, -1, -1]]}[missing]
 
 
