@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 
 from maetab.data.columns import MAX_LEVELS
 from maetab.labelled import LabelledMAE
 from maetab.parameters import ATTRIBUTES, PARAMETERS
+from maetab.table import Table
 from maetab.targets import read_classes
 
 LEAST = 1e-6  # probability of a class that the model cannot predict, for no log of it is infinite
@@ -75,6 +77,9 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
         places = [int(level) for level in column.levels[: column.n_modelled]]
         shared = table.shared(place, found[:, 0, : len(places)])
         chances[:, places] = np.maximum(shared, LEAST)
+        told = self._told_by_head(table)
+        if told is not None:
+            chances = chances / chances.sum(1, keepdims=True) + softmax(told, axis=1)
         chances *= self.class_weight_
         return chances / chances.sum(1, keepdims=True)
 
@@ -108,6 +113,10 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
         known = self.classes_[codes[labelled]]
         self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=known)
         return self._coded(frame, codes)
+
+    def _labels_of(self, table: Table) -> tuple[np.ndarray, int]:
+        assert self._target is not None
+        return self._target.cat.codes.to_numpy(), len(self.classes_)
 
     def _hidden_target(self, frame: pd.DataFrame) -> pd.Series:
         return self._coded(frame, np.full(len(frame), -1))

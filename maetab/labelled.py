@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, ClassVar, NoReturn, Self, cast
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.utils.validation import validate_data
 
 from maetab.base import BaseMAE
+from maetab.components import fit_components
 from maetab.data.containers import as_table, read_frame
 from maetab.data.parts import parts_of
 from maetab.data.schema import positions
+from maetab.engine.embedding import Projection, blocks_of, embed
+from maetab.engine.inference import batch_rows
+from maetab.engine.reference import remembered
+from maetab.engine.runtime import pick_device
+from maetab.head import HIDDEN, MOST_ROWS, Head, fit_head
+from maetab.nn.windows import Windows
 from maetab.parameters import check_size
 from maetab.table import Table
+
+TOGETHER = 16_384  # rows whose features are in memory together
 
 
 def free_name(columns: pd.Index) -> Hashable:
@@ -42,6 +52,7 @@ class LabelledMAE(BaseMAE):
     unlabelled: Any = None
 
     _knows_target = True
+    _share_of_model = 0.7  # of the time that there is; the head takes the rest
     _fit_only: ClassVar[tuple[str, ...]] = ("unlabelled",)
     _target = cast("pd.Series | None", None)  # while fit runs; set by `_read_y`
 
@@ -98,7 +109,63 @@ class LabelledMAE(BaseMAE):
         validate_data(self, as_table(X), skip_check_array=True)
         inputs = self.missing_features_ < self.n_features_in_
         self.missing_features_ = self.missing_features_[inputs]
+        self._report("head")
+        self._fit_head(table)
         return table
+
+    def _fit_head(self, table: Table) -> None:
+        """Learn the linear map from features of rows to their target; see `head_`."""
+        self.head_: dict[str, np.ndarray] | None = None
+        labelled = np.random.default_rng(0).permutation(np.flatnonzero(table.observed[:, -1]))
+        y, n_classes = self._labels_of(table)
+        if self._timeline() is not None or len(np.unique(y[labelled])) < 2:
+            return
+        windows, parts = self._windows(table), blocks_of(self.model_.config, "concat")
+        mean, components = fit_components(
+            self._features, remembered(self.model_), parts, parts.n_components, self._deadline
+        )
+        projection = Projection(mean, components)
+        n = self._deadline.affordable(
+            lambda count: self._features(of_rows(windows, labelled[:count]), projection),
+            min(len(labelled), MOST_ROWS),
+            passes=2 + 2 * len(HIDDEN),  # those with cells hidden take longer; and the map itself
+            start=batch_rows(table.values.shape[1]),
+        )
+        rows = labelled[:n]
+        if self._deadline.left() < 0 or len(np.unique(y[rows])) < 2:
+            return
+        shown = [of_rows(windows, rows, share) for share in (0.0, *HIDDEN)]
+        head = fit_head([self._features(x, projection) for x in shown], y[rows], n_classes)
+        self.head_ = head._asdict() | projection._asdict()
+
+    def _labels_of(self, table: Table) -> tuple[np.ndarray, int]:
+        """Return (n,) what a head is to tell of the rows of fit, and how many classes, 0 for none.
+
+        Anything where there is no label.
+        """
+        raise NotImplementedError
+
+    def _features(self, windows: Windows, projection: Projection | None = None) -> np.ndarray:
+        """Return (n, D) features of rows to which their target says nothing.
+
+        With the encoded input behind them if they are projected.
+        """
+        target = (len(self.model_.config.n_levels) - 1,)
+        how = projection, projection is not None, False, None, target
+        return embed(self.model_, windows, pick_device(self.device), "concat", *how)
+
+    def _told_by_head(self, table: Table) -> np.ndarray | None:
+        """Return (n, K) what the head says of rows; None without one."""
+        fitted = getattr(self, "head_", None)
+        if fitted is None:
+            return None
+        head = Head(**{key: fitted[key] for key in Head._fields})
+        projection = Projection(fitted["mean"], fitted["components"])
+        windows, places = self._windows(table), np.arange(len(table.values))
+        parts = [places[i : i + TOGETHER] for i in range(0, len(places), TOGETHER)]
+        return np.concatenate(
+            [head(self._features(of_rows(windows, part), projection)) for part in parts]
+        )
 
     def _categories(self, frame: pd.DataFrame) -> list[Hashable]:
         """Return the names of the columns that are categories; places are those of X."""
@@ -121,3 +188,13 @@ def _with(frame: pd.DataFrame, target: pd.Series, name: Hashable) -> pd.DataFram
     joint = frame.copy(deep=False)
     joint.insert(joint.shape[1], name, target.to_numpy() if target.dtype == float else target.array)
     return joint
+
+
+def of_rows(windows: Windows, rows: np.ndarray, hidden: float = 0.0) -> Windows:
+    """Return the windows of some rows of a table, with a share of their cells hidden."""
+    chosen = torch.as_tensor(rows)
+    shown, values = windows.observed[chosen], windows.values[chosen]
+    drawn = np.random.default_rng(len(rows)).random(shown.shape)
+    shown = shown & torch.as_tensor(drawn >= hidden)
+    values = torch.where(shown, values, 0.0)
+    return replace(windows, values=values, observed=shown, rows=torch.arange(len(rows))[:, None])

@@ -14,6 +14,7 @@ from maetab.data.kinds import extra_missing
 from maetab.engine.inference import predict_interval
 from maetab.labelled import LabelledMAE
 from maetab.parameters import ATTRIBUTES, PARAMETERS
+from maetab.table import Table
 from maetab.targets import read_numbers
 
 
@@ -53,7 +54,7 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         ----------
         X : (n, F) table with the columns of fit
         """
-        return self._in_units(self._points(self._read(X)))
+        return self._in_units(self._blended(self._read(X)))
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Return (n,) and (n,) ends of intervals that hold the number with a probability.
@@ -71,14 +72,22 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         table = self._read(X)
         found = predict_interval(*self._asked(table), float(coverage))
         numbers = self.schema_.is_number()
-        bounds = [table.settled(bound, numbers) for bound in self._back(table, found)]
-        low, high, point = map(self._in_units, (*bounds, self._points(table)))
+        bounds = [table.settled(bound, numbers)[:, -1] for bound in self._back(table, found)]
+        low, high, point = map(self._in_units, (*bounds, self._blended(table)))
         return np.minimum(low, point), np.maximum(high, point)
 
+    def _blended(self, table: Table) -> np.ndarray:
+        """Return (n,) the standardised target of rows: the mean of model and head."""
+        point, told = self._points(table)[:, -1], self._told_by_head(table)
+        if told is None:
+            return point
+        seen = self.model_.support.center[-1]
+        return (point + told[:, 0].clip(float(seen.min()) - 1, float(seen.max()) + 1)) / 2
+
     def _in_units(self, cells: np.ndarray) -> np.ndarray:
-        """Return (n,) float64 the target, in its units, of standardised cells (n, F + 1)."""
+        """Return (n,) float64 the target, in its units, of standardised cells (n,)."""
         column = self.schema_.columns[-1]
-        return cells[:, -1].astype(np.float64) * column.scale + column.center + column.origin
+        return cells.astype(np.float64) * column.scale + column.center + column.origin
 
     def _read_y(self, y: Any, frame: pd.DataFrame) -> pd.Series:
         name = type(self).__name__
@@ -90,6 +99,9 @@ class MAERegressor(RegressorMixin, LabelledMAE):
                 f"its place in X and leave missing_values as it is."
             )
         return pd.Series(numbers, index=frame.index)
+
+    def _labels_of(self, table: Table) -> tuple[np.ndarray, int]:
+        return table.values[:, -1], 0
 
     def _hidden_target(self, frame: pd.DataFrame) -> pd.Series:
         return pd.Series(np.full(len(frame), np.nan), index=frame.index)

@@ -112,6 +112,7 @@ def embed(
     with_pieces: bool = False,
     plain: bool = False,
     steps: Steps | None = None,
+    unread: tuple[int, ...] = (),
 ) -> np.ndarray:
     """Return (W, D) the features of each window, or (R, D) of single steps; all are finite.
 
@@ -122,6 +123,7 @@ def embed(
     projection : None keeps the readout as it is
     with_pieces, plain : (W, D + T * R), the encoded input behind the features, see `Pieces`
     steps : the R steps that are read, each in its window; None for whole windows
+    unread : columns that no feature tells of: they are hidden while rows are completed, then 0
 
     Returns
     -------
@@ -142,11 +144,14 @@ def embed(
     n_batch = batch_rows(t * len(model.config.n_levels))
     out = np.zeros((len(windows if steps is None else steps.window), size + n_pieces), np.float32)
     with on_device(model, device):
-        more = _more(model, device, of_steps) if readout == "concat" else None
+        blank = torch.zeros(len(model.config.n_levels), dtype=torch.bool, device=device)
+        blank[list(unread)] = True
+        more = _more(model, device, of_steps, blank) if readout == "concat" else None
         for found, values, visible in batches(windows, device, n_batch):
             own, read = _places(found, steps, t)
             clock = padded_clock(windows, found, n_batch, device)
-            wholes = _complete(model, values, visible, found.stop - found.start, clock=clock)
+            n_rows = found.stop - found.start
+            wholes = _complete(model, values, visible, n_rows, blank, clock=clock)
             latent = _features(model, wholes, readout, more, of_steps, clock)
             if project is not None:
                 latent = project(latent)
@@ -183,17 +188,21 @@ def _complete(
     values: Tensor,
     visible: Tensor,
     n_rows: int,
+    blank: Tensor,
     n_times: int = N_COMPLETIONS,
     clock: Clock | None = None,
 ) -> list[Tensor]:
     """Return values (B, T, F), completed; complete windows cost no prediction.
 
+    blank : (F,) bool, columns that are hidden, and 0 in what is returned
+
     Missing cells are completed `n_times` over, with quantiles of what is predicted of them: each
     cell takes all of its quantiles once, in an order of its own (a Latin hypercube: McKay et al.
     1979). What is linear in the mean of their features then averages over what the cells may be.
     """
-    if visible[:n_rows].all():
-        return [values]
+    if (visible | blank)[:n_rows].all():
+        return [values.masked_fill(blank, 0.0)]
+    visible = visible & ~blank
     found = [x.flatten(0, 1) for x in model.predicted(values, visible, clock=clock)]
     n_cells = visible[0].numel()
     random = np.random.default_rng(0)
@@ -207,12 +216,14 @@ def _complete(
             guess = model.quantile(found[0], found[1], found[2], share).view_as(values)
         else:
             guess = model.support.quantile(found[0], share).view_as(values)
-        wholes.append(torch.where(visible, values, guess))
+        wholes.append(torch.where(visible, values, guess).masked_fill(blank, 0.0))
     return wholes
 
 
-def _more(model: Ensemble, device: torch.device, of_steps: bool) -> Attended | Course:
-    """Return what "concat" reads beside tokens."""
+def _more(
+    model: Ensemble, device: torch.device, of_steps: bool, blank: Tensor
+) -> Attended | Course:
+    """Return what "concat" reads beside tokens; `blank` as in `_complete`."""
     if model.is_series and not of_steps:
         return Course(model)
     windows, wholes = landmark_windows(model), []
@@ -220,7 +231,7 @@ def _more(model: Ensemble, device: torch.device, of_steps: bool) -> Attended | C
     for found, values, visible in batches(windows, device, size):
         clock = padded_clock(windows, found, size, device)
         n_rows = found.stop - found.start
-        wholes.append(_complete(model, values, visible, n_rows, 1, clock)[0][:n_rows])
+        wholes.append(_complete(model, values, visible, n_rows, blank, 1, clock)[0][:n_rows])
     return Attended(model, torch.cat(wholes))
 
 

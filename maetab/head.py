@@ -1,0 +1,118 @@
+"""The head of a labelled model: a linear map from features of rows to their target.
+
+Learned from the features of labelled rows as they are and with cells hidden, so that missing cells
+are nothing new to it. Penalties are chosen by cross-validation, a row and its copies together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression, Ridge
+
+HIDDEN = (0.25, 0.4)  # shares of the cells that are hidden in copies of the rows
+MOST_ROWS = 10_000  # labelled rows that a head is learned from
+FARTHEST = 10.0  # standard deviations beyond which features are not told apart
+N_FOLDS = 5
+RIDGE_PENALTIES = 10.0 ** np.arange(-3, 3)
+LOGISTIC_STRENGTHS = 10.0 ** np.arange(-1, 4)
+LEAST_CHANCE = 1e-6
+
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+class Head(NamedTuple):
+    """A linear map of D features: standardised, clipped, weighted.
+
+    center, scale : (D,)
+    weight, bias : (D, K) and (K,); K is 1 for numbers
+    """
+
+    center: np.ndarray
+    scale: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Return (n, K) of features (n, D): numbers, or logits of classes."""
+        standard = (features.astype(np.float64) - self.center) / self.scale
+        return standard.clip(-FARTHEST, FARTHEST) @ self.weight + self.bias
+
+
+def fit_head(copies: list[np.ndarray], y: np.ndarray, n_classes: int) -> Head:
+    """Return the head with the penalty that cross-validation finds best.
+
+    Parameters
+    ----------
+    copies : each (n, D) features of the same rows
+    y : (n,) standardised numbers, or codes of classes, two of which occur
+    n_classes : 0 for numbers
+    """
+    features, target = np.concatenate(copies).astype(np.float64), np.tile(y, len(copies))
+    center, scale = features.mean(0), features.std(0)
+    told = scale > 1e-6
+    scale = np.where(told, scale, 1.0)
+    standard = ((features - center) / scale).clip(-FARTHEST, FARTHEST)
+    share = told / np.sqrt(max(told.sum(), 1))  # so that penalties mean the same of any number
+    standard *= share
+    # On their principal axes features are the same to a penalty, and never more than rows.
+    _, spread, axes = np.linalg.svd(standard, full_matrices=False)
+    axes = axes[spread > 1e-6 * max(spread[0], 1e-9)].T
+    reduced = standard @ axes
+    fit = _logistic(n_classes) if n_classes else _ridge
+    penalties = LOGISTIC_STRENGTHS if n_classes else RIDGE_PENALTIES
+    folds = list(_folds(y, len(copies)))
+    losses = [
+        sum(_loss(fit(reduced[a], target[a], one), reduced[b], target[b]) for a, b in folds)
+        for one in penalties
+    ]
+    weight, bias = fit(reduced, target, penalties[int(np.argmin(losses))])
+    return Head(center, scale, share[:, None] * (axes @ weight), bias)
+
+
+def _folds(y: np.ndarray, n_copies: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Give the places of learning and of judging rows, with their copies; folds are alike in y."""
+    order = np.random.default_rng(0).permutation(len(y))
+    fold = np.empty(len(y), int)
+    fold[order[np.argsort(y[order], kind="stable")]] = np.arange(len(y)) % N_FOLDS
+    fold = np.tile(fold, n_copies)
+    for k in range(min(N_FOLDS, len(y))):
+        yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+
+
+def _ridge(x: np.ndarray, y: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+    model = Ridge(penalty).fit(x, y)
+    return model.coef_[:, None], np.array([model.intercept_])
+
+
+def _logistic(n_classes: int) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """Return a fit that gives classes without a row next to no chance."""
+
+    def fit(x: np.ndarray, y: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+        weight = np.zeros((x.shape[1], n_classes))
+        bias = np.full(n_classes, np.log(LEAST_CHANCE))
+        known = np.unique(y)
+        if len(known) == 1:
+            bias[known] = 0.0
+            return weight, bias
+        model = LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(x, y)
+        bias[known], weight[:, known] = 0.0, 0.0
+        if len(known) == 2:  # one map, of the second against the first
+            weight[:, known[1]], bias[known[1]] = model.coef_[0], model.intercept_[0]
+        else:
+            weight[:, known], bias[known] = model.coef_.T, model.intercept_
+        return weight, bias
+
+    return fit
+
+
+def _loss(fitted: tuple[np.ndarray, np.ndarray], x: np.ndarray, y: np.ndarray) -> float:
+    """Return the sum of squared errors, or minus the logarithm of the likelihood of classes."""
+    found = x @ fitted[0] + fitted[1]
+    if found.shape[1] == 1:
+        return float(np.square(found[:, 0] - y).sum())
+    own = softmax(found, axis=1)[np.arange(len(y)), y]
+    return float(-np.log(own.clip(LEAST_CHANCE)).sum())
