@@ -102,5 +102,7 @@ def spelled(value: Any, column: Column) -> str:
     if column.temporal:
         stamp = pd.Timestamp(value, unit="s").round("s")
         return str(stamp.date() if stamp == stamp.normalize() else stamp)
+    if column.origin:
+        return str(round(value) + column.origin)
     whole = float(value).is_integer() and abs(value) < 1e7
     return f"{value:.0f}" if whole else f"{value:.4g}"

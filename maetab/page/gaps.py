@@ -53,7 +53,7 @@ def _matrix(done: Filled, places: np.ndarray) -> Markup:
     caption = (
         f"Where cells are missing: a column of the picture is a column of the table with missing "
         f"cells, in the order of the table; from top to bottom are the rows in {order}. The "
-        f"darker, the more is missing.{few}"
+        f"darker, the more is missing: up to a quarter, a half, three quarters, all.{few}"
     )
     return element(
         "figure", element("figcaption", caption), missing_matrix(shares, names_of, label)

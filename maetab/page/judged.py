@@ -188,7 +188,7 @@ def _scores(judged: Judged, part: pd.DataFrame, metric: str, caption: str) -> Ma
         rows.append(cells)
     if len(part) > 1:
         means = [part[name].mean() for name in methods]
-        last = ["mean of the columns", f"{part['n_cells'].sum():,}", *_marked(means, of_numbers)]
+        last = ["mean of the columns", "", *_marked(means, of_numbers)]
         if of_numbers:
             last.append(_share(float(np.mean([*judged.coverage.values()]))))
         rows.append(last)

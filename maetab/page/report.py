@@ -149,7 +149,7 @@ def _top(title: str, done: Filled, judged: Judged | None) -> list[Markup]:
             means = judged.means(metric)
             if len(means):
                 value = means["maetab"]
-                facts[name] = f"{value:.2f}" if metric == "rmse" else f"{value:.0%}"
+                facts[name] = f"{value:.2f} SD" if metric == "rmse" else f"{value:.0%}"
     pairs = [
         element("div", element("dt", name), element("dd", value)) for name, value in facts.items()
     ]

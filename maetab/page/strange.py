@@ -31,8 +31,8 @@ class Strange:
 
 
 def find_strange(done: Filled, top: int, n_columns: int, seed: int) -> Strange | None:
-    """Return the strangest rows by the model that fills; None where none are asked for."""
-    if not top:
+    """Return the strangest rows by the model that fills; None if none are asked for or can be."""
+    if not top or not done.modelled():
         return None
     detector = MAEAnomalyDetector.from_fitted(done.imputer, trim=TRIM, verbose=0)
     n, rows = len(done.frame), done.in_time()
@@ -56,9 +56,9 @@ def strange_section(strange: Strange | None, done: Filled) -> Markup:
     among = f"all {n:,} rows" if n == n_rows else f"{n_rows:,} of {n:,} rows ({which})"
     told = paragraph(
         f"Rows whose cells are not what their other cells suggest, or that no row is like, among "
-        f"{among}. Scores are 0 on average, and lower for stranger rows; the surprise is 1 for "
-        "a cell that is as odd as one in ten of its column, 3 for one in a thousand. Strange rows "
-        "are not wrong for that: look at them."
+        f"{among}. Scores are about 0 for usual rows, and lower for stranger ones; the surprise is "
+        "1 for a cell that is as odd as one in ten of its column, 3 for one in a thousand. Strange "
+        "rows are not wrong for that: look at them."
     )
     return section("strange", title, told, _reasons(strange.reasons))
 

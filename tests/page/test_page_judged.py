@@ -62,6 +62,15 @@ def test_every_cell_is_in_one_bin(cells):
     assert (np.diff(edges) > 0).all()
 
 
+@pytest.mark.parametrize("step", [1, 0.1])
+def test_bins_hold_as_many_points_of_the_grid_each(step):
+    cells = (17 + np.arange(72)) * step
+    cells = cells.astype(int) if step == 1 else cells.round(1)
+    column = infer_schema(pd.DataFrame({"x": cells})).columns[0]
+    edges, _ = bins_of(cells.astype(float), column)
+    assert counted_in(cells, edges).tolist() == [3] * 24
+
+
 def test_summaries_say_the_median_or_the_commonest_level():
     frame = pd.DataFrame({"x": [1.0, 2.0, 9.0], "level": ["u", "u", "d"]})
     number, level = infer_schema(frame, ["level"]).columns

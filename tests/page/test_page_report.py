@@ -79,6 +79,20 @@ def test_a_complete_table_has_nothing_missing_and_nothing_filled(quick, read_pag
     pd.testing.assert_frame_equal(frame, before)
 
 
+def test_a_bin_of_all_larger_numbers_is_named_so(quick, read_page):
+    cells = [*range(300), 5000, None]
+    page = read_page(report(pd.DataFrame({"x": cells, "y": range(302)}), quick, frac=0, top=0))
+    ends = re.findall(r"([<≥]) (\d+)", page.of("text"))
+    assert [sign for sign, _ in ends] == ["<", "≥"]
+    assert 250 < int(ends[1][1]) < 300
+
+
+def test_a_table_without_any_cell_has_a_page(quick, read_page):
+    with pytest.warns(UserWarning, match="no observed cell"):
+        text = read_page(report(pd.DataFrame({"a": [np.nan] * 5}), quick)).text
+    assert "5 of 5 cells are missing" in text and "Not looked for." in text
+
+
 def test_the_file_holds_the_page_and_is_replaced(quick, tmp_path):
     path = tmp_path / "page.html"
     path.write_text("old")
