@@ -17,6 +17,7 @@ from maetab.data.columns import Column
 from maetab.data.timeline import Layout, Timeline, lay_out
 from maetab.imputer import MAEImputer
 
+NOTHING = 1e-6  # standard deviations of a column: what single precision makes of 0 is nearer
 TOLD = r"(?s)MAEImputer: "
 
 
@@ -104,5 +105,7 @@ def spelled(value: Any, column: Column) -> str:
         return str(stamp.date() if stamp == stamp.normalize() else stamp)
     if column.origin:
         return str(round(value) + column.origin)
+    if column.lower < column.upper and abs(value) < NOTHING * column.scale:
+        return "0"
     whole = float(value).is_integer() and abs(value) < 1e7
     return f"{value:.0f}" if whole else f"{value:.4g}"

@@ -11,6 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from maetab import MAEImputer, report
+from maetab.page import judged
 from maetab.page.filled import fill_table
 
 NO_NETWORK = re.compile(r"https?:|//\w|@import|url\(|src=|javascript:", re.IGNORECASE)
@@ -91,6 +92,14 @@ def test_a_table_without_any_cell_has_a_page(quick, read_page):
     with pytest.warns(UserWarning, match="no observed cell"):
         text = read_page(report(pd.DataFrame({"a": [np.nan] * 5}), quick)).text
     assert "5 of 5 cells are missing" in text and "Not looked for." in text
+
+
+def test_wide_tables_are_judged_by_fewer_rows_and_the_page_says_so(quick, read_page, monkeypatch):
+    monkeypatch.setattr(judged, "MOST_CELLS", 100)
+    monkeypatch.setattr(judged, "LEAST_ROWS", 10)
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 4)), columns=list("abcd"))
+    text = read_page(report(frame, quick, top=0)).text
+    assert "In 25 rows of 60 (drawn at random) 20%" in text
 
 
 def test_the_file_holds_the_page_and_is_replaced(quick, tmp_path):
