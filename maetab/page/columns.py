@@ -6,7 +6,7 @@ import numpy as np
 
 from maetab.data.columns import Column
 from maetab.data.extent import range_of
-from maetab.page.filled import Filled, spelled
+from maetab.page.filled import Filled, spelled, zone_of
 from maetab.page.markup import Markup, joined, paragraph, section, shortened, table, users
 from maetab.page.pictures import spark
 
@@ -53,7 +53,7 @@ def _range(column: Column) -> Markup | str:
         return ""
     if column.free_text:
         return f"{column.free_text:,} different values"
-    return joined(shortened(range_of(column), 90))
+    return joined(shortened(range_of(column), 90), zone_of(column))
 
 
 def _picture(cells: np.ndarray, column: Column) -> Markup | str:

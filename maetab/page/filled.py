@@ -92,6 +92,11 @@ def told_before() -> Iterator[None]:
         yield
 
 
+def zone_of(column: Column) -> str:
+    """Return what is written behind a time, which is told in UTC, of a column that has a zone."""
+    return " UTC" if column.temporal == "datetime" and "," in column.dtype else ""
+
+
 def spelled(value: Any, column: Column) -> str:
     """Return a number as from `natural` as short text; dates and levels as what they are."""
     if not np.isfinite(value):
@@ -102,7 +107,7 @@ def spelled(value: Any, column: Column) -> str:
         return str(pd.Timedelta(value, unit="s").round("s"))
     if column.temporal:
         stamp = pd.Timestamp(value, unit="s").round("s")
-        return str(stamp.date() if stamp == stamp.normalize() else stamp)
+        return str(stamp.date() if stamp == stamp.normalize() else stamp) + zone_of(column)
     if column.origin:
         return str(round(value) + column.origin)
     if column.lower < column.upper and abs(value) < NOTHING * column.scale:

@@ -16,9 +16,10 @@ from maetab.data.extent import length_text
 from maetab.page.columns import kind_of
 from maetab.page.filled import Filled
 from maetab.page.judged import COVERAGE, NAMES, Judged
-from maetab.page.markup import Markup, element, paragraph, section, table, users
+from maetab.page.markup import Markup, element, paragraph, section, shortened, table, users
 from maetab.page.strange import N_MASKS, TRIM, Strange
 
+LONGEST = 1000  # characters of a parameter
 MODELS = {
     True: "each column's distribution given the others was predicted by a Gaussian model with "
     "attention to similar rows and a residual network trained on hidden cells",
@@ -42,7 +43,10 @@ def methods_section(
     }
     own = {f"page: {name}": repr(value) for name, value in options.items()}
     changed = {name: repr(value) for name, value in _changed(done).items()}
-    rows = [[users(name), users(value)] for name, value in (versions | changed | own).items()]
+    rows = [
+        [users(name), shortened(value, LONGEST)]
+        for name, value in (versions | changed | own).items()
+    ]
     title = "Versions, and the parameters that differ from their defaults"
     return section(
         "methods",

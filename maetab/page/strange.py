@@ -67,10 +67,11 @@ def strange_section(strange: Strange | None, done: Filled) -> Markup:
 
 
 def _cell(value: Any) -> Markup:
-    """Return a cell of the user; numbers with seven digits, and whole ones whole."""
-    if not isinstance(value, float | np.floating):
+    """Return a cell of the user; numbers with seven digits, and whole ones of 64 bits whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
         return users(value)
-    return users(int(value) if float(value).is_integer() else f"{value:.7g}")
+    whole = float(value).is_integer() and abs(value) < 2**64
+    return users(int(value) if whole else f"{value:.7g}")
 
 
 def _reasons(reasons: pd.DataFrame) -> Markup:

@@ -102,6 +102,15 @@ def test_wide_tables_are_judged_by_fewer_rows_and_the_page_says_so(quick, read_p
     assert "In 25 rows of 60 (drawn at random) 20%" in text
 
 
+def test_zones_of_times_long_numbers_and_long_parameters_are_told(quick, read_page):
+    when = pd.date_range("2024-01-01", periods=30, freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"when": when, "far": np.r_[np.arange(29) * 1e300, 1e302]})
+    text = read_page(report(frame, quick, frac=0, top=30)).text
+    assert "2023-12-31 23:00:00 to 2024-01-02 04:00:00 UTC" in text
+    assert "1e+302" in text and not re.search(r"\d{30}", text)
+    assert repr(quick.guess) in text
+
+
 def test_the_file_holds_the_page_and_is_replaced(quick, tmp_path):
     path = tmp_path / "page.html"
     path.write_text("old")
