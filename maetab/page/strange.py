@@ -70,7 +70,7 @@ def _cell(value: Any) -> Markup:
     """Return a cell of the user; numbers with seven digits, and whole ones of 64 bits whole."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
         return users(value)
-    whole = float(value).is_integer() and abs(value) < 2**64
+    whole = float(value).is_integer() and abs(float(value)) < 2**64
     return users(int(value) if whole else f"{value:.7g}")
 
 
