@@ -49,7 +49,8 @@ def read_classes(
     if known.dtype == object:
         known = np.array(known.tolist())
         if known.ndim != 1:
-            raise TypeError(f"a label must be text, a number or True or False, got {cells[0]!r}.")
+            label = cells[labelled][0]
+            raise TypeError(f"a label in y must be text, a number, True or False, got {label!r}.")
         if isinstance(known[0], np.str_) and not all(isinstance(c, str) for c in cells[labelled]):
             raise TypeError("y mixes text with other labels; give all of them as text.")
     if known.dtype.kind == "f" and not labelled.all() and _are_whole(known):

@@ -45,7 +45,7 @@ def test_numbers_too_large_for_whole_ones_stay_as_they_are():
 
 
 def test_labels_of_several_values_are_refused():
-    with pytest.raises(TypeError, match=r"a label must be .*got \(1, 2\)"):
+    with pytest.raises(TypeError, match=r"a label in y must be .*got \(1, 2\)"):
         read_classes(pd.Series([(1, 2), (3, 4)]), 2, None, "Model")
     with pytest.raises(ValueError, match=r"'unlabelled' parameter of MAEClassifier .*one value"):
         MAEClassifier(unlabelled=[-1, 0]).fit(np.eye(4), [0, 1, 0, 1])
