@@ -53,13 +53,14 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         ----------
         X : (n, F) table with the columns of fit
         """
-        return self._in_units(self._points(self._read(X)))
+        return self._natural(self._points(self._read(X))) + self.schema_.columns[-1].origin
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Return (n,) and (n,) ends of intervals that hold the number with a probability.
 
         Central intervals, calibrated on labels held out in fit, and widened to hold what
-        `predict` says where that lies outside.
+        `predict` says where that lies outside. Of whole numbers, or decimals up to six, their ends
+        are such, too.
 
         Parameters
         ----------
@@ -72,13 +73,15 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         found = predict_interval(*self._asked(table), float(coverage))
         numbers = self.schema_.is_number()
         bounds = [table.settled(bound, numbers) for bound in self._back(table, found)]
-        low, high, point = map(self._in_units, (*bounds, self._points(table)))
-        return np.minimum(low, point), np.maximum(high, point)
-
-    def _in_units(self, cells: np.ndarray) -> np.ndarray:
-        """Return (n,) float64 the target, in its units, of standardised cells (n, F + 1)."""
+        low, high, point = map(self._natural, (*bounds, self._points(table)))
         column = self.schema_.columns[-1]
-        return cells[:, -1].astype(np.float64) * column.scale + column.center + column.origin
+        low = column.on_grid(np.minimum(low, point), "floor")
+        high = column.on_grid(np.maximum(high, point), "ceil")
+        return low + column.origin, high + column.origin
+
+    def _natural(self, cells: np.ndarray) -> np.ndarray:
+        """Return (n,) float64 the target, less its origin, of standardised cells (n, F + 1)."""
+        return self.schema_.columns[-1].natural(cells[:, -1].astype(np.float64))
 
     def _read_y(self, y: Any, frame: pd.DataFrame) -> pd.Series:
         name = type(self).__name__
