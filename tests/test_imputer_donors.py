@@ -36,6 +36,7 @@ def complete() -> pd.DataFrame:
             "price": [Decimal(int(x)) / 100 for x in rng.integers(100, 9999, N)],
             "day": [date.fromordinal(737000 + int(x)) for x in rng.integers(0, 900, N)],
             "when": stamps,
+            "finer": stamps.astype("datetime64[ns]"),
             "local": stamps.tz_localize("UTC").tz_convert("Europe/Rome"),
             "lasts": pd.to_timedelta(rng.integers(0, 10**9, N), unit="us"),
             "color": rng.choice(["red", "blue"], N),
