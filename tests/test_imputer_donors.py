@@ -116,10 +116,11 @@ def by_hand(points, values, wanted, k) -> list[np.ndarray]:
 def test_the_donors_are_those_with_the_nearest_points(fitted, holes, k):
     schema, ends = fitted.schema_, fitted._range().ends()
     rng = np.random.default_rng(2)
-    points, wanted = (rng.normal(size=(n, 10)).astype("f4") for n in (60, 40))
+    F = len(schema.columns)
+    points, wanted = (rng.normal(size=(n, F)).astype("f4") for n in (60, 40))
     values = fitted.donor_values_[:60]
     donors = Donors(schema, k, points, values, ends)
-    level = rng.random((40, 10)).astype("f4")
+    level = rng.random((40, F)).astype("f4")
     middle, drawn = donors.exact(donors.chosen(wanted)), donors.exact(donors.chosen(wanted, level))
     for j, column in enumerate(schema.columns):
         if column.kind == "number":
