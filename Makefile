@@ -26,7 +26,7 @@ test-engines:
 	$(ENGINES)/bin/python -m pytest -q tests/test_engines.py tests/test_parts.py
 
 # What `make test` leaves out because it takes minutes. `test-versions` and `test-engines` are apart:
-# they install gigabytes, and with the lowest versions some tests still fail.
+# they install environments of their own.
 test-all: test test-slow fuzz kills docs test-wheel
 
 fuzz: $(READY)
@@ -36,21 +36,23 @@ kills: $(READY)
 	$(PY) -m benchmarks.kills
 
 # The lowest versions of every dependency that are allowed, then the newest, each in an environment
-# of its own. The newest torch is that of constraints.txt: any other brings gigabytes of CUDA.
+# of its own. Both take the torch of constraints.txt, as any other brings gigabytes of CUDA on Linux;
+# `make test-versions TORCH=torch==2.6.0` tries the lowest one. Needs Python 3.11, 3.12 or 3.13.
 QUICK := tests/data tests/files tests/cli tests/test_laws.py tests/test_estimators.py tests/test_parts.py
 TRIED := build/versions
 
-test-versions: $(TRIED)/lowest/.ready $(TRIED)/newest/.ready
-	$(TRIED)/lowest/bin/python -m pytest -q -n auto $(QUICK)
-	$(TRIED)/newest/bin/python -m pytest -q -n auto $(QUICK)
+TORCH := -c constraints.txt
 
-$(TRIED)/lowest/.ready: tests/lowest.txt
-$(TRIED)/newest/.ready: constraints.txt
-$(TRIED)/%/.ready: pyproject.toml
-	rm -rf $(TRIED)/$*
-	$(PYTHON) -m venv $(TRIED)/$*
+test-versions: $(TRIED)/lowest/.ready $(TRIED)/newest/.ready
+	$(TRIED)/lowest/bin/python -m pytest -q -n auto -m "not slow" $(QUICK)
+	$(TRIED)/newest/bin/python -m pytest -q -n auto -m "not slow" $(QUICK)
+
+$(TRIED)/lowest/.ready: VERSIONS := -c tests/lowest.txt $(TORCH)
+$(TRIED)/newest/.ready: VERSIONS := -c constraints.txt
+$(TRIED)/%/.ready: pyproject.toml constraints.txt tests/lowest.txt
+	$(PYTHON) -m venv --clear $(TRIED)/$*
 	$(TRIED)/$*/bin/python -m pip install -q --upgrade "pip>=25.1"
-	$(TRIED)/$*/bin/python -m pip install -q -c $(filter %.txt,$^) -e . --group tried
+	$(TRIED)/$*/bin/python -m pip install -q --only-binary :all: $(VERSIONS) -e . --group tried
 	touch $@
 
 # Wheel and source distribution, each installed in a clean environment and tried outside this folder.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -101,6 +103,15 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
         X : (n, F) table with the columns of fit
         """
         return np.log(np.maximum(self.predict_proba(X), np.finfo(float).tiny))
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        weights = self.class_weight
+        fits = weights is None or (isinstance(weights, str) and weights == "balanced")
+        if isinstance(weights, Mapping):
+            fits = all(isinstance(x, Real) and 0 < float(x) < np.inf for x in weights.values())
+        words = "None, 'balanced' or a dict of class to positive number"
+        self._refuse_unless(fits, "class_weight", words)
 
     def _read_y(self, y: Any, frame: pd.DataFrame) -> pd.Series:
         name = type(self).__name__

@@ -17,7 +17,10 @@ HIDDEN = (0.25, 0.4)  # shares of the cells that are hidden in copies of the row
 MOST_ROWS = 10_000  # labelled rows that a head is learned from
 FARTHEST = 10.0  # standard deviations beyond which features are not told apart
 N_FOLDS = 5
-RIDGE_PENALTIES = 10.0 ** np.arange(-3, 3)
+# From the strongest penalty to the weakest; the strongest is taken that is not worse than the best
+# by more than `DOUBT` standard errors, for few labels tell little of which is best.
+DOUBT = 1.0
+RIDGE_PENALTIES = 10.0 ** np.arange(2, -4, -1)
 LOGISTIC_STRENGTHS = 10.0 ** np.arange(-1, 4)
 LEAST_CHANCE = 1e-6
 
@@ -65,11 +68,13 @@ def fit_head(copies: list[np.ndarray], y: np.ndarray, n_classes: int) -> Head:
     fit = _logistic(n_classes) if n_classes else _ridge
     penalties = LOGISTIC_STRENGTHS if n_classes else RIDGE_PENALTIES
     folds = list(_folds(y, len(copies)))
-    losses = [
-        sum(_loss(fit(reduced[a], target[a], one), reduced[b], target[b]) for a, b in folds)
-        for one in penalties
-    ]
-    weight, bias = fit(reduced, target, penalties[int(np.argmin(losses))])
+    losses = []
+    for one in penalties:
+        found = np.empty(len(target))
+        for a, b in folds:
+            found[b] = _losses(fit(reduced[a], target[a], one), reduced[b], target[b])
+        losses.append(found.reshape(len(copies), len(y)).mean(0))
+    weight, bias = fit(reduced, target, penalties[_strongest(losses)])
     return Head(center, scale, share[:, None] * (axes @ weight), bias)
 
 
@@ -109,10 +114,18 @@ def _logistic(n_classes: int) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     return fit
 
 
-def _loss(fitted: tuple[np.ndarray, np.ndarray], x: np.ndarray, y: np.ndarray) -> float:
-    """Return the sum of squared errors, or minus the logarithm of the likelihood of classes."""
+def _losses(fitted: tuple[np.ndarray, np.ndarray], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return (n,) squared errors, or minus the log-likelihood of classes."""
     found = x @ fitted[0] + fitted[1]
     if found.shape[1] == 1:
-        return float(np.square(found[:, 0] - y).sum())
+        return np.square(found[:, 0] - y)
     own = softmax(found, axis=1)[np.arange(len(y)), y]
-    return float(-np.log(own.clip(LEAST_CHANCE)).sum())
+    return -np.log(own.clip(LEAST_CHANCE))
+
+
+def _strongest(losses: list[np.ndarray]) -> int:
+    """Return the first of the losses (n,) that is as good as the best, but for its doubt."""
+    best = losses[int(np.argmin([x.mean() for x in losses]))]
+    more = [x - best for x in losses]
+    doubt = DOUBT / np.sqrt(len(best))
+    return next(i for i, x in enumerate(more) if x.mean() <= doubt * x.std())

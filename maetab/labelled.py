@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NoReturn, Self, cast
 import numpy as np
 import pandas as pd
 import torch
+from pandas.api.types import is_scalar
 from sklearn.utils.validation import validate_data
 
 from maetab.base import BaseMAE
@@ -17,6 +18,8 @@ from maetab.components import fit_components
 from maetab.data.containers import as_table, read_frame
 from maetab.data.parts import parts_of
 from maetab.data.schema import positions
+from maetab.data.source import FrameSource
+from maetab.data.timeline import Timeline
 from maetab.engine.embedding import Projection, blocks_of, embed
 from maetab.engine.inference import batch_rows
 from maetab.engine.reference import remembered
@@ -85,6 +88,7 @@ class LabelledMAE(BaseMAE):
             raise TypeError(f"{type(self).__name__} learns from tables in memory, not from parts.")
         fresh = object.__new__(type(self))
         fresh.__dict__.update(vars(self))
+        fresh._check_parameters()  # before y is read by them
         frame, _ = read_frame(X)
         check_size(frame.shape, 2, type(self).__name__)
         fresh._target = fresh._read_y(y, frame)
@@ -167,6 +171,16 @@ class LabelledMAE(BaseMAE):
             [head(self._features(of_rows(windows, part), projection)) for part in parts]
         )
 
+    def _source_of(self, frame: pd.DataFrame, timeline: Timeline | None) -> FrameSource:
+        """Return the rows of a frame; classes with a single label are told apart as well."""
+        source = super()._source_of(frame, timeline)
+        source.tell_apart(frame.shape[1] - 1)
+        return source
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        self._refuse_unless(is_scalar(self.unlabelled), "unlabelled", "None or one value of y")
+
     def _categories(self, frame: pd.DataFrame) -> list[Hashable]:
         """Return the names of the columns that are categories; places are those of X."""
         inputs = frame.columns[:-1]
@@ -185,7 +199,7 @@ class LabelledMAE(BaseMAE):
 
 def _with(frame: pd.DataFrame, target: pd.Series, name: Hashable) -> pd.DataFrame:
     """Return the columns of X with the target behind them."""
-    joint = frame.copy(deep=False)
+    joint = frame.set_axis(pd.Index([*frame.columns], tupleize_cols=False), axis=1)
     joint.insert(joint.shape[1], name, target.to_numpy() if target.dtype == float else target.array)
     return joint
 

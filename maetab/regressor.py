@@ -54,13 +54,14 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         ----------
         X : (n, F) table with the columns of fit
         """
-        return self._in_units(self._blended(self._read(X)))
+        return self._natural(self._blended(self._read(X))) + self.schema_.columns[-1].origin
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Return (n,) and (n,) ends of intervals that hold the number with a probability.
 
         Central intervals, calibrated on labels held out in fit, and widened to hold what
-        `predict` says where that lies outside.
+        `predict` says where that lies outside. Of whole numbers, or decimals up to six, their ends
+        are such, too.
 
         Parameters
         ----------
@@ -73,8 +74,15 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         found = predict_interval(*self._asked(table), float(coverage))
         numbers = self.schema_.is_number()
         bounds = [table.settled(bound, numbers)[:, -1] for bound in self._back(table, found)]
-        low, high, point = map(self._in_units, (*bounds, self._blended(table)))
-        return np.minimum(low, point), np.maximum(high, point)
+        low, high, point = map(self._natural, (*bounds, self._blended(table)))
+        column = self.schema_.columns[-1]
+        low = column.on_grid(np.minimum(low, point), "floor")
+        high = column.on_grid(np.maximum(high, point), "ceil")
+        return low + column.origin, high + column.origin
+
+    def _natural(self, cells: np.ndarray) -> np.ndarray:
+        """Return (n,) float64 the target, less its origin, of standardised cells (n,)."""
+        return self.schema_.columns[-1].natural(cells.astype(np.float64))
 
     def _blended(self, table: Table) -> np.ndarray:
         """Return (n,) the standardised target of rows: the mean of model and head."""
@@ -82,12 +90,10 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         if told is None:
             return point
         seen = self.model_.support.center[-1]
-        return (point + told[:, 0].clip(float(seen.min()) - 1, float(seen.max()) + 1)) / 2
+        return (point + told[:, 0].clip(float(seen.min()), float(seen.max()))) / 2
 
-    def _in_units(self, cells: np.ndarray) -> np.ndarray:
-        """Return (n,) float64 the target, in its units, of standardised cells (n,)."""
-        column = self.schema_.columns[-1]
-        return cells.astype(np.float64) * column.scale + column.center + column.origin
+    def _labels_of(self, table: Table) -> tuple[np.ndarray, int]:
+        return table.values[:, -1], 0
 
     def _read_y(self, y: Any, frame: pd.DataFrame) -> pd.Series:
         name = type(self).__name__
@@ -99,9 +105,6 @@ class MAERegressor(RegressorMixin, LabelledMAE):
                 f"its place in X and leave missing_values as it is."
             )
         return pd.Series(numbers, index=frame.index)
-
-    def _labels_of(self, table: Table) -> tuple[np.ndarray, int]:
-        return table.values[:, -1], 0
 
     def _hidden_target(self, frame: pd.DataFrame) -> pd.Series:
         return pd.Series(np.full(len(frame), np.nan), index=frame.index)

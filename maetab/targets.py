@@ -33,8 +33,8 @@ def read_target(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.nda
             f"y has {len(cells)}."
         )
     labelled = ~np.asarray(pd.isna(cells))
-    if unlabelled is not None:
-        labelled &= np.asarray(cells != unlabelled)
+    if not pd.isna(unlabelled):
+        labelled[labelled] = np.asarray(cells[labelled] != unlabelled, dtype=bool)
     if not labelled.any():
         raise ValueError(f"{name} cannot learn from y: it holds no label.")
     return cells, labelled
@@ -48,9 +48,12 @@ def read_classes(
     known = cells[labelled]
     if known.dtype == object:
         known = np.array(known.tolist())
+        if known.ndim != 1:
+            label = cells[labelled][0]
+            raise TypeError(f"a label in y must be text, a number, True or False, got {label!r}.")
         if isinstance(known[0], np.str_) and not all(isinstance(c, str) for c in cells[labelled]):
             raise TypeError("y mixes text with other labels; give all of them as text.")
-    elif known.dtype.kind == "f" and not labelled.all() and (known == np.floor(known)).all():
+    if known.dtype.kind == "f" and not labelled.all() and _are_whole(known):
         known = known.astype(np.int64)  # whole numbers that NaN made floats of
     check_classification_targets(known)
     classes, found = np.unique(known, return_inverse=True)
@@ -59,11 +62,25 @@ def read_classes(
     return classes, codes, labelled
 
 
+def _are_whole(numbers: np.ndarray) -> bool:
+    """Whether floats are whole numbers, of which floats hold each."""
+    return bool(((numbers == np.floor(numbers)) & (np.abs(numbers) < 2**53)).all())
+
+
 def read_numbers(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return (n,) float64, NaN where there is no number, and (n,) labelled."""
     cells, labelled = read_target(y, n_rows, unlabelled, name)
     numbers = np.full(n_rows, np.nan)
-    numbers[labelled] = cells[labelled].astype(np.float64)
+    known = cells[labelled]
+    try:
+        if known.dtype.kind in "mM":
+            raise TypeError("these are times")
+        numbers[labelled] = known.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"y of {name} must hold numbers, got {known[0]!r}: {error}; give times as numbers of "
+            f"days, say, and classes to MAEClassifier."
+        ) from error
     if np.isinf(numbers).any():
         raise ValueError("Input y contains infinity or a value too large for dtype('float64').")
     return numbers, labelled

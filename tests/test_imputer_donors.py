@@ -36,6 +36,7 @@ def complete() -> pd.DataFrame:
             "price": [Decimal(int(x)) / 100 for x in rng.integers(100, 9999, N)],
             "day": [date.fromordinal(737000 + int(x)) for x in rng.integers(0, 900, N)],
             "when": stamps,
+            "finer": stamps.astype("datetime64[ns]"),
             "local": stamps.tz_localize("UTC").tz_convert("Europe/Rome"),
             "lasts": pd.to_timedelta(rng.integers(0, 10**9, N), unit="us"),
             "color": rng.choice(["red", "blue"], N),
@@ -115,10 +116,11 @@ def by_hand(points, values, wanted, k) -> list[np.ndarray]:
 def test_the_donors_are_those_with_the_nearest_points(fitted, holes, k):
     schema, ends = fitted.schema_, fitted._range().ends()
     rng = np.random.default_rng(2)
-    points, wanted = (rng.normal(size=(n, 10)).astype("f4") for n in (60, 40))
+    F = len(schema.columns)
+    points, wanted = (rng.normal(size=(n, F)).astype("f4") for n in (60, 40))
     values = fitted.donor_values_[:60]
     donors = Donors(schema, k, points, values, ends)
-    level = rng.random((40, 10)).astype("f4")
+    level = rng.random((40, F)).astype("f4")
     middle, drawn = donors.exact(donors.chosen(wanted)), donors.exact(donors.chosen(wanted, level))
     for j, column in enumerate(schema.columns):
         if column.kind == "number":

@@ -207,6 +207,8 @@ def test_windows_of_series_have_labels_per_group_or_per_stamp(per_group):
     assert (found == np.where(state[~known] == 1, "on", "off")).mean() > 0.9
     if per_group:
         assert pd.Series(found).groupby(group[~known]).nunique().max() == 1
+        chances = pd.DataFrame(model.predict_proba(frame[~known]))
+        assert chances.groupby(group[~known]).nunique().max(axis=None) == 1
 
 
 def test_targets_that_would_lose_labels_are_refused():

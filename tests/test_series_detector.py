@@ -46,11 +46,20 @@ def test_a_wild_cell_makes_few_of_the_stamps_beside_it_outliers(watched):
     assert flagged[100] and flagged[90:111].sum() <= 6
 
 
+def test_cells_of_series_surprise_alone_as_much_as_with_others(watched):
+    """Which calibration takes for granted."""
+    odd, detector = watched
+    scorer, windows = detector._scorer(), detector._windows(detector._read(odd))
+    assert scorer.always_alone
+    alone, beside = (scorer.surprises(windows, alone=flag) for flag in (True, False))
+    np.testing.assert_array_equal(alone, beside)
+
+
 def test_scores_of_cells_name_the_column_and_leave_times_and_groups_out(watched):
     odd, detector = watched
     cells = detector.score_cells(odd)
     assert cells.shape == odd.shape and cells[["site", "when"]].isna().all(axis=None)
-    assert cells.loc[100, "b"] == cells[:240].max(axis=None) > cells.loc[100, "a"] + 1
+    assert cells.loc[100, "b"] == cells[:240].to_numpy().max() > cells.loc[100, "a"] + 1
     assert cells.loc[100, "b"] > cells.loc[90:110, "b"].drop(100).max() + 1
 
 

@@ -48,5 +48,6 @@ def report(args: argparse.Namespace) -> None:
         sys.stdout.write(page)
     else:
         replace_file(Path(args.output), page.encode())
-    size = f"{len(page.encode()) / 1e6:.1f} MB"
+    n_bytes = len(page.encode())
+    size = f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.0f} kB"
     say(f"{counted(len(frame), 'row')} reported in {time.perf_counter() - began:.1f} s, {size}")

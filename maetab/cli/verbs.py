@@ -50,7 +50,7 @@ def demo(args: argparse.Namespace) -> None:
     holes, hidden = amputate(complete, "mcar", 0.3, random_state=args.seed)
     say(
         f"Breast cancer data of scikit-learn: {len(complete)} rows, {complete.shape[1]} columns. "
-        f"{int(hidden.sum(axis=None))} cells (30 %) are hidden at random, then filled by"
+        f"{int(hidden.to_numpy().sum())} cells (30 %) are hidden at random, then filled by"
     )
     methods = {
         "mean": SimpleImputer(),

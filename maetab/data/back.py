@@ -115,7 +115,12 @@ class TableBack:
         if dtype == nw.Enum and backend.is_pyarrow():
             dtype = nw.Categorical
         cells = series.astype(object).where(series.notna(), None).tolist()
-        column = nw.new_series(name, cells, dtype, backend=backend)
+        if dtype is None and backend.is_polars() and series.dtype.kind in "mM":
+            zone = getattr(series.dtype, "tz", None)  # older polars does not see it in the cells
+            zoned = nw.Datetime("us", None if zone is None else str(zone))
+            dtype = nw.Duration("us") if series.dtype.kind == "m" else zoned
+        first = None if dtype == nw.Categorical else dtype  # pyarrow, if old, needs text first
+        column = nw.new_series(name, cells, first, backend=backend)
         return column if dtype is None else column.cast(dtype)
 
     def _merged(self, name: str, series: pd.Series) -> Any:

@@ -118,7 +118,7 @@ def label_of(frame: pd.DataFrame, label: Any) -> Any:
 def labels_in(frame: pd.DataFrame, name: Any) -> pd.Index:
     """Return a column, or a level of the index, as an index; KeyError if there is none."""
     if name in frame.columns:
-        return pd.Index(frame[name], name=name)
+        return pd.Index(frame[name], dtype=frame[name].dtype, name=name)
     return frame.index.get_level_values(name)
 
 

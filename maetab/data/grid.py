@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from maetab.data.kinds import starts
+
 MOST_DECIMALS = 6
 ROOM = 8  # a grid is at least so many times as coarse as floats are: else all numbers lie on it
 TIMES = {86400.0: "D", 3600.0: "h", 60.0: "min", 1.0: "s"}  # seconds: what pandas calls them
@@ -62,7 +64,7 @@ def move(natural: np.ndarray, step: float | None, dtype: str, how: str) -> np.nd
     how : "round", "floor" or "ceil"
     """
     if dtype.startswith("period["):
-        return periods(natural, dtype[7:-1], how).start_time.as_unit("us").asi8 / 10**6
+        return starts(periods(natural, dtype[7:-1], how)).asi8 / 10**6
     if step is None:
         return natural
     zone = zone_of(dtype)
@@ -113,7 +115,7 @@ def periods(seconds: np.ndarray, freq: Any, how: str) -> pd.PeriodIndex:
     """
     moments = _moments(seconds, how, 1e-3)
     found = moments.to_period(freq)
-    early, late = moments - found.start_time, (found + 1).start_time - moments
+    early, late = moments - starts(found), starts(found + 1) - moments
     up = {"floor": early < early, "ceil": early > pd.Timedelta(0), "round": late < early}[how]
     return found + np.asarray(up, dtype=np.int64)
 

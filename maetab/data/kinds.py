@@ -103,8 +103,8 @@ def odd_cell(name: Hashable, cell_type: type) -> Exception:
         return ValueError(f"Complex data not supported\ncolumn {name!r} holds complex numbers.")
     if issubclass(cell_type, datetime.time):
         return TypeError(
-            f"column {name!r}: holds datetime.time; convert it to a duration, in pandas: "
-            f"pandas.to_timedelta(column.astype(str)), in polars: column.cast(polars.Duration)."
+            f"column {name!r}: holds datetime.time; convert it to a duration, in pandas: pandas."
+            f"to_timedelta(column.astype('string')), in polars: column.cast(polars.Duration)."
         )
     usual = "the argument must be a string, a real number, a boolean or a date"
     advice = next((way for way, types in WAYS.items() if issubclass(cell_type, types)), usual)
@@ -144,6 +144,11 @@ def read_floats(series: pd.Series) -> np.ndarray:
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def starts(periods: pd.PeriodIndex) -> pd.DatetimeIndex:
+    """Return when periods begin; those of pandas below 3 have no start after the year 2262."""
+    return pd.DatetimeIndex(periods.asfreq("us", how="S").asi8.view("M8[us]"))
+
+
 def read_times(series: pd.Series, word: str) -> Any:
     """(n,) pandas index of dates or durations; of the starts of periods."""
     if word == "timedelta":
@@ -151,8 +156,9 @@ def read_times(series: pd.Series, word: str) -> Any:
     if series.dtype == object:  # of datetime.date, from the year 1 to 9999
         days = series.where(series.notna(), None).to_numpy(dtype=object).astype("M8[D]")
         return pd.DatetimeIndex(days.astype("M8[s]"))
-    is_period = isinstance(series.dtype, pd.PeriodDtype)
-    return pd.DatetimeIndex(series.dt.start_time if is_period else series)
+    if isinstance(series.dtype, pd.PeriodDtype):
+        return starts(pd.PeriodIndex(series))
+    return pd.DatetimeIndex(series)
 
 
 def factorize_objects(cells: np.ndarray) -> tuple[np.ndarray, list]:
@@ -179,8 +185,9 @@ def as_float(value: Any, word: str) -> float:
         return float(value)
     if word == "timedelta":
         return pd.Timedelta(value).total_seconds()
-    stamp = value.start_time if isinstance(value, pd.Period) else pd.Timestamp(value)
-    return float(stamp.timestamp())
+    if isinstance(value, pd.Period):
+        return value.asfreq("us", how="S").ordinal / 10**6
+    return float(pd.Timestamp(value).timestamp())
 
 
 def extra_missing(missing_values: Any) -> list:

@@ -96,7 +96,10 @@ def _restore_times(seconds: np.ndarray, dtype: Any) -> Any:
     limit = float(np.nextafter(2.0**63, 0.0))
     if is_date:
         seconds = np.clip(seconds, *YEARS)
-    ticks = np.rint(np.clip(seconds * PER_SECOND[unit], -limit, limit)).astype(np.int64)
+    # Doubles hold the dates of our time to the microsecond: what is finer would be noise.
+    finest = 1000 if is_date and unit == "ns" else 1
+    ticks = np.clip(seconds * (PER_SECOND[unit] // finest), -limit / finest, limit / finest)
+    ticks = np.rint(ticks).astype(np.int64) * finest
     if not is_date:
         return pd.array(pd.TimedeltaIndex(ticks.view(f"m8[{unit}]")), dtype=dtype)
     index = pd.DatetimeIndex(ticks.view(f"M8[{unit}]"))

@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from maetab.data.containers import as_table, read_frame
+from maetab.data.containers import as_table, labels_in, read_frame
 from maetab.data.panel import group_labels
 from maetab.data.parts import Choose, Part
 
@@ -58,7 +58,9 @@ class SeriesInParts:
         if own.isna().any(axis=None):
             label = next(x for x in self.labels if own[x].isna().any())
             raise ValueError(f"{label!r} tells series apart, but a row has none; fill or drop it.")
-        return pd.Index(own.iloc[:, 0]) if len(self.labels) == 1 else pd.MultiIndex.from_frame(own)
+        if len(self.labels) == 1:
+            return labels_in(own, self.labels[0])
+        return pd.MultiIndex.from_frame(own)
 
     def refuse_torn(self, parts: list[Part]) -> None:
         """Raise a ValueError if a series lies in more than one part."""

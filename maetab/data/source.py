@@ -73,6 +73,13 @@ class FrameSource:
             self.encoded.values[:, place], self.encoded.observed[:, place] = 0, False
         self._schema = Schema(tuple(columns))
 
+    def tell_apart(self, place: int) -> None:
+        """Let a model tell all levels of a category apart, those that were seen once as well."""
+        columns = list(self._schema.columns)
+        counts = tuple(max(2, count) for count in columns[place].counts)
+        columns[place] = replace(columns[place], counts=counts)
+        self._schema = Schema(tuple(columns))
+
     def schema(self) -> Schema:
         """Return what the columns are."""
         return self._schema

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.containers import label_of, labels_in
+from maetab.data.kinds import starts
 
 KINDS = {
     "datetime": "dates",
@@ -91,9 +92,8 @@ def _is_time(index: pd.Index) -> bool:
     return isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex))
 
 
-def as_times(given: Any) -> pd.Index:
-    """Return an index, of times where these are Python objects or of Arrow."""
-    index = pd.Index(given)
+def as_times(index: pd.Index) -> pd.Index:
+    """Return the index, of times where these are Python objects or of Arrow."""
     if isinstance(index.dtype, pd.ArrowDtype) and index.dtype.kind in "mM":
         return {"M": pd.DatetimeIndex, "m": pd.TimedeltaIndex}[index.dtype.kind](index)
     found = ""
@@ -134,7 +134,7 @@ def read_stamps(
             f"{label} holds stamps, but that of row {at} is missing; drop such rows.{asked}"
         )
     if isinstance(index, pd.PeriodIndex):
-        return _dates(index.to_timestamp(), "period", unit)
+        return _dates(starts(index), "period", unit)
     if isinstance(index, pd.DatetimeIndex):
         both = zone is not None and index.tz is not None and str(index.tz) != zone
         return _dates(index.tz_convert(zone) if both else index, "datetime", unit)

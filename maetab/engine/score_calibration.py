@@ -111,8 +111,9 @@ def calibrated(
         usual_errors=np.maximum(column_means(errors), MIN_SPREAD),
         usual_gap=scorer.usual_gap(learned, index, kept),
     )
-    cells = scorer.surprises(learned, index, alone=True)[kept]
-    scorer = learn(cell_quantiles=column_quantiles(cells))
+    if not scorer.always_alone:
+        errors = scorer.surprises(learned, index, alone=True)[kept]
+    scorer = learn(cell_quantiles=column_quantiles(errors))
     found = scorer.evidence(windows, memory_index)
     parts = found.parts
     floor = PART_FLOOR * np.array([positive_median(part) for part in parts[kept].T])

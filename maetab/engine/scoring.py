@@ -112,6 +112,7 @@ class Scorer(ABC):
     calibration: Calibration
     device: torch.device
     reach: ClassVar[int] = 0  # rows before and after a row that its cells are judged by
+    always_alone: ClassVar[bool] = False  # whether `alone` changes nothing in `surprises`
 
     @property
     @abstractmethod

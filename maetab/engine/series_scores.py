@@ -55,6 +55,7 @@ class SeriesScorer(Scorer):
     """
 
     reach = 2 * NEAR
+    always_alone = True
     weights = (1.0,)
 
     @staticmethod

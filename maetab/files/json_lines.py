@@ -35,7 +35,8 @@ class JsonTable(ValueTable[str]):
     """
 
     def __init__(self, text: str, layout: Layout) -> None:
-        self.lines = text.removeprefix("\ufeff").splitlines(keepends=True)
+        # Texts in JSON may hold what str.splitlines takes for ends of lines, such as U+2028.
+        self.lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text.removeprefix("\ufeff"))
         self.bom = text[: len(text) - len(text.removeprefix("\ufeff"))]
         self.at = [number for number, line in enumerate(self.lines) if line.strip()]
         self.members = [members(self.lines[number], number + 1) for number in self.at]

@@ -29,12 +29,14 @@ class WorkbookTable(ValueTable[Any]):
     Raises
     ------
     ValueError
-        Without openpyxl; the file is no Excel file, or damaged; a formula has no value.
+        Without openpyxl; the file is no Excel file, or damaged; a formula has no value; cells below
+        the names are merged; there are no names.
     """
 
     def __init__(self, content: bytes, layout: Layout) -> None:
         self.book = _opened(content, values=False)
         sheet, written = _opened(content, values=True).worksheets[0], self.book.worksheets[0]
+        _refuse_merged(written)
         self.cells = [list(row) for row in sheet.iter_rows(values_only=True)]
         for row, cells in enumerate(written.iter_rows(), 1):
             for cell in cells:
@@ -47,6 +49,8 @@ class WorkbookTable(ValueTable[Any]):
         if not self.cells:
             raise ValueError("the first sheet is empty; a row with names of columns is needed")
         header, rows = self.cells[0], self.cells[1:]
+        if all(name is None for name in header):
+            raise ValueError("the first row of the first sheet is empty; names belong there")
         columns = [_texts_of([row[j] for row in rows]) for j in range(len(header))]
         names = ["" if name is None else str(name) for name in header]
         super().__init__(names, [list(row) for row in zip(*columns)], layout)
@@ -74,6 +78,16 @@ class WorkbookTable(ValueTable[Any]):
         cells = [row[column] for row in self.cells[1:]]
         found = {text: cell for text, cell in zip(_texts_of(cells), cells) if text}
         return found, next(iter(found.values()), None)
+
+
+def _refuse_merged(sheet: Any) -> None:
+    """Raise a ValueError where cells below the first row are merged: whose is the value?"""
+    for merged in sheet.merged_cells.ranges:
+        if merged.max_row > 1:
+            raise ValueError(
+                f"the cells {merged.coord} of the first sheet are merged; split them, so that each "
+                "row has values of its own"
+            )
 
 
 def example_format(sheet: Any, column: int) -> str:

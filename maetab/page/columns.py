@@ -6,7 +6,7 @@ import numpy as np
 
 from maetab.data.columns import Column
 from maetab.data.extent import range_of
-from maetab.page.filled import Filled, spelled
+from maetab.page.filled import Filled, spelled, zone_of
 from maetab.page.markup import Markup, joined, paragraph, section, shortened, table, users
 from maetab.page.pictures import spark
 
@@ -53,7 +53,7 @@ def _range(column: Column) -> Markup | str:
         return ""
     if column.free_text:
         return f"{column.free_text:,} different values"
-    return joined(shortened(range_of(column), 90))
+    return joined(shortened(range_of(column), 90), zone_of(column))
 
 
 def _picture(cells: np.ndarray, column: Column) -> Markup | str:
@@ -73,12 +73,21 @@ def bins_of(cells: np.ndarray, column: Column) -> tuple[np.ndarray, str]:
         edges = np.arange(n_levels + 1) - 0.5
         return np.append(edges, np.inf) if more else edges, f"one bar per level{more}"
     low, high = np.quantile(cells, [TAIL, 1 - TAIL])
-    whole = column.integer or column.step == 1
-    if whole and high - low < BINS:
-        return np.arange(np.floor(low), np.ceil(high) + 2) - 0.5, "one bar per number"
+    if step := step_of(column):
+        # As many points of the grid in each: more in some than in others would look like a comb.
+        first, last = np.floor(low / step), np.ceil(high / step)
+        n_points = np.ceil((last - first + 1) / BINS)
+        n_bins = int(np.ceil((last - first + 1) / n_points))
+        edges = (first - 0.5 + n_points * np.arange(n_bins + 1)) * step
+        return edges, "one bar per number" if n_points == 1 else f"{n_bins} bins"
     if low == high:
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, BINS + 1), f"{BINS} bins"
+
+
+def step_of(column: Column) -> float:
+    """Return the step of the grid that numbers of a column lie on, 0 where there is none."""
+    return 1.0 if column.integer else column.step or 0.0
 
 
 def counted_in(cells: np.ndarray, edges: np.ndarray) -> np.ndarray:

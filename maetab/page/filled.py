@@ -17,6 +17,7 @@ from maetab.data.columns import Column
 from maetab.data.timeline import Layout, Timeline, lay_out
 from maetab.imputer import MAEImputer
 
+NOTHING = 1e-6  # standard deviations of a column: what single precision makes of 0 is nearer
 TOLD = r"(?s)MAEImputer: "
 
 
@@ -91,6 +92,11 @@ def told_before() -> Iterator[None]:
         yield
 
 
+def zone_of(column: Column) -> str:
+    """Return what is written behind a time, which is told in UTC, of a column that has a zone."""
+    return " UTC" if column.temporal == "datetime" and "," in column.dtype else ""
+
+
 def spelled(value: Any, column: Column) -> str:
     """Return a number as from `natural` as short text; dates and levels as what they are."""
     if not np.isfinite(value):
@@ -101,6 +107,10 @@ def spelled(value: Any, column: Column) -> str:
         return str(pd.Timedelta(value, unit="s").round("s"))
     if column.temporal:
         stamp = pd.Timestamp(value, unit="s").round("s")
-        return str(stamp.date() if stamp == stamp.normalize() else stamp)
+        return str(stamp.date() if stamp == stamp.normalize() else stamp) + zone_of(column)
+    if column.origin:
+        return str(round(value) + column.origin)
+    if column.lower < column.upper and abs(value) < NOTHING * column.scale:
+        return "0"
     whole = float(value).is_integer() and abs(value) < 1e7
     return f"{value:.0f}" if whole else f"{value:.4g}"

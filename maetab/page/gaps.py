@@ -9,6 +9,7 @@ from maetab.page.markup import Markup, element, joined, paragraph, section, shor
 from maetab.page.pictures import missing_matrix, share_bar
 
 MOST_PATTERNS, MOST_PAIRS, MOST_COLUMNS, MOST_NAMES = 10, 10, 80, 6
+MOST_SHARES, MOST_NAMED = 40, 24  # columns in the table of shares; named beside the picture
 BINS = 40  # of rows in the picture
 LEAST = 0.1  # correlation that is worth a line
 
@@ -31,12 +32,14 @@ def missing_section(done: Filled) -> Markup:
 
 def _shares(done: Filled, places: np.ndarray) -> Markup:
     share = done.missing[:, places].mean(0)
-    order = np.argsort(-share, kind="stable")
+    order = np.argsort(-share, kind="stable")[:MOST_SHARES]
     rows = [
         [users(done.columns[places[i]].name), f"{share[i]:.1%}", share_bar(share[i])] for i in order
     ]
     head = ["column", "missing", ""]
-    return table("Columns with missing cells, the emptiest first", head, rows, (1,))
+    title = "Columns with missing cells, the emptiest first"
+    title += f": {MOST_SHARES} of {len(places):,}" * (len(places) > MOST_SHARES)
+    return table(title, head, rows, (1,))
 
 
 def _matrix(done: Filled, places: np.ndarray) -> Markup:
@@ -47,13 +50,15 @@ def _matrix(done: Filled, places: np.ndarray) -> Markup:
     order = "their order" if done.layout is None else "order of time, series after series"
     names_of = [str(done.columns[j].name) for j in shown]
     few = "" if len(shown) == len(places) else f" The {len(shown)} emptiest columns."
+    if len(shown) <= MOST_NAMED:
+        few = f" From left to right: {', '.join(shortened(name, 30) for name in names_of)}."
     names = ", ".join(shortened(name, 20) for name in names_of[:MOST_NAMES])
     more = f" and {len(shown) - MOST_NAMES} more" * (len(shown) > MOST_NAMES)
     label = f"Where cells are missing, in the columns {names}{more}, from the first row to the last"
     caption = (
         f"Where cells are missing: a column of the picture is a column of the table with missing "
         f"cells, in the order of the table; from top to bottom are the rows in {order}. The "
-        f"darker, the more is missing.{few}"
+        f"darker, the more is missing: up to a quarter, a half, three quarters, all.{few}"
     )
     return element(
         "figure", element("figcaption", caption), missing_matrix(shares, names_of, label)

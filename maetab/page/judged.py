@@ -18,9 +18,9 @@ from maetab.evaluation.interpolation import LinearInterpolation
 from maetab.page.filled import Filled, told_before
 from maetab.page.markup import Markup, element, paragraph, section, table, users
 
-# Rows that are judged, of tables, where kNN compares them all with each other, and of series, where
-# each way in which a window has gaps takes time.
-MOST_ROWS, MOST_STEPS = 3000, 1500
+# Rows that are judged at most: of tables, where they have so many cells and are not fewer than a
+# few, and of series, where each way in which a window has gaps takes time.
+MOST_ROWS, MOST_CELLS, LEAST_ROWS, MOST_STEPS = 2000, 100_000, 200, 750
 COVERAGE = 0.9
 LEAST_CELLS = 2  # of a column, observed, that some are hidden of
 TITLES = {
@@ -106,9 +106,10 @@ def _rows(done: Filled, seed: int) -> np.ndarray:
     n = len(done.frame)
     if done.layout is not None:
         return done.in_time()[:MOST_STEPS]
-    if n <= MOST_ROWS:
+    most = min(MOST_ROWS, max(LEAST_ROWS, MOST_CELLS // len(done.columns)))
+    if n <= most:
         return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, MOST_ROWS, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def _baselines(
@@ -188,7 +189,7 @@ def _scores(judged: Judged, part: pd.DataFrame, metric: str, caption: str) -> Ma
         rows.append(cells)
     if len(part) > 1:
         means = [part[name].mean() for name in methods]
-        last = ["mean of the columns", f"{part['n_cells'].sum():,}", *_marked(means, of_numbers)]
+        last = ["mean of the columns", "", *_marked(means, of_numbers)]
         if of_numbers:
             last.append(_share(float(np.mean([*judged.coverage.values()]))))
         rows.append(last)

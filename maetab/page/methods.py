@@ -16,9 +16,10 @@ from maetab.data.extent import length_text
 from maetab.page.columns import kind_of
 from maetab.page.filled import Filled
 from maetab.page.judged import COVERAGE, NAMES, Judged
-from maetab.page.markup import Markup, element, paragraph, section, table, users
-from maetab.page.strange import TRIM, Strange
+from maetab.page.markup import Markup, element, paragraph, section, shortened, table, users
+from maetab.page.strange import N_MASKS, TRIM, Strange
 
+LONGEST = 1000  # characters of a parameter
 MODELS = {
     True: "each column's distribution given the others was predicted by a Gaussian model with "
     "attention to similar rows and a residual network trained on hidden cells",
@@ -42,7 +43,10 @@ def methods_section(
     }
     own = {f"page: {name}": repr(value) for name, value in options.items()}
     changed = {name: repr(value) for name, value in _changed(done).items()}
-    rows = [[users(name), users(value)] for name, value in (versions | changed | own).items()]
+    rows = [
+        [users(name), shortened(value, LONGEST)]
+        for name, value in (versions | changed | own).items()
+    ]
     title = "Versions, and the parameters that differ from their defaults"
     return section(
         "methods",
@@ -60,10 +64,13 @@ def _data(done: Filled) -> str:
     n_cells = len(done.frame) * len(kinds)
     n_filled = int((done.missing & ~done.left)[:, done.modelled()].sum())
     rest = "all were" if n_filled == n_missing else f"{n_filled:,} were"
+    kept = ""
+    if done.layout is not None and n_filled < n_missing:
+        kept = f" (max_gap={done.imputer.max_gap!r}, edges={done.imputer.edges!r})"
     return (
         f"The data had {len(done.frame):,} rows and {len(kinds)} columns that were modelled "
         f"(by kind: {counts}). Of {n_cells:,} cells {n_missing:,} "
-        f"({n_missing / max(n_cells, 1):.1%}) were missing; {rest} imputed."
+        f"({n_missing / max(n_cells, 1):.1%}) were missing; {rest} imputed{kept}."
         if n_missing
         else f"The data had {len(done.frame):,} rows and {len(kinds)} columns that were modelled "
         f"(by kind: {counts}); no cell of these was missing."
@@ -110,9 +117,10 @@ def _measured(judged: Judged | None) -> list[str]:
 def _watched(done: Filled, strange: Strange | None) -> list[str]:
     if strange is None:
         return []
+    sets = f"n_masks={N_MASKS}, " if done.layout is None else ""
     return [
         f"Anomaly scores of {strange.n_rows:,} rows came from the same model (MAEAnomalyDetector, "
-        f"{TRIM:.0%} of the rows, the strangest at first sight, set aside when scores were "
+        f"{sets}{TRIM:.0%} of the rows, the strangest at first sight, set aside when scores were "
         f"calibrated)."
     ]
 

@@ -64,8 +64,8 @@ def report(
     to : file that the page is written to as well, whole or not at all; one that exists is replaced
     title : heading of the page
     frac : in [0, 1)
-        Share of the observed cells that are hidden to measure how well they are filled: of 3,000
-        rows at most, of series the first 1,500. 0 measures nothing.
+        Share of the observed cells that are hidden to measure how well they are filled: of 2,000
+        rows at most, fewer of more than 50 columns; of series the first 750. 0 measures nothing.
     top : at least 0, rows, or stretches of series, that are explained as the strangest
         Among 2,000 rows drawn at random, of series the first 4,000.
     n_columns : at least 1, cells that explain a row at most
@@ -149,7 +149,7 @@ def _top(title: str, done: Filled, judged: Judged | None) -> list[Markup]:
             means = judged.means(metric)
             if len(means):
                 value = means["maetab"]
-                facts[name] = f"{value:.2f}" if metric == "rmse" else f"{value:.0%}"
+                facts[name] = f"{value:.2f} SD" if metric == "rmse" else f"{value:.0%}"
     pairs = [
         element("div", element("dt", name), element("dd", value)) for name, value in facts.items()
     ]

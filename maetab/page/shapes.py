@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maetab.page.columns import bins_of, counted_in, summary_of
+from maetab.page.columns import bins_of, counted_in, step_of, summary_of
 from maetab.page.filled import Filled, spelled
 from maetab.page.markup import Markup, element, joined, paragraph, section, shortened, users
 from maetab.page.pictures import legend, two_histograms
@@ -60,5 +60,10 @@ def _ends(edges: np.ndarray, done: Filled, place: int) -> tuple[str, str]:
         last = "others" if np.isinf(edges[-1]) else spelled(n_bins - 1, column)
         first = shortened(spelled(0, column), 16)
         return first, shortened(last, 16) if n_bins > 1 else ""
-    half = 0.5 if edges[1] - edges[0] == 1 and edges[0] % 1 == 0.5 else 0.0
-    return spelled(edges[0] + half, column), spelled(edges[-1] - half, column)
+    half = step_of(column) / 2  # from an edge to the number beside it
+    first, last = spelled(column.lower, column), spelled(column.upper, column)
+    if column.lower < edges[0]:
+        first = f"< {spelled(edges[1] + half, column)}"
+    if column.upper >= edges[-1]:
+        last = f"≥ {spelled(edges[-2] + half, column)}"
+    return first, last if len(edges) > 2 else ""

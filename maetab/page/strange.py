@@ -13,6 +13,7 @@ from maetab.page.filled import Filled
 from maetab.page.markup import Markup, paragraph, section, shortened, table, users
 
 TRIM = 0.2  # the table may hold anomalies
+N_MASKS = 6  # half of the usual sets of hidden columns, which take most of the time
 MOST_ROWS, MOST_STEPS = 2000, 4000  # rows that are looked at, of tables and of series
 
 
@@ -31,10 +32,10 @@ class Strange:
 
 
 def find_strange(done: Filled, top: int, n_columns: int, seed: int) -> Strange | None:
-    """Return the strangest rows by the model that fills; None where none are asked for."""
-    if not top:
+    """Return the strangest rows by the model that fills; None if none are asked for or can be."""
+    if not top or not done.modelled():
         return None
-    detector = MAEAnomalyDetector.from_fitted(done.imputer, trim=TRIM, verbose=0)
+    detector = MAEAnomalyDetector.from_fitted(done.imputer, trim=TRIM, n_masks=N_MASKS, verbose=0)
     n, rows = len(done.frame), done.in_time()
     if done.layout is not None:
         rows = np.sort(rows[:MOST_STEPS])
@@ -53,21 +54,24 @@ def strange_section(strange: Strange | None, done: Filled) -> Markup:
         return section("strange", title, paragraph("No row has a cell that can be judged."))
     n, n_rows = len(done.frame), strange.n_rows
     which = "drawn at random" if done.layout is None else "the first in time"
+    stretch = " Of a stretch of outliers one row is told, with its length; 0 is no outlier."
+    stretch = "" if done.layout is None else stretch
     among = f"all {n:,} rows" if n == n_rows else f"{n_rows:,} of {n:,} rows ({which})"
     told = paragraph(
         f"Rows whose cells are not what their other cells suggest, or that no row is like, among "
-        f"{among}. Scores are 0 on average, and lower for stranger rows; the surprise is 1 for "
-        "a cell that is as odd as one in ten of its column, 3 for one in a thousand. Strange rows "
-        "are not wrong for that: look at them."
+        f"{among}. Scores are about 0 for usual rows, and lower for stranger ones; the surprise is "
+        "1 for a cell that is as odd as one in ten of its column, 3 for one in a thousand. Strange "
+        f"rows are not wrong for that: look at them.{stretch}"
     )
     return section("strange", title, told, _reasons(strange.reasons))
 
 
 def _cell(value: Any) -> Markup:
-    """Return a cell of the user; numbers with seven digits, and whole ones whole."""
-    if not isinstance(value, float | np.floating):
+    """Return a cell of the user; numbers with seven digits, and whole ones of 64 bits whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
         return users(value)
-    return users(int(value) if float(value).is_integer() else f"{value:.7g}")
+    whole = float(value).is_integer() and abs(float(value)) < 2**64
+    return users(int(value) if whole else f"{value:.7g}")
 
 
 def _reasons(reasons: pd.DataFrame) -> Markup:

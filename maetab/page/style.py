@@ -42,7 +42,7 @@ padding:.5rem .75rem}
 .wide:focus-visible,.course:focus-visible,a:focus-visible{outline:2px solid var(--filled);
 outline-offset:2px}
 table{border-collapse:collapse;font-size:.9rem;min-width:min(100%,32rem)}
-caption{text-align:left;padding:0 0 .4em;max-width:46rem}
+caption{text-align:left;padding:0 0 .4em;max-width:min(46rem,100vw - 2.5rem)}
 th,td{padding:.25rem .7rem .25rem 0;text-align:left;vertical-align:middle;
 border-bottom:1px solid var(--line)}
 th{font-weight:600}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.containers import label_of, labels_in
-from maetab.data.kinds import python_scalar
+from maetab.data.kinds import python_scalar, starts
 from maetab.data.stamps import counts_workdays
 from maetab.plot import ticks
 
@@ -224,13 +224,12 @@ def _time_of(frame: pd.DataFrame, time: Any, groups: list) -> tuple[pd.Index, st
     return index[:0], "row"
 
 
-def _as_numbers(stamps: Any, series: np.ndarray) -> tuple[np.ndarray, str | None]:
+def _as_numbers(stamps: pd.Index, series: np.ndarray) -> tuple[np.ndarray, str | None]:
     """Return (n,) numbers of stamps, NaN where missing, and the kind of time that they are."""
-    stamps = pd.Index(stamps)
     if len(series) and not len(stamps):
         return pd.Series(series).groupby(series).cumcount().to_numpy(float), None
     if isinstance(stamps, pd.PeriodIndex):
-        stamps = stamps.to_timestamp()
+        stamps = starts(stamps)
     if stamps.dtype == object or pd.api.types.is_string_dtype(stamps):
         stamps = pd.to_datetime(stamps)
     if isinstance(stamps, pd.DatetimeIndex):

@@ -30,6 +30,13 @@ def run(tmp_path, *options, text=CSV):
     return cli.main(["report", str(source), "-o", str(tmp_path / "out.html"), *options])
 
 
+def test_the_size_of_a_small_page_is_not_zero(tmp_path, asked, monkeypatch, capsys):
+    for n_bytes, told in ((28_186, "28 kB"), (2_340_000, "2.3 MB")):
+        monkeypatch.setattr(page, "report", lambda *_, n=n_bytes, **__: "x" * n)
+        assert run(tmp_path, "--force") == 0
+        assert told in capsys.readouterr().err
+
+
 def test_the_table_and_the_options_reach_the_page(tmp_path, asked):
     words = ["--exclude", "id", "--top", "4", "--reasons", "2", "--frac", "0.1", "--seed", "7"]
     assert run(tmp_path, *words) == 0

@@ -57,6 +57,16 @@ def test_json_lines_become_text_and_text_becomes_json_lines(tmp_path):
     assert rows[0]["d"].startswith("2024-01-05")
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\x85"])
+def test_only_ends_of_lines_end_a_row(tmp_path, end):
+    """Texts in JSON may hold other characters that str.splitlines takes for ends of lines."""
+    rows = [f'"{end}x", "a": {a}}}' for a in ("1", "null", "3")]
+    text = "".join(f'{{"t": {row}\r\n' for row in rows)
+    (tmp_path / "in.jsonl").write_bytes(text.encode())
+    assert cli.main(["impute", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "o.jsonl")]) == 0
+    assert (tmp_path / "o.jsonl").read_bytes().decode() == text.replace("null", "2")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -149,6 +159,27 @@ def test_formulas_without_values_and_files_that_are_no_workbooks_are_refused(tmp
     (tmp_path / "in.xlsx").write_bytes(b"a,b\n1,2\n")
     assert cli.main(["describe", str(tmp_path / "in.xlsx")]) == 1
     assert "no" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("merged", "above", "said"),
+    [
+        ("A3:A4", 0, "the cells A3:A4 of the first sheet are merged"),
+        ("A1:B1", 0, ""),
+        ("", 1, "the first row of the first sheet is empty"),
+    ],
+)
+def test_sheets_that_are_no_plain_tables_are_refused(tmp_path, capsys, merged, above, said):
+    """Cells may be merged among the names, where a name is missing then, and nowhere below."""
+    openpyxl = pytest.importorskip("openpyxl")
+    made = openpyxl.Workbook()
+    for row in [[None]] * above + [["a", "b"], [1, 2], [3, 4], [None, 6], [5, 7]]:
+        made.active.append(row)
+    if merged:
+        made.active.merge_cells(merged)
+    made.save(tmp_path / "in.xlsx")
+    ran = cli.main(["impute", str(tmp_path / "in.xlsx"), "-o", str(tmp_path / "out.xlsx")])
+    assert (ran == 0) == (not said) and said in capsys.readouterr().err
 
 
 def test_without_openpyxl_one_line_names_it(tmp_path, capsys, monkeypatch):

@@ -202,6 +202,17 @@ def test_what_stays_missing_is_masked_whatever_the_dtype(dtype):
     assert given[1, 0] == array[1, 0]
 
 
+def test_new_columns_of_durations_and_of_local_times_are_such_in_polars():
+    stamps = pd.to_datetime(["2024-07-01 12:00", None]).as_unit("us")
+    new = pd.DataFrame({"waited": stamps - stamps[0], "local": stamps.tz_localize("Europe/Paris")})
+    table = read_frame(polars_table())[1].table(new.assign(plain=stamps))
+    zoned = pl.Datetime("us", "Europe/Paris")
+    assert table.schema == {"waited": pl.Duration("us"), "local": zoned, "plain": pl.Datetime("us")}
+    noon = datetime.datetime(2024, 7, 1, 12)
+    assert table.row(0)[0] == datetime.timedelta(0) and table.row(1) == (None, None, None)
+    assert table.row(0)[1].replace(tzinfo=None) == noon == table.row(0)[2]
+
+
 def test_a_record_batch_comes_back_as_one_with_its_schema_and_observed_cells():
     batch = arrow_table().combine_chunks().to_batches()[0]
     result, _ = filled(batch)

@@ -70,6 +70,18 @@ def test_weights_are_lowered_to_what_is_best_at_other_rows():
     torch.testing.assert_close(few, pooled.clamp(0, 1).expand(3), atol=0.01, rtol=0)
 
 
+def test_fitted_weights_are_lowered_by_what_other_rows_say(monkeypatch):
+    guess, table = first_guess(two_columns(at_random=True), (0, 0), tuning_steps=3)
+    rows, found = torch.arange(len(table)).split(700), {}
+    for share in (1.0, 0.25):
+        worth = torch.full((2,), share, dtype=torch.float64)
+        monkeypatch.setattr(weights, "_worth", lambda *_, worth=worth: worth)
+        fit_weights(guess, table, *rows, torch.Generator().manual_seed(0), lambda: False)
+        found[share] = guess.stack_weights.clone()
+    assert float(found[1.0].abs().max()) > 0.02
+    torch.testing.assert_close(found[0.25], 0.25 * found[1.0])
+
+
 @pytest.mark.slow
 def test_rows_of_noise_hardly_move_the_guess_from_the_mean():
     random = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import pytest
 from maetab.data.schema import infer_schema
 from maetab.evaluation import amputate
 from maetab.page.columns import bins_of, counted_in, summary_of
-from maetab.page.filled import fill_table
+from maetab.page.filled import fill_table, spelled
 from maetab.page.judged import judge
 
 
@@ -60,6 +60,21 @@ def test_every_cell_is_in_one_bin(cells):
     counts = counted_in(np.append(values, values.max() + 1e6), edges)
     assert counts.sum() == len(cells) + 1 and len(counts) == len(edges) - 1
     assert (np.diff(edges) > 0).all()
+
+
+@pytest.mark.parametrize("step", [1, 0.1])
+def test_bins_hold_as_many_points_of_the_grid_each(step):
+    cells = (17 + np.arange(72)) * step
+    cells = cells.astype(int) if step == 1 else cells.round(1)
+    column = infer_schema(pd.DataFrame({"x": cells})).columns[0]
+    edges, _ = bins_of(cells.astype(float), column)
+    assert counted_in(cells, edges).tolist() == [3] * 24
+
+
+def test_what_single_precision_makes_of_zero_is_written_as_zero():
+    several, one = infer_schema(pd.DataFrame({"x": [0.1, 11.9, 2], "y": 1e-9})).columns
+    assert [spelled(x, several) for x in (-3.6e-8, 0.1, -0.5)] == ["0", "0.1", "-0.5"]
+    assert spelled(1e-9, one) == "1e-09"
 
 
 def test_summaries_say_the_median_or_the_commonest_level():

@@ -11,6 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from maetab import MAEImputer, report
+from maetab.page import judged
 from maetab.page.filled import fill_table
 
 NO_NETWORK = re.compile(r"https?:|//\w|@import|url\(|src=|javascript:", re.IGNORECASE)
@@ -77,6 +78,37 @@ def test_a_complete_table_has_nothing_missing_and_nothing_filled(quick, read_pag
     assert "No cell is missing." in text and "No cell was filled." in text
     assert "Not measured" in text and "Not looked for." in text
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_a_bin_of_all_larger_numbers_is_named_so(quick, read_page):
+    cells = [*range(300), 5000, None]
+    page = read_page(report(pd.DataFrame({"x": cells, "y": range(302)}), quick, frac=0, top=0))
+    ends = re.findall(r"([<≥]) (\d+)", page.of("text"))
+    assert [sign for sign, _ in ends] == ["<", "≥"]
+    assert 250 < int(ends[1][1]) < 300
+
+
+def test_a_table_without_any_cell_has_a_page(quick, read_page):
+    with pytest.warns(UserWarning, match="no observed cell"):
+        text = read_page(report(pd.DataFrame({"a": [np.nan] * 5}), quick)).text
+    assert "5 of 5 cells are missing" in text and "Not looked for." in text
+
+
+def test_wide_tables_are_judged_by_fewer_rows_and_the_page_says_so(quick, read_page, monkeypatch):
+    monkeypatch.setattr(judged, "MOST_CELLS", 100)
+    monkeypatch.setattr(judged, "LEAST_ROWS", 10)
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 4)), columns=list("abcd"))
+    text = read_page(report(frame, quick, top=0)).text
+    assert "In 25 rows of 60 (drawn at random) 20%" in text
+
+
+def test_zones_of_times_long_numbers_and_long_parameters_are_told(quick, read_page):
+    when = pd.date_range("2024-01-01", periods=30, freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"when": when, "far": np.r_[np.arange(29) * 1e300, 1e302]})
+    text = read_page(report(frame, quick, frac=0, top=30)).text
+    assert "2023-12-31 23:00:00 to 2024-01-02 04:00:00 UTC" in text
+    assert "1e+302" in text and not re.search(r"\d{30}", text)
+    assert repr(quick.guess) in text
 
 
 def test_the_file_holds_the_page_and_is_replaced(quick, tmp_path):
