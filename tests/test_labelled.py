@@ -90,7 +90,13 @@ def test_rows_without_a_label_are_learned_from_but_have_no_class(mark):
     other = MAEImputer(**QUICKLY).fit(table)
     asked, *_ = rows(30, seed=2)
     hidden = other.predict_proba(asked.assign(**{"the target": None}))["the target"]
-    assert np.allclose(model.predict_proba(asked), hidden[["no", "yes"]], atol=1e-4)
+    blended = model.predict_proba(asked)
+    model.head_ = None
+    column = model.predict_proba(asked)
+    assert np.allclose(column, hidden[["no", "yes"]], atol=1e-4)
+    # The head's probabilities are the other half.
+    head = 2 * blended - column
+    assert head.min() >= -1e-9 and np.allclose(head.sum(1), 1) and np.abs(head - column).max() > 0.01
 
 
 def test_minus_one_is_a_class_unless_it_is_named():
