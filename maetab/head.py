@@ -14,7 +14,6 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 
 HIDDEN = (0.25, 0.4)  # shares of the cells that are hidden in copies of the rows
-MOST_ROWS = 10_000  # labelled rows that a head is learned from
 FARTHEST = 10.0  # standard deviations beyond which features are not told apart
 N_FOLDS = 5
 # From the strongest penalty to the weakest; the strongest is taken that is not worse than the best

@@ -24,12 +24,15 @@ from maetab.engine.embedding import Projection, blocks_of, embed
 from maetab.engine.inference import batch_rows
 from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
-from maetab.head import HIDDEN, MOST_ROWS, Head, fit_head
+from maetab.head import HIDDEN, Head, fit_head
 from maetab.nn.windows import Windows
 from maetab.parameters import check_size
 from maetab.table import Table
 
 TOGETHER = 16_384  # rows whose features are in memory together
+# Of labelled rows that a head is learned from, if there are so many; and rows at least.
+MOST_CELLS, LEAST_ROWS = 6_000_000, 500
+MOST_IN_STEPS = 100  # columns whose numbers a head reads in piecewise-linear steps
 
 
 def free_name(columns: pd.Index) -> Hashable:
@@ -129,9 +132,10 @@ class LabelledMAE(BaseMAE):
             self._features, remembered(self.model_), parts, parts.n_components, self._deadline
         )
         projection = Projection(mean, components)
+        width = self._features(of_rows(windows, labelled[:1]), projection).shape[1]
         n = self._deadline.affordable(
             lambda count: self._features(of_rows(windows, labelled[:count]), projection),
-            min(len(labelled), MOST_ROWS),
+            min(len(labelled), max(LEAST_ROWS, MOST_CELLS // width)),
             passes=2 + 2 * len(HIDDEN),  # those with cells hidden take longer; and the map itself
             start=batch_rows(table.values.shape[1]),
         )
@@ -152,10 +156,11 @@ class LabelledMAE(BaseMAE):
     def _features(self, windows: Windows, projection: Projection | None = None) -> np.ndarray:
         """Return (n, D) features of rows to which their target says nothing.
 
-        With the encoded input behind them if they are projected.
+        With the encoded input behind them if they are projected, in steps if there are few columns.
         """
-        target = (len(self.model_.config.n_levels) - 1,)
-        how = projection, projection is not None, False, None, target
+        n_columns = len(self.model_.config.n_levels)
+        plain, target = n_columns > MOST_IN_STEPS, (n_columns - 1,)
+        how = projection, projection is not None, plain, None, target
         return embed(self.model_, windows, pick_device(self.device), "concat", *how)
 
     def _told_by_head(self, table: Table) -> np.ndarray | None:

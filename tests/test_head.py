@@ -1,0 +1,100 @@
+"""The head of a labelled model against scikit-learn's maps, and how it chooses its penalty."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
+
+from maetab import MAEClassifier, MAERegressor
+from maetab.head import RIDGE_PENALTIES, fit_head
+
+
+def features(n: int = 60, d: int = 5, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(3, 2, (n, d)).astype(np.float32)
+
+
+def test_numbers_are_told_as_by_a_ridge_on_standardised_features():
+    x = features()
+    y = x @ np.arange(5.0) - 20 + np.random.default_rng(1).normal(size=60)
+    found = fit_head([x], y, 0)(features(seed=2))[:, 0]
+    scaler = StandardScaler().fit(x)
+    standard, asked = scaler.transform(x) / np.sqrt(5), scaler.transform(features(seed=2))
+    each = [Ridge(a).fit(standard, y).predict(asked / np.sqrt(5)) for a in RIDGE_PENALTIES]
+    gaps = [np.abs(found - one).max() for one in each]
+    assert min(gaps) < 1e-4 and np.argmin(gaps) >= 3  # little noise wants little penalty
+
+
+def test_classes_are_told_as_by_a_logistic_regression():
+    x = features(90)
+    y = np.digitize(x[:, 0] + np.random.default_rng(1).normal(size=90), [2.0, 4.0])
+    found = fit_head([x], y, 3)(features(seed=2))
+    scaler = StandardScaler().fit(x)
+    asked = scaler.transform(features(seed=2)) / np.sqrt(5)
+    models = [
+        LogisticRegression(C=c, tol=1e-3).fit(scaler.transform(x) / np.sqrt(5), y)
+        for c in 10.0 ** np.arange(-1, 4)
+    ]
+    chances = np.exp(found) / np.exp(found).sum(1, keepdims=True)
+    assert min(np.abs(chances - m.predict_proba(asked)).max() for m in models) < 0.02
+
+
+def test_features_that_do_not_vary_and_far_ones_do_no_harm():
+    x = np.column_stack([features(), np.full(60, 7.0)])
+    y = x[:, 0].astype(float)
+    head = fit_head([x, x], y, 0)
+    asked = x[:3].copy()
+    asked[1, 5], asked[2, 0] = 1e9, 1e9
+    found = head(asked)[:, 0]
+    assert np.allclose(found[:2], head(x[:2])[:, 0])
+    assert y.max() < found[2] < y.mean() + 11 * y.std()
+
+
+def test_a_row_and_its_copies_are_judged_together():
+    # Of noise nothing can be learned; copies of judged rows among the learning ones would hide it.
+    x, y = features(40, 60), np.random.default_rng(3).normal(size=40)
+    head = fit_head([x, x, x], y, 0)
+    assert np.abs(head(x)[:, 0]).max() < 0.5 * np.abs(y).max()
+
+
+def test_a_class_without_a_label_gets_no_chance():
+    x = features()
+    found = fit_head([x], np.where(x[:, 0] > 3, 2, 0), 3)(x)
+    assert (found[:, 1] < found.max(1) - 5).all() and (
+        found.argmax(1) == 2 * (x[:, 0] > 3)
+    ).mean() > 0.8
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(0).normal(size=(120, 3))
+    return x, np.abs(x[:, 0]) + x[:, 1]
+
+
+def test_features_of_the_head_do_not_know_the_target(rows):
+    x, y = rows
+    x = np.where(np.random.default_rng(1).random(x.shape) < 0.2, np.nan, x)
+    x[np.isnan(x).all(1), 0] = 0.0
+    model = MAERegressor(max_iter=0, random_state=0, preset="fast").fit(x, y)
+    table = model._read(x)
+    hidden = model._features(model._windows(table))
+    values, observed = table.values.copy(), table.observed.copy()
+    values[:, -1], observed[:, -1] = 1.5, True
+    told = model._features(model._windows(table._replace(values=values, observed=observed)))
+    assert (hidden == told).all() and hidden.std(0).max() > 0
+
+
+def test_the_head_learns_from_labelled_rows_alone(rows):
+    x, y = rows
+    some = np.where(np.arange(120) < 40, y > 0.5, -1).astype(float)
+    model = MAEClassifier(max_iter=0, random_state=0, preset="fast", unlabelled=-1).fit(x, some)
+    assert model.head_ is not None and model.head_["weight"].shape[1] == 2
+    assert model.score(x[40:], (y > 0.5)[40:].astype(int)) > 0.7
+
+
+def test_without_time_there_is_no_head(rows):
+    x, y = rows
+    with pytest.warns(UserWarning, match="no network was trained"):
+        model = MAERegressor(max_time=1e-6, random_state=0).fit(x, y)
+    assert model.head_ is None and np.isfinite(model.predict(x)).all()
