@@ -204,9 +204,8 @@ class LabelledMAE(BaseMAE):
 
 def _with(frame: pd.DataFrame, target: pd.Series, name: Hashable) -> pd.DataFrame:
     """Return the columns of X with the target behind them."""
-    joint = frame.set_axis(pd.Index([*frame.columns], tupleize_cols=False), axis=1)
-    joint.insert(joint.shape[1], name, target.to_numpy() if target.dtype == float else target.array)
-    return joint
+    joint = pd.concat([frame, target.set_axis(frame.index)], axis=1)
+    return joint.set_axis(pd.Index([*frame.columns, name], tupleize_cols=False), axis=1)
 
 
 def of_rows(windows: Windows, rows: np.ndarray, hidden: float = 0.0) -> Windows:
