@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
-from benchmarks import detect, detect_weights, detectors, encode, encode_halves, records
-from benchmarks.datasets import HALVES
+from benchmarks import detect, detect_weights, detectors, encode, encode_halves, labels, records
+from benchmarks.datasets import HALVES, half_of
 from benchmarks.markup import figures, origin, page, said, table, title
 from benchmarks.records import RESULTS
 
@@ -260,4 +262,27 @@ def target() -> str:
         f"it is missing. {lines['data_set'].nunique()} tables, {lines['seed'].nunique()} splits; "
         f"mean score (accuracy or R²) by the share of inputs missing. {origin(lines)}",
         figures(wide, 3),
+        title("Few labels", "-"),
+        "``MAEClassifier`` and ``MAERegressor``, which know the other rows without a label; trees "
+        "know the labelled rows alone. That half of what they say comes from a linear map of features "
+        "was chosen on the half called choosing.",
+        *_few_labels(),
     )
+
+
+def _few_labels() -> Iterator[str]:
+    """Give mean scores and seconds of benchmarks.labels by half of the tables."""
+    lines = records.newest(pd.DataFrame(records.read(RESULTS / "labels.jsonl")), encode.KEY)
+    lines["labels"] = lines["labels"].map(lambda n: "all" if pd.isna(n) else f"{n:.0f}")
+    task = ["data_set", "seed", "labels", "missing"]
+    lines = lines[lines.groupby(task)["method"].transform("nunique") == len(labels.METHODS)]
+    for half, part in lines.groupby(half_of(lines["data_set"])):
+        wide = part.pivot_table(index="method", columns=["labels", "missing"], values="score")
+        wide = wide.set_axis([f"{n} labels, {m:.0%} missing" for n, m in wide], axis=1)
+        budgets = part.groupby("labels")["data_set"].nunique()
+        yield (
+            f"The {half} half, at most {part['rows'].max():,} rows, one split; "
+            f"tables by labels: {', '.join(f'{n} {count}' for n, count in budgets.items())}. Mean "
+            f"score (accuracy or R²). {origin(part)}"
+        )
+        yield figures(wide.sort_values(wide.columns[0], ascending=False), 3)

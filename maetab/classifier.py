@@ -29,6 +29,9 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
     The classes are one more column of the table that a masked autoencoder learns, hidden in rows
     without a label: such rows say how the other columns go together. Cells of all columns are
     hidden while it learns, so that any of them may be missing in the rows that are predicted.
+    Probabilities are the mean of what the model says of that column and of a logistic regression
+    (the head) on the features that the same model gives the rows, as `MAEEncoder` does, learned
+    from labelled rows as they are and with cells hidden.
 
     Parameters
     ----------
@@ -45,6 +48,8 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
     ----------
     classes_ : (K,) classes, sorted
     class_weight_ : (K,) their weights
+    head_ : dict of arrays, the head and the projection of its features; None of series, of labels
+        of one class only, and where `max_time` left no time for it
     {ATTRIBUTES}
 
     ``schema_`` and ``model_`` know the target as the last column.

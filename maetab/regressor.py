@@ -23,7 +23,8 @@ class MAERegressor(RegressorMixin, LabelledMAE):
     __doc__ = f"""Predict a number for rows whose cells may be missing, from few labels or many.
 
     The number is one more column of the table that a masked autoencoder learns, hidden in rows
-    without a label; see `MAEClassifier`.
+    without a label; what is predicted is the mean of what the model says of that column and of a
+    ridge regression on the features of the rows. See `MAEClassifier`.
 
     Parameters
     ----------
@@ -33,6 +34,7 @@ class MAERegressor(RegressorMixin, LabelledMAE):
 
     Attributes
     ----------
+    head_ : as of `MAEClassifier`
     {ATTRIBUTES}
 
     ``schema_`` and ``model_`` know the target as the last column.
