@@ -264,7 +264,7 @@ def target() -> str:
         figures(wide, 3),
         title("Few labels", "-"),
         "``MAEClassifier`` and ``MAERegressor``, which know the other rows without a label; trees "
-        "know the labelled rows alone. That half of what they say comes from a linear map of features "
+        "know the labelled rows alone. That half of what they say comes from a map of features "
         "was chosen on the half called choosing.",
         *_few_labels(),
     )

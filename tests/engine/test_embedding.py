@@ -21,6 +21,7 @@ from maetab.nn.guess.options import GuessOptions
 from maetab.nn.windows import Windows
 
 N_LEVELS = (0, 3, 0)
+NONE_BLANK = torch.zeros(3, dtype=torch.bool)
 
 
 def table(n_rows: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +89,7 @@ def test_readouts_are_means_over_the_completed_rows(keyless, series, readout, t)
     latent, pieces = both(model, given, readout)
     values, observed = given.take(slice(None))
     with torch.inference_mode():
-        wholes = embed._complete(model.eval(), values, observed, len(values))
+        wholes = embed._complete(model.eval(), values, observed, len(values), NONE_BLANK)
         tokens = torch.stack(
             [
                 torch.stack([m.encode(*known_of(model, whole)) for m in model.members], 1)
@@ -113,7 +114,7 @@ def test_a_missing_cell_takes_each_of_its_quantiles_once(model, series, t):
     model = model if t == 1 else series
     values, observed = windows(t=t, seed=1).take(slice(None))
     with torch.inference_mode():
-        wholes = embed._complete(model.eval(), values, observed, len(values))
+        wholes = embed._complete(model.eval(), values, observed, len(values), NONE_BLANK)
         found = [x.flatten(0, 1) for x in model.predicted(values, observed)]
     quantile = (
         model.quantile if t > 1 else lambda chances, _, __, at: model.support.quantile(chances, at)
@@ -130,7 +131,7 @@ def test_a_missing_cell_takes_each_of_its_quantiles_once(model, series, t):
 
 def test_complete_rows_are_read_as_they_are(model):
     values, observed = windows(seed=1).take(slice(None))
-    wholes = embed._complete(model, values, torch.ones_like(observed), len(values))
+    wholes = embed._complete(model, values, torch.ones_like(observed), len(values), NONE_BLANK)
     assert len(wholes) == 1 and torch.equal(wholes[0], values)
 
 
