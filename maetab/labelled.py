@@ -20,7 +20,7 @@ from maetab.data.parts import parts_of
 from maetab.data.schema import positions
 from maetab.data.source import FrameSource
 from maetab.data.timeline import Timeline
-from maetab.engine.embedding import Projection, blocks_of, embed
+from maetab.engine.embedding import Projection, blocks_of, completed_landmarks, embed
 from maetab.engine.inference import batch_rows
 from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
@@ -131,7 +131,8 @@ class LabelledMAE(BaseMAE):
         mean, components = fit_components(
             self._features, remembered(self.model_), parts, parts.n_components, self._deadline
         )
-        projection = Projection(mean, components)
+        landmarks = completed_landmarks(self.model_, pick_device(self.device), self._unread())
+        projection = Projection(mean, components, landmarks)
         width = self._features(of_rows(windows, labelled[:1]), projection).shape[1]
         n = self._deadline.affordable(
             lambda count: self._features(of_rows(windows, labelled[:count]), projection),
@@ -158,10 +159,13 @@ class LabelledMAE(BaseMAE):
 
         With the encoded input behind them if they are projected, in steps if there are few columns.
         """
-        n_columns = len(self.model_.config.n_levels)
-        plain, target = n_columns > MOST_IN_STEPS, (n_columns - 1,)
-        how = projection, projection is not None, plain, None, target
+        plain = len(self.model_.config.n_levels) > MOST_IN_STEPS
+        how = projection, projection is not None, plain, None, self._unread()
         return embed(self.model_, windows, pick_device(self.device), "concat", *how)
+
+    def _unread(self) -> tuple[int, ...]:
+        """Return the place of the target among the columns of the model."""
+        return (len(self.model_.config.n_levels) - 1,)
 
     def _told_by_head(self, table: Table) -> np.ndarray | None:
         """Return (n, K) what the head says of rows; None without one."""
@@ -169,7 +173,7 @@ class LabelledMAE(BaseMAE):
         if fitted is None:
             return None
         head = Head(**{key: fitted[key] for key in Head._fields})
-        projection = Projection(fitted["mean"], fitted["components"])
+        projection = Projection(**{key: fitted[key] for key in Projection._fields})
         windows, places = self._windows(table), np.arange(len(table.values))
         parts = [places[i : i + TOGETHER] for i in range(0, len(places), TOGETHER)]
         return np.concatenate(

@@ -98,3 +98,11 @@ def test_without_time_there_is_no_head(rows):
     with pytest.warns(UserWarning, match="no network was trained"):
         model = MAERegressor(max_time=1e-6, random_state=0).fit(x, y)
     assert model.head_ is None and np.isfinite(model.predict(x)).all()
+
+
+def test_landmarks_that_are_kept_are_those_that_would_be_made_again(rows):
+    x, y = rows
+    model = MAERegressor(max_iter=0, random_state=0, preset="fast").fit(x, y)
+    first = model.predict(x[:7])
+    model.head_ = model.head_ | {"landmarks": None}
+    assert (model.predict(x[:7]) == first).all()
