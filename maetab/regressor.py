@@ -87,12 +87,14 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         return self.schema_.columns[-1].natural(cells.astype(np.float64))
 
     def _blended(self, table: Table) -> np.ndarray:
-        """Return (n,) the standardised target of rows: the mean of model and head."""
-        point, told = self._points(table)[:, -1], self._told_by_head(table)
-        if told is None:
-            return point
+        """Return (n,) the standardised target: the mean of model and head, each among the labels.
+
+        A line that many columns tell goes far beyond them in rows that lie far out.
+        """
         seen = self.model_.support.center[-1]
-        return (point + told[:, 0].clip(float(seen.min()), float(seen.max()))) / 2
+        least, most = float(seen.min()), float(seen.max())
+        parts = [self._points(table)[:, -1], self._told_by_head(table)]
+        return np.mean([x.flatten().clip(least, most) for x in parts if x is not None], 0)
 
     def _labels_of(self, table: Table) -> tuple[np.ndarray, int]:
         return table.values[:, -1], 0

@@ -140,6 +140,14 @@ def test_intervals_hold_the_points_and_most_of_the_numbers(fitted):
         fitted[1].predict_interval(X, 1.5)
 
 
+def test_numbers_of_rows_that_lie_far_out_stay_among_the_labels(fitted):
+    X, _, number = rows()
+    far = X.assign(a=1e4 * X["a"], target=-1e4 * X["target"])
+    found = fitted[1].predict(far)
+    assert number.min() - 1e-3 <= found.min() and found.max() <= number.max() + 1e-3
+    assert np.ptp(found) > 0.5 * np.ptp(number)
+
+
 def test_copies_and_files_predict_the_same_bit_for_bit(fitted, tmp_path):
     X, *_ = rows(seed=1)
     for model in fitted:

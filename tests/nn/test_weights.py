@@ -10,7 +10,7 @@ from models import windows as windows_over
 
 from maetab.nn.guess import weights
 from maetab.nn.guess.stack import StackedGuess
-from maetab.nn.guess.weights import _Evidence, _worth, fit_weights, missing_odds
+from maetab.nn.guess.weights import _discriminants, _Evidence, _worth, fit_weights, missing_odds
 from maetab.nn.windows import Windows
 
 
@@ -40,6 +40,26 @@ def test_rows_weigh_as_the_discriminant_between_missing_and_seen_says():
     np.testing.assert_allclose(found[:, 1], (odds / odds[~gone].mean()).clip(0.1, 10), rtol=1e-6)
     assert found[gone, 1].mean() > 2 * found[~gone, 1].mean()
     np.testing.assert_allclose(found[:, 0], 1.0)  # x misses nothing
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_discriminants_of_many_columns_are_right_with_several_threads(n_threads):
+    filled = torch.randn(300, 160, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    cell = torch.arange(160) // 2  # two coordinates each
+    shift = filled[:160] / 10
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        found = _discriminants(cell, filled, shift).numpy()
+    finally:
+        torch.set_num_threads(before)
+    covariance = filled.numpy().T @ filled.numpy() / 300 + 0.1 * np.eye(160)
+    for own in (0, 1, 77, 159):
+        others = cell.numpy() != own // 2
+        wanted = np.zeros(160)
+        system = covariance[np.ix_(others, others)]
+        wanted[others] = np.linalg.solve(system, shift[own].numpy()[others])
+        np.testing.assert_allclose(found[own], wanted, atol=1e-9)
 
 
 def test_weights_are_about_one_where_cells_are_missing_at_random():

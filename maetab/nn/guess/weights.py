@@ -184,5 +184,8 @@ def _discriminants(cell: Tensor, filled: Tensor, shift: Tensor) -> Tensor:
         other = own[:, None] != cell[None, :]
         both = other[:, :, None] & other[:, None, :]
         system = torch.where(both, covariance, 0.0) + 0.1 * unit
-        directions.append(torch.linalg.solve(system, torch.where(other, shift_, 0.0)))
+        # No `torch.linalg.solve`: of several systems of 150 and more it gives wrong numbers, or
+        # raises, where torch has several threads (PyTorch's issue 142815).
+        factor, right = torch.linalg.cholesky(system), torch.where(other, shift_, 0.0)
+        directions.append(torch.cholesky_solve(right[:, :, None], factor)[:, :, 0])
     return torch.cat(directions)
