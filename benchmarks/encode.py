@@ -123,13 +123,18 @@ def run(
                 print(f"{name} {seed} {method} {labels or 'all'} labels: {shown}", flush=True)
 
 
-def report(results: Path) -> str:
-    """Return the mean scores as Markdown: tasks that every method has done, methods down."""
+def of_all_methods(results: Path) -> pd.DataFrame:
+    """Return the results that count, of tasks that every method has done; labels as text."""
     table = records.newest(pd.DataFrame(records.read(results)), KEY)
     table["labels"] = table["labels"].map(lambda n: "all" if pd.isna(n) else f"{n:.0f}")
     task = ["data_set", "seed", "labels", "missing"]
-    complete = table.groupby(task)["method"].transform("nunique") == table["method"].nunique()
-    table = table[complete]
+    n_methods = table.groupby(task)["method"].transform("nunique")
+    return table[n_methods == table["method"].nunique()]
+
+
+def report(results: Path) -> str:
+    """Return the mean scores as Markdown: tasks that every method has done, methods down."""
+    table = of_all_methods(results)
     sets, seeds = table["data_set"].nunique(), table["seed"].nunique()
     of = table.groupby("labels")["data_set"].nunique()
     lines = [

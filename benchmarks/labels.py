@@ -82,22 +82,32 @@ def _all_classes(found: np.ndarray, task: encode.Task) -> np.ndarray:
     return np.pad(found, ((0, 0), (0, n_classes - found.shape[1])))
 
 
+def halves(results: Path) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Give each half of the tables by name, with its results, over tasks that every method did."""
+    table = encode.of_all_methods(results)
+    yield from table.groupby(half_of(table["data_set"]))
+
+
+def counts(part: pd.DataFrame) -> str:
+    """Return how many tables have so many labels, as text."""
+    found = part.groupby("labels")["data_set"].nunique()
+    return ", ".join(f"{labels}: {n}" for labels, n in found.items())
+
+
+def means(part: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Return methods x means of a value, by labels and missing cells."""
+    wide = part.pivot_table(index="method", columns=["labels", "missing"], values=value)
+    order = [(n, m) for n in ("100", "500", "all") for m in MISSING if (n, m) in wide]
+    return wide[order].set_axis([f"{n} labels, {m:.0%} missing" for n, m in order], axis=1)
+
+
 def report(results: Path) -> str:
-    """Return the mean scores by half as Markdown, over the tasks that every method has done."""
-    table = records.newest(pd.DataFrame(records.read(results)), encode.KEY)
-    table["labels"] = table["labels"].map(lambda n: "all" if pd.isna(n) else f"{n:.0f}")
-    task = ["data_set", "seed", "labels", "missing"]
-    table = table[table.groupby(task)["method"].transform("nunique") == len(METHODS)]
+    """Return the mean scores and seconds by half as Markdown."""
     lines = []
-    for half, part in table.groupby(half_of(table["data_set"])):
-        of = part.groupby("labels")["data_set"].nunique()
-        counts = ", ".join(f"{labels} labels: {n}" for labels, n in of.items())
-        lines += [f"The {half} half: mean accuracy or R². Tables by labels: {counts}.", ""]
-        for value in ("score", "seconds"):
-            wide = part.pivot_table(index="method", columns=["labels", "missing"], values=value)
-            order = [(n, m) for n in ("100", "500", "all") for m in MISSING if (n, m) in wide]
-            wide = wide[order].set_axis([f"{n} labels, {m:.0%} missing" for n, m in order], axis=1)
-            lines += [records.figures(wide, 3, value), ""]
+    for half, part in halves(results):
+        told = f"The {half} half: mean accuracy or R². Tables by labels: {counts(part)}."
+        tables = [records.figures(means(part, value), 3, value) for value in ("score", "seconds")]
+        lines += [told, "", tables[0], "", tables[1], ""]
     return "\n".join(lines)
 
 

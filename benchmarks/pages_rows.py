@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from benchmarks import detect, detect_weights, detectors, encode, encode_halves, labels, records
-from benchmarks.datasets import HALVES, half_of
+from benchmarks.datasets import HALVES
 from benchmarks.markup import figures, origin, page, said, table, title
 from benchmarks.records import RESULTS
 
@@ -165,15 +165,6 @@ def weights() -> str:
 # ---- features
 
 
-def probes(name: str) -> pd.DataFrame:
-    """Return the results that count of benchmarks.encode, of tasks that every method has done."""
-    lines = records.newest(pd.DataFrame(records.read(RESULTS / name)), encode.KEY)
-    lines["labels"] = lines["labels"].map(lambda n: "all" if pd.isna(n) else f"{n:.0f}")
-    task = ["data_set", "seed", "labels", "missing"]
-    n_methods = lines.groupby(task)["method"].transform("nunique")
-    return lines[n_methods == lines["method"].nunique()]
-
-
 def probe_table(lines: pd.DataFrame) -> str:
     """Return methods x mean scores by labels and missing cells."""
     wide = lines.pivot_table(index="method", columns=["missing", "labels"], values="score")
@@ -218,7 +209,10 @@ def halves() -> list[str]:
 
 def features() -> str:
     """Return the page on frozen features."""
-    small, large = probes("encode.jsonl"), probes("encode_large.jsonl")
+    small, large = (
+        encode.of_all_methods(RESULTS / "encode.jsonl"),
+        encode.of_all_methods(RESULTS / "encode_large.jsonl"),
+    )
     many = small[small["labels"] == "500"]["data_set"].nunique()
     return page(
         "Features",
@@ -271,18 +265,11 @@ def target() -> str:
 
 
 def _few_labels() -> Iterator[str]:
-    """Give mean scores and seconds of benchmarks.labels by half of the tables."""
-    lines = records.newest(pd.DataFrame(records.read(RESULTS / "labels.jsonl")), encode.KEY)
-    lines["labels"] = lines["labels"].map(lambda n: "all" if pd.isna(n) else f"{n:.0f}")
-    task = ["data_set", "seed", "labels", "missing"]
-    lines = lines[lines.groupby(task)["method"].transform("nunique") == len(labels.METHODS)]
-    for half, part in lines.groupby(half_of(lines["data_set"])):
-        wide = part.pivot_table(index="method", columns=["labels", "missing"], values="score")
-        wide = wide.set_axis([f"{n} labels, {m:.0%} missing" for n, m in wide], axis=1)
-        budgets = part.groupby("labels")["data_set"].nunique()
+    """Give mean scores of benchmarks.labels by half of the tables."""
+    for half, part in labels.halves(RESULTS / "labels.jsonl"):
         yield (
-            f"The {half} half, at most {part['rows'].max():,} rows, one split; "
-            f"tables by labels: {', '.join(f'{n} {count}' for n, count in budgets.items())}. Mean "
-            f"score (accuracy or R²). {origin(part)}"
+            f"The {half} half, at most {part['rows'].max():,} rows, one split; tables by labels: "
+            f"{labels.counts(part)}. Mean score (accuracy or R²). {origin(part)}"
         )
+        wide = labels.means(part, "score")
         yield figures(wide.sort_values(wide.columns[0], ascending=False), 3)
