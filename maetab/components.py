@@ -41,10 +41,7 @@ def fit_components(
     windows : which share no row
     parts : of the readout; where these have no shares of the components, all components vary alike
     """
-    drawn = np.random.default_rng(0).random((*windows.rows.shape, windows.values.shape[1]))
-    shown = windows.observed.clone()
-    shown[windows.rows] &= torch.as_tensor(drawn >= DISTURBANCE)
-    disturbed = replace(windows, values=torch.where(shown, windows.values, 0.0), observed=shown)
+    disturbed = with_hidden(windows, DISTURBANCE, seed=0)
     n = deadline.affordable(
         lambda count: read(replace(disturbed, rows=disturbed.rows[:count])),
         min(len(windows), max(64, MAX_READ // max(1, sum(parts.sizes)))),
@@ -65,6 +62,14 @@ def fit_components(
     if parts.shares is None:
         axes = even_rotation(spread) @ axes
     return latent.mean(0), axes.astype(np.float32)
+
+
+def with_hidden(windows: Windows, share: float, seed: int) -> Windows:
+    """Return windows that share no row with a share of their cells hidden."""
+    drawn = np.random.default_rng(seed).random((*windows.rows.shape, windows.values.shape[1]))
+    shown = windows.observed.clone()
+    shown[windows.rows] &= torch.as_tensor(drawn >= share)
+    return replace(windows, values=torch.where(shown, windows.values, 0.0), observed=shown)
 
 
 def _axes_apart(blocks: list[np.ndarray], counts: list[int], as_is: bool) -> np.ndarray:

@@ -14,7 +14,7 @@ from pandas.api.types import is_scalar
 from sklearn.utils.validation import validate_data
 
 from maetab.base import BaseMAE
-from maetab.components import fit_components
+from maetab.components import fit_components, with_hidden
 from maetab.data.containers import as_table, read_frame
 from maetab.data.parts import parts_of
 from maetab.data.schema import positions
@@ -133,9 +133,9 @@ class LabelledMAE(BaseMAE):
         )
         landmarks = completed_landmarks(self.model_, pick_device(self.device), self._unread())
         projection = Projection(mean, components, landmarks)
-        width = self._features(of_rows(windows, labelled[:1]), projection).shape[1]
+        width = self._features(_some(windows, labelled[:1]), projection).shape[1]
         n = self._deadline.affordable(
-            lambda count: self._features(of_rows(windows, labelled[:count]), projection),
+            lambda count: self._features(_some(windows, labelled[:count]), projection),
             min(len(labelled), max(LEAST_ROWS, MOST_CELLS // width)),
             passes=2 + 2 * len(HIDDEN),  # those with cells hidden take longer; and the map itself
             start=batch_rows(table.values.shape[1]),
@@ -143,7 +143,8 @@ class LabelledMAE(BaseMAE):
         rows = labelled[:n]
         if self._deadline.left() < 0 or len(np.unique(y[rows])) < 2:
             return
-        shown = [of_rows(windows, rows, share) for share in (0.0, *HIDDEN)]
+        own = _some(windows, rows)
+        shown = [own, *(with_hidden(own, share, seed=len(rows)) for share in HIDDEN)]
         head = fit_head([self._features(x, projection) for x in shown], y[rows], n_classes)
         self.head_ = head._asdict() | projection._asdict()
 
@@ -177,7 +178,7 @@ class LabelledMAE(BaseMAE):
         windows, places = self._windows(table), np.arange(len(table.values))
         parts = [places[i : i + TOGETHER] for i in range(0, len(places), TOGETHER)]
         return np.concatenate(
-            [head(self._features(of_rows(windows, part), projection)) for part in parts]
+            [head(self._features(_some(windows, part), projection)) for part in parts]
         )
 
     def _source_of(self, frame: pd.DataFrame, timeline: Timeline | None) -> FrameSource:
@@ -212,11 +213,6 @@ def _with(frame: pd.DataFrame, target: pd.Series, name: Hashable) -> pd.DataFram
     return joint.set_axis(pd.Index([*frame.columns, name], tupleize_cols=False), axis=1)
 
 
-def of_rows(windows: Windows, rows: np.ndarray, hidden: float = 0.0) -> Windows:
-    """Return the windows of some rows of a table, with a share of their cells hidden."""
-    chosen = torch.as_tensor(rows)
-    shown, values = windows.observed[chosen], windows.values[chosen]
-    drawn = np.random.default_rng(len(rows)).random(shown.shape)
-    shown = shown & torch.as_tensor(drawn >= hidden)
-    values = torch.where(shown, values, 0.0)
-    return replace(windows, values=values, observed=shown, rows=torch.arange(len(rows))[:, None])
+def _some(windows: Windows, places: np.ndarray) -> Windows:
+    """Return the windows at some places."""
+    return replace(windows, rows=windows.rows[torch.as_tensor(places)])
