@@ -20,7 +20,7 @@ from maetab.data.parts import parts_of
 from maetab.data.schema import positions
 from maetab.data.source import FrameSource
 from maetab.data.timeline import Timeline
-from maetab.engine.embedding import Projection, blocks_of, completed_landmarks, embed
+from maetab.engine.embedding import Projection, blocks_of, embed
 from maetab.engine.inference import batch_rows
 from maetab.engine.reference import remembered
 from maetab.engine.runtime import pick_device
@@ -128,11 +128,10 @@ class LabelledMAE(BaseMAE):
         if self._timeline() is not None or len(np.unique(y[labelled])) < 2:
             return
         windows, parts = self._windows(table), blocks_of(self.model_.config, "concat")
-        mean, components = fit_components(
+        found = fit_components(
             self._features, remembered(self.model_), parts, parts.n_components, self._deadline
         )
-        landmarks = completed_landmarks(self.model_, pick_device(self.device), self._unread())
-        projection = Projection(mean, components, landmarks)
+        projection = Projection(*found)
         width = self._features(_some(windows, labelled[:1]), projection).shape[1]
         n = self._deadline.affordable(
             lambda count: self._features(_some(windows, labelled[:count]), projection),
@@ -160,13 +159,10 @@ class LabelledMAE(BaseMAE):
 
         With the encoded input behind them if they are projected, in steps if there are few columns.
         """
-        plain = len(self.model_.config.n_levels) > MOST_IN_STEPS
-        how = projection, projection is not None, plain, None, self._unread()
+        n_columns = len(self.model_.config.n_levels)
+        plain, target = n_columns > MOST_IN_STEPS, (n_columns - 1,)
+        how = projection, projection is not None, plain, None, target
         return embed(self.model_, windows, pick_device(self.device), "concat", *how)
-
-    def _unread(self) -> tuple[int, ...]:
-        """Return the place of the target among the columns of the model."""
-        return (len(self.model_.config.n_levels) - 1,)
 
     def _told_by_head(self, table: Table) -> np.ndarray | None:
         """Return (n, K) what the head says of rows; None without one."""

@@ -33,14 +33,10 @@ N_COMPLETIONS = 4  # of a row with missing cells; its features are their mean
 
 
 class Projection(NamedTuple):
-    """A linear map of the readout: mean (D,) that is subtracted, components (k, D).
-
-    landmarks : (n, T, F) of `completed_landmarks`, where they are kept; None makes them again
-    """
+    """A linear map of the readout: mean (D,) that is subtracted, components (k, D)."""
 
     mean: np.ndarray
     components: np.ndarray
-    landmarks: np.ndarray | None = None
 
 
 class Steps(NamedTuple):
@@ -148,9 +144,9 @@ def embed(
     n_batch = batch_rows(t * len(model.config.n_levels))
     out = np.zeros((len(windows if steps is None else steps.window), size + n_pieces), np.float32)
     with on_device(model, device):
-        blank = _blank(model, unread, device)
-        kept = None if projection is None else projection.landmarks
-        more = _more(model, device, of_steps, blank, kept) if readout == "concat" else None
+        blank = torch.zeros(len(model.config.n_levels), dtype=torch.bool, device=device)
+        blank[list(unread)] = True
+        more = _more(model, device, of_steps, blank) if readout == "concat" else None
         for found, values, visible in batches(windows, device, n_batch):
             own, read = _places(found, steps, t)
             clock = padded_clock(windows, found, n_batch, device)
@@ -225,44 +221,18 @@ def _complete(
 
 
 def _more(
-    model: Ensemble,
-    device: torch.device,
-    of_steps: bool,
-    blank: Tensor,
-    landmarks: np.ndarray | None,
+    model: Ensemble, device: torch.device, of_steps: bool, blank: Tensor
 ) -> Attended | Course:
     """Return what "concat" reads beside tokens; `blank` as in `_complete`."""
     if model.is_series and not of_steps:
         return Course(model)
-    if landmarks is None:
-        return Attended(model, _landmarks(model, device, blank))
-    return Attended(model, torch.tensor(landmarks, device=device))
-
-
-@torch.inference_mode()
-def completed_landmarks(
-    model: Ensemble, device: torch.device, unread: tuple[int, ...] = ()
-) -> np.ndarray:
-    """Return (n, T, F) the windows that others are compared with, completed; see `embed`."""
-    with on_device(model, device):
-        return _landmarks(model, device, _blank(model, unread, device)).cpu().numpy()
-
-
-def _landmarks(model: Ensemble, device: torch.device, blank: Tensor) -> Tensor:
     windows, wholes = landmark_windows(model), []
     size = batch_rows(model.config.n_steps * len(model.config.n_levels))
     for found, values, visible in batches(windows, device, size):
         clock = padded_clock(windows, found, size, device)
         n_rows = found.stop - found.start
         wholes.append(_complete(model, values, visible, n_rows, blank, 1, clock)[0][:n_rows])
-    return torch.cat(wholes)
-
-
-def _blank(model: Ensemble, unread: tuple[int, ...], device: torch.device) -> Tensor:
-    """Return (F,) bool, True at columns that are not to be read."""
-    blank = torch.zeros(len(model.config.n_levels), dtype=torch.bool, device=device)
-    blank[list(unread)] = True
-    return blank
+    return Attended(model, torch.cat(wholes))
 
 
 def _features(
