@@ -29,6 +29,7 @@ def fit_components(
     parts: Blocks,
     n_components: int,
     deadline: Deadline,
+    device: torch.device,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean (D,) of the readout of windows, and its components (k, D).
 
@@ -39,6 +40,7 @@ def fit_components(
     ----------
     read : returns the readout (W, D) of windows
     windows : which share no row
+    device : that `read` uses
     parts : of the readout; where these have no shares of the components, all components vary alike
     """
     disturbed = with_hidden(windows, DISTURBANCE, seed=0)
@@ -46,7 +48,7 @@ def fit_components(
         lambda count: read(replace(disturbed, rows=disturbed.rows[:count])),
         min(len(windows), max(64, MAX_READ // max(1, sum(parts.sizes)))),
         passes=2.5,  # one with cells hidden, one without, and the components
-        start=batch_rows(windows.rows.shape[1] * windows.values.shape[1]),
+        start=batch_rows(windows.rows.shape[1] * windows.values.shape[1], device),
     )
     latent, holed = (read(replace(x, rows=x.rows[:n])) for x in (windows, disturbed))
     blocks = np.split(latent, np.cumsum(parts.sizes)[:-1], axis=1)

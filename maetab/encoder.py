@@ -308,8 +308,8 @@ class MAEEncoder(TransformerMixin, BaseMAE):
             return
         windows, parts, n = remembered(self.model_), self._blocks(), self.n_components
         n = parts.n_components if isinstance(n, str) else n
-        found = fit_components(self._embed_remembered, windows, parts, n, self._deadline)
-        self.mean_, self.components_ = found
+        given = windows, parts, n, self._deadline, pick_device(self.device)
+        self.mean_, self.components_ = fit_components(self._embed_remembered, *given)
 
     def _reads_tokens(self) -> bool:
         return True

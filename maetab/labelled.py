@@ -128,8 +128,9 @@ class LabelledMAE(BaseMAE):
         if self._timeline() is not None or len(np.unique(y[labelled])) < 2:
             return
         windows, parts = self._windows(table), blocks_of(self.model_.config, "concat")
+        few, device = remembered(self.model_), pick_device(self.device)
         found = fit_components(
-            self._features, remembered(self.model_), parts, parts.n_components, self._deadline
+            self._features, few, parts, parts.n_components, self._deadline, device
         )
         projection = Projection(*found)
         width = self._features(_some(windows, labelled[:1]), projection).shape[1]
@@ -137,7 +138,7 @@ class LabelledMAE(BaseMAE):
             lambda count: self._features(_some(windows, labelled[:count]), projection),
             min(len(labelled), max(LEAST_ROWS, MOST_CELLS // width)),
             passes=2 + 2 * len(HIDDEN),  # those with cells hidden take longer; and the map itself
-            start=batch_rows(table.values.shape[1]),
+            start=batch_rows(table.values.shape[1], device),
         )
         rows = labelled[:n]
         if self._deadline.left() < 0 or len(np.unique(y[rows])) < 2:

@@ -131,12 +131,13 @@ class Wrong:
             "outside": torch.ones_like(observed),
             "floats": Bernoulli(0.3)(observed, generator).float(),
             "shape": observed[:, :, :1],
-            "array": observed.numpy(),
+            "array": observed.cpu().numpy(),
+            "device": torch.zeros(observed.shape, dtype=torch.bool, device="meta"),
             "nothing": None,
         }[self.how]
 
 
-@pytest.mark.parametrize("how", ["outside", "floats", "shape", "array", "nothing"])
+@pytest.mark.parametrize("how", ["outside", "floats", "shape", "array", "device", "nothing"])
 def test_a_masking_that_gives_no_mask_is_refused_in_one_sentence(how):
     with pytest.raises(ValueError, match=r"The 'masking' parameter must give a bool tensor") as got:
         small(masking=Wrong(how)).fit(table())

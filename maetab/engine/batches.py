@@ -136,11 +136,12 @@ class Batches:
         """Return the cells that the masking hides, checked: it may be the user's own."""
         hidden = self.options.masking(observed, generator)
         fits = isinstance(hidden, Tensor) and hidden.shape == observed.shape
-        if not fits or hidden.dtype != torch.bool or (hidden & ~observed).any():
+        fits = fits and hidden.dtype == torch.bool and hidden.device == observed.device
+        if not fits or (hidden & ~observed).any():
             raise ValueError(
                 f"The 'masking' parameter must give a bool tensor of the shape of the observed "
-                f"cells, {tuple(observed.shape)}, that is True only where these are; "
-                f"{self.options.masking!r} does not."
+                f"cells, {tuple(observed.shape)}, on their device, {observed.device}, that is True "
+                f"only where these are; {self.options.masking!r} does not."
             )
         return hidden
 

@@ -54,7 +54,7 @@ def distances(
         arrays = reference.completed_rows, reference.completed_std, ~trusted
         rows, deviations, barred = (torch.tensor(x, device=device) for x in arrays)
         remembered = _Remembered(rows, deviations * (UNSURE * usual_gap), barred, n_nearest)
-        size = batch_size(model, windows, N_REMEMBERED)
+        size = batch_size(model, windows, device, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
             own = padded(memory_index, found, size, device)
             clock = padded_clock(windows, found, size, device)
@@ -105,7 +105,7 @@ def key_distances(
         added = FAR * torch.tensor(~trusted, device=device)
         levels = zip(guess.coordinates.slices, guess.coordinates.n_levels, strict=True)
         apart = torch.stack([keys.widest(own) * (n > 0) for own, n in levels])
-        size = batch_size(model, windows, N_REMEMBERED)
+        size = batch_size(model, windows, device, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
             own = padded(memory_index, found, size, device)
             clock = padded_clock(windows, found, size, device)
@@ -167,7 +167,8 @@ class _Remembered(NamedTuple):
             rows, full, visible = rows[:, inside], full[:, inside], visible[:, inside]
             unsure = self.unsure[:, steps]
         added = unsure.sum(1).masked_fill(self.barred, FAR)
-        parts = zip(full.split(NEAR_ROWS), own.split(NEAR_ROWS), strict=True)
+        together = NEAR_ROWS if full.device.type == "cpu" else len(full)
+        parts = zip(full.split(together), own.split(together), strict=True)
         near = torch.cat([_nearest(*part, rows, added, self.n_nearest) for part in parts])
         weight = torch.where(visible, 1.0, EXPECTED)[:, None]
         gap = ((full[:, None] - rows[near]).abs() * weight).unflatten(2, (unsure.shape[1], -1))

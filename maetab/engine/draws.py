@@ -69,7 +69,7 @@ def draw(
     first = np.zeros(every.size, bool)
     first[np.unique(every, return_index=True)[1]] = True
     first = first.reshape(every.shape) & (every >= 0)
-    size = batch_size(model, windows)
+    size = batch_size(model, windows, device)
     with on_device(model, device):
         for found, values, visible in batches(windows, device, size):
             rows = every[found]
@@ -138,7 +138,7 @@ def _draw_series(
     is asked about all draws at once, which cost little more than one. The seed None takes the
     middle of each distribution.
     """
-    rows, size = windows.rows.numpy(), batch_size(model, windows)
+    rows, size = windows.rows.numpy(), batch_size(model, windows, device)
     incomplete = np.append(~windows.observed.numpy().all(1), False)  # False where -1 points to
     copies = _copies(windows, len(seeds))
     of_draw = torch.arange(len(seeds)) * len(windows)

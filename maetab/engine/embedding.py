@@ -139,11 +139,12 @@ def embed(
     size, project = latent_size(model.config, readout, of_steps), None
     if projection is not None:
         size, project = len(projection.components), _projector(projection, device)
-    pieces = Pieces(model.support, plain) if with_pieces else None
-    n_pieces = pieces.size * (1 if of_steps else t) if pieces else 0
-    n_batch = batch_rows(t * len(model.config.n_levels))
-    out = np.zeros((len(windows if steps is None else steps.window), size + n_pieces), np.float32)
+    n_out = len(windows if steps is None else steps.window)
     with on_device(model, device):
+        pieces = Pieces(model.support, plain) if with_pieces else None
+        n_pieces = pieces.size * (1 if of_steps else t) if pieces else 0
+        out = np.zeros((n_out, size + n_pieces), np.float32)
+        n_batch = batch_rows(t * len(model.config.n_levels), device)
         blank = torch.zeros(len(model.config.n_levels), dtype=torch.bool, device=device)
         blank[list(unread)] = True
         more = _more(model, device, of_steps, blank) if readout == "concat" else None
@@ -227,7 +228,7 @@ def _more(
     if model.is_series and not of_steps:
         return Course(model)
     windows, wholes = landmark_windows(model), []
-    size = batch_rows(model.config.n_steps * len(model.config.n_levels))
+    size = batch_rows(model.config.n_steps * len(model.config.n_levels), device)
     for found, values, visible in batches(windows, device, size):
         clock = padded_clock(windows, found, size, device)
         n_rows = found.stop - found.start

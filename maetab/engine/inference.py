@@ -15,13 +15,16 @@ import torch
 from torch import Tensor
 
 from maetab.nn.ensemble import Ensemble
-from maetab.nn.guess.memory import max_batch_rows
+from maetab.nn.guess.memory import N_HEADS, max_batch_rows
 from maetab.nn.windows import Clock, Windows
 
 CELLS_IN_BATCH = 8192
 # Where networks are used: one row, padded to a batch, is filled within 20 ms, where batches of
 # 8,192 cells took it 25 to 48 ms, and many rows take little longer (benchmarks/one_row.py).
 CELLS_WITH_NETWORKS, ROWS_WITH_NETWORKS = 2304, 160
+# On an accelerator, where a batch takes as long whatever its size, up to about so many cells; and
+# logits of row attention, for which there must be room several times over.
+CELLS_ON_ACCELERATOR, LOGITS_ON_ACCELERATOR = 2**16, 2**26
 SERIES_CELLS = 400_000  # of series, of whose cells each guess is kept with what it misses there
 FARTHEST = 1e12  # standard deviations beyond which numbers are not told apart: squares are finite
 
@@ -48,29 +51,36 @@ def windows_of(
     return windows if dense is None else replace(windows, dense=torch.as_tensor(dense))
 
 
-def batch_rows(n_cells: int, least: int = 8) -> int:
-    """Return how many windows of `n_cells` cells make a batch: a multiple of 8, up to 512."""
-    return max(least, min(512, CELLS_IN_BATCH // max(n_cells, 1) // 8 * 8))
+def batch_rows(n_cells: int, device: torch.device, least: int = 8) -> int:
+    """Return how many windows of `n_cells` cells make a batch: a multiple of 8."""
+    cells, most = (CELLS_IN_BATCH, 512) if device.type == "cpu" else (CELLS_ON_ACCELERATOR, 2048)
+    return max(least, min(most, cells // max(n_cells, 1) // 8 * 8))
 
 
-def whole_batch(model: Ensemble, windows: Windows) -> int:
+def whole_batch(model: Ensemble, windows: Windows, device: torch.device) -> int:
     """Return how many windows make a full batch."""
     n_cells = windows.rows.shape[1] * windows.values.shape[1]
-    if model.uses_networks:
+    if model.uses_networks and device.type == "cpu":
         return max(8, min(ROWS_WITH_NETWORKS, CELLS_WITH_NETWORKS // n_cells // 8 * 8))
     least = max(8, min(64, SERIES_CELLS // n_cells)) if model.is_series else 64
-    return batch_rows(n_cells, least)
+    size = batch_rows(n_cells, device, least)
+    if device.type == "cpu":
+        return size
+    heads = N_HEADS * model.config.guess.n_metrics
+    return max(8, min(size, LOGITS_ON_ACCELERATOR // (heads * model.config.n_memory) // 8 * 8))
 
 
-def batch_size(model: Ensemble, windows: Windows, n_remembered: int | None = None) -> int:
+def batch_size(
+    model: Ensemble, windows: Windows, device: torch.device, n_remembered: int | None = None
+) -> int:
     """Return how many of the windows make a batch; `n_remembered` as in `Ensemble.forward`.
 
-    Always a full one where results may depend on it, as those of networks do. What the first guess
-    does with whole batches is done window by window, unless it says otherwise: few windows get a
-    small batch.
+    Always a full one where results may depend on it, as those of networks do, and on accelerators.
+    What the first guess does with whole batches is done window by window, unless it says otherwise:
+    few windows get a small batch.
     """
-    size, n_memory = whole_batch(model, windows), model.config.n_memory
-    if model.uses_networks or model.guess.whole_batches:
+    size, n_memory = whole_batch(model, windows, device), model.config.n_memory
+    if model.uses_networks or model.guess.whole_batches or device.type != "cpu":
         return size
     step = min(size, max_batch_rows(min(n_remembered or n_memory, n_memory)))
     return step if len(windows) <= step else size // step * step
@@ -141,7 +151,7 @@ def _distributions(
     rows = windows.rows.numpy()
     last = np.full(len(windows.values), -1)  # the window after which a row is complete
     np.maximum.at(last, rows[rows >= 0], np.nonzero(rows >= 0)[0])
-    size, number = batch_size(model, windows), model.support.is_number
+    size, number = batch_size(model, windows, device), model.support.is_number
     f, k = model.support.share.shape
     held = [torch.zeros(0, dtype=torch.long), torch.zeros(0), torch.zeros(0, f, k)]
     held = [x.to(device) for x in (*held, torch.zeros(0, f), torch.zeros(0, f))]
@@ -195,7 +205,7 @@ def predict(
                 out[rows] = points.cpu().numpy()
             return out
         # One window for each row: nothing is to be merged, so no probabilities are made.
-        size = batch_size(model, windows)
+        size = batch_size(model, windows, device)
         for found, values, visible in batches(windows, device, size):
             index = None if memory_index is None else padded(memory_index, found, size, device)
             points = model.points(values, visible, index)

@@ -45,11 +45,15 @@ def _own_cuda() -> torch.device:
 
 
 def backend_of_device() -> str:
-    """Return by what processes are to talk, with the device of this one chosen for it."""
+    """Return by what processes are to talk, with the device of this one chosen for it.
+
+    NCCL refuses two processes of one device.
+    """
     if not torch.cuda.is_available():
         return "gloo"
     torch.cuda.set_device(_own_cuda())
-    return "cpu:gloo,cuda:nccl"
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return "gloo" if here > torch.cuda.device_count() else "cpu:gloo,cuda:nccl"
 
 
 def training_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:

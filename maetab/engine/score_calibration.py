@@ -48,7 +48,7 @@ def affordable_rows(
         first = replace(windows, rows=windows.rows[:n])
         _kind(model).try_out(model, first, n_masks, device)
 
-    return deadline.affordable(look, len(windows), CALIBRATED, whole_batch(model, windows))
+    return deadline.affordable(look, len(windows), CALIBRATED, whole_batch(model, windows, device))
 
 
 def start_calibration(

@@ -169,7 +169,7 @@ def strangeness(model: Ensemble, windows: Windows, device: torch.device) -> Stra
     assert isinstance(guess, SeriesGuess)
     shape = windows.rows.shape
     wrong = np.full((*shape, windows.values.shape[1]), np.nan)
-    energy, size = np.full(shape, np.nan), batch_size(model, windows)
+    energy, size = np.full(shape, np.nan), batch_size(model, windows, device)
     with on_device(model, device):
         noisy: dict[int, AnyGaussian] = {}
         for found, values, observed in batches(windows, device, size):

@@ -84,7 +84,7 @@ def surprises(
         low, high = _ends(model.support) if clipped else (None, None)
         usual = None if scale is None else torch.tensor(scale, device=device)
         errors = _errors if model.uses_networks or model.is_series else _first_errors
-        size = batch_size(model, windows, N_REMEMBERED)
+        size = batch_size(model, windows, device, N_REMEMBERED)
         for found, values, observed in batches(windows, device, size):
             own = padded(memory_index, found, size, device)
             truth = values.clamp(-FARTHEST, FARTHEST)

@@ -76,7 +76,9 @@ def test_detect_scores_every_row_in_the_order_of_the_file(folder, text, run):
 
 
 def test_detect_says_which_cell_makes_the_strangest_row_strange(folder, run):
-    scores, shown, _ = run("detect", "--exclude", "id", "--top", "2", "--reasons", "1")
+    scores, shown, _ = run(
+        "detect", "--exclude", "id", "--top", "2", "--reasons", "1", "--device", "cpu"
+    )
     first = scores.loc[scores["score"].idxmin()]
     assert first["row"] == 41 and first["label"] == "anomaly"
     assert first["column_1"] == "twice" and float(first["value_1"]) == -3

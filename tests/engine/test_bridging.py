@@ -119,7 +119,7 @@ def test_draws_of_a_long_gap_lie_about_the_line_between_its_ends():
     frame = pd.DataFrame({"a": 0.5 * np.arange(n) + rng.normal(size=n)})
     truth = frame["a"].iloc[20:45].to_numpy().copy()
     frame.iloc[20:45] = np.nan
-    imputer = MAEImputer(window=24, max_iter=0, random_state=0).fit(frame)
+    imputer = MAEImputer(window=24, max_iter=0, random_state=0, device="cpu").fit(frame)
     points = imputer.transform(frame)["a"].iloc[20:45]
     drawn = np.stack([x["a"].iloc[20:45] for x in imputer.sample(frame, 30, random_state=0)])
     assert np.abs(drawn.mean(0) - points).mean() < 0.5 * drawn.std(0).mean()

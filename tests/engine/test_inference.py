@@ -177,7 +177,7 @@ def test_batches_are_of_one_shape_and_hold_every_window_once():
     ("n_cells", "n_rows"), [(1, 512), (16, 512), (17, 480), (9000, 8), (0, 512)]
 )
 def test_batches_have_a_multiple_of_eight_rows(n_cells, n_rows):
-    assert batch_rows(n_cells) == n_rows
+    assert batch_rows(n_cells, CPU) == n_rows
 
 
 def test_results_are_those_of_the_model_itself(fitted):
