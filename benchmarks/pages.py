@@ -130,7 +130,9 @@ def speed() -> str:
     lines = pd.DataFrame(records.read(RESULTS / "speed.jsonl"))
     lines = lines.drop_duplicates(["verb", "rows", "columns", "device"], keep="last")
     timed = [
-        [f"{r.verb}, {r.rows:,} x {r.columns}, {r.device}", f"{r.fit_seconds:.1f}",
+        [f"{r.verb}, {r.rows:,} x {r.columns}",
+         f"{r.cpus} CPUs, {r.threads} threads" if r.device == "cpu" else r.accelerator,
+         f"{r.fit_seconds:.1f}",
          f"{r.transform_seconds if r.verb == 'impute' else r.score_seconds:.1f}"]
         for r in lines.itertuples()
     ]  # fmt: skip
@@ -156,7 +158,7 @@ def speed() -> str:
         *of_presets(),
         "Larger tables, seconds. The detector is fitted on 10,000 rows and scores all; the imputer "
         f"is fitted on all rows and fills them. {origin(lines)}",
-        table(["", "fit", "fill or score"], timed),
+        table(["", "on", "fit", "fill or score"], timed),
         *of_scale(),
         "With a limit: the largest table, the longest fit, the longest use of what was fitted "
         f"(seconds), and the highest peak of memory. {origin(limits)}",

@@ -166,7 +166,8 @@ def test_where_and_how_long_a_fit_runs_may_change(monkeypatch, tmp_path):
     stopped_after(monkeypatch, 2)
     with pytest.raises(Killed):
         ESTIMATORS["imputer"](checkpoint=tmp_path).fit(table())
-    ESTIMATORS["imputer"](checkpoint=tmp_path, device="cpu", max_time=600).fit(table())
+    elsewhere = ESTIMATORS["imputer"](checkpoint=tmp_path, max_time=600).set_params(device="auto")
+    elsewhere.fit(table())
 
 
 @pytest.mark.parametrize("name", ["guess.maetab.pt", "network.maetab.pt", "_maetab_fit.json"])

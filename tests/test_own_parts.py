@@ -24,9 +24,10 @@ class HalfOfTheFirst:
     """Hides half of the first column and a fifth of the others."""
 
     def __call__(self, observed, generator):
-        share = torch.full(observed.shape, 0.2)
+        share = torch.full(observed.shape, 0.2, device=observed.device)
         share[..., 0] = 0.5
-        return observed & (torch.rand(observed.shape, generator=generator) < share)
+        drawn = torch.rand(observed.shape, generator=generator, device=observed.device)
+        return observed & (drawn < share)
 
 
 class Huber(PointLoss):

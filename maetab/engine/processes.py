@@ -94,7 +94,7 @@ class Processes:
         if self.size == 1:
             return network
         with _told():
-            return nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)
+            return nn.parallel.DistributedDataParallel(network)
 
     def make_alike(self, fitted: Any) -> None:
         """Give an estimator what the first process has in its place, but for its parameters."""

@@ -56,13 +56,6 @@ def backend_of_device() -> str:
     return "gloo" if here > torch.cuda.device_count() else "cpu:gloo,cuda:nccl"
 
 
-def training_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """Return the autocast context of a training step: bfloat16 on CUDA, nothing on the CPU."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return contextlib.nullcontext()
-
-
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     """Seed torch inside the block, and give a generator; the global state comes back after it."""

@@ -17,7 +17,7 @@ from maetab.engine.checkpoint import NONE, Checkpoint
 from maetab.engine.held_out import PASSED_PAIRS, HeldOut
 from maetab.engine.options import FitOptions, Record
 from maetab.engine.processes import ALONE, Processes
-from maetab.engine.runtime import Deadline, training_precision
+from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.cells import CellGuess
 from maetab.nn.losses import Prediction, Residual, counted
@@ -210,18 +210,18 @@ class Trainer:
             read, swapped = swap(values, batch.visible, options.swap_ratio, generator)
         values, visible, weight, read = (x[own] for x in (values, batch.visible, weight, read))
         network.train()
-        with training_precision(values.device):
-            output = network(read, visible, batch.guess.coordinates, batch.clock)
-            prediction = self.model.read(output.raw, visible, batch.guess)
+        output = network(read, visible, batch.guess.coordinates, batch.clock)
+        prediction = self.model.read(output.raw, visible, batch.guess)
         m = self.model.config.n_members  # the loss is the mean of the members'
-        loss = share * self._loss(prediction, values.repeat(m, 1, 1), weight.repeat(m, 1, 1))
+        truth, weights = values.repeat(m, 1, 1), weight.repeat(m, 1, 1)
+        loss = share * self.model.loss(prediction, truth, weights, self.model.support)
         if swapped is not None:
             shown = visible.repeat(m, 1, 1)
-            logits = output.swap_logits[shown].float()
-            truth = swapped[own].repeat(m, 1, 1)[shown].float()
+            logits = output.swap_logits[shown]
+            was_swapped = swapped[own].repeat(m, 1, 1)[shown].float()
             each = self.group.size * visible.sum() / batch.visible.sum().clamp_min(1)
-            entropy = nnf.binary_cross_entropy_with_logits(logits, truth, reduction="sum")
-            loss = loss + each * entropy / max(1, len(truth))
+            entropy = nnf.binary_cross_entropy_with_logits(logits, was_swapped, reduction="sum")
+            loss = loss + each * entropy / max(1, len(was_swapped))
         self.optimizer.zero_grad(set_to_none=True)
         with self.group.answering():
             loss.backward()
@@ -266,10 +266,6 @@ class Trainer:
             loss = loss.of_points
         _, total = counted(truth, weight, self.model.support)
         return float(loss(prediction, truth, weight, self.model.support)), float(total)
-
-    def _loss(self, prediction: Prediction, values: Tensor, weight: Tensor) -> Tensor:
-        prediction = Prediction(*(x.float() for x in prediction if x is not None))
-        return self.model.loss(prediction, values, weight.float(), self.model.support)
 
 
 def _optimizer(network: torch.nn.Module, rate: float, weight_decay: float) -> torch.optim.AdamW:

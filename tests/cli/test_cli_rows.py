@@ -185,7 +185,8 @@ def test_parquet_keeps_its_index_beside_the_results(folder, text, tmp_path):
     frame["count"] = pd.array([7] * 60, "Int64")
     frame.to_parquet(tmp_path / "in.parquet")
     command = ["detect", str(tmp_path / "in.parquet"), "-o", str(tmp_path / "out.parquet")]
-    assert cli.main([*command, "--top", "60", *model_of(folder, "detect")]) == 0
+    command += ["--top", "60", "--device", "cpu"]
+    assert cli.main([*command, *model_of(folder, "detect")]) == 0
     scores = pd.read_parquet(tmp_path / "out.parquet")
     assert scores["id"].tolist() == frame.index.tolist()
     assert scores["count"].tolist() == [7] * 60

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from maetab import MAEImputer, load, save
-from maetab.engine.runtime import pick_device, seeded, training_precision
+from maetab.engine.runtime import pick_device, seeded
 
 CPU = torch.device("cpu")
 
@@ -55,11 +55,6 @@ def test_the_global_state_comes_back_after_an_error():
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_training_on_the_cpu_is_in_full_precision():
-    with training_precision(CPU):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_model_fitted_on_cuda_opens_and_predicts_on_the_cpu(tmp_path):
     X = np.random.default_rng(0).normal(size=(200, 1)) * np.arange(1.0, 4.0)
@@ -67,4 +62,4 @@ def test_a_model_fitted_on_cuda_opens_and_predicts_on_the_cpu(tmp_path):
     imputer = MAEImputer(device="cuda", max_iter=3, random_state=0).fit(holes)
     save(imputer, tmp_path / "m.safetensors")
     opened = load(tmp_path / "m.safetensors").set_params(device="cpu")
-    np.testing.assert_allclose(opened.transform(holes), imputer.transform(holes), atol=1e-2)
+    np.testing.assert_allclose(opened.transform(holes), imputer.transform(holes), atol=1e-4)
