@@ -18,6 +18,7 @@ from maetab.nn.windows import Clock, Windows
 FAR = 1e30
 EXPECTED = 0.5  # weight of a difference from what is expected of a missing cell
 UNSURE = 2.0  # usual differences that a cell counts of which nothing is known
+CANDIDATES = 4  # times as many windows as are wanted are looked at, to find the nearest by keys
 NEAR_ROWS = 32  # windows whose distances to remembered ones stay in the cache together
 
 
@@ -111,8 +112,7 @@ def key_distances(
             clock = padded_clock(windows, found, size, device)
             full, _, _, unknown = _whole(guess, values, observed, own, clock)
             asked = keys.of_whole(full)
-            far = torch.cdist(asked, places, compute_mode="donot_use_mm_for_euclid_dist").square()
-            mean = far.gather(1, _least(far, own, added, n_nearest)).mean(1)
+            mean = _least_squares(asked, places, own, added, n_nearest).mean(1)
             mean += (unknown * apart).sum(1)
             out[found] = mean[: found.stop - found.start].cpu().numpy()
     return out
@@ -188,7 +188,27 @@ def _least(gap: Tensor, own: Tensor, added: Tensor, n_nearest: int) -> Tensor:
 
     own : (B, P) remembered windows that are none of these, -1 for none
     """
+    return _apart(gap, own, added).topk(n_nearest, largest=False).indices
+
+
+def _apart(gap: Tensor, own: Tensor, added: Tensor) -> Tensor:
+    """Return `gap` and `added`, `FAR` for own ones; see `_least`."""
     gap = gap + added
     window, which = (own >= 0).nonzero(as_tuple=True)
     gap[window, own[window, which]] = FAR
-    return gap.topk(n_nearest, largest=False).indices
+    return gap
+
+
+def _least_squares(
+    asked: Tensor, places: Tensor, own: Tensor, added: Tensor, n_nearest: int
+) -> Tensor:
+    """Return (B, n_nearest) the least squared distances of (B, E) to places (n_memory, E).
+
+    Which places may be among them, a matrix product says, which is fast and rounds; they are sums
+    of squares of differences. `own` and `added` as in `_least`.
+    """
+    rough = _apart(places.square().sum(1) - 2 * asked @ places.T, own, added)
+    near = rough.topk(min(CANDIDATES * n_nearest, len(places)), largest=False)
+    exact = (asked[:, None] - places[near.indices]).square().sum(2)
+    exact = torch.where(near.values < FAR / 2, exact, FAR)
+    return exact.topk(n_nearest, largest=False).values
