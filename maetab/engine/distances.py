@@ -8,7 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.inference import FARTHEST, batch_size, batches, on_device, padded, padded_clock
+from maetab.engine.inference import (
+    FARTHEST,
+    batch_size,
+    each_batch,
+    on_device,
+    padded,
+    padded_clock,
+)
 from maetab.engine.reference import N_REMEMBERED, Reference, completed
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
@@ -56,7 +63,8 @@ def distances(
         rows, deviations, barred = (torch.tensor(x, device=device) for x in arrays)
         remembered = _Remembered(rows, deviations * (UNSURE * usual_gap), barred, n_nearest)
         size = batch_size(model, windows, device, N_REMEMBERED)
-        for found, values, observed in batches(windows, device, size):
+
+        def work(found: slice, values: Tensor, observed: Tensor) -> Tensor:
             own = padded(memory_index, found, size, device)
             clock = padded_clock(windows, found, size, device)
             full, deviation, visible, unknown = _whole(guess, values, observed, own, clock)
@@ -70,6 +78,9 @@ def distances(
                 near = remembered.mean_distance(full[same], visible[same], own[same], steps)
                 place = same[:, None], steps.nonzero()[:, 0]
                 far[place] = near + extra + UNSURE * usual_gap * unsure
+            return far
+
+        for found, far in each_batch(work, windows, device, size):
             out[found] = far.cpu().numpy()
     return out
 
@@ -107,14 +118,17 @@ def key_distances(
         levels = zip(guess.coordinates.slices, guess.coordinates.n_levels, strict=True)
         apart = torch.stack([keys.widest(own) * (n > 0) for own, n in levels])
         size = batch_size(model, windows, device, N_REMEMBERED)
-        for found, values, observed in batches(windows, device, size):
+
+        def work(found: slice, values: Tensor, observed: Tensor) -> Tensor:
             own = padded(memory_index, found, size, device)
             clock = padded_clock(windows, found, size, device)
             full, _, _, unknown = _whole(guess, values, observed, own, clock)
             asked = keys.of_whole(full)
             mean = _least_squares(asked, places, own, added, n_nearest).mean(1)
-            mean += (unknown * apart).sum(1)
-            out[found] = mean[: found.stop - found.start].cpu().numpy()
+            return (mean + (unknown * apart).sum(1))[: found.stop - found.start]
+
+        for found, mean in each_batch(work, windows, device, size):
+            out[found] = mean.cpu().numpy()
     return out
 
 

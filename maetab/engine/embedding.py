@@ -20,6 +20,7 @@ from maetab.engine.inference import (
     FARTHEST,
     batch_rows,
     batches,
+    each_batch,
     on_device,
     padded_clock,
 )
@@ -148,21 +149,22 @@ def embed(
         blank = torch.zeros(len(model.config.n_levels), dtype=torch.bool, device=device)
         blank[list(unread)] = True
         more = _more(model, device, of_steps, blank) if readout == "concat" else None
-        for found, values, visible in batches(windows, device, n_batch):
-            own, read = _places(found, steps, t)
+
+        def work(found: slice, values: Tensor, visible: Tensor) -> Tensor:
+            read = _places(found, steps, t)[1]
             clock = padded_clock(windows, found, n_batch, device)
             n_rows = found.stop - found.start
             wholes = _complete(model, values, visible, n_rows, blank, clock=clock)
             latent = _features(model, wholes, readout, more, of_steps, clock)
-            if project is not None:
-                latent = project(latent)
-            out[own, :size] = latent[read].cpu().numpy()
+            parts = [latent[read] if project is None else project(latent)[read]]
             if pieces is not None:
                 encoded = torch.stack([pieces(x.flatten(0, 1)) for x in wholes]).mean(0)
-                encoded = encoded if of_steps else encoded.view(n_batch, -1)
-                out[own, size:] = encoded[read].cpu().numpy()
+                parts.append((encoded if of_steps else encoded.view(n_batch, -1))[read])
+            return torch.cat(parts, 1)
+
+        for found, features in each_batch(work, windows, device, n_batch):
             # Wild cells may pass what a float32 holds.
-            np.nan_to_num(out[own], copy=False)
+            out[_places(found, steps, t)[0]] = np.nan_to_num(features.cpu().numpy())
     return out
 
 

@@ -7,8 +7,11 @@ so this is what makes a row's result the same bit for bit whatever rows stand be
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +20,8 @@ from torch import Tensor
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.memory import N_HEADS, max_batch_rows
 from maetab.nn.windows import Clock, Windows
+
+T = TypeVar("T")
 
 CELLS_IN_BATCH = 8192
 # Where networks are used: one row, padded to a batch, is filled within 20 ms, where batches of
@@ -111,6 +116,39 @@ def batches(
         yield found, values, visible
 
 
+def each_batch(
+    work: Callable[[slice, Tensor, Tensor], T], windows: Windows, device: torch.device, size: int
+) -> Iterator[tuple[slice, T]]:
+    """Give (windows, what work makes of a batch) in order; `batches` says what work is given.
+
+    On the CPU as many batches are worked on at once as torch has threads, each by one thread:
+    products of batches are too small for several, and a row's result does not depend on how many
+    there are.
+    """
+    given, n_threads = batches(windows, device, size), torch.get_num_threads()
+
+    @torch.inference_mode()
+    def done(batch: tuple[slice, Tensor, Tensor]) -> tuple[slice, T]:
+        return batch[0], work(*batch)
+
+    if n_threads == 1 or device.type != "cpu":
+        yield from map(done, given)
+        return
+    waiting: deque[Future[tuple[slice, T]]] = deque()
+    try:
+        with ThreadPoolExecutor(
+            n_threads, initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            for batch in given:
+                waiting.append(pool.submit(done, batch))
+                if len(waiting) > n_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        torch.set_num_threads(n_threads)  # the threads of the pool have told theirs to all new ones
+
+
 def padded_clock(windows: Windows, found: slice, size: int, device: torch.device) -> Clock | None:
     """Return the clock (size, T) of a padded batch; None in tables."""
     clock = windows.clock_of(found)
@@ -157,11 +195,14 @@ def _distributions(
     held = [x.to(device) for x in (*held, torch.zeros(0, f), torch.zeros(0, f))]
     step = torch.arange(rows.shape[1], device=device)
     middle = torch.minimum(step, step.flip(0)).float() + 1
-    for found, values, visible in batches(windows, device, size):
+
+    def work(found: slice, values: Tensor, visible: Tensor) -> tuple[Tensor, ...]:
         index = None if memory_index is None else padded(memory_index, found, size, device)
         clock = padded_clock(windows, found, size, device)
         ask = model.distribution if whole else model.predicted
-        result = ask(values, visible, index, clock=clock)
+        return ask(values, visible, index, clock=clock)
+
+    for found, result in each_batch(work, windows, device, size):
         row = windows.rows[found].flatten().to(device)
         weight = middle.expand(found.stop - found.start, -1).flatten()
         parts = [row, weight, *(x.flatten(0, 1)[: len(row)] for x in result)]
@@ -206,9 +247,12 @@ def predict(
             return out
         # One window for each row: nothing is to be merged, so no probabilities are made.
         size = batch_size(model, windows, device)
-        for found, values, visible in batches(windows, device, size):
+
+        def work(found: slice, values: Tensor, visible: Tensor) -> Tensor:
             index = None if memory_index is None else padded(memory_index, found, size, device)
-            points = model.points(values, visible, index)
+            return model.points(values, visible, index)
+
+        for found, points in each_batch(work, windows, device, size):
             own = windows.rows[found][:, 0].numpy()
             out[own] = points[: len(own), 0].cpu().numpy()
     return out

@@ -13,7 +13,7 @@ from torch import Tensor
 from maetab.engine.inference import (
     FARTHEST,
     batch_size,
-    batches,
+    each_batch,
     on_device,
     padded,
     padded_clock,
@@ -85,7 +85,8 @@ def surprises(
         usual = None if scale is None else torch.tensor(scale, device=device)
         errors = _errors if model.uses_networks or model.is_series else _first_errors
         size = batch_size(model, windows, device, N_REMEMBERED)
-        for found, values, observed in batches(windows, device, size):
+
+        def work(found: slice, values: Tensor, observed: Tensor) -> Tensor:
             own = padded(memory_index, found, size, device)
             truth = values.clamp(-FARTHEST, FARTHEST)
             given = truth.clamp(low, high) if clipped else truth
@@ -93,7 +94,10 @@ def surprises(
             wrong = errors(model, truth, given, observed, own, hide, clock)
             if usual is not None:
                 wrong = torch.log1p(wrong / usual)
-            out[found] = wrong.nanmean(0)[: found.stop - found.start].cpu().numpy()
+            return wrong.nanmean(0)[: found.stop - found.start]
+
+        for found, wrong in each_batch(work, windows, device, size):
+            out[found] = wrong.cpu().numpy()
     return out
 
 

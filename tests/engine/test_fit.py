@@ -116,7 +116,9 @@ def test_what_networks_learn_does_not_depend_on_the_held_out_cells(t):
         run.network.zero_grad()
         values, *_ = run.table.cells(batch.rows)
         prediction = run.model.predict(run.network, values, batch.visible, batch.guess)
-        run._loss(prediction, values, batch.hidden + 0.2 * batch.visible).backward()
+        run.model.loss(
+            prediction, values, batch.hidden + 0.2 * batch.visible, run.model.support
+        ).backward()
         gradients.append([p.grad.clone() for p in run.network.parameters() if p.grad is not None])
     assert gradients[0] and all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
 
