@@ -184,7 +184,7 @@ class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
         if kept is not None:
             source = self._source_of(frame[kept], self.timeline_)
         self.schema_, name = source.schema(), type(self).__name__
-        advise(source, name, self.timeline_ is not None)
+        advise(source, name, self.timeline_ is not None, self._knows_target)
         encoded = source.encoded
         if kept is not None:
             encoded = encode_checked(frame, self.schema_, self.missing_values)

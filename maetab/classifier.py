@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from maetab.data.columns import MAX_LEVELS
@@ -108,6 +109,20 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
         X : (n, F) table with the columns of fit
         """
         return np.log(np.maximum(self.predict_proba(X), np.finfo(float).tiny))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy in the rows that have a label.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
+        y : (n,) classes; rows without a label, as in `fit`, are left out
+        sample_weight : (n,) weights of rows
+        """
+        found = self.predict(X)
+        classes, codes, known = read_classes(y, len(found), self.unlabelled, type(self).__name__)
+        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return accuracy_score(classes[codes[known]], found[known], sample_weight=weights)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

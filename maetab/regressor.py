@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 
 from maetab.data.kinds import extra_missing
 from maetab.engine.inference import predict_interval
@@ -81,6 +82,20 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         low = column.on_grid(np.minimum(low, point), "floor")
         high = column.on_grid(np.maximum(high, point), "ceil")
         return low + column.origin, high + column.origin
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination R² in the rows that have a label.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
+        y : (n,) numbers; rows without a label, as in `fit`, are left out
+        sample_weight : (n,) weights of rows
+        """
+        found = self.predict(X)
+        numbers, known = read_numbers(y, len(found), self.unlabelled, type(self).__name__)
+        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return r2_score(numbers[known], found[known], sample_weight=weights)
 
     def _natural(self, cells: np.ndarray) -> np.ndarray:
         """Return (n,) float64 the target, less its origin, of standardised cells (n,)."""

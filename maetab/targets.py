@@ -36,7 +36,9 @@ def read_target(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.nda
     if not pd.isna(unlabelled):
         labelled[labelled] = np.asarray(cells[labelled] != unlabelled, dtype=bool)
     if not labelled.any():
-        raise ValueError(f"{name} cannot learn from y: it holds no label.")
+        raise ValueError(
+            f"y of {name} holds no label: each cell is missing or the value 'unlabelled'."
+        )
     return cells, labelled
 
 

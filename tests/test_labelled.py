@@ -55,6 +55,35 @@ def test_classes_and_numbers_of_new_rows_are_found(fitted):
     assert (fitted[0].classes_ == ["no", "yes"]).all()
 
 
+def test_rows_without_a_label_do_not_count_in_the_score(fitted):
+    X, y, number = rows(seed=1)
+    known = np.arange(len(y)) % 3 > 0
+    y[:20] = np.where(y[:20] == "yes", "no", "yes")  # some are predicted wrongly
+    weights = np.linspace(1, 2, len(y))
+    expected = (weights * (fitted[0].predict(X) == y))[known].sum() / weights[known].sum()
+    for gap in (None, np.nan, pd.NA):
+        holes = pd.Series(y, dtype=object).where(known, gap)
+        assert np.isclose(fitted[0].score(X, holes, sample_weight=weights), expected)
+
+    marked = copy.copy(fitted[0]).set_params(unlabelled="?")
+    assert np.isclose(marked.score(X, np.where(known, y, "?"), weights), expected)
+    told = fitted[1].predict(X)[known]
+    rest = ((number[known] - told) ** 2).sum() / number[known].var() / known.sum()
+    assert np.isclose(fitted[1].score(X, np.where(known, number, np.nan)), 1 - rest)
+    with pytest.raises(ValueError, match="y of MAERegressor holds no label"):
+        fitted[1].score(X, np.full(len(X), np.nan))
+
+
+def test_a_single_class_is_told_of_y_and_not_of_a_column_that_x_may_have():
+    X, y, _ = rows(40)
+    with pytest.warns(UserWarning) as caught:
+        classifier().fit(X, np.full(40, "only"))
+    assert [str(warning.message) for warning in caught] == ["MAEClassifier: y is constant."]
+    X["target"] = 1.0
+    with pytest.warns(UserWarning, match="column 'target' is constant.$"):
+        classifier().fit(X, y)
+
+
 def test_predictions_are_in_the_units_of_the_target(fitted):
     X, _, number = rows(seed=1)
     found = LinearRegression().fit(fitted[1].predict(X)[:, None], number)

@@ -102,14 +102,25 @@ def impute(args: argparse.Namespace) -> None:
         return
     n_filled = 0
     if imputer is not None:
-        if args.model and (odd := unlike(frame, imputer.schema_, columns)):
-            say(on_one_line(odd))
+        if args.model:
+            others = table.frame.drop(columns=frame.columns, errors="ignore")
+            for told in (unlike(frame, imputer.schema_, columns), _unseen(others)):
+                if told:
+                    say(on_one_line(told))
         report_step("filling the cells")
         filled = imputer.transform(frame)
         n_filled = sum(table.put(name, filled[name]) for name in targets)
     estimators.save(imputer, args, table)
     write_table(table, args.output, out_format, verb_files.layout_out(args, table))
     say(_filled(table.frame[targets], n_filled, imputer, time.perf_counter() - began))
+
+
+def _unseen(frame: pd.DataFrame) -> str:
+    """Return which columns that a saved model does not see keep missing cells; empty if none."""
+    names = [name for name in frame if frame[name].isna().any()]
+    column, them = ("column", "it") if len(names) == 1 else ("columns", "them")
+    told = f"{column} {listed(names)}: the model does not see {them}; missing cells stay"
+    return told if names else ""
 
 
 def _filled(frame: pd.DataFrame, n_filled: int, imputer: Any, seconds: float) -> str:

@@ -19,7 +19,7 @@ MAX_NAMED, MAX_SHOWN = 10, 3  # columns that one warning names; texts of one col
 TIME_INDEXES = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
 
 
-def advise(source: FrameSource, name: str, in_time: bool = False) -> None:
+def advise(source: FrameSource, name: str, in_time: bool = False, has_target: bool = False) -> None:
     """Warn of columns that the model does not see or can learn little from, and of unused times.
 
     Parameters
@@ -27,6 +27,7 @@ def advise(source: FrameSource, name: str, in_time: bool = False) -> None:
     source : the rows given to fit
     name : of the estimator
     in_time : whether rows are taken as series
+    has_target : whether the last column is y, which the user knows by no name
 
     Raises
     ------
@@ -40,7 +41,9 @@ def advise(source: FrameSource, name: str, in_time: bool = False) -> None:
         )
     columns = source.schema().columns
     notes = {c.name: _note(c, seen) for c, seen in zip(columns, source.encoded.observed.T)}
+    of_target = notes.pop(columns[-1].name) if has_target else None
     advice = _advice(source, {label: note for label, note in notes.items() if note})
+    advice += [f"y {of_target}"] * bool(of_target)
     if advice:
         warn(f"{name}: {'; '.join(advice)}.")
     index = source.frame.index
@@ -90,8 +93,7 @@ def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
         )
     if names := list(dict.fromkeys([*almost, *marked, *free])):
         named = ", ".join(map(repr, names[:MAX_NAMED])) + ", ..." * (len(names) > MAX_NAMED)
-        after = "What is a category after all is to be named"
-        parts[-1] += f". {after}: categorical_features=[{named}]"
+        parts[-1] += f". To make categories of them, pass categorical_features=[{named}]"
     return parts
 
 

@@ -104,3 +104,15 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
     assert done.returncode == 0 and done.stderr == "found: cells are separated by ';'\n"
+
+
+def test_missing_cells_of_columns_that_a_saved_model_does_not_see_are_told(
+    tmp_path, monkeypatch, capsys
+):
+    fitted = pd.DataFrame({"x": [1, 2, 3], "y": [2, 4, 5]})
+    monkeypatch.setattr(estimators, "load_estimator", lambda *_: MedianOrMode().fit(fitted))
+    assert fill(tmp_path, "x,k,z,y\n1,2,,\n2,,a,4\n", "--model", "m").splitlines()[2] == "2,,a,4"
+    said = capsys.readouterr().err
+    assert "columns 'k', 'z': the model does not see them; missing cells stay\n" in said
+    fill(tmp_path, "x,k,y\n1,2,\n2,3,4\n", "--model", "m", "--force")
+    assert "does not see" not in capsys.readouterr().err

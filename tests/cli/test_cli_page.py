@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from models import QUICK
 
 from maetab import cli
 from maetab.page import report as page
@@ -55,6 +56,20 @@ def test_options_of_series_reach_the_imputer(tmp_path, asked):
     imputer = asked["imputer"]
     assert (imputer.window, imputer.time, imputer.max_gap, imputer.edges) == (7, "when", 3, False)
     assert list(asked["frame"]) == ["when", "load"]
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_free_text_is_told_once_and_nothing_else_is_lost(tmp_path, monkeypatch, capsys, constant):
+    def fit(frame, imputer, **_):
+        imputer.set_params(guess=QUICK, max_iter=0).fit(frame)
+        return "page"
+
+    monkeypatch.setattr(page, "report", fit)
+    lines = [f"n{i}x,{'a' if constant else 'ab'[i % 2]},{i % 5 or ''}\n" for i in range(30)]
+    assert run(tmp_path, text="name,kind,size\n" + "".join(lines)) == 0
+    said = capsys.readouterr().err
+    assert "column 'name': free text, 30 different ones" in said
+    assert ("categorical_features" in said) == ("'kind' is constant" in said) == constant
 
 
 def test_a_page_that_exists_stays_without_force(tmp_path, asked, capsys):
