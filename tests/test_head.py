@@ -51,6 +51,23 @@ def test_features_that_do_not_vary_and_far_ones_do_no_harm():
     assert y.max() < found[2] < y.mean() + 11 * y.std()
 
 
+def test_a_row_is_told_the_same_whatever_stands_beside_it():
+    x = features(500, 64)
+    head = fit_head([x], np.digitize(x[:, 0], [2.0, 4.0]), 3)
+    whole = head(x)
+    for size in (1, 2, 7, 100):
+        parts = [head(x[i : i + size]) for i in range(0, 500, size)]
+        assert np.array_equal(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize("n_classes", [0, 2])
+def test_features_of_which_none_varies_tell_how_common_targets_are(n_classes):
+    y = np.arange(60) % 3 // 2  # two 0 to one 1
+    found = fit_head([np.ones((60, 4), np.float32)], y, n_classes)(features(3, 4))
+    told = found[:, 0] if not n_classes else 1 / (1 + np.exp(found[:, 0] - found[:, 1]))
+    assert np.allclose(told, 1 / 3, atol=1e-3)
+
+
 def test_a_row_and_its_copies_are_judged_together():
     # Of noise nothing can be learned; copies of judged rows among the learning ones would hide it.
     x, y = features(40, 60), np.random.default_rng(3).normal(size=40)

@@ -165,6 +165,14 @@ def test_rows_do_not_depend_on_each_other(fitted):
         assert model.predict(X.iloc[3:4])[0] == model.predict(X)[3]
 
 
+@pytest.mark.filterwarnings("ignore:.*has no observed cell:UserWarning")
+def test_rows_without_any_cell_have_the_mean_or_the_shares_of_the_labels():
+    X, side = np.full((30, 2), np.nan), np.arange(30) % 3 == 0
+    found = regressor().fit(X, np.where(side, 6.0, 0.0)).predict(X)
+    assert np.allclose(found, 2, atol=0.5) and np.ptp(found) == 0
+    assert np.allclose(classifier().fit(X, side).predict_proba(X), [2 / 3, 1 / 3], atol=0.1)
+
+
 def test_other_tables_than_pandas_are_read_the_same(fitted):
     X, y, _ = rows()
     table = pl.from_pandas(X)
