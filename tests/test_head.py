@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from maetab import MAEClassifier, MAERegressor
-from maetab.head import RIDGE_PENALTIES, fit_head
+from maetab.head import RIDGE_PENALTIES, _strongest, fit_head
 
 
 def features(n: int = 60, d: int = 5, seed: int = 0) -> np.ndarray:
@@ -73,6 +73,13 @@ def test_a_row_and_its_copies_are_judged_together():
     x, y = features(40, 60), np.random.default_rng(3).normal(size=40)
     head = fit_head([x, x, x], y, 0)
     assert np.abs(head(x)[:, 0]).max() < 0.5 * np.abs(y).max()
+
+
+def test_the_strongest_penalty_within_one_standard_error_of_the_best_is_taken():
+    best, swing = np.full(100, 2.0), np.tile([1.0, -1.0], 50)  # a mean of which doubts 0.1
+    near, far = best + 0.09 + swing, best + 0.11 + swing
+    assert [_strongest(x) for x in ([far, near, best], [near, far, best])] == [1, 0]
+    assert _strongest([far, far, best]) == 2 and _strongest([best, best + 0.01]) == 0
 
 
 def test_a_class_without_a_label_gets_no_chance():

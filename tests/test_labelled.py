@@ -147,6 +147,18 @@ def test_numbers_of_rows_that_lie_far_out_stay_among_the_labels(fitted):
     assert np.ptp(found) > 0.5 * np.ptp(number)
 
 
+def test_numbers_are_the_mean_of_what_column_and_head_say(fitted):
+    X, *_ = rows(seed=1)
+    model, target = copy.deepcopy(fitted[1]), fitted[1].schema_.columns[-1]
+    blended, told = model.predict(X), model._told_by_head(model._read(X))[:, 0]
+    head = told * target.scale + target.center + target.origin
+    model.head_ = None
+    column = model.predict(X)
+    inside = np.abs(head - 100) < 8  # all labels but the least and the largest
+    assert inside.mean() > 0.7 and np.abs(head - column)[inside].max() > 0.1
+    assert np.allclose(blended[inside], (column + head)[inside] / 2, rtol=1e-6)
+
+
 def test_copies_and_files_predict_the_same_bit_for_bit(fitted, tmp_path):
     X, *_ = rows(seed=1)
     for model in fitted:
