@@ -42,15 +42,21 @@ class Constraint:
 
     def excess(self, numbers: np.ndarray) -> np.ndarray:
         """Return (n,) by how much rows (n, F) exceed what is allowed; of sums either sign."""
-        used = self.signs != 0
-        excess = numbers[:, used] @ self.signs[used] - self.most
+        excess = _sums(numbers, self.signs) - self.most
         return excess if self.equal else np.maximum(excess, 0.0)
 
     def broken(self, numbers: np.ndarray) -> np.ndarray:
         """Return (n,) bool: rows that do not obey, sums but for rounding."""
-        excess, size = self.excess(numbers), np.abs(numbers) @ np.abs(self.signs) + abs(self.most)
+        excess = self.excess(numbers)
+        size = _sums(np.abs(numbers), np.abs(self.signs)) + abs(self.most)
         single = np.abs(self.signs).sum() == 2 and not self.most
         return np.abs(excess) > (0.0 if single and not self.equal else TOLERANCE * size)
+
+
+def _sums(numbers: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """Return (n,) sums of rows (n, F), each as if it were alone, which `numbers @ signs` is not."""
+    used = np.flatnonzero(signs)
+    return sum((signs[j] * numbers[:, j] for j in used), np.zeros(len(numbers)))
 
 
 def read_constraints(given: Any, schema: Schema) -> list[Constraint]:
@@ -116,6 +122,8 @@ def _read(text: str, schema: Schema) -> Constraint:
         sign, expects = (-1.0 if mark == "-" else 1.0), bool(mark)
     if not relation or expects:
         raise _wrong(text, f"is not complete: it must be {GRAMMAR}")
+    if not np.isfinite(constant):
+        raise _wrong(text, "has a number too large for float64")
     _check_kinds(text, signs, constant, schema)
     origins = np.array([float(column.origin) for column in schema.columns])
     turn = -1.0 if relation == ">=" else 1.0
@@ -208,13 +216,14 @@ def _projected(
     """
     scale = np.array([column.scale for column in schema.columns])
     variance, x = np.where(free, scale**2, 0.0), numbers.copy()
+    found = np.zeros((len(x), 1), bool)
     forces = np.zeros((len(constraints), len(x)))
     pushes = np.zeros((2, *x.shape))
     for _ in range(SWEEPS):
         before = x.copy()
         for i, c in enumerate(constraints):
-            total = variance @ c.signs**2
-            excess = x @ c.signs - c.most
+            total = _sums(variance, c.signs**2)
+            excess = _sums(x, c.signs) - c.most
             step = np.divide(excess, total, out=np.zeros_like(total), where=total > 0)
             step = np.where(active[i], step if c.equal else np.maximum(step, -forces[i]), 0.0)
             forces[i] += step
@@ -224,7 +233,9 @@ def _projected(
             step = np.maximum(beyond, -pushes[i])
             pushes[i] += step
             x -= side * variance * step
-        if np.abs((x - before) / scale).max() < 1e-13:
+        x = np.where(found, before, x)  # rows that have converged do not wait for others
+        found |= np.abs((x - before) / scale).max(1, keepdims=True) < 1e-13
+        if found.all():
             break
     return x
 

@@ -41,7 +41,9 @@ class Head(NamedTuple):
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Return (n, K) of features (n, D): numbers, or logits of classes."""
         standard = (features.astype(np.float64) - self.center) / self.scale
-        return standard.clip(-FARTHEST, FARTHEST) @ self.weight + self.bias
+        standard.clip(-FARTHEST, FARTHEST, out=standard)
+        # Row by row: the kernel of a matrix product depends on how many rows there are.
+        return np.stack([(standard * own).sum(1) for own in self.weight.T], 1) + self.bias
 
 
 def fit_head(copies: list[np.ndarray], y: np.ndarray, n_classes: int) -> Head:
@@ -62,7 +64,7 @@ def fit_head(copies: list[np.ndarray], y: np.ndarray, n_classes: int) -> Head:
     standard *= share
     # On their principal axes features are the same to a penalty, and never more than rows.
     _, spread, axes = np.linalg.svd(standard, full_matrices=False)
-    axes = axes[spread > 1e-6 * max(spread[0], 1e-9)].T
+    axes = axes[: max(1, int((spread > 1e-6 * spread[0]).sum()))].T
     reduced = standard @ axes
     fit = _logistic(n_classes) if n_classes else _ridge
     penalties = LOGISTIC_STRENGTHS if n_classes else RIDGE_PENALTIES

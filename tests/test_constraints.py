@@ -156,6 +156,18 @@ def test_filled_cells_are_the_nearest_that_obey(seed):
         np.testing.assert_allclose(found[0], whole(best.x), atol=1e-4)
 
 
+def test_a_row_obeys_in_the_same_way_whatever_stands_beside_it():
+    schema = schema_of("a", "b", "c", "d")
+    laws = read_constraints(["a <= b", "a + b == c", "c <= d + a"], schema)
+    rng = np.random.default_rng(0)
+    numbers, free = rng.normal(size=(80, 4)), rng.random((80, 4)) < 0.7
+    together = obeying(laws, numbers, free, schema, FREE.repeat(4, 1), tell=False)
+    assert (together != numbers).any(1).sum() > 20
+    for i in range(80):
+        alone = obeying(laws, numbers[[i]], free[[i]], schema, FREE.repeat(4, 1), tell=False)
+        assert np.array_equal(alone[0], together[i])
+
+
 def test_series_obey_beside_what_their_static_columns_say():
     """A capacity that one row of a station tells is that of all its rows."""
     rng = np.random.default_rng(0)
@@ -221,6 +233,7 @@ def test_sums_on_grids_are_exact(seed, step):
         ("kind <= low", "names 'kind', which holds no numbers"),
         ("start <= low", "compares times with numbers"),
         ("lasts <= end", "adds dates to each other"),
+        ("low <= 1e400", "has a number too large"),
         (7, "must be None, text or a list of texts"),
     ],
 )

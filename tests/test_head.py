@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from maetab import MAEClassifier, MAERegressor
-from maetab.head import RIDGE_PENALTIES, fit_head
+from maetab.head import RIDGE_PENALTIES, _strongest, fit_head
 
 
 def features(n: int = 60, d: int = 5, seed: int = 0) -> np.ndarray:
@@ -51,11 +51,35 @@ def test_features_that_do_not_vary_and_far_ones_do_no_harm():
     assert y.max() < found[2] < y.mean() + 11 * y.std()
 
 
+def test_a_row_is_told_the_same_whatever_stands_beside_it():
+    x = features(500, 64)
+    head = fit_head([x], np.digitize(x[:, 0], [2.0, 4.0]), 3)
+    whole = head(x)
+    for size in (1, 2, 7, 100):
+        parts = [head(x[i : i + size]) for i in range(0, 500, size)]
+        assert np.array_equal(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize("n_classes", [0, 2])
+def test_features_of_which_none_varies_tell_how_common_targets_are(n_classes):
+    y = np.arange(60) % 3 // 2  # two 0 to one 1
+    found = fit_head([np.ones((60, 4), np.float32)], y, n_classes)(features(3, 4))
+    told = found[:, 0] if not n_classes else 1 / (1 + np.exp(found[:, 0] - found[:, 1]))
+    assert np.allclose(told, 1 / 3, atol=1e-3)
+
+
 def test_a_row_and_its_copies_are_judged_together():
     # Of noise nothing can be learned; copies of judged rows among the learning ones would hide it.
     x, y = features(40, 60), np.random.default_rng(3).normal(size=40)
     head = fit_head([x, x, x], y, 0)
     assert np.abs(head(x)[:, 0]).max() < 0.5 * np.abs(y).max()
+
+
+def test_the_strongest_penalty_within_one_standard_error_of_the_best_is_taken():
+    best, swing = np.full(100, 2.0), np.tile([1.0, -1.0], 50)  # a mean of which doubts 0.1
+    near, far = best + 0.09 + swing, best + 0.11 + swing
+    assert [_strongest(x) for x in ([far, near, best], [near, far, best])] == [1, 0]
+    assert _strongest([far, far, best]) == 2 and _strongest([best, best + 0.01]) == 0
 
 
 def test_a_class_without_a_label_gets_no_chance():

@@ -176,6 +176,18 @@ def test_numbers_of_rows_that_lie_far_out_stay_among_the_labels(fitted):
     assert np.ptp(found) > 0.5 * np.ptp(number)
 
 
+def test_numbers_are_the_mean_of_what_column_and_head_say(fitted):
+    X, *_ = rows(seed=1)
+    model, target = copy.deepcopy(fitted[1]), fitted[1].schema_.columns[-1]
+    blended, told = model.predict(X), model._told_by_head(model._read(X))[:, 0]
+    head = told * target.scale + target.center + target.origin
+    model.head_ = None
+    column = model.predict(X)
+    inside = np.abs(head - 100) < 8  # all labels but the least and the largest
+    assert inside.mean() > 0.7 and np.abs(head - column)[inside].max() > 0.1
+    assert np.allclose(blended[inside], (column + head)[inside] / 2, rtol=1e-6)
+
+
 def test_copies_and_files_predict_the_same_bit_for_bit(fitted, tmp_path):
     X, *_ = rows(seed=1)
     for model in fitted:
@@ -192,6 +204,14 @@ def test_rows_do_not_depend_on_each_other(fitted):
     for model in fitted:
         assert np.array_equal(model.predict(X.iloc[order]), model.predict(X)[order])
         assert model.predict(X.iloc[3:4])[0] == model.predict(X)[3]
+
+
+@pytest.mark.filterwarnings("ignore:.*has no observed cell:UserWarning")
+def test_rows_without_any_cell_have_the_mean_or_the_shares_of_the_labels():
+    X, side = np.full((30, 2), np.nan), np.arange(30) % 3 == 0
+    found = regressor().fit(X, np.where(side, 6.0, 0.0)).predict(X)
+    assert np.allclose(found, 2, atol=0.5) and np.ptp(found) == 0
+    assert np.allclose(classifier().fit(X, side).predict_proba(X), [2 / 3, 1 / 3], atol=0.1)
 
 
 def test_other_tables_than_pandas_are_read_the_same(fitted):

@@ -20,12 +20,20 @@ QUICKLY = {"guess": QUICK, "max_iter": 0, "random_state": 0}
         (pd.Series(["a", "b", pd.NA, "?"], dtype="string"), ["a", "b"]),
         (pd.Series(["a", "b", None, "?"], dtype="category"), ["a", "b"]),
         (np.array(["a", "b", None, "?"], dtype=object), ["a", "b"]),
+        (["a", "b", np.nan, "?"], ["a", "b"]),
     ],
 )
 def test_a_mark_of_no_label_may_stand_beside_missing_labels(y, classes):
     found, codes, labelled = read_classes(y, 4, "?", "Model")
     assert found.tolist() == classes
     assert codes.tolist() == [0, 1, -1, -1] and labelled.tolist() == [True, True, False, False]
+
+
+def test_a_list_of_text_keeps_what_is_no_text():
+    found, codes, _ = read_classes(["a", "b", -1, None], 4, -1, "Model")
+    assert found.tolist() == ["a", "b"] and codes.tolist() == [0, 1, -1, -1]
+    with pytest.raises(TypeError, match="y mixes text with other labels"):
+        read_classes(["a", 1, "b"], 3, None, "Model")
 
 
 def test_a_missing_value_as_the_mark_is_no_mark_more():

@@ -128,7 +128,8 @@ def robust_distances(
     out = []
     for start in range(0, len(coordinates), CHUNK):
         centred = np.nan_to_num(coordinates[start : start + CHUNK] - location)
-        out.append(np.einsum("nc,cd,nd->n", centred, precision, centred, optimize=False))
+        pulled = np.stack([summed(centred, own) for own in precision], 1)
+        out.append((pulled * centred).sum(1))
     return np.concatenate(out) / coordinates.shape[1]
 
 
@@ -147,7 +148,15 @@ def unknown_distances(unknown: np.ndarray, share: np.ndarray, precision: np.ndar
     if not unknown.any():
         return np.zeros(len(unknown))
     least = 1 / np.linalg.eigvalsh(precision)[-1]
-    return unknown @ (np.square(1 - share) / (share * (1 - share) + least)) / len(precision)
+    return summed(unknown, np.square(1 - share) / (share * (1 - share) + least)) / len(precision)
+
+
+def summed(told: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """Return (n,) what is told (n, F) of each row costs, the same in any company.
+
+    That of `told @ costs` depends on how many rows there are.
+    """
+    return (np.ascontiguousarray(told) * costs).sum(1)
 
 
 def knn_distances(coordinates: np.ndarray, share: float, most: int = MAX_OTHERS) -> np.ndarray:

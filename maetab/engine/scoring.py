@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from maetab.engine.reference import Reference
+from maetab.engine.robust import summed
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
@@ -151,7 +152,8 @@ class Scorer(ABC):
     def joined(self, found: Evidence, windows: Windows) -> np.ndarray:
         """Return (n,) the scores of rows with this evidence, levels that are unseen taken off."""
         unseen = self.levels.unseen(windows.values.numpy(), windows.observed.numpy())
-        return self.normality(found.parts) - unseen @ self.calibration.unseen_cost - found.wild
+        cost = summed(unseen, self.calibration.unseen_cost)
+        return self.normality(found.parts) - cost - found.wild
 
     def normality(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""

@@ -11,7 +11,7 @@ from scoring_models import CPU, N_LEVELS, fitted_model, rows_of
 
 from maetab.detector import MAEAnomalyDetector
 from maetab.engine import row_scores
-from maetab.engine.distances import key_distances
+from maetab.engine.distances import FAR, _least_squares, key_distances
 from maetab.engine.reference import equal_memory_index, make_reference, training_memory_index
 from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.options import GuessOptions
@@ -110,3 +110,16 @@ def test_few_rows_have_a_score_each():
     for n in (2, 3, 6):
         X = np.random.default_rng(n).normal(size=(n, 2))
         assert np.isfinite(detector(16).fit(X).score_samples([*X, [9.0, -9.0]])).all()
+
+
+def test_the_least_distances_are_exact_where_products_round():
+    """Far from 0 a product of single precision orders neighbours wrongly."""
+    rng = np.random.default_rng(0)
+    places, asked = (torch.tensor(60 + 0.1 * rng.normal(size=(n, 4))).float() for n in (200, 50))
+    own = torch.full((50, 1), -1)
+    own[0], added = 7, torch.zeros(200)
+    added[3] = FAR
+    found = _least_squares(asked, places, own, added, 5).numpy()
+    exact = (asked.double()[:, None] - places.double()).square().sum(2).numpy()
+    exact[:, 3], exact[0, 7] = FAR, FAR
+    np.testing.assert_allclose(np.sort(found, 1), np.sort(exact, 1)[:, :5], rtol=1e-4)

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from sklearn.covariance import MinCovDet
 
-from maetab.engine.robust import kept_rows, knn_distances, robust_distances, robust_gaussian
+from maetab.engine.robust import (
+    kept_rows,
+    knn_distances,
+    robust_distances,
+    robust_gaussian,
+    unknown_distances,
+)
 
 
 def test_robust_distances_rank_rows_as_the_minimum_covariance_determinant_does():
@@ -17,6 +23,23 @@ def test_robust_distances_rank_rows_as_the_minimum_covariance_determinant_does()
     theirs = MinCovDet(random_state=0).fit(rows).mahalanobis(rows)
     assert np.corrcoef(np.argsort(np.argsort(far)), np.argsort(np.argsort(theirs)))[0, 1] > 0.9
     assert far[:60].min() > far[60:].max()
+
+
+@pytest.mark.parametrize("n_columns", [2, 3, 12])
+def test_distances_of_a_row_are_the_same_whatever_stands_beside_it(n_columns):
+    rng = np.random.default_rng(0)
+    rows, unknown = rng.normal(size=(200, n_columns)), rng.random((200, n_columns)) < 0.4
+    precision, share = np.linalg.inv(np.cov(rows.T)), rng.random(n_columns)
+    centred = rows - rows.mean(0)
+    far = robust_distances(rows, rows.mean(0), precision)
+    assert np.allclose(far, np.diag(centred @ precision @ centred.T) / n_columns)
+    more = unknown_distances(unknown, share, precision)
+    for size in (1, 2, 7):
+        for i in range(0, 200, size):
+            some = slice(i, i + size)
+            same = robust_distances(rows[some], rows.mean(0), precision) == far[some]
+            assert same.all()
+            assert (unknown_distances(unknown[some], share, precision) == more[some]).all()
 
 
 def test_robust_distances_bear_missing_cells_and_constant_columns():

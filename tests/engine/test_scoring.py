@@ -17,7 +17,12 @@ from maetab.engine.reference import (
     remembered_places,
     training_memory_index,
 )
-from maetab.engine.score_calibration import calibrated, make_scorer, start_calibration
+from maetab.engine.score_calibration import (
+    calibrated,
+    conformal_p_values,
+    make_scorer,
+    start_calibration,
+)
 from maetab.engine.scoring import Levels, row_means, tail_surprisal
 from maetab.engine.surprises import hidden_sets, surprises
 
@@ -193,3 +198,9 @@ def test_shares_above_are_those_of_a_sample_with_ties():
     for value in (0.1, 0.4, 1.0):
         share = 10 ** -tail_surprisal(np.array([[value]]), quantiles)[0, 0]
         assert share == pytest.approx((sample >= value).mean(), abs=0.01)
+
+
+def test_p_values_are_ranks_among_the_normal_scores_and_the_own_one():
+    normal, scores = np.array([-3.0, -1.0, -1.0, 0.0]), np.array([-4.0, -3.0, -2.0, -1.0, 1.0])
+    ranks = [sum(x <= s for x in [*normal, s]) for s in scores]
+    assert np.allclose(conformal_p_values(scores, normal), np.array(ranks) / 5)
