@@ -19,6 +19,16 @@ from maetab.cli import estimators
 
 torch.set_num_threads(1)
 
+# Checks of scikit-learn that fit many times.
+LONG_CHECKS = ("class_weight_classifiers", "methods_subset_invariance", "outliers_")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count the long checks of scikit-learn among the slow tests."""
+    for item in items:
+        if any(f"check_{name}" in item.name for name in LONG_CHECKS):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(autouse=True, scope="session")
 def no_network() -> Iterator[None]:

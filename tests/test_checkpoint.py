@@ -228,6 +228,7 @@ MAEImputer(max_iter=6, batch_size=32, width=8, random_state=0, n_iter_no_change=
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_what_another_goes_on_from(tmp_path):
     X = table()
     X.to_csv(tmp_path / "x.csv", index=False)

@@ -107,6 +107,7 @@ def test_transform_learns_nothing_and_pickles_give_the_same(frame, window):
     same(pickle.loads(before).transform(frame), out)
 
 
+@pytest.mark.slow
 @given(frame=panels(keyed="columns"), window=windows)
 @few
 def test_what_is_missing_is_read_nowhere(frame, window):

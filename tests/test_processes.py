@@ -89,6 +89,7 @@ def test_a_process_that_dies_ends_the_others_with_one_error(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_one_process_is_raised_in_all(tmp_path):
     ran = run("wrong", tmp_path)
     assert ran.returncode == 0, ran.stderr

@@ -157,6 +157,7 @@ def test_the_command_line_shows_a_line_on_terminals_and_keeps_stdout_clean(
     assert load(model).verbose == 0
 
 
+@pytest.mark.slow
 def test_the_command_line_says_nothing_more_where_it_is_quick_and_stderr_a_file(tmp_path, capsys):
     table = tmp_path / "in.csv"
     table.write_text("a,b\n" + "".join(f"{i},{'' if i % 5 == 0 else 2 * i}\n" for i in range(60)))

@@ -54,6 +54,7 @@ def test_no_warning_speaks_of_times_and_groups():
         MAEImputer(window=12, **SMALL).fit(hourly(120))
 
 
+@pytest.mark.slow
 def test_cells_are_filled_from_the_steps_beside_them():
     truth = hourly(360)
     given = holed(truth, 0.2)

@@ -49,6 +49,7 @@ def in_order(table) -> pd.DataFrame:
     return frame.sort_values(["shop", "when"], ignore_index=True)
 
 
+@pytest.mark.slow
 def test_a_panel_in_files_is_fitted_and_filled_as_in_memory(tmp_path):
     data = written(tmp_path / "in", ["ab", "c", "de"])
     in_memory = data.to_table().to_pandas()

@@ -9,6 +9,7 @@ from table_in_files import N, mixed, written
 from maetab.cli import main as run
 
 
+@pytest.mark.slow
 def test_the_command_line_fills_and_encodes_folders(tmp_path, capsys):
     data, out = written(tmp_path / "in", [100]), tmp_path / "out"
     words = [str(tmp_path / "in"), "--preset", "fast", "-o"]

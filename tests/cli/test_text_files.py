@@ -306,6 +306,7 @@ def refused_after(tmp_path, capsys, text):
     return refused(tmp_path, text, capsys)
 
 
+@pytest.mark.slow
 def test_info_fits_a_screen_and_all_lists_everything(tmp_path, capsys):
     names = [f"a column with a rather long name {i}" for i in range(60)]
     rng = np.random.default_rng(0)
