@@ -141,6 +141,14 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
                 f"{name} tells at most {MAX_LEVELS} classes apart, and y has {len(self.classes_)}; "
                 f"merge rare ones."
             )
+        weights = self.class_weight if isinstance(self.class_weight, Mapping) else {}
+        unknown = [x for x in weights if x not in self.classes_.tolist()]
+        # Of a part of the rows y may lack a class that has a weight; then all others have one.
+        if unknown and not set(self.classes_.tolist()) <= set(weights):
+            raise ValueError(
+                f"The 'class_weight' parameter names {unknown}, which y has not; its classes are "
+                f"{self.classes_[:10].tolist()}."
+            )
         known = self.classes_[codes[labelled]]
         self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=known)
         return self._coded(frame, codes)

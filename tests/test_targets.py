@@ -88,6 +88,14 @@ def test_weights_of_classes_that_make_no_probabilities_are_refused(weights):
         MAEClassifier(class_weight=weights, **QUICKLY).fit(np.eye(4), [0, 1, 0, 1])
 
 
+def test_weights_of_classes_that_y_has_not_are_named_unless_all_others_have_one():
+    X, y = np.random.default_rng(0).normal(size=(8, 2)), [0, 1] * 4
+    with pytest.raises(ValueError, match=r"names \[5\], which y has not; its classes are \[0, 1\]"):
+        MAEClassifier(class_weight={0: 1.0, 5: 2.0}, **QUICKLY).fit(X, y)
+    fitted = MAEClassifier(class_weight={0: 1.0, 1: 3.0, 5: 2.0}, **QUICKLY).fit(X, y)
+    assert fitted.class_weight_.tolist() == [1.0, 3.0]
+
+
 def test_a_class_with_a_single_label_is_predicted():
     """One label of each class: without it the likeliest class is the first, everywhere."""
     X, truth = load_iris(return_X_y=True)
