@@ -18,7 +18,7 @@ from maetab.data.columns import MAX_LEVELS
 from maetab.labelled import LabelledMAE
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.table import Table
-from maetab.targets import read_classes
+from maetab.targets import of_labelled, read_classes
 
 LEAST = 1e-6  # probability of a class that the model cannot predict, for no log of it is infinite
 
@@ -121,8 +121,7 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
         """
         found = self.predict(X)
         classes, codes, known = read_classes(y, len(found), self.unlabelled, type(self).__name__)
-        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return accuracy_score(classes[codes[known]], found[known], sample_weight=weights)
+        return of_labelled(accuracy_score, classes[codes], found, known, sample_weight)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

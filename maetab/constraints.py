@@ -12,6 +12,7 @@ import numpy as np
 from maetab.data.advice import warn
 from maetab.data.columns import Column
 from maetab.data.schema import Schema
+from maetab.engine.row_sums import row_sums
 
 SWEEPS = 500  # over the constraints of a row, at most
 TOLERANCE = 1e-9  # of the numbers of a constraint, within which a sum is what it is to be
@@ -54,9 +55,9 @@ class Constraint:
 
 
 def _sums(numbers: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """Return (n,) sums of rows (n, F), each as if it were alone, which `numbers @ signs` is not."""
-    used = np.flatnonzero(signs)
-    return sum((signs[j] * numbers[:, j] for j in used), np.zeros(len(numbers)))
+    """Return (n,) sums of rows (n, F), of which numbers without a sign may be missing."""
+    used = signs != 0
+    return row_sums(numbers[:, used], signs[used])
 
 
 def read_constraints(given: Any, schema: Schema) -> list[Constraint]:

@@ -13,6 +13,8 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from maetab.engine.row_sums import row_sums
+
 HIDDEN = (0.25, 0.4)  # shares of the cells that are hidden in copies of the rows
 FARTHEST = 10.0  # standard deviations beyond which features are not told apart
 N_FOLDS = 5
@@ -42,8 +44,7 @@ class Head(NamedTuple):
         """Return (n, K) of features (n, D): numbers, or logits of classes."""
         standard = (features.astype(np.float64) - self.center) / self.scale
         standard.clip(-FARTHEST, FARTHEST, out=standard)
-        # Row by row: the kernel of a matrix product depends on how many rows there are.
-        return np.stack([(standard * own).sum(1) for own in self.weight.T], 1) + self.bias
+        return row_sums(standard, self.weight) + self.bias
 
 
 def fit_head(copies: list[np.ndarray], y: np.ndarray, n_classes: int) -> Head:

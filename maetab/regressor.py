@@ -16,7 +16,7 @@ from maetab.engine.inference import predict_interval
 from maetab.labelled import LabelledMAE
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.table import Table
-from maetab.targets import read_numbers
+from maetab.targets import of_labelled, read_numbers
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -94,8 +94,7 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         """
         found = self.predict(X)
         numbers, known = read_numbers(y, len(found), self.unlabelled, type(self).__name__)
-        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return r2_score(numbers[known], found[known], sample_weight=weights)
+        return of_labelled(r2_score, numbers, found, known, sample_weight)
 
     def _natural(self, cells: np.ndarray) -> np.ndarray:
         """Return (n,) float64 the target, less its origin, of standardised cells (n,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -89,3 +90,15 @@ def read_numbers(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.nd
     if np.isinf(numbers).any():
         raise ValueError("Input y contains infinity or a value too large for dtype('float64').")
     return numbers, labelled
+
+
+def of_labelled(
+    metric: Callable[..., float],
+    truth: np.ndarray,
+    found: np.ndarray,
+    labelled: np.ndarray,
+    sample_weight: Any,
+) -> float:
+    """Return a metric of scikit-learn over the rows that have a label."""
+    weights = None if sample_weight is None else np.asarray(sample_weight)[labelled]
+    return metric(truth[labelled], found[labelled], sample_weight=weights)

@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 
 from maetab.engine.bridging import bridged, bridged_cells
-from maetab.engine.inference import batch_size, batches, on_device, padded_clock, predict
+from maetab.engine.inference import (
+    batch_size,
+    batches,
+    each_batch,
+    on_device,
+    padded_clock,
+    predict,
+)
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.windows import Clock, Windows
@@ -71,7 +78,8 @@ def draw(
     first = first.reshape(every.shape) & (every >= 0)
     size = batch_size(model, windows, device)
     with on_device(model, device):
-        for found, values, visible in batches(windows, device, size):
+
+        def work(found: slice, values: Tensor, visible: Tensor) -> Tensor:
             rows = every[found]
             drawn = torch.as_tensor(_uniform(seed, rows, 1 + N_ROUNDS, values.shape[2]))
             padding = (0, 0, 0, 0, 0, 0, 0, size - len(rows))
@@ -85,8 +93,10 @@ def draw(
                     chosen = matched(predicted[1], level)
                     cells = torch.where(model.support.is_number, chosen, cells)
                 values, visible = torch.where(now, cells, values), visible | now
-            result = values[: len(rows)].cpu().numpy()
-            out[rows[first[found]]] = result[first[found]]
+            return values[: len(rows)]
+
+        for found, result in each_batch(work, windows, device, size):
+            out[every[found][first[found]]] = result.cpu().numpy()[first[found]]
     return out
 
 

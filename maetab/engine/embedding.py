@@ -19,7 +19,6 @@ from maetab.engine.course import Course, course_sizes
 from maetab.engine.inference import (
     FARTHEST,
     batch_rows,
-    batches,
     each_batch,
     on_device,
     padded_clock,
@@ -229,12 +228,14 @@ def _more(
     """Return what "concat" reads beside tokens; `blank` as in `_complete`."""
     if model.is_series and not of_steps:
         return Course(model)
-    windows, wholes = landmark_windows(model), []
+    windows = landmark_windows(model)
     size = batch_rows(model.config.n_steps * len(model.config.n_levels), device)
-    for found, values, visible in batches(windows, device, size):
-        clock = padded_clock(windows, found, size, device)
-        n_rows = found.stop - found.start
-        wholes.append(_complete(model, values, visible, n_rows, blank, 1, clock)[0][:n_rows])
+
+    def work(found: slice, values: Tensor, visible: Tensor) -> Tensor:
+        clock, n_rows = padded_clock(windows, found, size, device), found.stop - found.start
+        return _complete(model, values, visible, n_rows, blank, 1, clock)[0][:n_rows]
+
+    wholes = [whole for _, whole in each_batch(work, windows, device, size)]
     return Attended(model, torch.cat(wholes))
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from maetab.nn.ensemble import Ensemble
-from maetab.nn.guess.memory import N_HEADS, max_batch_rows
+from maetab.nn.guess.memory import max_batch_rows
 from maetab.nn.windows import Clock, Windows
 
 T = TypeVar("T")
@@ -65,14 +65,13 @@ def batch_rows(n_cells: int, device: torch.device, least: int = 8) -> int:
 def whole_batch(model: Ensemble, windows: Windows, device: torch.device) -> int:
     """Return how many windows make a full batch."""
     n_cells = windows.rows.shape[1] * windows.values.shape[1]
-    if model.uses_networks and device.type == "cpu":
+    if device.type != "cpu":
+        n_logits = model.guess.memory.n_heads * model.config.n_memory
+        return max(8, min(batch_rows(n_cells, device), LOGITS_ON_ACCELERATOR // n_logits // 8 * 8))
+    if model.uses_networks:
         return max(8, min(ROWS_WITH_NETWORKS, CELLS_WITH_NETWORKS // n_cells // 8 * 8))
     least = max(8, min(64, SERIES_CELLS // n_cells)) if model.is_series else 64
-    size = batch_rows(n_cells, device, least)
-    if device.type == "cpu":
-        return size
-    heads = N_HEADS * model.config.guess.n_metrics
-    return max(8, min(size, LOGITS_ON_ACCELERATOR // (heads * model.config.n_memory) // 8 * 8))
+    return batch_rows(n_cells, device, least)
 
 
 def batch_size(

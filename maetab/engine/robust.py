@@ -9,6 +9,7 @@ import torch
 from scipy.stats import rankdata
 from sklearn.ensemble import IsolationForest
 
+from maetab.engine.row_sums import row_sums
 from maetab.engine.runtime import Deadline
 
 N_ROUNDS, SHRINK = 20, 1e-2  # concentration steps; least weight of a round covariance
@@ -128,8 +129,7 @@ def robust_distances(
     out = []
     for start in range(0, len(coordinates), CHUNK):
         centred = np.nan_to_num(coordinates[start : start + CHUNK] - location)
-        pulled = np.stack([summed(centred, own) for own in precision], 1)
-        out.append((pulled * centred).sum(1))
+        out.append((row_sums(centred, precision) * centred).sum(1))
     return np.concatenate(out) / coordinates.shape[1]
 
 
@@ -148,15 +148,7 @@ def unknown_distances(unknown: np.ndarray, share: np.ndarray, precision: np.ndar
     if not unknown.any():
         return np.zeros(len(unknown))
     least = 1 / np.linalg.eigvalsh(precision)[-1]
-    return summed(unknown, np.square(1 - share) / (share * (1 - share) + least)) / len(precision)
-
-
-def summed(told: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """Return (n,) what is told (n, F) of each row costs, the same in any company.
-
-    That of `told @ costs` depends on how many rows there are.
-    """
-    return (np.ascontiguousarray(told) * costs).sum(1)
+    return row_sums(unknown, np.square(1 - share) / (share * (1 - share) + least)) / len(precision)
 
 
 def knn_distances(coordinates: np.ndarray, share: float, most: int = MAX_OTHERS) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from maetab.engine.reference import Reference
-from maetab.engine.robust import summed
+from maetab.engine.row_sums import row_sums
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
@@ -152,7 +152,7 @@ class Scorer(ABC):
     def joined(self, found: Evidence, windows: Windows) -> np.ndarray:
         """Return (n,) the scores of rows with this evidence, levels that are unseen taken off."""
         unseen = self.levels.unseen(windows.values.numpy(), windows.observed.numpy())
-        cost = summed(unseen, self.calibration.unseen_cost)
+        cost = row_sums(unseen, self.calibration.unseen_cost)
         return self.normality(found.parts) - cost - found.wild
 
     def normality(self, parts: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.inference import FARTHEST, batch_size, batches, on_device, padded_clock
+from maetab.engine.inference import FARTHEST, batch_size, each_batch, on_device, padded_clock
 from maetab.engine.scoring import Evidence, Scorer, row_means, tail_surprisal
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.grouping import AnyGaussian
@@ -172,7 +172,8 @@ def strangeness(model: Ensemble, windows: Windows, device: torch.device) -> Stra
     energy, size = np.full(shape, np.nan), batch_size(model, windows, device)
     with on_device(model, device):
         noisy: dict[int, AnyGaussian] = {}
-        for found, values, observed in batches(windows, device, size):
+
+        def work(found: slice, values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
             clock = padded_clock(windows, found, size, device)
             given = values.clamp(-FARTHEST, FARTHEST)
             x, shown, clock = guess.expand(given, observed, clock)
@@ -183,8 +184,10 @@ def strangeness(model: Ensemble, windows: Windows, device: torch.device) -> Stra
             far = _energy(guess, tame - guess.season[clock.phase], shown, clock, noisy)
             n = found.stop - found.start
             # In single precision, which no sum's order reaches: the same in any company.
-            wrong[found] = missed[:n].float().cpu().numpy()
-            energy[found] = far[:n, None].float().cpu().numpy()
+            return missed[:n].float(), far[:n, None].float()
+
+        for found, (missed, far) in each_batch(work, windows, device, size):
+            wrong[found], energy[found] = missed.cpu().numpy(), far.cpu().numpy()
     return Strange(wrong, energy)
 
 

@@ -44,6 +44,7 @@ SMALL = {"guess": QUICK, "width": 8, "max_iter": 1, "random_state": 0}
 USES = {
     "transform": (lambda: MAEImputer(**SMALL), lambda x, X: x.transform(X).select_dtypes("number")),
     "intervals": (lambda: MAEImputer(**SMALL), lambda x, X: x.predict_interval(X)[0]["a"]),
+    "draws": (lambda: MAEImputer(**SMALL), lambda x, X: x.sample(X, 1, random_state=0)[0]["a"]),
     "features": (lambda: MAEEncoder(**SMALL), lambda x, X: x.transform(X)),
     "scores": (lambda: MAEAnomalyDetector(n_masks=2, **SMALL), lambda x, X: x.score_samples(X)),
 }
