@@ -5,6 +5,8 @@ On a machine without CUDA, by the stand-in of `other_device.py`.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from models import QUICK
 from other_device import other_device
 
 from maetab import MAEAnomalyDetector, MAEClassifier, MAEEncoder, MAEImputer, MAERegressor
+from maetab.engine.inference import whole_batch
 
 SMALL = {"guess": QUICK, "width": 8, "max_iter": 1, "random_state": 0}
 
@@ -83,6 +86,20 @@ def test_what_is_fitted_on_a_device_is_the_same_there_and_on_the_cpu(kind):
     for method, found in zip(KINDS[kind][1], there, strict=True):
         for mine, other in zip(answers(estimator, X, method), found, strict=True):
             np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4, err_msg=method)
+
+
+@pytest.mark.parametrize(
+    ("n_cells", "n_memory", "n_rows"),
+    [(5, 100, 2048), (128, 100, 512), (5, 65_536, 128), (10**6, 100, 8), (5, 10**9, 8)],
+)
+def test_batches_there_have_many_rows_but_few_logits(n_cells, n_memory, n_rows):
+    """65,536 cells, 2,048 rows and 2 ** 26 logits of eight heads at most, but eight rows."""
+    memory = SimpleNamespace(n_heads=8)
+    model = SimpleNamespace(
+        guess=SimpleNamespace(memory=memory), config=SimpleNamespace(n_memory=n_memory)
+    )
+    windows = SimpleNamespace(rows=np.zeros((1, 1)), values=np.zeros((1, n_cells)))
+    assert whole_batch(model, windows, torch.device("meta")) == n_rows
 
 
 def test_the_stand_in_refuses_what_lies_on_both_devices():
