@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Any, NamedTuple
 
 import torch
@@ -26,7 +26,7 @@ NARROW = 16  # columns of a product up to which its kernel may depend on a row's
 MIN_ROWS = 16
 N_HEADS = 4
 BARRED = 1e30  # farther than any row that may be read
-MAX_LOGITS = 2**17  # computed together outside training: they stay in the cache
+MAX_LOGITS = 2**16  # of a head, computed together outside training: they stay in the cache
 
 
 class Neighbours(NamedTuple):
@@ -170,9 +170,12 @@ class RowMemory(nn.Module):
         width.append(max(0, NARROW - sum(width)))
         averaged = torch.cat([*read, kept.new_zeros(len(kept), width[-1])], 1)
         n_nearest, found = min(n_nearest, len(kept)), []
-        for weights in self._weights(values, visible, memory_index, within, asked, keys):
-            parts = weights @ averaged, *weights.topk(n_nearest, 1)
-            found.append([part.unflatten(0, (self.n_heads, -1)) for part in parts])
+        for by_heads in self._weights(values, visible, memory_index, within, asked, keys):
+            parts = [(x @ averaged, *x.topk(n_nearest, 1)) for x in by_heads]
+            whole = (
+                torch.cat(x).unflatten(0, (self.n_heads, -1)) for x in zip(*parts, strict=True)
+            )
+            found.append(list(whole))
         averages, *of_nearest = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
         total, square, mean, residual, _ = averages.split(width, -1)
         # The square of an indicator is the indicator.
@@ -219,8 +222,8 @@ class RowMemory(nn.Module):
         within: slice,
         asked: Tensor | None,
         keys: tuple[Tensor, Tensor] | None,
-    ) -> Iterator[Tensor]:
-        """Give (heads * b, n), for some rows after the other, how near each remembered row is.
+    ) -> Iterator[Iterator[Tensor]]:
+        """Give, for some rows after the other, how near each remembered row is, as `_weigh` does.
 
         within : places of the remembered rows that are compared with; others as in `forward`
         """
@@ -234,50 +237,52 @@ class RowMemory(nn.Module):
         memory_index = memory_index - (within.start or 0)
         inside = (memory_index >= 0) & (memory_index < len(kept))
         memory_index = torch.where(inside, memory_index, -1)
-        size = len(values)
+        left = self._left(values, visible, given)
+        n_rows, n_heads = len(values), self.n_heads
         if not torch.is_grad_enabled() and values.device.type == "cpu":
-            size = max_batch_rows(len(kept))
-        left = self._left(values, visible, given).split(size, 1)
-        near: Iterable[Tensor | float] = [0.0] * len(left)
-        if keys is not None:  # one after the other: all together would not stay in the cache
-            near = (nearness(some, keys[1]) for some in keys[0].split(size, 1))
-        chunks = zip(left, near, visible.split(size), memory_index.split(size), strict=True)
-        yield from (self._weigh(*rows, known, right, idle) for rows in chunks)
+            n_rows, n_heads = max_batch_rows(len(kept)), 1
+        for start in range(0, len(values), n_rows):
+            own = slice(start, start + n_rows)
+            some = None if keys is None else (keys[0][:, own], keys[1])
+            rows = visible[own], memory_index[own]
+            yield self._weigh(left[:, own], some, *rows, known, right, idle, n_heads)
 
     def _weigh(
         self,
         left: Tensor,
-        near: Tensor | float,
+        keys: tuple[Tensor, Tensor] | None,
         visible: Tensor,
         memory_index: Tensor,
         known: Tensor,
         right: Tensor,
-        idle: Tensor | None,
-    ) -> Tensor:
-        """Return (heads * B, n) weights of the remembered rows, by how near each is.
+        idle: Tensor | slice,
+        n_heads: int,
+    ) -> Iterator[Tensor]:
+        """Give, for `n_heads` heads after the other, (g * B, n) weights of the remembered rows.
 
         left : (heads, B, K) as of `_left`
-        near : (heads, B, n) of `nearness`; 0 without keys
+        keys : (heads, B, D) and (heads, n, D); None for none
         known : (n, C) what the remembered rows know
         memory_index : (B, P) as in `forward`, -1 for rows that are not compared with
         idle : of `_rows_to_bar`
         """
-        logits = (left.flatten(0, 1) @ right.T).view(self.n_heads, len(visible), len(right)) + near
-        if idle is None or bool(visible.all(1).any()):
-            logits = logits - self._barred(visible, known)
-        elif len(idle):
-            logits[..., idle] -= self._barred(visible, known[idle])
+        idle = slice(None) if bool(visible.all(1).any()) else idle
+        # Rows that know nothing of what is hidden would take all, and leave the guess to nobody.
+        barred = BARRED * ((~visible).to(known) @ known[idle].T < 0.5).to(known)
         ours, which = (memory_index >= 0).nonzero(as_tuple=True)
-        if len(ours):
-            logits[:, ours, memory_index[ours, which]] = -2 * BARRED  # behind those
-        return torch.softmax(logits.flatten(0, 1), 1)
-
-    def _barred(self, visible: Tensor, known: Tensor) -> Tensor:
-        """Return (B, n) `BARRED` where a remembered row knows nothing of what is hidden, else 0.
-
-        These would take the largest share and leave the guess to nobody.
-        """
-        return BARRED * ((~visible).to(known.dtype) @ known.T < 0.5).to(known.dtype)
+        near: Iterable[Tensor | None] = repeat(None)
+        if keys is not None:
+            pairs = zip(*(x.split(n_heads) for x in keys), strict=True)
+            near = (nearness(*pair).flatten(0, 1) for pair in pairs)
+        for own, of_keys in zip(left.split(n_heads), near, strict=False):
+            pair = own.flatten(0, 1), right.T
+            logits = torch.mm(*pair) if of_keys is None else of_keys.addmm_(*pair)
+            logits = logits.unflatten(0, own.shape[:2])
+            if barred.shape[1]:
+                logits[..., idle] -= barred
+            if len(ours):
+                logits[:, ours, memory_index[ours, which]] = -2 * BARRED  # behind those
+            yield logits.flatten(0, 1).softmax(1)
 
     def _left(self, values: Tensor, visible: Tensor, given: _Part) -> Tensor:
         """Return (heads, B, K), whose product with what is remembered is minus the distance.
@@ -332,15 +337,14 @@ class RowMemory(nn.Module):
 
 def max_batch_rows(n_remembered: int) -> int:
     """Return how many rows are compared together with remembered ones, without gradients."""
-    return max(8, MAX_LOGITS // (N_HEADS * n_remembered) // 8 * 8)
+    return max(8, MAX_LOGITS // n_remembered // 8 * 8)
 
 
-def _rows_to_bar(known: Tensor, asked: Tensor | None) -> Tensor | None:
-    """Return the rows, `known` (n, C), that may know nothing of what is hidden; None for all.
+def _rows_to_bar(known: Tensor, asked: Tensor | None) -> Tensor | slice:
+    """Return the rows, `known` (n, C), that may know nothing of what is hidden.
 
     Where nothing is hidden every row knows nothing of it. `asked` (C,) is hidden in any case.
     """
     if asked is not None:
         return (known[:, asked] < 0.5).all(1).nonzero()[:, 0]
-    whole = bool((known > 0).all())
-    return torch.zeros(0, dtype=torch.long, device=known.device) if whole else None
+    return slice(0) if bool((known > 0).all()) else slice(None)
