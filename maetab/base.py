@@ -28,6 +28,7 @@ from maetab.engine.options import FitOptions
 from maetab.engine.packed import pack, unpack
 from maetab.engine.processes import ALONE, processes
 from maetab.engine.runtime import Deadline, pick_device
+from maetab.engine.trainer import load_optimizers
 from maetab.memory_needed import refuse_too_large
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
@@ -159,6 +160,7 @@ class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
         fresh = object.__new__(type(self))
         fresh.__dict__.update(vars(self))
         fresh._check_parameters()
+        load_optimizers()
         fresh._deadline, fresh._group = Deadline(self.max_time), processes()
         with reported(self.verbose, fresh._deadline.left) as fresh._progress:
             fresh._drawn = draw_from(X, fresh)

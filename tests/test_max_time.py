@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -17,6 +19,22 @@ from maetab.engine.robust import kept_rows, robust_gaussian
 from maetab.engine.runtime import Deadline
 
 __all__ = ["clocked"]  # a fixture
+
+
+def test_torch_loads_its_compiler_in_fit_alone_and_before_time_counts(monkeypatch):
+    code = (
+        "import sys\nfrom maetab import MAEImputer\nprint('torch._dynamo' in sys.modules)\n"
+        "MAEImputer(max_iter=0).fit([[1.0, 2.0]] * 8)\nprint('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+    begun = []
+    monkeypatch.setattr(maetab.base, "load_optimizers", lambda: begun.append("loads"))
+    monkeypatch.setattr(
+        maetab.base, "Deadline", lambda seconds: begun.append("limit") or Deadline(seconds)
+    )
+    MAEImputer(max_iter=0, max_time=60, random_state=0).fit(numbers(20, 3)[0])
+    assert begun == ["loads", "limit"]
 
 
 @pytest.mark.slow

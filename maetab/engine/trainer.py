@@ -23,10 +23,6 @@ from maetab.nn.guess.cells import CellGuess
 from maetab.nn.losses import Prediction, Residual, counted
 from maetab.nn.masking import swap
 
-# The first optimizer of a process makes torch import its compiler, which takes seconds: better here
-# than within the time of a fit.
-torch.optim.SGD([torch.zeros(1)], lr=1.0)
-
 # Times the held-out cells are looked at in a full run, and steps between two at least where
 # `max_iter` is None: a look costs as much as some steps.
 CHECKS, STEPS_APART = 12, 5
@@ -266,6 +262,14 @@ class Trainer:
             loss = loss.of_points
         _, total = counted(truth, weight, self.model.support)
         return float(loss(prediction, truth, weight, self.model.support)), float(total)
+
+
+def load_optimizers() -> None:
+    """Make torch load what its first optimizer loads, the compiler too, which takes seconds.
+
+    For who counts the time of a fit: better before that begins.
+    """
+    torch.optim.SGD([torch.zeros(1)], lr=1.0)
 
 
 def _optimizer(network: torch.nn.Module, rate: float, weight_decay: float) -> torch.optim.AdamW:
