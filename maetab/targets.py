@@ -28,8 +28,8 @@ def read_target(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.nda
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
     y = y.to_numpy() if hasattr(y, "to_numpy") else y
-    if isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind == "U":
-        y = np.asarray(y, dtype=object)  # NumPy would write NaN, and numbers, as text
+    if isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "Uf":
+        y = np.asarray(y, dtype=object)  # NumPy would write NaN as text, beside NaN True as 1
     cells = column_or_1d(y, warn=True)
     if len(cells) != n_rows:
         raise ValueError(

@@ -36,6 +36,15 @@ def test_a_list_of_text_keeps_what_is_no_text():
         read_classes(["a", 1, "b"], 3, None, "Model")
 
 
+def test_true_and_false_stay_such_beside_missing_labels_in_a_list():
+    for missing in (np.nan, None):
+        found, codes, _ = read_classes([True, False, missing, True], 4, None, "Model")
+        assert found.dtype == bool and found.tolist() == [False, True]
+        assert codes.tolist() == [1, 0, -1, 1]
+    found, _, _ = read_classes([3, 1, np.nan], 3, None, "Model")
+    assert found.dtype == np.int64 and found.tolist() == [1, 3]
+
+
 def test_a_missing_value_as_the_mark_is_no_mark_more():
     for mark in (np.nan, pd.NA, None):
         found, _, labelled = read_classes(np.array([0.0, 1.0, np.nan]), 3, mark, "Model")
