@@ -23,6 +23,7 @@ from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
+from maetab.callbacks import without_callbacks
 from maetab.data.schema import Schema
 from maetab.data.timeline import Timeline
 from maetab.files.packing import Arrays, masking_of, masking_text, pack, unpack_all
@@ -94,7 +95,7 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     for key, value in est.get_params(deep=False).items():
         value = None if key == "checkpoint" else value  # a folder of this machine
         parameters[key] = pack(value, f"The {key!r} parameter of {name}", tensors)
-    for key, value in vars(est).items():
+    for key, value in vars(without_callbacks(est)).items():
         if key in parameters or key in PARTS:
             continue
         _check_attribute(key, type(est), TypeError)
