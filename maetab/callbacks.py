@@ -88,7 +88,7 @@ class Tasks:
         task.call_on_fit_task_begin(estimator=self.estimator, **self.given)
 
     def _end(self, n_left: int, **more: Any) -> bool:
-        """End tasks from the innermost on, but for so many; return whether a callback asks to."""
+        """End the innermost tasks, all but so many; return whether a callback asks to stop."""
         stops = False
         while len(self.open) > n_left:
             task = self.open.pop()
