@@ -23,7 +23,6 @@ from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
-from maetab.callbacks import without_callbacks
 from maetab.data.schema import Schema
 from maetab.data.timeline import Timeline
 from maetab.files.packing import Arrays, masking_of, masking_text, pack, unpack_all
@@ -84,6 +83,8 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     >>> bool((same.transform(X) == imputer.transform(X)).all())
     True
     """
+    from maetab.callbacks import without_callbacks
+
     name = type(est).__name__
     versions = {package: str(importlib.import_module(package).__version__) for package in PACKAGES}
     if name not in ESTIMATORS or type(est) is not _estimator_class(name):
