@@ -13,6 +13,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from maetab.callbacks import CallbackSupportMixin, Tasks, with_callbacks
 from maetab.data.advice import advise
 from maetab.data.back import Back
 from maetab.data.codec import Encoded, encode_checked, missing_cells
@@ -25,7 +26,6 @@ from maetab.engine.checkpoint import forget
 from maetab.engine.fit import fit_model
 from maetab.engine.inference import predict, predict_probabilities
 from maetab.engine.options import FitOptions
-from maetab.engine.packed import pack, unpack
 from maetab.engine.processes import ALONE, processes
 from maetab.engine.runtime import Deadline, pick_device
 from maetab.engine.trainer import load_optimizers
@@ -47,8 +47,9 @@ from maetab.parameters import (
 )
 from maetab.parts import check_parts, config_of, options_of
 from maetab.presets import n_members
-from maetab.progress import Progress, reported
+from maetab.progress import reported
 from maetab.series import View, incomplete, modelled, view_of, windows_over
+from maetab.state import PackedState, twin_of
 from maetab.streams import draw_from, missing_in
 from maetab.table import Table
 
@@ -57,7 +58,7 @@ AFTER_FIT = ("device", "missing_values", "random_state", "verbose")  # parameter
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
+class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin, BaseEstimator):
     __doc__ = f"""A masked autoencoder over the cells of a table; the base of the estimators.
 
     Parameters
@@ -102,7 +103,7 @@ class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
     _fit_only: ClassVar[tuple[str, ...]] = ()  # parameters of a subclass that act in fit alone
     # Of `fit`, while it runs, and the share of its time that schema and model may take.
     _deadline = Deadline()
-    _progress = cast("Progress | None", None)
+    _tasks = cast("Tasks | None", None)
     _drawn = cast("Drawn | None", None)  # where X is read in parts
     _group = ALONE
     _share_of_model = 1.0
@@ -157,21 +158,28 @@ class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
 
         Whatever is raised, an interrupt too, leaves what was fitted before as it was.
         """
-        fresh = object.__new__(type(self))
-        fresh.__dict__.update(vars(self))
+        fresh = twin_of(self)
         fresh._check_parameters()
         load_optimizers()
         fresh._deadline, fresh._group = Deadline(self.max_time), processes()
-        with reported(self.verbose, fresh._deadline.left) as fresh._progress:
-            fresh._drawn = draw_from(X, fresh)
-            fresh._fit_model(X if fresh._drawn is None else fresh._drawn.table)
         group = fresh._group
-        del fresh._deadline, fresh._progress, fresh._drawn, fresh._group
-        group.make_alike(fresh)
+        fresh._fit_reported(X, y)
         self.__dict__ = fresh.__dict__
         if group.first:
             forget(self.checkpoint)
         return self
+
+    @with_callbacks
+    def _fit_reported(self, X: Any, y: Any) -> None:
+        """Learn from X, and report it to whoever listens."""
+        with reported(self.verbose, self._deadline.left) as progress:
+            self._tasks = tasks = Tasks(self, progress, X, y)
+            self._drawn = draw_from(X, self)
+            self._fit_model(X if self._drawn is None else self._drawn.table)
+        group = self._group
+        del self._deadline, self._tasks, self._drawn, self._group
+        group.make_alike(self)
+        tasks.end()
 
     def _fit_model(self, X: Any, kept: np.ndarray | None = None) -> Table:
         """Learn schema and model from X; return the encoded table.
@@ -315,14 +323,13 @@ class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
 
     def _report(self, what: str, share: float = 0.0) -> None:
         """Report what is being done, and which share of it is done already."""
-        if self._progress is not None:
-            self._progress(what, share)
+        if self._tasks is not None:
+            self._tasks(what, share)
 
     def _options(self) -> FitOptions:
         options = options_of(self, self._n_steps() > 1, self._deadline.part(self._share_of_model))
-        if self._progress is None:
-            return options
-        return replace(options, on_record=self._progress.record, on_progress=self._progress)
+        assert self._tasks is not None
+        return replace(options, on_record=self._tasks.record, on_progress=self._tasks)
 
     def _check_parameters(self) -> None:
         """Refuse the first parameter that cannot be, in one clear error."""
@@ -330,19 +337,6 @@ class BaseMAE(CheckedParameters, ShownFitted, BaseEstimator):
         self._check_series()
         self._check_checkpoint()
         check_parts(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state with the model as NumPy arrays, so that it opens on any machine."""
-        state = dict(super().__getstate__())
-        if isinstance(state.get("model_"), Ensemble):
-            state["model_"] = pack(state["model_"])
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        packed = state.get("model_")
-        if isinstance(packed, dict):
-            state = state | {"model_": unpack(packed)}
-        super().__setstate__(state)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

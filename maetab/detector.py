@@ -128,7 +128,7 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
         detects = isinstance(other, MAEAnomalyDetector)
         if detects and (new.trim, new.n_masks) == (other.trim, other.n_masks_):
             for name in vars(other):
-                if not hasattr(new, name):
+                if name.endswith("_") and not hasattr(new, name):
                     setattr(new, name, getattr(other, name))
             return new.set_threshold(new.contamination) if "contamination" in parameters else new
         if detects and other.robust_location_ is not None:

@@ -27,6 +27,7 @@ from maetab.engine.runtime import pick_device
 from maetab.head import HIDDEN, Head, fit_head
 from maetab.nn.windows import Windows
 from maetab.parameters import check_size
+from maetab.state import twin_of
 from maetab.table import Table
 
 TOGETHER = 16_384  # rows whose features are in memory together
@@ -89,13 +90,12 @@ class LabelledMAE(BaseMAE):
         """
         if parts_of(X) is not None:
             raise TypeError(f"{type(self).__name__} learns from tables in memory, not from parts.")
-        fresh = object.__new__(type(self))
-        fresh.__dict__.update(vars(self))
+        fresh = twin_of(self)
         fresh._check_parameters()  # before y is read by them
         frame, _ = read_frame(X)
         check_size(frame.shape, 2, type(self).__name__)
         fresh._target = fresh._read_y(y, frame)
-        super(LabelledMAE, fresh).fit(X)
+        super(LabelledMAE, fresh).fit(X, y)
         del fresh._target
         self.__dict__ = fresh.__dict__
         return self

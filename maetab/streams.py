@@ -181,7 +181,7 @@ def _note(estimator: BaseMAE, parts: list[Part], method: str) -> str:
     for name, value in sorted(state.items()):
         if isinstance(value, np.ndarray) and value.dtype != object:
             digest.update(f"{name} {value.dtype} {value.shape}".encode() + value.tobytes())
-        elif isinstance(value, PLAIN) and name[-1] != "_" and name not in OF_FIT:
+        elif isinstance(value, PLAIN) and name.strip("_") == name and name not in OF_FIT:
             digest.update(f"{name} {value!r}".encode())
     made = {"class": type(estimator).__name__, "method": method, "model": digest.hexdigest()}
     each = [[part.name, part.n_rows, part.version] for part in parts]

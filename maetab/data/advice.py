@@ -94,6 +94,8 @@ def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
     if names := list(dict.fromkeys([*almost, *marked, *free])):
         named = ", ".join(map(repr, names[:MAX_NAMED])) + ", ..." * (len(names) > MAX_NAMED)
         parts[-1] += f". To make categories of them, pass categorical_features=[{named}]"
+        if free:
+            parts[-1] += ', or numbers, see the how-to "Text with many different values"'
     return parts
 
 

@@ -46,12 +46,12 @@ def fit_model(
         windows = windows.to(device)
         checkpoint = _checkpoint(windows, options)
         model = Ensemble(_sized(config, windows)).to(device)
-        options.on_progress("first guess", 0.0)
+        options.on_progress("first guess", 0.0, 0)
         windows = fit_first_guess(model, windows, options, generator, group, checkpoint)
         generator.manual_seed(seed_of(options.seed, HELD_OUT))  # whether it was fitted or read
         table = hold_out(windows, options.validation_fraction, generator)
         history, n_rows = _train_network(model, table, options, checkpoint)
-        options.on_progress("calibration", 0.0)
+        options.on_progress("calibration", 0.0, 0)
         if model.is_series:
             group.of_first(lambda: calibrate_series(model, table, deadline, generator))
         else:

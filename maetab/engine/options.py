@@ -32,7 +32,8 @@ class FitOptions:
     swap_ratio : share of the visible cells that get another row's value, for the network to tell
     kept_bytes : what first guesses that are kept for later epochs may take
     on_record : is given each record of the history as it is made; True stops the network
-    on_progress : is told what is being done, and which share of it is
+    on_progress : is told what is being done, which share of it is, and how often held-out cells are
+        checked in it at most
     group : the processes that fit together
     checkpoint : folder of what is left for a fit that goes on; None for none
     about : what the fit is, for the note in that folder
@@ -54,7 +55,7 @@ class FitOptions:
     device: torch.device
     kept_bytes: int = 480_000_000  # 800,000 cells of numbers
     on_record: Callable[[Record], object] | None = None
-    on_progress: Callable[[str, float], object] = lambda what, share: None
+    on_progress: Callable[[str, float, int], object] = lambda what, share, n_checks: None
     group: Processes = ALONE
     checkpoint: str | PathLike | None = None
     about: dict[str, Any] = field(default_factory=dict)

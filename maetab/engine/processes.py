@@ -97,11 +97,10 @@ class Processes:
             return nn.parallel.DistributedDataParallel(network)
 
     def make_alike(self, fitted: Any) -> None:
-        """Give an estimator what the first process has in its place, but for its parameters."""
+        """Give an estimator what the first process has fitted in its place."""
         if self.size > 1:
-            own = fitted.get_params(deep=False)
-            state = {k: v for k, v in fitted.__getstate__().items() if k not in own}
-            fitted.__setstate__(own | self.share(state if self.first else None))
+            state = {k: v for k, v in fitted.__getstate__().items() if k.endswith("_")}
+            fitted.__setstate__(self.share(state if self.first else None))
 
     def answering(self) -> AbstractContextManager[None]:
         """Return the context of what all processes do together; one error if one has ended."""

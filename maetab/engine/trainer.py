@@ -60,7 +60,6 @@ class Trainer:
         self.model, self.table, self.options = model, table, options
         self.network: Any = model.members[0]
         self.until, self.group, self.checkpoint = until, group, checkpoint
-        self.progress(0.0)
         n = len(table) if table.learned is None else len(table.learned)
         self.batch_size = min(n, table.max_batch_rows(options.batch_size))
         if model.is_series:
@@ -71,6 +70,9 @@ class Trainer:
             )
         self.per_epoch = max(1, n // self.batch_size)
         self.steps = self._n_steps()
+        least = STEPS_APART if options.max_iter is None else 1
+        self.every = max(least, self.steps // CHECKS)
+        self.progress(0)
         self.batches = Batches(model, table, options, self.batch_size, self.steps, group)
         self.optimizer = _optimizer(self.network, options.learning_rate, options.weight_decay)
         self.schedule = _schedule(self.optimizer, self.steps)
@@ -104,8 +106,9 @@ class Trainer:
         model, table = self.model, self.table
         return [(x, first_guess(model, table, x, table.cells(x)[1])) for x in batches]
 
-    def progress(self, share: float) -> None:
-        self.options.on_progress("network", share)
+    def progress(self, step: int) -> None:
+        n_checks = math.ceil(self.steps / self.every)
+        self.options.on_progress("network", step / self.steps, n_checks)
 
     def train(self) -> list[Record]:
         """Train to the end, the time limit or the point where held-out cells stop gaining.
@@ -117,17 +120,15 @@ class Trainer:
         if not step:
             self.best, self.best_state = self.check(), copy.deepcopy(self.network.state_dict())
         before = self.records[-1]["seconds"] if self.records else 0.0
-        least = STEPS_APART if self.options.max_iter is None else 1
-        every, begun = max(least, self.steps // CHECKS), time.monotonic() - before
-        left = self.until.left()
+        begun, left = time.monotonic() - before, self.until.left()
         try:
             while step < self.steps and not done:
+                self.progress(step)
                 self.losses.append(self.step(self.batches[step], step, parallel))
                 step += 1
-                self.progress(step / self.steps)
                 before, left = left, self.until.left()
                 done = self._is_late(left < before - left)  # another step would end too late
-                if step % every and step < self.steps and not done:
+                if step % self.every and step < self.steps and not done:
                     continue
                 self.records.append(self._record(step, time.monotonic() - begun))
                 stops = self._should_stop(self.records[-1])

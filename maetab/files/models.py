@@ -83,6 +83,8 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     >>> bool((same.transform(X) == imputer.transform(X)).all())
     True
     """
+    from maetab.callbacks import without_callbacks
+
     name = type(est).__name__
     versions = {package: str(importlib.import_module(package).__version__) for package in PACKAGES}
     if name not in ESTIMATORS or type(est) is not _estimator_class(name):
@@ -94,7 +96,7 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     for key, value in est.get_params(deep=False).items():
         value = None if key == "checkpoint" else value  # a folder of this machine
         parameters[key] = pack(value, f"The {key!r} parameter of {name}", tensors)
-    for key, value in vars(est).items():
+    for key, value in vars(without_callbacks(est)).items():
         if key in parameters or key in PARTS:
             continue
         _check_attribute(key, type(est), TypeError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -93,7 +94,9 @@ def test_one_warning_names_free_text_and_says_what_to_do():
     text, frame = str(warning.message), passengers()
     for name in ("Name", "Ticket"):
         assert f"{name!r} ({frame[name].nunique()} different)" in text
-    assert text.endswith("categorical_features=['Name', 'Ticket'].")
+    assert "categorical_features=['Name', 'Ticket'], or numbers, see the how-to" in text
+    page = Path(__file__).parents[2] / "docs" / "howto" / "text.rst"
+    assert text.split('"')[-2] == page.read_text(encoding="utf-8").splitlines()[0]
     assert "left as they are" in text and warning.filename == __file__
 
 
