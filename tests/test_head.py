@@ -63,7 +63,7 @@ def test_a_row_is_told_the_same_whatever_stands_beside_it():
 def test_losses_are_those_of_rows_as_they_are_that_were_held_out():
     x, noise = features(40, 3), np.random.default_rng(3).normal(size=(40, 3)).astype(np.float32)
     y = x @ np.arange(3.0) - 10
-    _, losses = fit_head([x, x + noise], y, 0)
+    head, losses = fit_head([x, x + noise], y, 0)
     both, target = np.concatenate([x, x + noise]), np.tile(y, 2)
     standard = StandardScaler().fit_transform(both) / np.sqrt(3)
     each = []
@@ -75,6 +75,8 @@ def test_losses_are_those_of_rows_as_they_are_that_were_held_out():
             found[own] = ridge.predict(standard[own])
         each.append(np.abs(np.square(found - y) - losses).max())
     assert min(each) < 1e-4 and losses.mean() > 0.1
+    same = Ridge(RIDGE_PENALTIES[np.argmin(each)]).fit(standard, target).predict(standard)
+    assert np.allclose(head(both)[:, 0], same, atol=1e-3)
 
 
 @pytest.mark.parametrize("n_classes", [0, 2])
