@@ -23,6 +23,7 @@ from maetab.data.timeline import Timeline
 from maetab.engine.embedding import Projection, blocks_of, embed
 from maetab.engine.inference import batch_rows
 from maetab.engine.reference import remembered
+from maetab.engine.row_sums import row_sums
 from maetab.engine.runtime import pick_device
 from maetab.head import HIDDEN, Head, fit_head
 from maetab.nn.windows import Windows
@@ -263,10 +264,10 @@ def _with(frame: pd.DataFrame, target: pd.Series, name: Hashable) -> pd.DataFram
 def _sorted_by_cells(table: Table, target: pd.Series) -> np.ndarray:
     """Return the places of labelled rows in an order that does not depend on that of the table."""
     labelled = np.flatnonzero(target.notna())
-    order = target.iloc[labelled].argsort(kind="stable").to_numpy()
-    labelled = labelled[order]
-    cells = table.values[labelled], table.observed[labelled]
-    return labelled[np.lexsort([column for part in cells for column in part.T])]
+    labelled = labelled[target.iloc[labelled].argsort(kind="stable").to_numpy()]
+    cells = np.hstack([table.values, table.observed])[labelled].astype(np.float64)
+    weights = np.random.default_rng(0).random(cells.shape[1])
+    return labelled[row_sums(cells, weights).argsort(kind="stable")]
 
 
 def _some(windows: Windows, places: np.ndarray) -> Windows:
