@@ -51,7 +51,8 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
     classes_ : (K,) classes, sorted
     class_weight_ : (K,) their weights
     head_ : dict of arrays, the head, the projection of its features, and its losses, ascending, at
-        labels that cross-validation held out; None of series, of labels of one class only, and
+        labels that cross-validation held out, of rows as they are and with cells hidden, by the
+        share of cells that are missing there; None of series, of labels of one class only, and
         where `max_time` left no time for it
     {ATTRIBUTES}
 

@@ -48,14 +48,14 @@ class Head(NamedTuple):
 
 
 def fit_head(copies: list[np.ndarray], y: np.ndarray, n_classes: int) -> tuple[Head, np.ndarray]:
-    """Return the head with the penalty that cross-validation finds best, and its losses (n,).
+    """Return the head with the penalty that cross-validation finds best, and its losses.
 
-    Those of the rows as they are, when they were held out: squared errors, or minus the logarithms
+    Those (copies, n) of the rows when they were held out: squared errors, or minus the logarithms
     of the probabilities of their classes.
 
     Parameters
     ----------
-    copies : each (n, D) features of the same rows, the first as they are
+    copies : each (n, D) features of the same rows
     y : (n,) standardised numbers, or codes of classes, two of which occur
     n_classes : 0 for numbers
     """
@@ -81,7 +81,7 @@ def fit_head(copies: list[np.ndarray], y: np.ndarray, n_classes: int) -> tuple[H
         losses.append(found.reshape(len(copies), len(y)))
     chosen = _strongest([each.mean(0) for each in losses])
     weight, bias = fit(reduced, target, penalties[chosen])
-    return Head(center, scale, share[:, None] * (axes @ weight), bias), losses[chosen][0]
+    return Head(center, scale, share[:, None] * (axes @ weight), bias), losses[chosen]
 
 
 def _folds(y: np.ndarray, n_copies: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

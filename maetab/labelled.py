@@ -189,7 +189,11 @@ class LabelledMAE(BaseMAE):
         shown = [own, *(with_hidden(own, share, seed=len(rows)) for share in HIDDEN)]
         features = [self._features(x, projection) for x in shown]
         head, losses = fit_head(features, y[rows], n_classes)
-        self.head_ = head._asdict() | projection._asdict() | {"losses": np.sort(losses)}
+        held_out = {
+            "losses": np.sort(losses),
+            "missing": np.array([missing_share(x).mean() for x in shown]),
+        }
+        self.head_ = head._asdict() | projection._asdict() | held_out
 
     def _labels_of(self, target: pd.Series) -> tuple[np.ndarray, int]:
         """Return (n,) what a head is to tell of rows, and how many classes there are, 0 for none.
@@ -250,6 +254,11 @@ class LabelledMAE(BaseMAE):
         return tags
 
 
+def missing_share(windows: Windows) -> np.ndarray:
+    """Return (n,) which share of the cells of each window is missing."""
+    return 1 - windows.take(slice(None))[1].flatten(1).double().mean(1).numpy()
+
+
 def _refuse_parts(X: Any, name: str) -> None:
     if parts_of(X) is not None:
         raise TypeError(f"{name} learns from tables in memory, not from parts.")
@@ -266,7 +275,7 @@ def _sorted_by_cells(table: Table, target: pd.Series) -> np.ndarray:
     labelled = np.flatnonzero(target.notna())
     labelled = labelled[target.iloc[labelled].argsort(kind="stable").to_numpy()]
     cells = np.hstack([table.values, table.observed])[labelled].astype(np.float64)
-    weights = np.random.default_rng(0).random(cells.shape[1])
+    weights = np.random.default_rng(0).random(cells.shape[1:])
     return labelled[row_sums(cells, weights).argsort(kind="stable")]
 
 

@@ -18,7 +18,7 @@ from maetab.data.kinds import extra_missing
 from maetab.data.schema import Schema
 from maetab.data.source import FrameSource
 from maetab.engine.inference import predict_interval
-from maetab.labelled import LabelledMAE
+from maetab.labelled import LabelledMAE, missing_share
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.table import Table
 from maetab.targets import of_labelled, read_numbers
@@ -73,8 +73,8 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         are such, too.
 
         After `from_fitted` they reach as far to both sides of what `predict` says as the head erred
-        at labels that cross-validation held out: as wide for all rows, and wide enough for rows
-        that miss as many cells as the labelled ones.
+        at labels that cross-validation held out, in rows that miss more cells as far as it did with
+        as many cells hidden, up to 40 %.
 
         Parameters
         ----------
@@ -101,17 +101,20 @@ class MAERegressor(RegressorMixin, LabelledMAE):
     def _of_errors(self, table: Table, point: np.ndarray, coverage: float) -> list[np.ndarray]:
         """Return the same from the errors of the head at labels that were held out.
 
-        The error of a new row is as likely to be of any rank among those, its own counted.
+        The error of a new row is as likely to be of any rank among those, its own counted. Errors
+        with as many cells missing lie between those of labelled rows and of their copies.
         """
         assert self.head_ is not None
         losses = self.head_["losses"]
-        rank = math.ceil((len(losses) + 1) * coverage - 1e-9)
-        if rank > len(losses):
+        n, rank = losses.shape[1], math.ceil((losses.shape[1] + 1) * coverage - 1e-9)
+        if rank > n:
             raise ValueError(
                 f"coverage={coverage} takes {math.ceil(coverage / (1 - coverage) - 1e-9)} labels, "
-                f"and the head has learned from {len(losses)}; ask for less, or label more rows."
+                f"and the head has learned from {n}; ask for less, or label more rows."
             )
-        far = np.sqrt(losses[rank - 1]) * self._unit().scale
+        errors = np.sqrt(np.maximum.accumulate(losses[:, rank - 1])) * self._unit().scale
+        missing = missing_share(self._windows(table))
+        far = np.interp(missing, self.head_["missing"], errors)
         return [point - far, point + far]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

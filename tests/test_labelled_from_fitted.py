@@ -145,14 +145,19 @@ def test_numbers_of_other_units_are_predicted_in_them(encoder, fitted):
     assert (np.array(whole.predict_interval(asked)) % 1 == 0).all()
 
 
-def test_intervals_reach_as_far_as_the_held_out_labels_were_missed(fitted):
+def test_intervals_reach_as_far_as_held_out_labels_were_missed_with_as_much_missing(fitted):
     X, _, number = rows(400, seed=5)
-    errors = np.sqrt(fitted[1].head_["losses"]) * rows(60, seed=1)[2].std()
-    point = fitted[1].predict(X)
+    head, missing = fitted[1].head_, X.isna().mean(axis=1).to_numpy()
+    errors = np.sqrt(head["losses"]) * rows(60, seed=1)[2].std()
+    assert errors.shape == (3, 60) and np.allclose(head["missing"], [0.1, 0.33, 0.46], atol=0.06)
     for coverage in (0.5, 0.8, 60 / 61):
-        far = np.sort(errors)[math.ceil(61 * coverage - 1e-9) - 1]
         low, high = fitted[1].predict_interval(X, coverage)
-        assert np.allclose([point - low, high - point], far, rtol=1e-5)
+        far = np.sort(errors)[:, math.ceil(61 * coverage - 1e-9) - 1]
+        assert np.allclose((high - low)[missing == 0], 2 * far[0], rtol=1e-5)
+        assert np.allclose((high - low)[missing > 0.6], 2 * far.max(), rtol=1e-5)
+        between = (high - low)[(missing > 0.3) & (missing < 0.4)]
+        assert 2 * far[0] < between.min() and between.max() <= 2 * far.max()
+        assert np.allclose(low + high, 2 * fitted[1].predict(X))
         assert abs(((low <= number) & (number <= high)).mean() - coverage) < 0.12
     with pytest.raises(ValueError, match=r"coverage=0.99 takes 99 labels, .* learned from 60; ask"):
         fitted[1].predict_interval(X, 0.99)
