@@ -18,7 +18,7 @@ Encode = Callable[[pd.DataFrame], np.ndarray]
 N_PIECES, N_WAVES, N_COMPONENTS = 32, 512, 16
 OURS = (
     "maetab", "maetab, swap noise", "maetab, tokens only", "maetab, 512 components",
-    "random encoder", "fine-tuned", "hidden cell",
+    "maetab, from_fitted", "random encoder", "fine-tuned", "hidden cell",
 )  # fmt: skip
 
 

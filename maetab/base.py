@@ -126,11 +126,13 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
         ValueError
             A parameter that acts in fit alone differs from that of `other`.
         """
-        if not isinstance(other, BaseMAE) or other._knows_target:
-            raise TypeError(
-                f"from_fitted takes a fitted estimator of maetab, got {type(other).__name__}."
-            )
+        if not isinstance(other, BaseMAE):
+            raise TypeError(f"from_fitted takes estimators of maetab, got {type(other).__name__}.")
         check_is_fitted(other, "model_")
+        if other._knows_target:
+            raise TypeError(
+                f"The model of this {type(other).__name__} knows a target; fit MAEEncoder instead."
+            )
         defaults = {field.name: field.default for field in fields(cls)}
         shared = {k: v for k, v in other.get_params(deep=False).items() if k in defaults}
         fixed = {field.name for field in fields(BaseMAE)}.difference(AFTER_FIT) | {*cls._fit_only}

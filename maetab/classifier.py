@@ -32,7 +32,8 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
     hidden while it learns, so that any of them may be missing in the rows that are predicted.
     Probabilities are the mean of what the model says of that column and of a logistic regression
     (the head) on the features that the same model gives the rows, as `MAEEncoder` does, learned
-    from labelled rows as they are and with cells hidden.
+    from labelled rows as they are and with cells hidden. `from_fitted` learns that head alone, on
+    the model of another estimator, and then it alone predicts.
 
     Parameters
     ----------
@@ -49,11 +50,13 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
     ----------
     classes_ : (K,) classes, sorted
     class_weight_ : (K,) their weights
-    head_ : dict of arrays, the head and the projection of its features; None of series, of labels
-        of one class only, and where `max_time` left no time for it
+    head_ : dict of arrays, the head, the projection of its features, and its losses, ascending, at
+        labels that cross-validation held out, of rows as they are and with cells hidden, by the
+        share of cells that are missing there; None of series, of labels of one class only, and
+        where `max_time` left no time for it
     {ATTRIBUTES}
 
-    ``schema_`` and ``model_`` know the target as the last column.
+    ``schema_`` and ``model_`` know the target as the last column, except after `from_fitted`.
 
     Examples
     --------
@@ -67,8 +70,6 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
 
     class_weight: str | dict | None = None
 
-    _fit_only = ("unlabelled", "class_weight")
-
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return (n, K) float64 probabilities of `classes_`.
 
@@ -79,16 +80,21 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
         table = self._read(X)
         if len(self.classes_) == 1:
             return np.ones((len(table.values), 1))
+        told = self._told_by_head(table)
+        parts = [] if told is None else [softmax(told, axis=1)]
+        if self._knows_target:
+            parts.append(self._told_by_column(table))
+        chances = sum(parts) * self.class_weight_
+        return chances / chances.sum(1, keepdims=True)
+
+    def _told_by_column(self, table: Table) -> np.ndarray:
+        """Return (n, K) the probabilities of the classes as the model says them."""
         place, column = len(self.schema_.columns) - 1, self.schema_.columns[-1]
         found = self._probabilities(table, [place])
         chances = np.full((len(found), len(self.classes_)), LEAST)
         places = [int(level) for level in column.levels[: column.n_modelled]]
         shared = table.shared(place, found[:, 0, : len(places)])
         chances[:, places] = np.maximum(shared, LEAST)
-        told = self._told_by_head(table)
-        if told is not None:
-            chances = chances / chances.sum(1, keepdims=True) + softmax(told, axis=1)
-        chances *= self.class_weight_
         return chances / chances.sum(1, keepdims=True)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -152,9 +158,8 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
         self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=known)
         return self._coded(frame, codes)
 
-    def _labels_of(self, table: Table) -> tuple[np.ndarray, int]:
-        assert self._target is not None
-        return self._target.cat.codes.to_numpy(), len(self.classes_)
+    def _labels_of(self, target: pd.Series) -> tuple[np.ndarray, int]:
+        return target.cat.codes.to_numpy(), len(self.classes_)
 
     def _hidden_target(self, frame: pd.DataFrame) -> pd.Series:
         return self._coded(frame, np.full(len(frame), -1))

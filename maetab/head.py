@@ -47,8 +47,11 @@ class Head(NamedTuple):
         return row_sums(standard, self.weight) + self.bias
 
 
-def fit_head(copies: list[np.ndarray], y: np.ndarray, n_classes: int) -> Head:
-    """Return the head with the penalty that cross-validation finds best.
+def fit_head(copies: list[np.ndarray], y: np.ndarray, n_classes: int) -> tuple[Head, np.ndarray]:
+    """Return the head with the penalty that cross-validation finds best, and its losses.
+
+    Those (copies, n) of the rows when they were held out: squared errors, or minus the logarithms
+    of the probabilities of their classes.
 
     Parameters
     ----------
@@ -75,9 +78,10 @@ def fit_head(copies: list[np.ndarray], y: np.ndarray, n_classes: int) -> Head:
         found = np.empty(len(target))
         for a, b in folds:
             found[b] = _losses(fit(reduced[a], target[a], one), reduced[b], target[b])
-        losses.append(found.reshape(len(copies), len(y)).mean(0))
-    weight, bias = fit(reduced, target, penalties[_strongest(losses)])
-    return Head(center, scale, share[:, None] * (axes @ weight), bias)
+        losses.append(found.reshape(len(copies), len(y)))
+    chosen = _strongest([each.mean(0) for each in losses])
+    weight, bias = fit(reduced, target, penalties[chosen])
+    return Head(center, scale, share[:, None] * (axes @ weight), bias), losses[chosen]
 
 
 def _folds(y: np.ndarray, n_copies: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

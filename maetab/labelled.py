@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, ClassVar, NoReturn, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from maetab.data.timeline import Timeline
 from maetab.engine.embedding import Projection, blocks_of, embed
 from maetab.engine.inference import batch_rows
 from maetab.engine.reference import remembered
+from maetab.engine.row_sums import row_sums
 from maetab.engine.runtime import pick_device
 from maetab.head import HIDDEN, Head, fit_head
 from maetab.nn.windows import Windows
@@ -53,23 +54,56 @@ def free_name(columns: pd.Index) -> Hashable:
 class LabelledMAE(BaseMAE):
     """The base of classifier and regressor: the target is the last column that the model sees.
 
-    It is hidden where there is no label, and in every row that is predicted.
+    It is hidden where there is no label, and in every row that is predicted. After `from_fitted`
+    the model knows no target, and the head alone predicts.
     """
 
     unlabelled: Any = None
 
-    _knows_target = True
     _share_of_model = 0.7  # of the time that there is; the head takes the rest
-    _fit_only: ClassVar[tuple[str, ...]] = ("unlabelled",)
     _target = cast("pd.Series | None", None)  # while fit runs; set by `_read_y`
 
     @classmethod
-    def from_fitted(cls, other: BaseMAE, **parameters: Any) -> NoReturn:
-        """Refuse: the model of another estimator has seen no target."""
-        raise TypeError(
-            f"{cls.__name__} learns the target with the columns of X, and the model of another "
-            f"estimator knows none; fit it, with unlabelled rows among X if there are any."
-        )
+    def from_fitted(  # type: ignore[override]
+        cls, other: BaseMAE, X: Any, y: Any, **parameters: Any
+    ) -> Self:
+        """Return an estimator whose head alone is learned, on a model that was fitted without y.
+
+        Nothing of the model is learned anew, so that one fit of many rows serves any target. It
+        knows no target: the head says alone what is predicted.
+
+        Parameters
+        ----------
+        other : fitted estimator of maetab, of tables; the two share the model
+        X : (n, F) table in memory, with the columns that `other` was fitted to
+        y : (n,) target, as in `fit`; of rows without a label nothing is learned here
+        **parameters : of this class; see `MAEEncoder.from_fitted` for those that `other` has
+
+        Raises
+        ------
+        TypeError
+            `other` is no estimator of maetab, or its model knows a target or is one of series.
+        ValueError
+            For parameters, rows or labels that cannot be used: y must have two values at least.
+        """
+        name = cls.__name__
+        _refuse_parts(X, f"{name}.from_fitted")
+        new = super().from_fitted(other, **parameters)
+        if new._timeline() is not None:
+            raise TypeError(
+                f"{name}.from_fitted learns a head, which models of series have none of; fit "
+                f"{name}(window={new.window!r}) to rows and labels."
+            )
+        table = new._read(X)
+        target = new._read_y(y, table.frame)
+        new._learn_unit(target)
+        new._fit_head(table, target, _sorted_by_cells(table, target))
+        if new.head_ is None:
+            raise ValueError(
+                f"{name}.from_fitted learns to tell labels apart, and those of the "
+                f"{target.count()} labelled rows are all, or almost all, the same."
+            )
+        return new
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from the cells of X and the labels that there are.
@@ -88,12 +122,12 @@ class LabelledMAE(BaseMAE):
 
         Whatever is raised, an interrupt too, leaves what was fitted before as it was.
         """
-        if parts_of(X) is not None:
-            raise TypeError(f"{type(self).__name__} learns from tables in memory, not from parts.")
+        _refuse_parts(X, type(self).__name__)
         fresh = twin_of(self)
         fresh._check_parameters()  # before y is read by them
         frame, _ = read_frame(X)
         check_size(frame.shape, 2, type(self).__name__)
+        fresh.__dict__.pop("target_", None)
         fresh._target = fresh._read_y(y, frame)
         super(LabelledMAE, fresh).fit(X, y)
         del fresh._target
@@ -117,14 +151,22 @@ class LabelledMAE(BaseMAE):
         inputs = self.missing_features_ < self.n_features_in_
         self.missing_features_ = self.missing_features_[inputs]
         self._report("head")
-        self._fit_head(table)
+        self._fit_head(table, self._target, np.flatnonzero(self._target.notna()))
         return table
 
-    def _fit_head(self, table: Table) -> None:
-        """Learn the linear map from features of rows to their target; see `head_`."""
+    @property
+    def _knows_target(self) -> bool:  # type: ignore[override]
+        """Whether the last column of the model is the target: not where it was learned without."""
+        return self._target is not None or len(self.schema_.columns) > self.n_features_in_
+
+    def _learn_unit(self, target: pd.Series) -> None:
+        """Learn how a target that the model does not know is standardised; classes are not."""
+
+    def _fit_head(self, table: Table, target: pd.Series, labelled: np.ndarray) -> None:
+        """Learn the linear map from features of labelled rows to their target; see `head_`."""
         self.head_: dict[str, np.ndarray] | None = None
-        labelled = np.random.default_rng(0).permutation(np.flatnonzero(table.observed[:, -1]))
-        y, n_classes = self._labels_of(table)
+        labelled = np.random.default_rng(0).permutation(labelled)
+        y, n_classes = self._labels_of(target)
         if self._timeline() is not None or len(np.unique(y[labelled])) < 2:
             return
         windows, parts = self._windows(table), blocks_of(self.model_.config, "concat")
@@ -145,11 +187,16 @@ class LabelledMAE(BaseMAE):
             return
         own = _some(windows, rows)
         shown = [own, *(with_hidden(own, share, seed=len(rows)) for share in HIDDEN)]
-        head = fit_head([self._features(x, projection) for x in shown], y[rows], n_classes)
-        self.head_ = head._asdict() | projection._asdict()
+        features = [self._features(x, projection) for x in shown]
+        head, losses = fit_head(features, y[rows], n_classes)
+        held_out = {
+            "losses": np.sort(losses),
+            "missing": np.array([missing_share(x).mean() for x in shown]),
+        }
+        self.head_ = head._asdict() | projection._asdict() | held_out
 
-    def _labels_of(self, table: Table) -> tuple[np.ndarray, int]:
-        """Return (n,) what a head is to tell of the rows of fit, and how many classes, 0 for none.
+    def _labels_of(self, target: pd.Series) -> tuple[np.ndarray, int]:
+        """Return (n,) what a head is to tell of rows, and how many classes there are, 0 for none.
 
         Anything where there is no label.
         """
@@ -162,7 +209,8 @@ class LabelledMAE(BaseMAE):
         """
         n_columns = len(self.model_.config.n_levels)
         plain, target = n_columns > MOST_IN_STEPS, (n_columns - 1,)
-        how = projection, projection is not None, plain, None, target
+        unread = target if self._knows_target else ()
+        how = projection, projection is not None, plain, None, unread
         return embed(self.model_, windows, pick_device(self.device), "concat", *how)
 
     def _told_by_head(self, table: Table) -> np.ndarray | None:
@@ -195,7 +243,9 @@ class LabelledMAE(BaseMAE):
         return [inputs[j] for j in chosen]
 
     def _joint(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the columns of X with a target that is missing behind them."""
+        """Return the columns of X with a target that is missing behind them, if it is known."""
+        if not self._knows_target:
+            return frame
         return _with(frame, self._hidden_target(frame), self.schema_.names()[-1])
 
     def __sklearn_tags__(self) -> Any:
@@ -204,10 +254,29 @@ class LabelledMAE(BaseMAE):
         return tags
 
 
+def missing_share(windows: Windows) -> np.ndarray:
+    """Return (n,) which share of the cells of each window is missing."""
+    return 1 - windows.take(slice(None))[1].flatten(1).double().mean(1).numpy()
+
+
+def _refuse_parts(X: Any, name: str) -> None:
+    if parts_of(X) is not None:
+        raise TypeError(f"{name} learns from tables in memory, not from parts.")
+
+
 def _with(frame: pd.DataFrame, target: pd.Series, name: Hashable) -> pd.DataFrame:
     """Return the columns of X with the target behind them."""
     joint = pd.concat([frame, target.set_axis(frame.index)], axis=1)
     return joint.set_axis(pd.Index([*frame.columns, name], tupleize_cols=False), axis=1)
+
+
+def _sorted_by_cells(table: Table, target: pd.Series) -> np.ndarray:
+    """Return the places of labelled rows in an order that does not depend on that of the table."""
+    labelled = np.flatnonzero(target.notna())
+    labelled = labelled[target.iloc[labelled].argsort(kind="stable").to_numpy()]
+    cells = np.hstack([table.values, table.observed])[labelled].astype(np.float64)
+    weights = np.random.default_rng(0).random(cells.shape[1:])
+    return labelled[row_sums(cells, weights).argsort(kind="stable")]
 
 
 def _some(windows: Windows, places: np.ndarray) -> Windows:

@@ -315,5 +315,5 @@ def test_values_that_stand_for_missing_are_missing():
 
 
 def test_a_model_is_taken_from_estimators_of_maetab_only():
-    with pytest.raises(TypeError, match="fitted estimator of maetab, got LinearRegression"):
+    with pytest.raises(TypeError, match="estimators of maetab, got LinearRegression"):
         MAEImputer.from_fitted(LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0]))

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from maetab import MAEClassifier, MAERegressor
-from maetab.head import RIDGE_PENALTIES, _strongest, fit_head
+from maetab.head import RIDGE_PENALTIES, _folds, _strongest, fit_head
 
 
 def features(n: int = 60, d: int = 5, seed: int = 0) -> np.ndarray:
@@ -18,7 +18,7 @@ def features(n: int = 60, d: int = 5, seed: int = 0) -> np.ndarray:
 def test_numbers_are_told_as_by_a_ridge_on_standardised_features():
     x = features()
     y = x @ np.arange(5.0) - 20 + np.random.default_rng(1).normal(size=60)
-    found = fit_head([x], y, 0)(features(seed=2))[:, 0]
+    found = fit_head([x], y, 0)[0](features(seed=2))[:, 0]
     scaler = StandardScaler().fit(x)
     standard, asked = scaler.transform(x) / np.sqrt(5), scaler.transform(features(seed=2))
     each = [Ridge(a).fit(standard, y).predict(asked / np.sqrt(5)) for a in RIDGE_PENALTIES]
@@ -29,7 +29,7 @@ def test_numbers_are_told_as_by_a_ridge_on_standardised_features():
 def test_classes_are_told_as_by_a_logistic_regression():
     x = features(90)
     y = np.digitize(x[:, 0] + np.random.default_rng(1).normal(size=90), [2.0, 4.0])
-    found = fit_head([x], y, 3)(features(seed=2))
+    found = fit_head([x], y, 3)[0](features(seed=2))
     scaler = StandardScaler().fit(x)
     asked = scaler.transform(features(seed=2)) / np.sqrt(5)
     models = [
@@ -43,7 +43,7 @@ def test_classes_are_told_as_by_a_logistic_regression():
 def test_features_that_do_not_vary_and_far_ones_do_no_harm():
     x = np.column_stack([features(), np.full(60, 7.0)])
     y = x[:, 0].astype(float)
-    head = fit_head([x, x], y, 0)
+    head = fit_head([x, x], y, 0)[0]
     asked = x[:3].copy()
     asked[1, 5], asked[2, 0] = 1e9, 1e9
     found = head(asked)[:, 0]
@@ -53,17 +53,35 @@ def test_features_that_do_not_vary_and_far_ones_do_no_harm():
 
 def test_a_row_is_told_the_same_whatever_stands_beside_it():
     x = features(500, 64)
-    head = fit_head([x], np.digitize(x[:, 0], [2.0, 4.0]), 3)
+    head = fit_head([x], np.digitize(x[:, 0], [2.0, 4.0]), 3)[0]
     whole = head(x)
     for size in (1, 2, 7, 100):
         parts = [head(x[i : i + size]) for i in range(0, 500, size)]
         assert np.array_equal(np.concatenate(parts), whole)
 
 
+def test_losses_are_those_of_rows_and_copies_that_were_held_out():
+    x, noise = features(40, 3), np.random.default_rng(3).normal(size=(40, 3)).astype(np.float32)
+    y = x @ np.arange(3.0) - 10
+    head, losses = fit_head([x, x + noise], y, 0)
+    both, target = np.concatenate([x, x + noise]), np.tile(y, 2)
+    standard = StandardScaler().fit_transform(both) / np.sqrt(3)
+    each = []
+    for penalty in RIDGE_PENALTIES:
+        found = np.empty(80)
+        for learning, judging in _folds(y, 2):
+            ridge = Ridge(penalty).fit(standard[learning], target[learning])
+            found[judging] = ridge.predict(standard[judging])
+        each.append(np.abs(np.square(found - target) - losses.ravel()).max())
+    assert losses.shape == (2, 40) and min(each) < 1e-4 and losses[0].mean() > 0.1
+    same = Ridge(RIDGE_PENALTIES[np.argmin(each)]).fit(standard, target).predict(standard)
+    assert np.allclose(head(both)[:, 0], same, atol=1e-3)
+
+
 @pytest.mark.parametrize("n_classes", [0, 2])
 def test_features_of_which_none_varies_tell_how_common_targets_are(n_classes):
     y = np.arange(60) % 3 // 2  # two 0 to one 1
-    found = fit_head([np.ones((60, 4), np.float32)], y, n_classes)(features(3, 4))
+    found = fit_head([np.ones((60, 4), np.float32)], y, n_classes)[0](features(3, 4))
     told = found[:, 0] if not n_classes else 1 / (1 + np.exp(found[:, 0] - found[:, 1]))
     assert np.allclose(told, 1 / 3, atol=1e-3)
 
@@ -71,7 +89,7 @@ def test_features_of_which_none_varies_tell_how_common_targets_are(n_classes):
 def test_a_row_and_its_copies_are_judged_together():
     # Of noise nothing can be learned; copies of judged rows among the learning ones would hide it.
     x, y = features(40, 60), np.random.default_rng(3).normal(size=40)
-    head = fit_head([x, x, x], y, 0)
+    head = fit_head([x, x, x], y, 0)[0]
     assert np.abs(head(x)[:, 0]).max() < 0.5 * np.abs(y).max()
 
 
@@ -84,7 +102,7 @@ def test_the_strongest_penalty_within_one_standard_error_of_the_best_is_taken():
 
 def test_a_class_without_a_label_gets_no_chance():
     x = features()
-    found = fit_head([x], np.where(x[:, 0] > 3, 2, 0), 3)(x)
+    found = fit_head([x], np.where(x[:, 0] > 3, 2, 0), 3)[0](x)
     assert (found[:, 1] < found.max(1) - 5).all()
     assert (found.argmax(1) == 2 * (x[:, 0] > 3)).mean() > 0.8
 

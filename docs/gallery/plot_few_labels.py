@@ -78,5 +78,7 @@ axes[0].legend()
 # Read it as it stands: where the raw columns separate the classes for a linear model already,
 # features that were learned without labels have little to add, even with few labels. They pay
 # rather where cells are missing (:doc:`plot_missing_inputs`) or a linear model falls short.
+# ``MAEClassifier.from_fitted(encoder, X, y)`` learns such a probe in one call, see
+# :doc:`/guide/labels`.
 # :doc:`/results/features` compares on more tables, with other learners, and with an encoder that
 # has learned nothing.

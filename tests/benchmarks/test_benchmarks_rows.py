@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import maetab
 from benchmarks import (
     detect,
     detect_weights,
     encode,
     encode_halves,
+    labels,
     predict,
     probe,
     records,
@@ -151,6 +153,18 @@ def test_trees_that_learned_from_holes_predict_the_target(tmp_path, monkeypatch)
     lines = records.read(path)
     assert [line["missing"] for line in lines] == list(predict.MISSING)
     assert lines[0]["score"] > 0.8
+
+
+@pytest.mark.slow
+def test_labels_that_come_later_are_measured_beside_a_linear_model(tmp_path, monkeypatch):
+    monkeypatch.delenv("MAETAB_DATA", raising=False)
+    path, methods = tmp_path / "labels.jsonl", ["maetab, from_fitted", "linear, piecewise"]
+    toy = ["--data-sets", "sklearn-iris", "--rows", "100", "--seeds", "1"]
+    labels.main([*toy, "--methods", *methods, "--output", str(path)])
+    lines = records.read(path)
+    assert [line["method"] for line in lines] == [name for name in methods for _ in range(3)]
+    assert min(line["score"] for line in lines if line["missing"] == 0) > 0.8
+    assert lines[0]["version"] == maetab.__version__ != lines[3]["version"]
 
 
 @pytest.mark.slow
