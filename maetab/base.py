@@ -330,7 +330,8 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
 
     def _options(self) -> FitOptions:
         options = options_of(self, self._n_steps() > 1, self._deadline.part(self._share_of_model))
-        assert self._tasks is not None
+        if self._tasks is None:
+            return options
         return replace(options, on_record=self._tasks.record, on_progress=self._tasks)
 
     def _check_parameters(self) -> None:

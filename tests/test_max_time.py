@@ -21,13 +21,17 @@ from maetab.engine.runtime import Deadline
 __all__ = ["clocked"]  # a fixture
 
 
-def test_torch_loads_its_compiler_in_fit_alone_and_before_time_counts(monkeypatch):
+@pytest.mark.slow
+def test_torch_loads_its_compiler_in_fit_alone():
     code = (
         "import sys\nfrom maetab import MAEImputer\nprint('torch._dynamo' in sys.modules)\n"
         "MAEImputer(max_iter=0).fit([[1.0, 2.0]] * 8)\nprint('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_torch_loads_its_compiler_before_time_counts(monkeypatch):
     begun = []
     monkeypatch.setattr(maetab.base, "load_optimizers", lambda: begun.append("loads"))
     monkeypatch.setattr(
