@@ -74,7 +74,7 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")
         table = self._read(X)
-        found = predict_interval(*self._asked(table), float(coverage))
+        _, found = predict_interval(*self._asked(table), float(coverage))
         numbers = self.schema_.is_number()
         bounds = [table.settled(bound, numbers)[:, -1] for bound in self._back(table, found)]
         low, high, point = map(self._natural, (*bounds, self._blended(table)))

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from scipy.special import ndtri
 
+from maetab.engine.inference import predict_interval
+from maetab.engine.line_errors import beside_season, line, lined, parts
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.windows import Windows
 
 NEAR, FAR = 0.25, 0.5  # of a window: nearer to a known row windows decide, farther the line does
+
+
+class Line(NamedTuple):
+    """The way through gaps of a column: rows (N,), how much it counts there, where it leads, and
+    the standard deviation of what it misses, 0 where that is not known.
+    """
+
+    column: int
+    rows: np.ndarray
+    share: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
 
 
 def bridged(model: Ensemble, windows: Windows, points: np.ndarray) -> np.ndarray:
@@ -24,30 +41,53 @@ def bridged(model: Ensemble, windows: Windows, points: np.ndarray) -> np.ndarray
     ----------
     points : standardised, as predicted by windows
     """
+    for j, rows, share, mean, _ in _lines(model, windows):
+        points[rows, j] += share * (mean - points[rows, j])
+    return points
+
+
+def bridged_interval(
+    model: Ensemble, windows: Windows, device: torch.device, coverage: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (n, F) as `bridged`, and (2, n, F) ends of intervals, there about the lines.
+
+    A window that sees nothing says of a cell what is usual of its column, however far that is from
+    the ends of the gap. How far the truth is from lines is told by those between observed cells.
+    """
+    points, ends = predict_interval(model, windows, device, coverage)
+    farther = ndtri((1 + coverage) / 2)
+    for j, rows, share, mean, std in _lines(model, windows):
+        points[rows, j] += share * (mean - points[rows, j])
+        for end, side in zip(ends, (-1, 1), strict=True):
+            if std.any():
+                end[rows, j] += share * (mean + side * farther * std - end[rows, j])
+    return points, ends
+
+
+def _lines(model: Ensemble, windows: Windows) -> Iterator[Line]:
+    """Give the lines through gaps that windows do not see across, column by column."""
     guess, clock = model.guess, windows.clock
     if not isinstance(guess, SeriesGuess) or clock is None:
-        return points
+        return
     share, _ = _depth(guess, windows)
     rows = np.flatnonzero(share > 0)
     if not len(rows):
-        return points
+        return
     observed, n_steps = windows.observed.numpy(), model.config.n_steps
     series = np.cumsum(~windows.follows().numpy())
-    position, phase = clock.position.numpy(), clock.phase.numpy()
-    moving = guess.moving.cpu().numpy()
-    values, season = windows.values.numpy(), guess.season.cpu().numpy()
-    first, lasting = guess.coordinates.first, guess.lasting.cpu().numpy()
-    for j in np.flatnonzero(moving & model.support.is_number.cpu().numpy()):
-        usual = season[:, first[j]][phase]
+    place, lasting = clock.position.numpy() / n_steps, guess.lasting.cpu().numpy()
+    rest, usual = beside_season(guess, windows)
+    variance, looked = (x.cpu().numpy() for x in (model.line_variance, model.line_windows))
+    for j in np.flatnonzero(lined(model)).tolist():
         a, b = (x[rows] for x in _neighbours(observed[:, j], series))
         whole = (a >= 0) & (b >= 0)
         now, a, b = rows[whole], a[whole], b[whole]
-        way = (position[now] - position[a]) / (position[b] - position[a])
-        line = (1 - way) * (values[a, j] - usual[a]) + way * (values[b, j] - usual[b])
-        apart = np.minimum(position[now] - position[a], position[b] - position[now]) / n_steps
-        line = usual[now] + lasting[j] ** apart * line
-        points[now, j] += share[now] * (line - points[now, j])
-    return points
+        since, until = place[now] - place[a], place[b] - place[now]
+        mean = usual[now, j] + line(rest[a, j], rest[b, j], since, until, lasting[j])
+        # Few lines of that length were seen, or none: one more may miss more than these.
+        more = 1 + (since + until) / max(looked[j], 1.0)
+        missed = parts(since, until, rest[b, j] - rest[a, j]) @ variance[j]
+        yield Line(j, now, share[now], mean, np.sqrt(more * missed))
 
 
 def bridged_cells(model: Ensemble, windows: Windows) -> np.ndarray:

@@ -1,0 +1,166 @@
+"""How far series lie from the lines that lead through their gaps, learned from observed cells.
+
+What a line misses is taken for a sum of independent processes, each of which forgets what it was
+within a time of its own, from noise to a random walk, and of jumps, which show in how far the ends
+of a line are apart. Of each the variance between two known ends is known; how much there is of each
+in a column is told by what lines between observed cells miss at the observed cells between these.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+
+from maetab.nn.ensemble import LINE_PARTS, Ensemble
+from maetab.nn.guess.series import SeriesGuess
+from maetab.nn.windows import Windows
+
+# Windows within which a process forgets all of what it was but a share of 1 / e: 0 is noise,
+# infinity a random walk. Sums of these are near to every autocovariance that falls.
+MEMORIES = (0.0, 0.25, 1.0, 4.0, np.inf)
+assert len(MEMORIES) + 1 == LINE_PARTS
+# Lengths of the lines that are tried: from a part of a window on, each so much longer than the one
+# before; and where on its way a line is compared.
+SHORTEST, LONGER, WAYS = 0.25, 1.5, (0.125, 0.25, 0.5, 0.75, 0.875)
+MOST_CELLS, LEAST_LINES = 200_000, 200  # of a length that are looked at; and lines at least
+FAR_APART = 4.0  # mean squares of the way between ends from which on lines are a group of their own
+ROUNDS, LEAST = 10, 1e-6  # of the fit; the least variance, of a standardised number
+
+
+def line(
+    before: np.ndarray, after: np.ndarray, since: np.ndarray, until: np.ndarray, lasting: np.ndarray
+) -> np.ndarray:
+    """Return where lines lead: from one end to the other, and to the season by how little lasts.
+
+    Parameters
+    ----------
+    before, after : what a column is beside its season at both ends
+    since, until : windows to these ends
+    lasting : what is left of a distance from the season a window later, see `SeriesGuess`
+    """
+    way = since / (since + until)
+    return lasting ** np.minimum(since, until) * ((1 - way) * before + way * after)
+
+
+def parts(since: np.ndarray, until: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """Return (..., LINE_PARTS) variances of each process at cells between two known ends.
+
+    Parameters
+    ----------
+    since, until : windows to the ends
+    apart : how far these are apart, beside their season
+    """
+    found = []
+    for memory in MEMORIES:
+        if memory == 0:
+            found.append(np.ones_like(since))
+        elif np.isinf(memory):
+            found.append(since * until / (since + until))
+        else:
+            one, other = np.exp(-2 * since / memory), np.exp(-2 * until / memory)
+            found.append(1 - (one + other - 2 * one * other) / (1 - one * other))
+    way = since / (since + until)
+    found = [np.broadcast_to(x, apart.shape) for x in found]
+    return np.stack([*found, way * (1 - way) * apart**2], -1)
+
+
+class _Missed(NamedTuple):
+    """What lines of one length miss at one place: means of parts (F, K), of squares (F,), and for
+    how many lines that do not overlap they stand (F,).
+    """
+
+    parts: np.ndarray
+    square: np.ndarray
+    n_lines: np.ndarray
+
+
+def fit_line_errors(model: Ensemble, windows: Windows) -> None:
+    """Remember how much of each process the columns of series hold, see `parts`."""
+    guess, clock = model.guess, windows.clock
+    if not isinstance(guess, SeriesGuess) or clock is None:
+        return
+    n_steps, observed = model.config.n_steps, windows.observed.cpu().numpy()
+    rest = np.where(observed, beside_season(guess, windows)[0], np.nan)
+    series = np.cumsum(~windows.follows().cpu().numpy())
+    place = clock.position.double().cpu().numpy() / n_steps
+    lasting, groups = guess.lasting.cpu().numpy(), list[_Missed]()
+    length = max(2, round(SHORTEST * n_steps))
+    while length < len(rest):
+        for since in sorted({max(1, round(way * length)) for way in WAYS} - {length}):
+            groups += _missed(rest, place, series, lasting, length, since)
+        length = int(np.ceil(LONGER * length))
+    for j in np.flatnonzero(lined(model)).tolist() if groups else ():
+        share = _shares(*(np.stack([x[j] for x in each]) for each in zip(*groups, strict=True)))
+        model.line_variance[j] = torch.as_tensor(share)
+        model.line_windows[j] = observed[:, j].sum() / n_steps
+
+
+def lined(model: Ensemble) -> np.ndarray:
+    """Return (F,) bool: columns of numbers that change within series."""
+    assert isinstance(model.guess, SeriesGuess)
+    return (model.guess.moving & model.support.is_number).cpu().numpy()
+
+
+def beside_season(guess: SeriesGuess, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, F) what cells are beside their season, without meaning where they are not
+    observed, and the season; both of the first coordinate of each column.
+    """
+    assert windows.clock is not None
+    first = guess.coordinates.first[: len(guess.moving)]
+    usual = guess.season.cpu().numpy()[:, first][windows.clock.phase.cpu().numpy()]
+    return windows.values.cpu().numpy() - usual, usual
+
+
+def _missed(
+    rest: np.ndarray,
+    place: np.ndarray,
+    series: np.ndarray,
+    lasting: np.ndarray,
+    length: int,
+    since: int,
+) -> list[_Missed]:
+    """Return what lines over `length` rows miss `since` rows behind their first end.
+
+    Apart for those whose ends are far apart, as they are where a level moves.
+    """
+    most = max(LEAST_LINES, MOST_CELLS // rest.shape[1])
+    step = max(1, (len(rest) - length) // most)
+    a = np.arange(0, len(rest) - length, step)
+    a = a[series[a] == series[a + length]]
+    t, b = a + since, a + length
+    near, far = (place[t] - place[a])[:, None], (place[b] - place[t])[:, None]
+    square = (rest[t] - line(rest[a], rest[b], near, far, lasting)) ** 2
+    told = np.isfinite(square)
+    apart = np.where(told, rest[b] - rest[a], 0.0)
+    about = parts(near, far, apart)
+    usual = (apart**2).sum(0) / told.sum(0).clip(1)
+    wide = apart**2 > FAR_APART * usual
+    found = []
+    for group in (told & ~wide, told & wide):
+        n = group.sum(0).clip(1)
+        mean = (about * group[..., None]).sum(0) / n[:, None]
+        missed = np.where(group, square, 0.0).sum(0) / n
+        found.append(_Missed(mean, missed, group.sum(0) * step / length))
+    return found
+
+
+def _shares(about: np.ndarray, square: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return (K,) how much there is of each process, by non-negative least squares.
+
+    Each group counts by its lines, and in units of what is expected of it, for the variance of a
+    mean of squares goes with the square of its expectation: iterated.
+
+    Parameters
+    ----------
+    about, square, count : (G, K), (G,) and (G,), see `_Missed`
+    """
+    about, square, count = (x[count > 0] for x in (about, square, count))
+    share, expected = np.zeros(about.shape[1]), square.clip(LEAST)
+    for _ in range(ROUNDS if len(square) else 0):
+        weight = np.sqrt(count) / expected
+        share, _ = nnls(about * weight[:, None], square * weight)
+        expected = (about @ share).clip(LEAST)
+    return share
