@@ -10,17 +10,23 @@ import torch
 from scipy.special import ndtri
 
 from maetab.engine.inference import predict_interval
-from maetab.engine.line_errors import beside_season, line, lined, parts
+from maetab.engine.line_errors import beside_season, lined, on_line, parts
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.windows import Windows
 
+LEAST = 1e-6  # half of the width of an interval, standardised
 NEAR, FAR = 0.25, 0.5  # of a window: nearer to a known row windows decide, farther the line does
 
 
 class Line(NamedTuple):
-    """The way through gaps of a column: rows (N,), how much it counts there, where it leads, and
-    the standard deviation of what it misses, 0 where that is not known.
+    """The way through gaps of a column that windows do not see across.
+
+    rows : (N,) those of such gaps
+    share : (N,) how much the line counts there
+    mean, std : (N,) where it leads, and the standard deviation of what it misses; 0 if not known
+    before, after : (N,) the rows of its ends
+    apart : (N,) the way between these, beside their season
     """
 
     column: int
@@ -28,6 +34,13 @@ class Line(NamedTuple):
     share: np.ndarray
     mean: np.ndarray
     std: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    apart: np.ndarray
+
+    def at(self, chosen: np.ndarray) -> Line:
+        """Return the same of some of its rows."""
+        return Line(self.column, *(x[chosen] for x in self[1:]))
 
 
 def bridged(model: Ensemble, windows: Windows, points: np.ndarray) -> np.ndarray:
@@ -41,7 +54,7 @@ def bridged(model: Ensemble, windows: Windows, points: np.ndarray) -> np.ndarray
     ----------
     points : standardised, as predicted by windows
     """
-    for j, rows, share, mean, _ in _lines(model, windows):
+    for j, rows, share, mean, *_ in lines(model, windows):
         points[rows, j] += share * (mean - points[rows, j])
     return points
 
@@ -56,21 +69,27 @@ def bridged_interval(
     """
     points, ends = predict_interval(model, windows, device, coverage)
     farther = ndtri((1 + coverage) / 2)
-    for j, rows, share, mean, std in _lines(model, windows):
+    for line in lines(model, windows):
+        j, rows, share, mean, std, *_ = line.at(line.share > 0)
+        now, own = points[rows, j], ends[:, rows, j]
         points[rows, j] += share * (mean - points[rows, j])
-        for end, side in zip(ends, (-1, 1), strict=True):
-            if std.any():
-                end[rows, j] += share * (mean + side * farther * std - end[rows, j])
+        if not std.any():
+            continue
+        for end, side, given in zip(ends, (-1, 1), own, strict=True):
+            # Of what may be sizes apart the geometric mean: a little of a window that knows nothing
+            # is not to be all that is said.
+            size = (side * (given - now)).clip(LEAST) ** (1 - share) * (farther * std) ** share
+            end[rows, j] = points[rows, j] + side * size
     return points, ends
 
 
-def _lines(model: Ensemble, windows: Windows) -> Iterator[Line]:
-    """Give the lines through gaps that windows do not see across, column by column."""
+def lines(model: Ensemble, windows: Windows) -> Iterator[Line]:
+    """Give the lines through gaps, column by column."""
     guess, clock = model.guess, windows.clock
     if not isinstance(guess, SeriesGuess) or clock is None:
         return
-    share, _ = _depth(guess, windows)
-    rows = np.flatnonzero(share > 0)
+    share, before = _depth(guess, windows)
+    rows = np.flatnonzero(np.isin(before, before[share > 0]) & (before != np.arange(len(before))))
     if not len(rows):
         return
     observed, n_steps = windows.observed.numpy(), model.config.n_steps
@@ -83,22 +102,12 @@ def _lines(model: Ensemble, windows: Windows) -> Iterator[Line]:
         whole = (a >= 0) & (b >= 0)
         now, a, b = rows[whole], a[whole], b[whole]
         since, until = place[now] - place[a], place[b] - place[now]
-        mean = usual[now, j] + line(rest[a, j], rest[b, j], since, until, lasting[j])
+        mean = usual[now, j] + on_line(rest[a, j], rest[b, j], since, until, lasting[j])
         # Few lines of that length were seen, or none: one more may miss more than these.
         more = 1 + (since + until) / max(looked[j], 1.0)
-        missed = parts(since, until, rest[b, j] - rest[a, j]) @ variance[j]
-        yield Line(j, now, share[now], mean, np.sqrt(more * missed))
-
-
-def bridged_cells(model: Ensemble, windows: Windows) -> np.ndarray:
-    """Return (n, F) bool: numbers that are not observed in the gaps in which `bridged` acts."""
-    guess = model.guess
-    if not isinstance(guess, SeriesGuess) or windows.clock is None:
-        return np.zeros(windows.values.shape, bool)
-    share, before = _depth(guess, windows)
-    inside = np.isin(before, before[share > 0]) & (before != np.arange(len(before)))
-    numbers = (guess.moving.cpu() & model.support.is_number.cpu()).numpy()
-    return inside[:, None] & numbers & ~windows.observed.numpy()
+        apart = rest[b, j] - rest[a, j]
+        std = np.sqrt(more * (parts(since, until, apart) @ variance[j]))
+        yield Line(j, now, share[now], mean, std, a, b, apart)
 
 
 def _depth(guess: SeriesGuess, windows: Windows) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ FAR_APART = 4.0  # mean squares of the way between ends from which on lines are 
 ROUNDS, LEAST = 10, 1e-6  # of the fit; the least variance, of a standardised number
 
 
-def line(
+def on_line(
     before: np.ndarray, after: np.ndarray, since: np.ndarray, until: np.ndarray, lasting: np.ndarray
 ) -> np.ndarray:
     """Return where lines lead: from one end to the other, and to the season by how little lasts.
@@ -67,6 +67,22 @@ def parts(since: np.ndarray, until: np.ndarray, apart: np.ndarray) -> np.ndarray
     return np.stack([*found, way * (1 - way) * apart**2], -1)
 
 
+def weights(since: np.ndarray, until: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (..., K) what the first and the second end say of each process but the jumps."""
+    found = []
+    for memory in MEMORIES:
+        if memory == 0:
+            found.append((0 * since, 0 * until))
+        elif np.isinf(memory):
+            found.append((until / (since + until), since / (since + until)))
+        else:
+            one, other = np.exp(-since / memory), np.exp(-until / memory)
+            both = 1 - (one * other) ** 2
+            found.append((one * (1 - other**2) / both, other * (1 - one**2) / both))
+    one, other = (np.stack(x, -1) for x in zip(*found, strict=True))
+    return one, other
+
+
 class _Missed(NamedTuple):
     """What lines of one length miss at one place: means of parts (F, K), of squares (F,), and for
     how many lines that do not overlap they stand (F,).
@@ -92,6 +108,7 @@ def fit_line_errors(model: Ensemble, windows: Windows) -> None:
         for since in sorted({max(1, round(way * length)) for way in WAYS} - {length}):
             groups += _missed(rest, place, series, lasting, length, since)
         length = int(np.ceil(LONGER * length))
+    model.change_correlation.copy_(torch.as_tensor(_correlation(rest, series, lined(model))))
     for j in np.flatnonzero(lined(model)).tolist() if groups else ():
         share = _shares(*(np.stack([x[j] for x in each]) for each in zip(*groups, strict=True)))
         model.line_variance[j] = torch.as_tensor(share)
@@ -114,6 +131,20 @@ def beside_season(guess: SeriesGuess, windows: Windows) -> tuple[np.ndarray, np.
     return windows.values.cpu().numpy() - usual, usual
 
 
+def _correlation(rest: np.ndarray, series: np.ndarray, lined: np.ndarray) -> np.ndarray:
+    """Return (F, F) correlations of changes from row to row, of which those that are not known
+    count as none.
+    """
+    change = np.diff(rest, axis=0)[series[1:] == series[:-1]]
+    known = np.isfinite(change) & lined
+    change = np.where(known, change, 0.0)
+    change = np.where(known, change - change.sum(0) / known.sum(0).clip(1), 0.0)
+    size = np.sqrt((change**2).sum(0))
+    found = change.T @ change / np.where(size > 0, size, 1.0)[:, None] / np.where(size > 0, size, 1)
+    np.fill_diagonal(found, 1.0)
+    return found
+
+
 def _missed(
     rest: np.ndarray,
     place: np.ndarray,
@@ -132,7 +163,7 @@ def _missed(
     a = a[series[a] == series[a + length]]
     t, b = a + since, a + length
     near, far = (place[t] - place[a])[:, None], (place[b] - place[t])[:, None]
-    square = (rest[t] - line(rest[a], rest[b], near, far, lasting)) ** 2
+    square = (rest[t] - on_line(rest[a], rest[b], near, far, lasting)) ** 2
     told = np.isfinite(square)
     apart = np.where(told, rest[b] - rest[a], 0.0)
     about = parts(near, far, apart)

@@ -117,7 +117,7 @@ def _fit_lasting(guess: SeriesGuess, windows: Windows) -> None:
     all_three &= (regular[n:] & regular[:-n])[:, None]
     mean = (apart[2 * n :] + apart[: -2 * n]) / 2 * all_three
     found = (mean * apart[n:-n]).sum(0) / mean.square().sum(0).clamp_min(1e-9)
-    guess.lasting.copy_(found.clamp(0, 1))
+    guess.lasting.copy_(torch.where(all_three.any(0), found.clamp(0, 1), 1.0))
 
 
 def _parts(windows: Windows) -> Tensor | None:

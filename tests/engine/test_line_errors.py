@@ -1,0 +1,104 @@
+"""What lines through gaps miss: processes between known ends, and how much there is of each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maetab import MAEImputer
+from maetab.engine.line_errors import MEMORIES, on_line, parts
+
+T, N = 8, 300
+
+
+def fitted(frame: pd.DataFrame, **parameters) -> MAEImputer:
+    return MAEImputer(window=T, max_iter=0, random_state=0, **parameters).fit(frame)
+
+
+def missed(imputer: MAEImputer, column: int, since: float, until: float, apart: float) -> float:
+    """The standard deviation that a column's lines miss by, in its own unit."""
+    share = imputer.model_.line_variance[column].numpy()
+    found = parts(np.array(since), np.array(until), np.array(apart)) @ share
+    return float(np.sqrt(found)) * imputer.schema_.columns[column].scale
+
+
+@pytest.mark.parametrize("since, until", [(0.5, 0.5), (0.25, 3.0), (6.0, 2.0)])
+def test_variances_between_two_ends_are_those_of_conditional_normals(since, until):
+    place = np.array([0.0, since, since + until])
+    found = parts(np.array(since), np.array(until), np.array(0.0))
+    for memory, got in zip(MEMORIES, found, strict=False):
+        if memory == 0:
+            covariance = np.eye(3)
+        elif np.isinf(memory):
+            covariance = 1e6 + np.minimum(place[:, None], place)  # the start is anywhere
+        else:
+            covariance = np.exp(-np.abs(place[:, None] - place) / memory)
+        known = covariance[np.ix_([0, 2], [0, 2])]
+        across = covariance[1, [0, 2]]
+        wanted = covariance[1, 1] - across @ np.linalg.solve(known, across)
+        assert got == pytest.approx(wanted, rel=1e-3)
+
+
+def test_a_jump_somewhere_on_the_way_misses_what_jumps_at_random_places_do():
+    """A line from 0 to 3, where the level jumps at a place that is evenly spread."""
+    jump = np.linspace(0, 1, 20_001)[1:-1]
+    truth = np.where(jump < 0.3, 3.0, 0.0)  # at 0.3 of the way
+    wanted = np.mean((truth - 0.3 * 3.0) ** 2)
+    found = parts(np.array(0.6), np.array(1.4), np.array(3.0))[-1]
+    assert found == pytest.approx(wanted, rel=1e-2)
+
+
+def test_what_is_learned_is_what_lines_between_observed_cells_miss():
+    """Compared with loops: noise about a slope, a walk, and a level that jumps time and again."""
+    rng = np.random.default_rng(0)
+    level = np.repeat(rng.normal(size=N // 30) * 8, 30)
+    walk = rng.normal(size=N).cumsum()
+    frame = pd.DataFrame({"a": 0.5 * np.arange(N) + rng.normal(size=N), "b": walk, "c": level})
+    frame["c"] += 0.1 * rng.normal(size=N)
+    imputer = fitted(frame)
+    guess, cells = imputer.model_.guess, frame.to_numpy()
+    for j, column in enumerate(imputer.schema_.columns):
+        usual = float(guess.season[0, j]) * column.scale + column.center
+        rest, lasting = cells[:, j] - usual, float(guess.lasting[j])
+        for length in (8, 24):
+            found = []
+            for i in range(N - length):
+                way = 0.5 * rest[i] + 0.5 * rest[i + length]
+                found.append(rest[i + length // 2] - lasting ** (length / 2 / T) * way)
+            apart = np.sqrt(np.mean((rest[length:] - rest[:-length]) ** 2)) / column.scale
+            wanted = np.sqrt(np.mean(np.square(found)))
+            got = missed(imputer, j, length / 2 / T, length / 2 / T, apart)
+            assert 0.7 < got / wanted < 1.4, (column.name, length)
+
+
+def test_noise_does_not_grow_with_the_gap_and_walks_do():
+    rng = np.random.default_rng(1)
+    slope, walk = 0.5 * np.arange(N) + rng.normal(size=N), rng.normal(size=N).cumsum()
+    imputer = fitted(pd.DataFrame({"slope": slope, "walk": walk}))
+    short, long = ([missed(imputer, j, x, x, 0.0) for j in range(2)] for x in (1.0, 4.0))
+    assert long[0] == pytest.approx(short[0], rel=0.1) and long[1] > 1.4 * short[1]
+    assert short[0] == pytest.approx(np.sqrt(1.5), rel=0.2)  # of the cell and of both ends
+
+
+def test_lines_between_observed_cells_lead_from_no_series_to_another():
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"a": rng.normal(size=N), "group": np.repeat(["x", "y"], N // 2)})
+    frame.loc[N // 2 :, "a"] += 1000.0
+    own = missed(fitted(frame, groups="group"), 0, 2.0, 2.0, 0.0)
+    assert own < 3
+
+
+def test_a_line_falls_to_the_season_by_how_little_lasts():
+    found = on_line(np.array(4.0), np.array(8.0), np.array(1.0), np.array(3.0), np.array(0.5))
+    assert found == 0.5 * (0.75 * 4 + 0.25 * 8)
+
+
+def test_a_column_of_categories_and_one_that_never_changes_have_no_lines():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"a": rng.normal(size=60), "still": 1.0})
+    frame["c"] = pd.Categorical(rng.choice(["x", "y"], 60))
+    with pytest.warns(UserWarning, match="constant"):
+        imputer = fitted(frame)
+    known = imputer.model_.line_variance.any(1)
+    assert known.tolist() == [True, False, False]
