@@ -95,7 +95,7 @@ def lines(model: Ensemble, windows: Windows) -> Iterator[Line]:
     observed, n_steps = windows.observed.numpy(), model.config.n_steps
     series = np.cumsum(~windows.follows().numpy())
     place, lasting = clock.position.numpy() / n_steps, guess.lasting.cpu().numpy()
-    rest, usual = beside_season(guess, windows)
+    rest, usual = beside_season(model, windows)
     variance, looked = (x.cpu().numpy() for x in (model.line_variance, model.line_windows))
     for j in np.flatnonzero(lined(model)).tolist():
         a, b = (x[rows] for x in _neighbours(observed[:, j], series))

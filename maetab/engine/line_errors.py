@@ -14,17 +14,19 @@ import numpy as np
 import torch
 from scipy.optimize import nnls
 
+from maetab.engine.line_season import moving_season
 from maetab.nn.ensemble import LINE_PARTS, Ensemble
 from maetab.nn.guess.series import SeriesGuess
+from maetab.nn.guess.series_fit import what_lasts
 from maetab.nn.windows import Windows
 
 # Windows within which a process forgets all of what it was but a share of 1 / e: 0 is noise,
 # infinity a random walk. Sums of these are near to every autocovariance that falls.
 MEMORIES = (0.0, 0.25, 1.0, 4.0, np.inf)
 assert len(MEMORIES) + 1 == LINE_PARTS
-# Lengths of the lines that are tried: from a part of a window on, each so much longer than the one
-# before; and where on its way a line is compared.
-SHORTEST, LONGER, WAYS = 0.25, 1.5, (0.125, 0.25, 0.5, 0.75, 0.875)
+# Lengths of the lines that are tried: from so many rows on, each so much longer than the one
+# before; and where on its way a line is compared. Short ones tell noise from what changes slowly.
+SHORTEST, LONGER, WAYS = 2, 1.5, (0.125, 0.25, 0.5, 0.75, 0.875)
 MOST_CELLS, LEAST_LINES = 200_000, 200  # of a length that are looked at; and lines at least
 FAR_APART = 4.0  # mean squares of the way between ends from which on lines are a group of their own
 ROUNDS, LEAST = 10, 1e-6  # of the fit; the least variance, of a standardised number
@@ -99,14 +101,15 @@ def fit_line_errors(model: Ensemble, windows: Windows) -> None:
     if not isinstance(guess, SeriesGuess) or clock is None:
         return
     n_steps, observed = model.config.n_steps, windows.observed.cpu().numpy()
-    rest = np.where(observed, beside_season(guess, windows)[0], np.nan)
     series = np.cumsum(~windows.follows().cpu().numpy())
+    _fit_season(model, windows, series)
+    rest = np.where(observed, beside_season(model, windows)[0], np.nan)
     place = clock.position.double().cpu().numpy() / n_steps
-    lasting, groups = guess.lasting.cpu().numpy(), list[_Missed]()
-    length = max(2, round(SHORTEST * n_steps))
+    kept, groups = guess.lasting.cpu().numpy(), list[_Missed]()
+    length = SHORTEST
     while length < len(rest):
         for since in sorted({max(1, round(way * length)) for way in WAYS} - {length}):
-            groups += _missed(rest, place, series, lasting, length, since)
+            groups += _missed(rest, place, series, kept, length, since)
         length = int(np.ceil(LONGER * length))
     model.change_correlation.copy_(torch.as_tensor(_correlation(rest, series, lined(model))))
     for j in np.flatnonzero(lined(model)).tolist() if groups else ():
@@ -121,14 +124,31 @@ def lined(model: Ensemble) -> np.ndarray:
     return (model.guess.moving & model.support.is_number).cpu().numpy()
 
 
-def beside_season(guess: SeriesGuess, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+def beside_season(model: Ensemble, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     """Return (n, F) what cells are beside their season, without meaning where they are not
-    observed, and the season; both of the first coordinate of each column.
+    observed, and the season.
     """
     assert windows.clock is not None
-    first = guess.coordinates.first[: len(guess.moving)]
-    usual = guess.season.cpu().numpy()[:, first][windows.clock.phase.cpu().numpy()]
+    usual = model.line_season.cpu().numpy()[windows.clock.phase.cpu().numpy()]
     return windows.values.cpu().numpy() - usual, usual
+
+
+def _fit_season(model: Ensemble, windows: Windows, series: np.ndarray) -> None:
+    """Learn the season beside which lines are straight, and how long distances from it last."""
+    guess, clock, n = model.guess, windows.clock, model.config.n_steps
+    assert isinstance(guess, SeriesGuess) and clock is not None
+    model.line_season.copy_(guess.season[:, guess.coordinates.first[: len(guess.moving)]])
+    period = len(guess.season)
+    if period == 1:
+        return
+    values, observed = (x.double().cpu().numpy() for x in (windows.values, windows.observed))
+    found = moving_season(values, observed > 0, series, clock.phase.cpu().numpy(), period)
+    model.line_season[:, lined(model)] = torch.as_tensor(found).to(model.line_season)[
+        :, lined(model)
+    ]
+    if len(values) > 2 * n:
+        apart = windows.values - model.line_season[clock.phase]
+        guess.lasting.copy_(what_lasts(apart, windows.observed, clock.position, n))
 
 
 def _correlation(rest: np.ndarray, series: np.ndarray, lined: np.ndarray) -> np.ndarray:

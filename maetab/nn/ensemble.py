@@ -38,7 +38,8 @@ class Ensemble(nn.Module):
     series, where numbers are predicted by mean and standard deviation, `residual_quantiles`
     (F, 101) of errors in units of the latter, and `line_variance` (F, 6), how much there is of each
     process in what lines through gaps miss, learned from `line_windows` (F,) windows' worth of
-    cells, and `change_correlation` (F, F) of changes from row to row (`engine.line_errors`).
+    cells, `line_season` (P, F) of each phase beside which lines are straight, and
+    `change_correlation` (F, F) of changes from row to row (`maetab.engine.line_errors`).
     """
 
     support: Support
@@ -51,6 +52,7 @@ class Ensemble(nn.Module):
     line_variance: Tensor
     line_windows: Tensor
     change_correlation: Tensor
+    line_season: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -77,6 +79,7 @@ class Ensemble(nn.Module):
             self.register_buffer("line_variance", torch.zeros(f, LINE_PARTS))
             self.register_buffer("line_windows", torch.zeros(f))
             self.register_buffer("change_correlation", torch.eye(f))
+            self.register_buffer("line_season", torch.zeros(config.n_phases, f))
         else:
             self.register_buffer("value_share", torch.zeros(f, self.guess.memory.n_heads))
 
