@@ -10,7 +10,7 @@ import torch
 from scipy.special import ndtri
 
 from maetab.engine.inference import predict_interval
-from maetab.engine.line_errors import beside_season, lined, on_line, parts
+from maetab.engine.line_errors import beside_season, jump, lined, on_line, parts
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.windows import Windows
@@ -26,7 +26,7 @@ class Line(NamedTuple):
     share : (N,) how much the line counts there
     mean, std : (N,) where it leads, and the standard deviation of what it misses; 0 if not known
     before, after : (N,) the rows of its ends
-    apart : (N,) the way between these, beside their season
+    apart : (N,) what the level jumps by somewhere between these
     """
 
     column: int
@@ -96,7 +96,8 @@ def lines(model: Ensemble, windows: Windows) -> Iterator[Line]:
     series = np.cumsum(~windows.follows().numpy())
     place, lasting = clock.position.numpy() / n_steps, guess.lasting.cpu().numpy()
     rest, usual = beside_season(model, windows)
-    variance, looked = (x.cpu().numpy() for x in (model.line_variance, model.line_windows))
+    of_lines = model.line_variance, model.line_windows, model.line_slope
+    variance, looked, slope = (x.cpu().double().numpy() for x in of_lines)
     for j in np.flatnonzero(lined(model)).tolist():
         a, b = (x[rows] for x in _neighbours(observed[:, j], series))
         whole = (a >= 0) & (b >= 0)
@@ -105,8 +106,10 @@ def lines(model: Ensemble, windows: Windows) -> Iterator[Line]:
         mean = usual[now, j] + on_line(rest[a, j], rest[b, j], since, until, lasting[j])
         # Few lines of that length were seen, or none: one more may miss more than these.
         more = 1 + (since + until) / max(looked[j], 1.0)
-        apart = rest[b, j] - rest[a, j]
-        std = np.sqrt(more * (parts(since, until, apart) @ variance[j]))
+        apart = jump(rest[b, j] - rest[a, j], slope[j], since + until)
+        # Jumps count whole wherever the ends show one: those of other gaps tell of other gaps.
+        about = np.append(variance[j, :-1], 1.0) * variance[j].any()
+        std = np.sqrt(more * (parts(since, until, apart) @ about))
         yield Line(j, now, share[now], mean, std, a, b, apart)
 
 

@@ -52,7 +52,7 @@ def line_draws(
         values = points.copy()
         for first, last in _stretches(found):
             rows = np.arange(first, last + 1)
-            numbers = uniform(seed + OWN, rows, LINE_PARTS, len(variance)).astype(np.float64)
+            numbers = uniform(seed + OWN, rows, LINE_PARTS, len(together)).astype(np.float64)
             normal = ndtri(numbers[:, :-1].clip(LEAST, 1 - LEAST)) @ together.T
             walks = _walks(place[rows], normal)
             for line in found:
@@ -122,6 +122,6 @@ def _away(
     bridges = walks[own] - one * walks[a] - other * walks[b]
     way = since / (since + until)
     jumps = ((way > jump[b]) - way) * line.apart
+    share = np.append(share[:-1], 1.0)
     missed = np.concatenate([bridges, jumps[:, None]], 1) @ np.sqrt(share)
-    usual = np.sqrt(parts(since, until, line.apart) @ share)
-    return missed * line.std / usual
+    return missed * line.std / np.sqrt(parts(since, until, line.apart) @ share)

@@ -28,7 +28,8 @@ assert len(MEMORIES) + 1 == LINE_PARTS
 # before; and where on its way a line is compared. Short ones tell noise from what changes slowly.
 SHORTEST, LONGER, WAYS = 2, 1.5, (0.125, 0.25, 0.5, 0.75, 0.875)
 MOST_CELLS, LEAST_LINES = 200_000, 200  # of a length that are looked at; and lines at least
-FAR_APART = 4.0  # mean squares of the way between ends from which on lines are a group of their own
+UNUSUAL = 3.0  # times the usual slope, beyond which the ends of a gap are at different levels
+ENOUGH = 4.0  # lines of a length, of which more hardly count: long ones are few, and matter as much
 ROUNDS, LEAST = 10, 1e-6  # of the fit; the least variance, of a standardised number
 
 
@@ -53,7 +54,7 @@ def parts(since: np.ndarray, until: np.ndarray, apart: np.ndarray) -> np.ndarray
     Parameters
     ----------
     since, until : windows to the ends
-    apart : how far these are apart, beside their season
+    apart : what a level jumps by somewhere between them, see `jump`
     """
     found = []
     for memory in MEMORIES:
@@ -85,6 +86,19 @@ def weights(since: np.ndarray, until: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return one, other
 
 
+def jump(apart: np.ndarray, usual: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Return how much of the way between two ends no slope tells: a level moved in between.
+
+    Parameters
+    ----------
+    apart : the way from one end to the other, beside their season
+    usual : median of its square over a window; NaN if not known
+    length : windows between the ends
+    """
+    told = UNUSUAL**2 * np.nan_to_num(usual, nan=np.inf) * np.maximum(length, 1.0) ** 2
+    return np.sign(apart) * np.sqrt((apart**2 - told).clip(0))
+
+
 class _Missed(NamedTuple):
     """What lines of one length miss at one place: means of parts (F, K), of squares (F,), and for
     how many lines that do not overlap they stand (F,).
@@ -105,11 +119,15 @@ def fit_line_errors(model: Ensemble, windows: Windows) -> None:
     _fit_season(model, windows, series)
     rest = np.where(observed, beside_season(model, windows)[0], np.nan)
     place = clock.position.double().cpu().numpy() / n_steps
+    same = (series[n_steps:] == series[:-n_steps])[:, None]
+    way = np.where(same, rest[n_steps:] - rest[:-n_steps], np.nan) ** 2
+    usual = np.array([np.median(x) if len(x := w[np.isfinite(w)]) else np.nan for w in way.T])
+    model.line_slope.copy_(torch.as_tensor(usual))
     kept, groups = guess.lasting.cpu().numpy(), list[_Missed]()
     length = SHORTEST
     while length < len(rest):
         for since in sorted({max(1, round(way * length)) for way in WAYS} - {length}):
-            groups += _missed(rest, place, series, kept, length, since)
+            groups += _missed(rest, place, series, kept, usual, length, since)
         length = int(np.ceil(LONGER * length))
     model.change_correlation.copy_(torch.as_tensor(_correlation(rest, series, lined(model))))
     for j in np.flatnonzero(lined(model)).tolist() if groups else ():
@@ -170,12 +188,13 @@ def _missed(
     place: np.ndarray,
     series: np.ndarray,
     lasting: np.ndarray,
+    usual: np.ndarray,
     length: int,
     since: int,
 ) -> list[_Missed]:
     """Return what lines over `length` rows miss `since` rows behind their first end.
 
-    Apart for those whose ends are far apart, as they are where a level moves.
+    Apart for those in which a level has moved.
     """
     most = max(LEAST_LINES, MOST_CELLS // rest.shape[1])
     step = max(1, (len(rest) - length) // most)
@@ -185,10 +204,8 @@ def _missed(
     near, far = (place[t] - place[a])[:, None], (place[b] - place[t])[:, None]
     square = (rest[t] - on_line(rest[a], rest[b], near, far, lasting)) ** 2
     told = np.isfinite(square)
-    apart = np.where(told, rest[b] - rest[a], 0.0)
-    about = parts(near, far, apart)
-    usual = (apart**2).sum(0) / told.sum(0).clip(1)
-    wide = apart**2 > FAR_APART * usual
+    apart = jump(np.where(told, rest[b] - rest[a], 0.0), usual, near + far)
+    about, wide = parts(near, far, apart), apart != 0
     found = []
     for group in (told & ~wide, told & wide):
         n = group.sum(0).clip(1)
@@ -201,8 +218,8 @@ def _missed(
 def _shares(about: np.ndarray, square: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Return (K,) how much there is of each process, by non-negative least squares.
 
-    Each group counts by its lines, and in units of what is expected of it, for the variance of a
-    mean of squares goes with the square of its expectation: iterated.
+    Each group counts by its lines up to `ENOUGH` or so, and in units of what is expected of it: the
+    variance of a mean of squares goes with the square of its expectation. So it is iterated.
 
     Parameters
     ----------
@@ -211,7 +228,7 @@ def _shares(about: np.ndarray, square: np.ndarray, count: np.ndarray) -> np.ndar
     about, square, count = (x[count > 0] for x in (about, square, count))
     share, expected = np.zeros(about.shape[1]), square.clip(LEAST)
     for _ in range(ROUNDS if len(square) else 0):
-        weight = np.sqrt(count) / expected
+        weight = np.sqrt(count / (1 + count / ENOUGH)) / expected
         share, _ = nnls(about * weight[:, None], square * weight)
         expected = (about @ share).clip(LEAST)
     return share

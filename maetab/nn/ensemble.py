@@ -36,10 +36,11 @@ class Ensemble(nn.Module):
     distributions, for intervals that cover what they say; of tables `value_share` (F, heads), what
     the values of similar rows weigh in the distribution of a number, by head of the memory; of
     series, where numbers are predicted by mean and standard deviation, `residual_quantiles`
-    (F, 101) of errors in units of the latter, and `line_variance` (F, 6), how much there is of each
-    process in what lines through gaps miss, learned from `line_windows` (F,) windows' worth of
-    cells, `line_season` (P, F) of each phase beside which lines are straight, and
-    `change_correlation` (F, F) of changes from row to row (`maetab.engine.line_errors`).
+    (F, 101) of errors in units of the latter, and what `maetab.engine.line_errors` learns of lines
+    through gaps: `line_variance` (F, 6), how much there is of each process in what they miss,
+    `line_windows` (F,) windows' worth of cells behind it, `line_slope` (F,) median square of the
+    way over a window, `line_season` (P, F) beside which lines are straight, and
+    `change_correlation` (F, F) of changes from row to row.
     """
 
     support: Support
@@ -51,6 +52,7 @@ class Ensemble(nn.Module):
     residual_quantiles: Tensor
     line_variance: Tensor
     line_windows: Tensor
+    line_slope: Tensor
     change_correlation: Tensor
     line_season: Tensor
 
@@ -78,6 +80,7 @@ class Ensemble(nn.Module):
             self.register_buffer("residual_quantiles", normal.repeat(f, 1))
             self.register_buffer("line_variance", torch.zeros(f, LINE_PARTS))
             self.register_buffer("line_windows", torch.zeros(f))
+            self.register_buffer("line_slope", torch.full((f,), torch.nan))
             self.register_buffer("change_correlation", torch.eye(f))
             self.register_buffer("line_season", torch.zeros(config.n_phases, f))
         else:
