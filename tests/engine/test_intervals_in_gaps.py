@@ -1,4 +1,4 @@
-"""Intervals and draws of gaps that windows do not see across, beside what their course is made of."""
+"""Intervals and draws of gaps that windows do not see across, beside what is known of them."""
 
 from __future__ import annotations
 
