@@ -19,8 +19,8 @@ from maetab.data.back import Back
 from maetab.data.codec import Encoded
 from maetab.data.gaps import max_steps, refuse_gaps
 from maetab.donors import Donors, check_donors, copy_donors, donors_of, fit_donors
+from maetab.engine.bridging import bridged_interval
 from maetab.engine.draws import draws
-from maetab.engine.inference import predict_interval
 from maetab.filling import Filling, indicated, written, written_bounds
 from maetab.hidden_skill import skill_at_hidden_cells
 from maetab.parameters import ATTRIBUTES, PARAMETERS, check_count, seed_of
@@ -194,11 +194,13 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")
         table = self._read(X)
-        bounds = self._back(table, predict_interval(*self._asked(table), float(coverage)))
-        bounds = [table.settled(bound, self.schema_.is_number()) for bound in bounds]
-        bounds = [np.minimum(bounds[0], point := self._points(table)), np.maximum(bounds[1], point)]
+        point, found = bridged_interval(*self._asked(table), float(coverage))
+        is_number = self.schema_.is_number()
+        found = [table.settled(self._back(table, x), is_number) for x in (*found, point)]
+        point = self._chosen(found[2])
+        bounds = np.minimum(found[0], point), np.maximum(found[1], point)
         ends = np.stack([*map(self._range().outwards, bounds, ("floor", "ceil"))])
-        to_fill = self._to_fill(table) & self.schema_.is_number()
+        to_fill = self._to_fill(table) & is_number
         low, high = written_bounds(table, ends, point, to_fill, self._filling())
         return self._given(table, low), self._given(table, high)
 
@@ -279,7 +281,10 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     def _points(self, table: Table) -> np.ndarray:
         """Return (n, F) points of the cells of rows that miss something, those of donors if any."""
-        points, donors = super()._points(table), self._donors()
+        return self._chosen(super()._points(table))
+
+    def _chosen(self, points: np.ndarray) -> np.ndarray:
+        donors = self._donors()
         return points if donors is None else donors.chosen(points)
 
     def _donors(self) -> Donors | None:

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maetab.engine.bridging import bridged, bridged_cells
 from maetab.engine.inference import (
     batch_size,
     batches,
     each_batch,
     on_device,
     padded_clock,
-    predict,
 )
+from maetab.engine.line_draws import line_draws
+from maetab.engine.row_numbers import uniform
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.windows import Clock, Windows
@@ -45,11 +45,12 @@ def draws(
     if not model.is_series:
         yield from (draw(model, windows, device, seed, matched) for seed in seeds)
         return
-    away = _from_centre(model, windows, device)
+    cells, drawn = line_draws(model, windows, device)
     for start in range(0, len(seeds), AT_ONCE):
+        some = seeds[start : start + AT_ONCE]
+        given = cells, [drawn(seed) for seed in some]
         with torch.inference_mode():
-            found = _draw_series(model, windows, device, seeds[start : start + AT_ONCE])
-        yield from found + away
+            yield from _draw_series(model, windows, device, some, given)
 
 
 @torch.inference_mode()
@@ -81,7 +82,7 @@ def draw(
 
         def work(found: slice, values: Tensor, visible: Tensor) -> Tensor:
             rows = every[found]
-            drawn = torch.as_tensor(_uniform(seed, rows, 1 + N_ROUNDS, values.shape[2]))
+            drawn = torch.as_tensor(uniform(seed, rows, 1 + N_ROUNDS, values.shape[2]))
             padding = (0, 0, 0, 0, 0, 0, 0, size - len(rows))
             rank, *levels = torch.nn.functional.pad(drawn, padding).to(device).unbind(2)
             group = (rank * N_ROUNDS).long()
@@ -100,57 +101,36 @@ def draw(
     return out
 
 
-def _uniform(seed: int, rows: np.ndarray, n: int, n_columns: int) -> np.ndarray:
-    """Return (*rows.shape, n, F) float32 in [0, 1), fixed by seed and number of the row; 0 for -1.
-
-    By a counter-based generator (Philox: Salmon et al. 2011), which is set to a row's place.
-    """
-    blocks = -(-n * n_columns // 4)  # a step of the counter gives four numbers
-    flat = np.zeros((rows.size, n * n_columns), np.float32)
-    for i, row in enumerate(rows.ravel().tolist()):
-        if row >= 0:
-            bits = np.random.Philox(key=seed).advance(row * blocks)
-            flat[i] = np.random.Generator(bits).random(n * n_columns)
-    # Rounding to single precision may reach 1.
-    return flat.clip(0, 1 - 2**-24).reshape(*rows.shape, n, n_columns)
-
-
 def _quantiles(model: Ensemble, predicted: tuple[Tensor, ...], level: Tensor) -> Tensor:
     """Return (B, T, F) values below which shares `level` (B, T, F) of what is predicted lie."""
     probabilities, points, std = (x.flatten(0, 1) for x in predicted)
     return model.quantile(probabilities, points, std, level.flatten(0, 1)).view_as(level)
 
 
-def _from_centre(model: Ensemble, windows: Windows, device: torch.device) -> np.ndarray:
-    """Return (n, F) the way from the middle of the draws to the points, in long gaps; 0 elsewhere.
-
-    Windows that are drawn one after the other go on from what was drawn, and may miss the other end
-    of a gap that none of them sees across. The points, which are bridged there, are nearer to what
-    was hidden (real and made series: CRPS lower by 5 % and 18 %, coverage nearer to what is meant).
-    """
-    cells = bridged_cells(model, windows)
-    if not cells.any():
-        return np.zeros(cells.shape, np.float32)
-    with torch.inference_mode():
-        middle = _draw_series(model, windows, device, [None])[0]
-    points = bridged(model, windows, predict(model, windows, device))
-    return np.where(cells, points - middle, np.float32(0))
-
-
 def _draw_series(
-    model: Ensemble, windows: Windows, device: torch.device, seeds: Sequence[int | None]
+    model: Ensemble,
+    windows: Windows,
+    device: torch.device,
+    seeds: Sequence[int],
+    given: tuple[Tensor, list[Tensor]],
 ) -> np.ndarray:
     """Return (S, n, F) joint draws of series: a Gaussian copula of what the windows predict.
 
     Deviations from what is predicted hang together as the Gaussian of the first guess says, and
     have the distributions that are predicted. Windows that share no incomplete row are drawn
     together, of those that do one after the other, each seeing what was drawn before it. So each
-    is asked about all draws at once, which cost little more than one. The seed None takes the
-    middle of each distribution.
+    is asked about all draws at once, which cost little more than one.
+
+    given : cells (n, F) bool that are drawn already, and their values for each seed, see
+        `line_draws`: windows that go on from what was drawn may miss the other end of a long gap
     """
     rows, size = windows.rows.numpy(), batch_size(model, windows, device)
-    incomplete = np.append(~windows.observed.numpy().all(1), False)  # False where -1 points to
-    copies = _copies(windows, len(seeds))
+    copies, (cells, drawn) = _copies(windows, len(seeds)), given
+    for values, found in zip(copies.values.chunk(len(seeds)), drawn, strict=True):
+        values[cells] = found
+    observed = windows.observed | cells
+    copies.observed.copy_(observed.repeat(len(seeds), 1))
+    incomplete = np.append(~observed.numpy().all(1), False)  # False where -1 points to
     of_draw = torch.arange(len(seeds)) * len(windows)
     with on_device(model, device):
         for turn in _turns(np.where(incomplete[rows], rows, -1)):
@@ -179,7 +159,7 @@ def _draw_windows(
     model: Ensemble,
     windows: Windows,
     device: torch.device,
-    seeds: Sequence[int | None],
+    seeds: Sequence[int],
     size: int,
 ) -> None:
     """Draw the cells of windows that share no incomplete row, and write them where they belong.
@@ -203,14 +183,12 @@ def _draw_windows(
         windows.observed[windows.rows[inside]] = True
 
 
-def _uniform_of_copies(seeds: Sequence[int | None], rows: np.ndarray, n: int, c: int) -> Tensor:
+def _uniform_of_copies(seeds: Sequence[int], rows: np.ndarray, n: int, c: int) -> Tensor:
     """Return (B, T, c) numbers of the rows (B, T) of copies of n rows, by the seed of each copy."""
     out = np.zeros((*rows.shape, c), np.float32)
     for copy, seed in enumerate(seeds):
         own = (rows >= copy * n) & (rows < (copy + 1) * n)
-        out[own] = 0.5
-        if seed is not None:
-            out[own] = _uniform(seed, rows[own] - copy * n, 1, c)[:, 0]
+        out[own] = uniform(seed, rows[own] - copy * n, 1, c)[:, 0]
     return torch.as_tensor(out)
 
 

@@ -292,11 +292,17 @@ def predict_quantiles(
 
 def predict_interval(
     model: Ensemble, windows: Windows, device: torch.device, coverage: float
-) -> np.ndarray:
-    """Return (2, n, F) the ends of central intervals that hold a share `coverage` of the truths."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, F) what `predict` does, and (2, n, F) the ends of central intervals.
+
+    coverage : the share of the truths that these hold
+    """
     out = np.zeros((2, *windows.values.shape), np.float32)
+    every = np.zeros(windows.values.shape, np.float32)
     with on_device(model, device):
         for rows, chances, points, std in _distributions(model, windows, device, None, True):
+            every[rows] = points.cpu().numpy()
             for i, end in enumerate(model.interval(chances, points, std, coverage)):
                 out[i, rows] = end.cpu().numpy()
-    return out
+    # Points of tables are made without distributions, which may tell the last bit apart.
+    return every if model.is_series else predict(model, windows, device), out

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from maetab.engine.calibration import quantiles_by_column
 from maetab.engine.held_out import PASSED_PAIRS, HeldOut
+from maetab.engine.line_errors import fit_line_errors
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
@@ -38,6 +39,7 @@ def calibrate_series(
     deadline : as many windows are looked at as there is time for, one batch of each part at least
     """
     model.eval()
+    fit_line_errors(model, table.windows)
     samples = [_sample(table, first, generator) for first in (0, _late(len(table)))]
     most = len(samples[0])
 

@@ -20,6 +20,7 @@ from maetab.nn.support import Support
 from maetab.nn.windows import Clock, Windows
 
 N_RANKS = 101  # quantiles of held-out ranks that are kept
+LINE_PARTS = 6  # processes that what lines through gaps miss is made of
 LEAST_CHANCE = 1e-12  # of a bin or level
 NEAREST = 32  # rows whose values stand for how a cell is distributed (benchmarks/draws.py, TRIALS)
 LEAST_WEIGHT = 1e-6  # of similar rows that know a cell, below which they are not asked
@@ -35,7 +36,11 @@ class Ensemble(nn.Module):
     distributions, for intervals that cover what they say; of tables `value_share` (F, heads), what
     the values of similar rows weigh in the distribution of a number, by head of the memory; of
     series, where numbers are predicted by mean and standard deviation, `residual_quantiles`
-    (F, 101) of errors in units of the latter.
+    (F, 101) of errors in units of the latter, and what `maetab.engine.line_errors` learns of lines
+    through gaps: `line_variance` (F, 6), how much there is of each process in what they miss,
+    `line_windows` (F,) windows' worth of cells behind it, `line_slope` (F,) median square of the
+    way over a window, `line_season` (P, F) beside which lines are straight, and
+    `change_correlation` (F, F) of changes from row to row.
     """
 
     support: Support
@@ -45,6 +50,11 @@ class Ensemble(nn.Module):
     ranks: Tensor
     value_share: Tensor
     residual_quantiles: Tensor
+    line_variance: Tensor
+    line_windows: Tensor
+    line_slope: Tensor
+    change_correlation: Tensor
+    line_season: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -68,6 +78,11 @@ class Ensemble(nn.Module):
         if self.is_series:
             normal = torch.special.ndtri(torch.linspace(0, 1, N_RANKS).clamp(1e-3, 1 - 1e-3))
             self.register_buffer("residual_quantiles", normal.repeat(f, 1))
+            self.register_buffer("line_variance", torch.zeros(f, LINE_PARTS))
+            self.register_buffer("line_windows", torch.zeros(f))
+            self.register_buffer("line_slope", torch.full((f,), torch.nan))
+            self.register_buffer("change_correlation", torch.eye(f))
+            self.register_buffer("line_season", torch.zeros(config.n_phases, f))
         else:
             self.register_buffer("value_share", torch.zeros(f, self.guess.memory.n_heads))
 

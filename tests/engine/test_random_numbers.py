@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from maetab.engine.batches import Batches, seed_of
-from maetab.engine.draws import _uniform
+from maetab.engine.row_numbers import uniform
 
 
 @pytest.mark.parametrize(("n", "n_columns"), [(5, 3), (1, 6)])
 def test_no_two_rows_share_numbers(n, n_columns):
     """Neighbours that share some draw alike, though nothing goes together in the data."""
-    numbers = _uniform(7, np.arange(60), n, n_columns).reshape(60, -1)
+    numbers = uniform(7, np.arange(60), n, n_columns).reshape(60, -1)
     assert len(np.unique(numbers)) == numbers.size
     assert abs(numbers.mean() - 0.5) < 0.05
-    np.testing.assert_array_equal(_uniform(7, np.array([9]), n, n_columns)[0].ravel(), numbers[9])
+    np.testing.assert_array_equal(uniform(7, np.array([9]), n, n_columns)[0].ravel(), numbers[9])
 
 
 def test_batches_that_come_again_do_so_in_another_order_each_epoch():

@@ -111,13 +111,17 @@ def _fit_lasting(guess: SeriesGuess, windows: Windows) -> None:
     if clock is None or len(windows.values) <= 2 * n:
         return
     apart = windows.values - guess.season[clock.phase][:, first]
-    regular = (clock.position[n:] - clock.position[:-n] - n).abs() < n / 2  # of one series
-    known = windows.observed
-    all_three = known[2 * n :] & known[n:-n] & known[: -2 * n]
+    guess.lasting.copy_(what_lasts(apart, windows.observed, clock.position, n))
+
+
+def what_lasts(apart: Tensor, observed: Tensor, position: Tensor, n: int) -> Tensor:
+    """Return (F,) what lasts of a distance (n, F) from the season over n steps, in [0, 1]."""
+    regular = (position[n:] - position[:-n] - n).abs() < n / 2  # of one series
+    all_three = observed[2 * n :] & observed[n:-n] & observed[: -2 * n]
     all_three &= (regular[n:] & regular[:-n])[:, None]
     mean = (apart[2 * n :] + apart[: -2 * n]) / 2 * all_three
     found = (mean * apart[n:-n]).sum(0) / mean.square().sum(0).clamp_min(1e-9)
-    guess.lasting.copy_(found.clamp(0, 1))
+    return torch.where(all_three.any(0), found.clamp(0, 1), 1.0)
 
 
 def _parts(windows: Windows) -> Tensor | None:
