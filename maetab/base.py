@@ -131,7 +131,8 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
         check_is_fitted(other, "model_")
         if other._knows_target:
             raise TypeError(
-                f"The model of this {type(other).__name__} knows a target; fit MAEEncoder instead."
+                f"The model of this {type(other).__name__} knows a target; give {cls.__name__}."
+                f"from_fitted one that was fitted without, such as of MAEEncoder."
             )
         defaults = {field.name: field.default for field in fields(cls)}
         shared = {k: v for k, v in other.get_params(deep=False).items() if k in defaults}

@@ -27,9 +27,8 @@ def read_target(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.nda
     """
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
-    y = y.to_numpy() if hasattr(y, "to_numpy") else y
-    if isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "Uf":
-        y = np.asarray(y, dtype=object)  # NumPy would write NaN as text, beside NaN True as 1
+    # Of a list NumPy would write NaN as text, and True as 1 beside NaN or other numbers.
+    y = np.asarray(y, dtype=object if isinstance(y, (list, tuple)) else None)
     cells = column_or_1d(y, warn=True)
     if len(cells) != n_rows:
         raise ValueError(
@@ -79,7 +78,7 @@ def read_numbers(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.nd
     numbers = np.full(n_rows, np.nan)
     known = cells[labelled]
     try:
-        if known.dtype.kind in "mM":
+        if isinstance(known[0], (np.datetime64, np.timedelta64)):  # would pass as numbers
             raise TypeError("these are times")
         numbers[labelled] = known.astype(np.float64)
     except (TypeError, ValueError) as error:

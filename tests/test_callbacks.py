@@ -129,6 +129,12 @@ def test_a_callback_ends_the_training_and_what_was_learned_is_kept():
     assert np.isfinite(short.transform(X)).all() and short.n_iter_ == 2
 
 
+def test_a_last_check_after_fewer_steps_than_between_the_others_is_a_task_as_well():
+    settings = SMALL | {"max_iter": 25, "n_iter_no_change": 99}  # a check in two steps, and one
+    mine = of_callbacks(MAEImputer(**settings), Recording()).fit(X)
+    assert [record["step"] for record in mine.history_] == [*range(2, 26, 2), 25]
+
+
 def test_stages_cannot_be_left_out():
     mine = of_callbacks(MAEImputer(**SMALL), Recording(stop="all")).fit(X)
     assert len(mine.history_) == 1 and np.isfinite(mine.transform(X)).all()
@@ -157,6 +163,13 @@ def test_copies_keep_callbacks_and_files_do_not(tmp_path):
     read = load(tmp_path / "model.safetensors")
     assert set(vars(read)) == set(vars(mine.set_callbacks()))
     np.testing.assert_array_equal(read.transform(X), mine.transform(X))
+
+
+def test_another_estimator_around_the_same_model_has_no_callbacks():
+    mine = of_callbacks(MAEAnomalyDetector(n_masks=2, **SMALL | {"max_iter": 0}), Recording())
+    mine.fit(X)
+    for made in (MAEAnomalyDetector.from_fitted(mine), MAEClassifier.from_fitted(mine, X, y)):
+        assert [name for name in vars(made) if name.startswith("_")] == []
 
 
 def test_pipelines_hand_callbacks_down_and_take_them_back():

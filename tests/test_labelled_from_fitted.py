@@ -163,6 +163,18 @@ def test_intervals_reach_as_far_as_held_out_labels_were_missed_with_as_much_miss
         fitted[1].predict_interval(X, 0.99)
 
 
+def test_intervals_do_not_shrink_where_more_is_missing(encoder):
+    X, _, number = rows(60, seed=1)
+    model = MAERegressor.from_fitted(encoder, X, number)
+    model.head_ |= {"losses": np.array([[4.0] * 60, [9.0] * 60, [1.0] * 60])}
+    model.head_ |= {"missing": np.array([0.0, 0.5, 1.0])}
+    gone = X.iloc[:3].mask(X.iloc[:3].notna())
+    whole = X.dropna().iloc[:3]
+    for asked, far in ((whole, 2), (gone, 3)):
+        low, high = model.predict_interval(asked)
+        assert np.allclose(high - low, 2 * far * number.std(), rtol=1e-4)
+
+
 def test_copies_and_files_predict_the_same_bit_for_bit(fitted, tmp_path):
     X, *_ = rows(40, seed=2)
     for model in fitted:

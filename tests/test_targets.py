@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from models import QUICK
 from sklearn.datasets import load_iris
@@ -41,8 +43,31 @@ def test_true_and_false_stay_such_beside_missing_labels_in_a_list():
         found, codes, _ = read_classes([True, False, missing, True], 4, None, "Model")
         assert found.dtype == bool and found.tolist() == [False, True]
         assert codes.tolist() == [1, 0, -1, 1]
+    found, codes, _ = read_classes([True, False, -1, True], 4, -1, "Model")
+    assert found.dtype == bool and codes.tolist() == [1, 0, -1, 1]
     found, _, _ = read_classes([3, 1, np.nan], 3, None, "Model")
     assert found.dtype == np.int64 and found.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("cells", [["b", None, "a"], [True, None, False], [7, None, 3]])
+def test_arrow_polars_and_pandas_hold_the_same_labels_as_a_list(cells):
+    expected = read_classes(cells, 3, None, "Model")
+    for y in (pa.array(cells), pa.chunked_array([cells]), pl.Series(cells), pd.Series(cells)):
+        found = read_classes(y, 3, None, "Model")
+        assert found[0].dtype == expected[0].dtype
+        for mine, theirs in zip(found, expected, strict=True):
+            assert mine.tolist() == theirs.tolist()
+    if not isinstance(cells[0], str):
+        numbers, labelled = read_numbers(pa.array(cells), 3, None, "Model")
+        assert numbers[[0, 2]].tolist() == cells[::2] and labelled.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("kind", ["M8[D]", "m8[D]"])
+def test_times_are_no_numbers_in_a_list_or_in_an_array(kind):
+    times = np.arange(3).astype(kind)
+    for y in (times, list(times), times.astype(object), np.array([*times], dtype=object)):
+        with pytest.raises(ValueError, match=r"must hold numbers, .* as numbers of days"):
+            read_numbers(y, 3, None, "Model")
 
 
 def test_a_missing_value_as_the_mark_is_no_mark_more():

@@ -227,16 +227,20 @@ def test_a_row_far_from_all_others_still_does_not_read_itself():
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])
-def test_rows_read_in_parts_say_the_same_as_rows_read_at_once(missing):
+@pytest.mark.parametrize("with_keys", [False, True])
+def test_rows_read_in_parts_say_the_same_as_rows_read_at_once(missing, with_keys):
     torch.manual_seed(0)
     memory = RowMemory([0, 1, 1, 1, 2], 4096, 1)
     seen = torch.rand(4096, 3) >= missing
     memory.fill(torch.randn(4096, 5), seen[:, memory.cells], torch.randn(4096, 5), itself(4096))
     values, memory_index = torch.randn(60, 5), torch.arange(-1, 59)[:, None]
     visible = (torch.rand(60, 3) >= 0.3)[:, memory.cells]
-    whole = memory(values, visible, memory_index)  # with gradients nothing is split
+    both = (torch.randn(N_HEADS, n, 5) for n in (60, 4096))
+    of_rows = tuple(torch.cat([x, x.square().sum(-1, keepdim=True)], -1) for x in both)
+    keys = of_rows if with_keys else None
+    whole = memory(values, visible, memory_index, keys=keys)  # with gradients nothing is split
     with torch.inference_mode():
-        split = memory(values, visible, memory_index)
+        split = memory(values, visible, memory_index, keys=keys)
     for a, b in zip(whole, split, strict=True):
         torch.testing.assert_close(a.detach(), b, rtol=1e-6, atol=1e-6)
 
