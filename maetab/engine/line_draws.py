@@ -91,8 +91,7 @@ def _walks(place: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """
     memory = np.array(MEMORIES)
     step = np.diff(place)[:, None]
-    with np.errstate(divide="ignore"):
-        kept = np.where(memory == 0, 0.0, np.exp(-step / memory))
+    kept = np.exp(-step / memory)
     new = np.where(np.isinf(memory), np.sqrt(step), np.sqrt(1 - kept**2))
     out = normal.copy()
     for i in range(1, len(out)):

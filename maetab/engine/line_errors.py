@@ -20,9 +20,10 @@ from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.guess.series_fit import what_lasts
 from maetab.nn.windows import Windows
 
-# Windows within which a process forgets all of what it was but a share of 1 / e: 0 is noise,
-# infinity a random walk. Sums of these are near to every autocovariance that falls.
-MEMORIES = (0.0, 0.25, 1.0, 4.0, np.inf)
+# Windows within which a process forgets all of what it was but a share of 1 / e: so few that it has
+# forgotten all by the next row are noise, infinity is a random walk. Sums of these are near to
+# every autocovariance that falls.
+MEMORIES = (1e-9, 0.25, 1.0, 4.0, np.inf)
 assert len(MEMORIES) + 1 == LINE_PARTS
 # Lengths of the lines that are tried: from so many rows on, each so much longer than the one
 # before; and where on its way a line is compared. Short ones tell noise from what changes slowly.
@@ -58,9 +59,7 @@ def parts(since: np.ndarray, until: np.ndarray, apart: np.ndarray) -> np.ndarray
     """
     found = []
     for memory in MEMORIES:
-        if memory == 0:
-            found.append(np.ones_like(since))
-        elif np.isinf(memory):
+        if np.isinf(memory):
             found.append(since * until / (since + until))
         else:
             one, other = np.exp(-2 * since / memory), np.exp(-2 * until / memory)
@@ -74,9 +73,7 @@ def weights(since: np.ndarray, until: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Return (..., K) what the first and the second end say of each process but the jumps."""
     found = []
     for memory in MEMORIES:
-        if memory == 0:
-            found.append((0 * since, 0 * until))
-        elif np.isinf(memory):
+        if np.isinf(memory):
             found.append((until / (since + until), since / (since + until)))
         else:
             one, other = np.exp(-since / memory), np.exp(-until / memory)
@@ -178,7 +175,8 @@ def _correlation(rest: np.ndarray, series: np.ndarray, lined: np.ndarray) -> np.
     change = np.where(known, change, 0.0)
     change = np.where(known, change - change.sum(0) / known.sum(0).clip(1), 0.0)
     size = np.sqrt((change**2).sum(0))
-    found = change.T @ change / np.where(size > 0, size, 1.0)[:, None] / np.where(size > 0, size, 1)
+    size[size == 0] = 1.0
+    found = change.T @ change / size[:, None] / size
     np.fill_diagonal(found, 1.0)
     return found
 
