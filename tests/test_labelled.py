@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from labelled_rows import labelled_rows
 from models import QUICK
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -30,14 +31,8 @@ def regressor(**changes) -> MAERegressor:
 
 
 def rows(n: int = 120, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Mixed rows with missing cells, their classes and a number, both told by two columns."""
-    rng = np.random.default_rng(seed)
-    side = rng.random(n) < 0.5
-    a, b = rng.normal(np.where(side, 2, -2), 1), rng.normal(np.where(side, 1, -1), 1)
-    color = np.where(rng.random(n) < 0.9, np.where(side, "red", "blue"), "green").astype(object)
-    frame = pd.DataFrame({"a": a, "color": color, "target": b}, index=rng.permutation(n))
-    number = 100 + 3 * a + b
-    return frame.mask(rng.random((n, 3)) < 0.1), np.where(side, "yes", "no"), number
+    X, classes, number = labelled_rows(n, seed)
+    return X.rename(columns={"b": "target"}), classes, number
 
 
 @pytest.fixture(scope="module")
