@@ -25,6 +25,8 @@ from benchmarks.coding import is_number
 from benchmarks.datasets import load
 from benchmarks.encodings import ENCODINGS, OURS
 from benchmarks.impute import version_label
+from benchmarks.label_peers import PACKAGES
+from benchmarks.peers import package_version
 from benchmarks.probe import PREDICTORS, Metrics, Predict, judge, linear_probe
 
 DATA_SETS = [
@@ -108,8 +110,7 @@ def run(
         n_rows = len(task.y_train) + len(task.y_test)
         for method in methods:
             named = dict(zip(KEY, (name, n_rows, seed, method), strict=False))
-            kind = "maetab" if method in OURS else "mean"  # all others are scikit-learn's
-            named["version"] = version_label(kind, options.tag)
+            named["version"] = _version(method, options.tag)
             if (*named.values(), None, shares[-1]) in done:
                 continue
             start = time.perf_counter()
@@ -121,6 +122,13 @@ def run(
                     records.append(options.output, line, torch.get_num_threads())
                 shown = " ".join(f"{metrics.score:.3f}" for metrics in found)
                 print(f"{name} {seed} {method} {labels or 'all'} labels: {shown}", flush=True)
+
+
+def _version(method: str, tag: str) -> str:
+    """Return the version of the package behind a method; all but a few are scikit-learn's."""
+    if method in PACKAGES:
+        return package_version(PACKAGES[method])
+    return version_label("maetab" if method in OURS else "mean", tag)
 
 
 def of_all_methods(results: Path) -> pd.DataFrame:

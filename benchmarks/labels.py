@@ -22,6 +22,7 @@ import pandas as pd
 from benchmarks import encode, records
 from benchmarks.datasets import HALVES, half_of
 from benchmarks.encodings import ENCODINGS
+from benchmarks.label_peers import LABEL_PEERS
 from benchmarks.predict import trees_with_holes
 from benchmarks.probe import Metrics, Predict, boosted_trees, judge, linear_probe
 from maetab import MAEClassifier, MAEEncoder, MAERegressor
@@ -77,6 +78,7 @@ METHODS: dict[str, Callable[..., Predict]] = {
     "linear, piecewise": linear,
     "boosted trees": boosted_trees,
     "boosted trees, holes in training": trees,
+    **LABEL_PEERS,
 }
 
 

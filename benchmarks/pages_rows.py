@@ -257,9 +257,10 @@ def target() -> str:
         f"mean score (accuracy or R²) by the share of inputs missing. {origin(lines)}",
         figures(wide, 3),
         title("Few labels", "-"),
-        "``MAEClassifier`` and ``MAERegressor``, which know the other rows without a label; trees "
-        "know the labelled rows alone. That half of what they say comes from a map of features "
-        "was chosen on the half called choosing.",
+        "``MAEClassifier`` and ``MAERegressor`` and the encoding behind the linear method know the "
+        "other rows without a label; all others know the labelled rows alone. How the map of "
+        "features is weighed was chosen on the half called choosing. CatBoost and RealMLP (of the "
+        "package pytabkit) have their defaults; for RealMLP missing numbers are medians.",
         *_few_labels(),
     )
 

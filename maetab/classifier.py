@@ -15,7 +15,10 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from maetab.data.columns import MAX_LEVELS
+from maetab.engine.inference import predict_probabilities
+from maetab.engine.runtime import pick_device
 from maetab.labelled import LabelledMAE
+from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.table import Table
 from maetab.targets import of_labelled, read_classes
@@ -30,10 +33,11 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
     The classes are one more column of the table that a masked autoencoder learns, hidden in rows
     without a label: such rows say how the other columns go together. Cells of all columns are
     hidden while it learns, so that any of them may be missing in the rows that are predicted.
-    Probabilities are the mean of what the model says of that column and of a logistic regression
-    (the head) on the features that the same model gives the rows, as `MAEEncoder` does, learned
-    from labelled rows as they are and with cells hidden. `from_fitted` learns that head alone, on
-    the model of another estimator, and then it alone predicts.
+    Probabilities are a weighted mean of what the model says of that column and of a logistic
+    regression (the head) on the features that the same model gives the rows, as `MAEEncoder` does,
+    learned from labelled rows as they are and with cells hidden; their weights are chosen at
+    labels that were held out of both. `from_fitted` learns that head alone, on the model of
+    another estimator, and then it alone predicts.
 
     Parameters
     ----------
@@ -50,10 +54,10 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
     ----------
     classes_ : (K,) classes, sorted
     class_weight_ : (K,) their weights
-    head_ : dict of arrays, the head, the projection of its features, and its losses, ascending, at
-        labels that cross-validation held out, of rows as they are and with cells hidden, by the
-        share of cells that are missing there; None of series, of labels of one class only, and
-        where `max_time` left no time for it
+    head_ : dict of arrays, the head, the projection of its features, its share in what is
+        predicted, and its losses, ascending, at labels that cross-validation held out, of rows as
+        they are and with cells hidden, by the share of cells that are missing there; None of
+        series, of labels of one class only, and where `max_time` left no time for it
     {ATTRIBUTES}
 
     ``schema_`` and ``model_`` know the target as the last column, except after `from_fitted`.
@@ -80,22 +84,28 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
         table = self._read(X)
         if len(self.classes_) == 1:
             return np.ones((len(table.values), 1))
-        told = self._told_by_head(table)
-        parts = [] if told is None else [softmax(told, axis=1)]
-        if self._knows_target:
-            parts.append(self._told_by_column(table))
-        chances = sum(parts) * self.class_weight_
+        chances = self._blended(table) * self.class_weight_
         return chances / chances.sum(1, keepdims=True)
 
     def _told_by_column(self, table: Table) -> np.ndarray:
-        """Return (n, K) the probabilities of the classes as the model says them."""
-        place, column = len(self.schema_.columns) - 1, self.schema_.columns[-1]
-        found = self._probabilities(table, [place])
-        chances = np.full((len(found), len(self.classes_)), LEAST)
+        place = len(self.schema_.columns) - 1
+        return self._of_classes(table.shared(place, self._probabilities(table, [place])[:, 0]))
+
+    def _told_by_windows(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
+        place, device = len(self.schema_.columns) - 1, pick_device(self.device)
+        found = predict_probabilities(self.model_, windows, device, [place], memory_index)
+        return self._of_classes(found[:, 0])
+
+    def _of_classes(self, levels: np.ndarray) -> np.ndarray:
+        """Return (n, K) probabilities of the classes, from those of the levels of the column."""
+        column = self.schema_.columns[-1]
+        chances = np.full((len(levels), len(self.classes_)), LEAST)
         places = [int(level) for level in column.levels[: column.n_modelled]]
-        shared = table.shared(place, found[:, 0, : len(places)])
-        chances[:, places] = np.maximum(shared, LEAST)
+        chances[:, places] = np.maximum(levels[:, : len(places)], LEAST)
         return chances / chances.sum(1, keepdims=True)
+
+    def _of_head(self, told: np.ndarray) -> np.ndarray:
+        return softmax(told, axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return (n,) the likeliest class of each row.

@@ -22,10 +22,11 @@ from maetab.data.source import FrameSource
 from maetab.data.timeline import Timeline
 from maetab.engine.embedding import Projection, blocks_of, embed
 from maetab.engine.inference import batch_rows
-from maetab.engine.reference import remembered
+from maetab.engine.options import FitOptions
+from maetab.engine.reference import equal_memory_index, make_reference, remembered
 from maetab.engine.row_sums import row_sums
 from maetab.engine.runtime import pick_device
-from maetab.head import HIDDEN, Head, fit_head
+from maetab.head import HIDDEN, Head, fit_head, losses, share_of_head
 from maetab.nn.windows import Windows
 from maetab.parameters import check_size
 from maetab.state import twin_of
@@ -152,7 +153,12 @@ class LabelledMAE(BaseMAE):
         self.missing_features_ = self.missing_features_[inputs]
         self._report("head")
         self._fit_head(table, self._target, np.flatnonzero(self._target.notna()))
+        self.model_.forget_parts()
         return table
+
+    def _options(self) -> FitOptions:
+        # What the column says of labelled rows is to be weighed, as of rows that it has not seen.
+        return replace(super()._options(), keep_parts=True)
 
     @property
     def _knows_target(self) -> bool:  # type: ignore[override]
@@ -179,7 +185,8 @@ class LabelledMAE(BaseMAE):
         n = self._deadline.affordable(
             lambda count: self._features(_some(windows, labelled[:count]), projection),
             min(len(labelled), max(LEAST_ROWS, MOST_CELLS // width)),
-            passes=2 + 2 * len(HIDDEN),  # those with cells hidden take longer; and the map itself
+            # Those with cells hidden take longer; then the map itself, and what the column says.
+            passes=2 + 2 * len(HIDDEN) + 1 + len(HIDDEN),
             start=batch_rows(table.values.shape[1], device),
         )
         rows = labelled[:n]
@@ -188,12 +195,59 @@ class LabelledMAE(BaseMAE):
         own = _some(windows, rows)
         shown = [own, *(with_hidden(own, share, seed=len(rows)) for share in HIDDEN)]
         features = [self._features(x, projection) for x in shown]
-        head, losses = fit_head(features, y[rows], n_classes)
+        head, told = fit_head(features, y[rows], n_classes)
         held_out = {
-            "losses": np.sort(losses),
+            "losses": np.sort(losses(told, y[rows])),
             "missing": np.array([missing_share(x).mean() for x in shown]),
+            "share": np.ones(()),
         }
+        if self._knows_target:
+            column = self._held_out_column(own, shown)
+            held_out["share"] = np.array(share_of_head(column, told, y[rows]))
         self.head_ = head._asdict() | projection._asdict() | held_out
+
+    def _held_out_column(self, own: Windows, shown: list[Windows]) -> np.ndarray:
+        """Return (copies, n) or (copies, n, K) what the column says of training rows.
+
+        As of rows that it has not seen: their target is hidden, they do not read themselves, and
+        the base guess is that of their fold, if there are folds.
+
+        Parameters
+        ----------
+        own : n rows
+        shown : copies of them, some with cells hidden
+        """
+        index = equal_memory_index(self.model_, make_reference(self.model_), own)
+        found = []
+        for windows in shown:
+            observed = windows.observed.clone()
+            observed[:, -1] = False
+            found.append(self._told_by_windows(replace(windows, observed=observed), index))
+        return np.stack(found)[:, own.rows[:, 0].numpy()]
+
+    def _blended(self, table: Table) -> np.ndarray:
+        """Return (n,) standardised numbers or (n, K) probabilities of classes: column and head."""
+        told = self._told_by_head(table)
+        if not self._knows_target:
+            assert told is not None
+            return self._of_head(told)
+        column = self._told_by_column(table)
+        if told is None:
+            return column
+        assert self.head_ is not None
+        return column + self.head_["share"] * (self._of_head(told) - column)
+
+    def _told_by_column(self, table: Table) -> np.ndarray:
+        """Return what the model says of the target, (n,) numbers or (n, K) probabilities."""
+        raise NotImplementedError
+
+    def _told_by_windows(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
+        """Return the same of rows of a table; `memory_index` as in `engine.inference.predict`."""
+        raise NotImplementedError
+
+    def _of_head(self, told: np.ndarray) -> np.ndarray:
+        """Return the same of what the head says, (n, K)."""
+        raise NotImplementedError
 
     def _labels_of(self, target: pd.Series) -> tuple[np.ndarray, int]:
         """Return (n,) what a head is to tell of rows, and how many classes there are, 0 for none.

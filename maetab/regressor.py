@@ -17,8 +17,10 @@ from maetab.data.columns import Column
 from maetab.data.kinds import extra_missing
 from maetab.data.schema import Schema
 from maetab.data.source import FrameSource
-from maetab.engine.inference import predict_interval
+from maetab.engine.inference import predict, predict_interval
+from maetab.engine.runtime import pick_device
 from maetab.labelled import LabelledMAE, missing_share
+from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.table import Table
 from maetab.targets import of_labelled, read_numbers
@@ -29,8 +31,8 @@ class MAERegressor(RegressorMixin, LabelledMAE):
     __doc__ = f"""Predict a number for rows whose cells may be missing, from few labels or many.
 
     The number is one more column of the table that a masked autoencoder learns, hidden in rows
-    without a label; what is predicted is the mean of what the model says of that column and of a
-    ridge regression on the features of the rows. See `MAEClassifier`.
+    without a label; what is predicted is a weighted mean of what the model says of that column and
+    of a ridge regression on the features of the rows. See `MAEClassifier`.
 
     Parameters
     ----------
@@ -141,21 +143,27 @@ class MAERegressor(RegressorMixin, LabelledMAE):
     def _learn_unit(self, target: pd.Series) -> None:
         self.target_ = FrameSource(target.to_frame("target")).schema().columns[0].to_dict()
 
-    def _blended(self, table: Table) -> np.ndarray:
-        """Return (n,) the standardised target: the mean of model and head, each among the labels.
+    def _told_by_column(self, table: Table) -> np.ndarray:
+        return self._among_labels(self._points(table)[:, -1])
+
+    def _told_by_windows(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
+        device = pick_device(self.device)
+        return self._among_labels(predict(self.model_, windows, device, memory_index)[:, -1])
+
+    def _of_head(self, told: np.ndarray) -> np.ndarray:
+        return self._among_labels(told[:, 0])
+
+    def _among_labels(self, cells: np.ndarray) -> np.ndarray:
+        """Return standardised numbers (n,), as far as the labels reach.
 
         A line that many columns tell goes far beyond them in rows that lie far out.
         """
-        told = self._told_by_head(table)
-        if not self._knows_target:
-            assert told is not None
-            column = self._unit()
-            ends = (np.array([column.lower, column.upper]) - column.center) / column.scale
-            return told[:, 0].clip(*ends)
-        seen = self.model_.support.center[-1]
-        least, most = float(seen.min()), float(seen.max())
-        parts = [self._points(table)[:, -1], told]
-        return np.mean([x.flatten().clip(least, most) for x in parts if x is not None], 0)
+        if self._knows_target:
+            seen = self.model_.support.center[-1]
+            return cells.clip(float(seen.min()), float(seen.max()))
+        column = self._unit()
+        ends = (np.array([column.lower, column.upper]) - column.center) / column.scale
+        return cells.clip(*ends)
 
     def _labels_of(self, target: pd.Series) -> tuple[np.ndarray, int]:
         column = self._unit()

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from maetab import MAEClassifier, MAERegressor
-from maetab.head import RIDGE_PENALTIES, _folds, _strongest, fit_head
+from maetab.head import RIDGE_PENALTIES, _first_as_good, _folds, fit_head
 
 
 def features(n: int = 60, d: int = 5, seed: int = 0) -> np.ndarray:
@@ -60,10 +60,10 @@ def test_a_row_is_told_the_same_whatever_stands_beside_it():
         assert np.array_equal(np.concatenate(parts), whole)
 
 
-def test_losses_are_those_of_rows_and_copies_that_were_held_out():
+def test_numbers_are_kept_of_rows_and_copies_that_were_held_out():
     x, noise = features(40, 3), np.random.default_rng(3).normal(size=(40, 3)).astype(np.float32)
     y = x @ np.arange(3.0) - 10
-    head, losses = fit_head([x, x + noise], y, 0)
+    head, told = fit_head([x, x + noise], y, 0)
     both, target = np.concatenate([x, x + noise]), np.tile(y, 2)
     standard = StandardScaler().fit_transform(both) / np.sqrt(3)
     each = []
@@ -72,8 +72,8 @@ def test_losses_are_those_of_rows_and_copies_that_were_held_out():
         for learning, judging in _folds(y, 2):
             ridge = Ridge(penalty).fit(standard[learning], target[learning])
             found[judging] = ridge.predict(standard[judging])
-        each.append(np.abs(np.square(found - target) - losses.ravel()).max())
-    assert losses.shape == (2, 40) and min(each) < 1e-4 and losses[0].mean() > 0.1
+        each.append(np.abs(found - told.ravel()).max())
+    assert told.shape == (2, 40) and min(each) < 1e-4 and np.square(told[0] - y).mean() > 0.1
     same = Ridge(RIDGE_PENALTIES[np.argmin(each)]).fit(standard, target).predict(standard)
     assert np.allclose(head(both)[:, 0], same, atol=1e-3)
 
@@ -93,11 +93,11 @@ def test_a_row_and_its_copies_are_judged_together():
     assert np.abs(head(x)[:, 0]).max() < 0.5 * np.abs(y).max()
 
 
-def test_the_strongest_penalty_within_one_standard_error_of_the_best_is_taken():
+def test_the_first_that_is_within_one_standard_error_of_the_best_is_taken():
     best, swing = np.full(100, 2.0), np.tile([1.0, -1.0], 50)  # a mean of which doubts 0.1
     near, far = best + 0.09 + swing, best + 0.11 + swing
-    assert [_strongest(x) for x in ([far, near, best], [near, far, best])] == [1, 0]
-    assert _strongest([far, far, best]) == 2 and _strongest([best, best + 0.01]) == 0
+    assert [_first_as_good(x) for x in ([far, near, best], [near, far, best])] == [1, 0]
+    assert _first_as_good([far, far, best]) == 2 and _first_as_good([best, best + 0.01]) == 0
 
 
 def test_a_class_without_a_label_gets_no_chance():

@@ -114,12 +114,14 @@ def test_rows_without_a_label_are_learned_from_but_have_no_class(mark):
     other = MAEImputer(**QUICKLY).fit(table)
     asked, *_ = rows(30, seed=2)
     hidden = other.predict_proba(asked.assign(**{"the target": None}))["the target"]
+    share = 0.4
+    model.head_["share"] = np.array(share)
     blended = model.predict_proba(asked)
     model.head_ = None
     column = model.predict_proba(asked)
     assert np.allclose(column, hidden[["no", "yes"]], atol=1e-4)
-    # The head's probabilities are the other half.
-    head = 2 * blended - column
+    # The head's probabilities have the rest.
+    head = column + (blended - column) / share
     assert head.min() >= -1e-9 and np.allclose(head.sum(1), 1)
     assert np.abs(head - column).max() > 0.01
 
@@ -171,16 +173,17 @@ def test_numbers_of_rows_that_lie_far_out_stay_among_the_labels(fitted):
     assert np.ptp(found) > 0.5 * np.ptp(number)
 
 
-def test_numbers_are_the_mean_of_what_column_and_head_say(fitted):
+def test_numbers_are_what_column_and_head_say_as_they_are_weighed(fitted):
     X, *_ = rows(seed=1)
     model, target = copy.deepcopy(fitted[1]), fitted[1].schema_.columns[-1]
+    model.head_["share"] = np.array(0.3)
     blended, told = model.predict(X), model._told_by_head(model._read(X))[:, 0]
     head = told * target.scale + target.center + target.origin
     model.head_ = None
     column = model.predict(X)
     inside = np.abs(head - 100) < 8  # all labels but the least and the largest
     assert inside.mean() > 0.7 and np.abs(head - column)[inside].max() > 0.1
-    assert np.allclose(blended[inside], (column + head)[inside] / 2, rtol=1e-6)
+    assert np.allclose(blended[inside], (0.7 * column + 0.3 * head)[inside], rtol=1e-6)
 
 
 def test_copies_and_files_predict_the_same_bit_for_bit(fitted, tmp_path):

@@ -56,7 +56,8 @@ def fit_model(
             group.of_first(lambda: calibrate_series(model, table, deadline, generator))
         else:
             group.of_first(lambda: calibrate(model, table, n_rows, deadline))
-        model.forget_parts()
+        if not options.keep_parts:
+            model.forget_parts()
         model.eval().cpu()
         model.load_state_dict(group.share(model.state_dict()))
     return model, group.share(history)

@@ -258,12 +258,19 @@ def predict(
 
 
 def predict_probabilities(
-    model: Ensemble, windows: Windows, device: torch.device, columns: list[int]
+    model: Ensemble,
+    windows: Windows,
+    device: torch.device,
+    columns: list[int],
+    memory_index: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return (n, len(columns), K) probabilities of the levels of some columns."""
+    """Return (n, len(columns), K) probabilities of the levels of some columns.
+
+    `memory_index` as in `predict`
+    """
     out = np.zeros((len(windows.values), len(columns), model.support.size), np.float32)
     with on_device(model, device):
-        for rows, probabilities, _, _ in _distributions(model, windows, device, None):
+        for rows, probabilities, _, _ in _distributions(model, windows, device, memory_index):
             out[rows] = probabilities[:, columns].cpu().numpy()
     return out
 

@@ -37,6 +37,7 @@ class FitOptions:
     group : the processes that fit together
     checkpoint : folder of what is left for a fit that goes on; None for none
     about : what the fit is, for the note in that folder
+    keep_parts : whether the model keeps the guesses that know nothing of a part of the windows
     """
 
     masking: Masking
@@ -59,3 +60,4 @@ class FitOptions:
     group: Processes = ALONE
     checkpoint: str | PathLike | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    keep_parts: bool = False
