@@ -31,7 +31,9 @@ LEAST_SPREAD = 1e-3  # neighbours that the spread of the whole column counts as
 # rows of one window are to differ, so that as many can be flagged as is asked for.
 MIDDLE, HINT = 0.02, 1e-4
 LEAST = 1e-6  # probability of a level
-WILD = 6.0  # so that one wild cell does not make the rows beside it strange
+# Standard deviations: so that one wild cell does not make the rows beside it strange, nor the
+# categories in them, at which guesses are lines that go too far.
+WILD = 6.0
 
 
 class Strange(NamedTuple):
@@ -172,13 +174,17 @@ def strangeness(model: Ensemble, windows: Windows, device: torch.device) -> Stra
     energy, size = np.full(shape, np.nan), batch_size(model, windows, device)
     with on_device(model, device):
         noisy: dict[int, AnyGaussian] = {}
+        number = torch.tensor(model.support.coordinates.of_numbers, device=device)
+        has_levels = not bool(number.all())
 
         def work(found: slice, values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
             clock = padded_clock(windows, found, size, device)
             given = values.clamp(-FARTHEST, FARTHEST)
             x, shown, clock = guess.expand(given, observed, clock)
             look = guess.look(x, shown, clock)
-            missed = _missed(model, look, values, observed)
+            wild = shown & number & (x.abs() > WILD)
+            calm = guess.look(x, shown & ~wild, clock) if has_levels and bool(wild.any()) else look
+            missed = _missed(model, look, calm, values, observed)
             most = WILD * look.plain.spread.sqrt()
             tame = x - look.plain.residual + look.plain.residual.clamp(-most, most)
             far = _energy(guess, tame - guess.season[clock.phase], shown, clock, noisy)
@@ -191,9 +197,12 @@ def strangeness(model: Ensemble, windows: Windows, device: torch.device) -> Stra
     return Strange(wrong, energy)
 
 
-def _missed(model: Ensemble, look: Look, values: Tensor, observed: Tensor) -> Tensor:
-    """Return (B, T, F) the `missed` of `Strange`."""
-    own, residual = model.support.coordinates, look.plain.residual
+def _missed(model: Ensemble, look: Look, calm: Look, values: Tensor, observed: Tensor) -> Tensor:
+    """Return (B, T, F) the `missed` of `Strange`.
+
+    calm : the same look at windows from which wild numbers are gone; categories are judged by it
+    """
+    own, residual = model.support.coordinates, calm.plain.residual
     out = look.missed[..., CAREFUL][..., own.first]
     for j, n_levels in enumerate(model.config.n_levels):
         if n_levels:  # the indicator of its level, less the guess at it
