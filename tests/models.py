@@ -166,6 +166,8 @@ def random_model(n_steps: int = 1, **changes: Any) -> Ensemble:
     model.support.fit(cells.values, cells.observed)
     model.guess.fit(cells, torch.Generator().manual_seed(0), 256)
     model.forget_parts()
+    if n_steps == 1:
+        model.guess.slope.fill_(1.0)  # of noise alone it would say nothing
     for network in model.networks:
         network.tokens.fit(cells.values, cells.observed)
         network.head.data.normal_(0, 0.3)

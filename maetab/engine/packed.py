@@ -24,6 +24,7 @@ FORMER = (
     # Of what only training reads, and of kinds of column that a table lacks.
     (r"members\.\d+\.swap(_bias)?$", ""),
 )
+OF_STACK = r"guess\.variance_weights|prior\.inflate"
 
 
 def pack(model: Ensemble) -> dict[str, Any]:
@@ -50,6 +51,9 @@ def as_written_now(
         heads = next(t for key, t in tensors.items() if key.endswith("memory.log_weight"))
         shape = len(tensors["ranks"]), len(heads)
         tensors = tensors | {"value_share": np.zeros(shape, np.float32)}
+    if "residual_quantiles" not in tensors and "guess.slope" not in tensors:
+        weights = next(t for key, t in tensors.items() if re.fullmatch(OF_STACK, key))
+        tensors = tensors | {"guess.slope": np.ones(len(weights), np.float32)}
     if "guess" in config:
         return config | {"guess": {"key_width": 0, "n_metrics": 1} | config["guess"]}, tensors
     config = config | {

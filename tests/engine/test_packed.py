@@ -37,7 +37,8 @@ def former(model) -> dict:
         tensors |= {f"members.{i}.{k}": v for k, v in shared.items()}
         tensors[f"members.{i}.swap"] = np.ones(8, np.float32)
         tensors[f"members.{i}.swap_bias"] = np.ones(4, np.float32)
-    tensors.pop("value_share", None)
+    for name in ("value_share", "guess.slope"):
+        tensors.pop(name, None)
     config = {k: v for k, v in packed["config"].items() if k not in ("guess", "learns_swaps")}
     return {"config": config, "tensors": tensors}
 

@@ -114,6 +114,7 @@ def test_the_guess_is_the_stack_of_gaussian_and_similar_rows(fitted):
         direct = (heads.mean[h] - normal.mean).clamp(-reach, reach)
         mean = mean + one * direct + two * heads.residual[h]
         parts += [heads.mean[h], normal.mean + heads.residual[h]]
+    mean = fitted.slope * mean
     torch.testing.assert_close(guess.mean[:, 0][~seen], mean[~seen], atol=1e-5, rtol=1e-4)
     variances = torch.stack([normal.variance, near.variance], -1)
     variance = (fitted.variance_weights * variances).sum(-1)

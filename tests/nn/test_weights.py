@@ -9,8 +9,17 @@ from models import first_guess
 from models import windows as windows_over
 
 from maetab.nn.guess import weights
+from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.stack import StackedGuess
-from maetab.nn.guess.weights import _discriminants, _Evidence, _worth, fit_weights, missing_odds
+from maetab.nn.guess.weights import (
+    SLOPED,
+    _discriminants,
+    _Evidence,
+    _worth,
+    fit_slopes,
+    fit_weights,
+    missing_odds,
+)
 from maetab.nn.windows import Windows
 
 
@@ -160,3 +169,64 @@ def test_when_time_is_up_few_windows_are_looked_at(monkeypatch):
     looked.clear()
     fit_weights(guess, table, rows[:700], rows[700:], generator, lambda: False)
     assert sum(looked) == 4 * 900
+
+
+def a_table(n: int, n_columns: int, strength: float, seed: int = 0) -> Windows:
+    """Columns that share so much of one factor, and a category."""
+    generator = torch.Generator().manual_seed(seed)
+    factor = torch.randn(n, 1, generator=generator)
+    values = strength * factor + torch.randn(n, n_columns, generator=generator)
+    values = torch.cat([(values - values.mean(0)) / values.std(0), (factor > 0).float()], 1)
+    return windows_over(values, torch.rand(values.shape, generator=generator) < 0.8)
+
+
+@pytest.mark.parametrize(("strength", "least", "most"), [(0.0, 0.0, 0.3), (3.0, 0.95, 1.0)])
+def test_slopes_are_small_where_columns_tell_nothing_of_each_other(strength, least, most):
+    guess = first_guess(a_table(80, 5, strength), (0, 0, 0, 0, 0, 2), tuning_steps=10)[0]
+    assert least <= guess.slope[:5].min() and guess.slope[:5].max() <= most
+    assert (guess.slope[5:] == 1).all()  # what is said of levels is left as it is
+
+
+def test_slopes_are_those_of_least_squares_moved_to_one_of_all(monkeypatch):
+    table = a_table(300, 3, 1.0)
+    guess, table = first_guess(table, (0, 0, 0, 2), tuning_steps=1)
+    said, seen = torch.tensor([2.0, 1.25, 0.5, 1.0, 1.0]), []
+    whole = guess.hide
+
+    def hide(*given):
+        seen.append(whole(*given))
+        return seen[-1]
+
+    def tell(cells, *rest):
+        return Normal(cells * said, cells)  # the truth, so many times
+
+    monkeypatch.setattr(guess, "hide", hide)
+    monkeypatch.setattr(guess, "guess", tell)
+    fit_slopes(guess, table, torch.Generator().manual_seed(1), lambda: False)
+    truth, hidden = (torch.cat([x[i] for x in seen]).double() for i in (0, 2))
+    truth, hidden = truth[:, :3], hidden[:, :3]
+    odds = hidden  # nearly: cells are missing at random
+    square = (odds * (truth * said[:3]).square()).sum(0)
+    right = (odds * truth.square() * said[:3]).sum(0)
+    noise = (odds * (truth * (1 - said[:3]) * truth * said[:3]).square()).sum()
+    pooled = ((right.sum() + noise.sqrt()) / square.sum()).clamp(0, 1)
+    count = odds.sum(0) * 300 / len(truth)
+    wanted = (right + square * SLOPED / count * pooled) / (square * (1 + SLOPED / count))
+    torch.testing.assert_close(guess.slope[:3].double(), wanted.clamp(0, 1), atol=0.02, rtol=0)
+    assert guess.slope[0] < guess.slope[1] < guess.slope[2] == 1
+    assert 0.5 < guess.slope[0] < pooled < 1
+
+
+def test_a_guess_is_multiplied_by_its_slopes_everywhere():
+    guess, table = first_guess(a_table(60, 3, 1.0), (0, 0, 0, 2), tuning_steps=1)
+    cells, visible = guess.coordinates.expand(*table.take(slice(None)))
+    asked = torch.tensor([False, True, False, False])
+    visible = visible & ~asked[guess.memory.cells]
+    found = []
+    for slope in (1.0, 0.25):
+        guess.slope[1] = slope
+        found.append((guess.guess(cells, visible).mean, guess.means(cells, visible, asked)))
+    for whole, part in zip(*found, strict=True):
+        assert whole[:, 1].std() > 0.1
+        torch.testing.assert_close(part[:, 1], 0.25 * whole[:, 1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[0][0][:, 0], found[1][0][:, 0])

@@ -14,7 +14,7 @@ from maetab.nn.guess.memory import N_HEADS, Nearest, Neighbours, RowMemory
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.shrinkage import Rows, fit_base, of_each_fold
 from maetab.nn.guess.tuning import tune
-from maetab.nn.guess.weights import corrections, fit_weights
+from maetab.nn.guess.weights import corrections, fit_slopes, fit_weights
 from maetab.nn.windows import Clock, Windows
 
 FITTED_ROWS = 10_000  # that the base guess is fitted to: every k-th where there are twice as many
@@ -66,6 +66,8 @@ class StackedGuess(nn.Module):
     memory: RowMemory
     stack_weights: Tensor
     variance_weights: Tensor
+    slope: Tensor
+    is_number: Tensor
 
     def __init__(
         self, n_levels: tuple[int, ...], n_steps: int, n_memory: int, options: GuessOptions
@@ -82,6 +84,8 @@ class StackedGuess(nn.Module):
         )
         self.register_buffer("stack_weights", torch.zeros(n, n_corrections(options)))
         self.register_buffer("variance_weights", torch.full((n, 2), 0.5))
+        self.register_buffer("slope", torch.ones(n))
+        self.register_buffer("is_number", torch.tensor(numbers), persistent=False)
 
     @property
     def whole_batches(self) -> bool:
@@ -126,7 +130,7 @@ class StackedGuess(nn.Module):
         normal = self.base_guess(values, visible, memory_index)
         near = self.near(values, visible, normal, memory_index, n_remembered, None, n_nearest)
         weights = self.stack_weights.to(values.dtype)
-        mean = normal.mean + (corrections(normal, near.heads) * weights).sum(-1)
+        mean = self.slope * (normal.mean + (corrections(normal, near.heads) * weights).sum(-1))
         own, of_near = self.variance_weights.unbind(1)
         variance = own * normal.variance + of_near * near.variance
         heads = near.heads
@@ -154,7 +158,8 @@ class StackedGuess(nn.Module):
         near = self.near(values, visible, whole, memory_index, n_remembered, asked)
         weights = self.stack_weights[wanted].to(values.dtype)
         means = torch.zeros_like(values)
-        means[:, wanted] = normal.mean + (corrections(normal, near.heads) * weights).sum(-1)
+        corrected = normal.mean + (corrections(normal, near.heads) * weights).sum(-1)
+        means[:, wanted] = self.slope[wanted] * corrected
         return means
 
     def near(
@@ -260,6 +265,8 @@ class StackedGuess(nn.Module):
             tune(self, windows, learned, judged, generator, batch_size, stop[0])
             fit_weights(self, windows, learned, judged, generator, stop[1])
         self.folds = folds if known else []
+        if self.folds:
+            fit_slopes(self, windows, generator, lambda: time_used() > TIMES[2])
         return windows
 
     def _fit_base(

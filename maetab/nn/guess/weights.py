@@ -1,4 +1,7 @@
-"""What base guess and memory weigh, coordinate by coordinate, by least squares at hidden cells."""
+"""What base guess and memory weigh, coordinate by coordinate, by least squares at hidden cells.
+
+And, where rows are few, how far what both say of numbers is moved towards the means of columns.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ LEAST_ROWS = 64  # windows that are looked at though there is no time
 # room for them.
 SHRUNK, N_MASKS = 300, 4
 MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missing
+# Hidden cells that the pooled slope counts as, and standard errors that speak against moving it.
+SLOPED, DOUBT = 100, 1.0
 
 
 def corrections(normal: Normal, near: list[Neighbours]) -> Tensor:
@@ -95,6 +100,38 @@ def _worth(found: _Evidence, weights: Tensor) -> Tensor:
     return ((right + (shrink + 1e-9) * pooled) / (gram + shrink + 1e-9)).clamp(0, 1)
 
 
+@torch.no_grad()
+def fit_slopes(
+    guess: StackedGuess,
+    windows: Windows,
+    generator: torch.Generator,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Set the slopes of a guess, by which what it says of numbers is multiplied.
+
+    Numbers are standardised, so that a slope of 0 is the mean of a column: what the guess should
+    say where columns have nothing to do with each other, and few rows look as if they had. Least
+    squares at hidden cells, each guessed by a base that has not seen its row; per coordinate,
+    moved to the slope of all, which is a standard error above the best; never more than 1.
+    """
+    sums: list[Tensor] = []
+    rows, size = _rows_to_look_at(guess, len(windows), generator, windows.rows.device)
+    for some in rows.split(LEAST_ROWS if should_stop() else size):
+        if sums and should_stop():
+            break
+        cells, visible, now = guess.hide(windows, some, generator)
+        said = guess.guess(cells, visible, windows.memory_index(some)).mean.double()
+        odds = missing_odds(guess, *windows.take(some)) * now * guess.is_number
+        square, missed = said.square(), cells.double() - said
+        each = square, cells * said, (odds * missed.square() * square)
+        sums.append(torch.stack([*((odds * x).sum(0) for x in each), odds.sum(0)]))
+    gram, right, noise, count = torch.stack(sums).sum(0)
+    pooled = (right.sum() + DOUBT * noise.sum().sqrt()) / gram.sum().clamp_min(1e-9)
+    shrink = gram * SLOPED / (count * min(1.0, len(windows) / len(rows))).clamp_min(1)
+    slope = (right + shrink * pooled.clamp(0, 1)) / (gram + shrink).clamp_min(1e-9)
+    guess.slope.copy_(torch.where(guess.is_number & (gram > 0), slope.clamp(0, 1), 1.0))
+
+
 def _look(
     guess: StackedGuess,
     windows: Windows,
@@ -103,12 +140,9 @@ def _look(
     should_stop: Callable[[], bool],
 ) -> _Evidence:
     """Return what is found in as many of some windows as there is time for, one chunk at least."""
-    n, c = len(chosen), guess.coordinates.size
-    most = min(4096, max(256, LOOKED_AT // c))
-    orders = (torch.randperm(n, generator=generator, device=chosen.device) for _ in range(N_MASKS))
-    rows = chosen[torch.cat(list(orders))[:most]]
-    n_masks = len(rows) / min(n, most)
-    size = min(512, max(32, PRODUCTS // (c * len(guess.memory.values))))
+    places, size = _rows_to_look_at(guess, len(chosen), generator, chosen.device)
+    rows = chosen[places]
+    n_masks = max(1.0, len(rows) / len(chosen))
     size = min(size, LEAST_ROWS) if should_stop() else size
     hidden: list[Tensor] = []
     moves: list[Tensor] = []
@@ -135,6 +169,19 @@ def _look(
         (torch.cat(variances) * weight[..., None]).sum(0),
         weight.sum(0) / n_masks,
     )
+
+
+def _rows_to_look_at(
+    guess: StackedGuess, n: int, generator: torch.Generator, device: torch.device
+) -> tuple[Tensor, int]:
+    """Return the places of windows that are looked at, among `n`, and how many together.
+
+    Each with several masks, if there is room.
+    """
+    c = guess.coordinates.size
+    most = min(4096, max(256, LOOKED_AT // c))
+    orders = [torch.randperm(n, generator=generator, device=device) for _ in range(N_MASKS)]
+    return torch.cat(orders)[:most], min(512, max(32, PRODUCTS // (c * len(guess.memory.values))))
 
 
 def _shrunk_least_squares(x: Tensor, y: Tensor, count: Tensor) -> Tensor:
