@@ -100,7 +100,9 @@ def _format_lines(table: TextTable, names: Collection[str]) -> list[str]:
 def far_codes(table: TableFile, names: Collection[str]) -> dict[str, Counter[str]]:
     """Return numbers and dates of a text file that may mean missing: how often in which columns."""
     found: dict[str, Counter[str]] = {}
-    for name in names if isinstance(table, TextTable) else ():
+    if not isinstance(table, TextTable):
+        return found
+    for name in names:
         cells = table.frame[name].dropna().reset_index(drop=True)
         if cells.dtype.kind not in "ifM":
             continue
