@@ -49,7 +49,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         Range of the imputed numbers, in the units of the columns. None is the observed range; of
         series, whose level may move, three times its length more on both sides, but no other sign
         than that of all observed numbers. A dict says the ends of some columns, by their names;
-        those of dates and durations are such.
+        those of dates and durations are such, and numbers without a name do not limit them.
     keep_grid : bool
         Whether imputed numbers keep the grid that all observed cells of their column in fit lie
         on: whole numbers, up to six decimals, or whole days, hours, minutes or seconds. Ends of

@@ -85,7 +85,7 @@ PARAMETERS = """mask_ratio : float, in [0, 1)
         groups stand in the output as they are, and the model does not see them. Columns with one
         value in each series are told from it: a missing cell gets that value, or one predicted for
         the whole series.
-    categorical_features : "auto" or sequence of column names or positions
+    categorical_features : "auto", sequence of column names or positions, or of a bool per column
         Columns that are categories besides those of category, text and boolean dtype. Text whose
         different values are more than 20 and more than half of its observed cells is taken for
         free text or identifiers unless it is named here: the model does not see such a column, and

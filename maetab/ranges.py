@@ -67,7 +67,10 @@ def _check_names(name: str, ends: Mapping[Hashable, Any], schema: Schema) -> Non
 
 
 def given_ends(given: End, schema: Schema) -> np.ndarray:
-    """Return (F,) float64 the end that the user gave for each column, NaN where he gave none."""
+    """Return (F,) float64 the end that the user gave for each column, NaN where he gave none.
+
+    Numbers without a name are ends of numbers: as times they were seconds since 1970.
+    """
     columns = schema.columns
     if given is None:
         return np.full(len(columns), np.nan)
@@ -76,7 +79,8 @@ def given_ends(given: End, schema: Schema) -> np.ndarray:
         named = zip(columns, kinds, strict=True)
         ends = [as_float(given[c.name], k) if c.name in given else np.nan for c, k in named]
         return np.array(ends)
-    return np.broadcast_to(np.asarray(given, dtype=float), len(columns)).copy()
+    unnamed = np.broadcast_to(np.asarray(given, dtype=float), len(columns))
+    return np.where([column.temporal is None for column in columns], unnamed, np.nan)
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,18 @@ def test_ends_by_names_hold_for_their_columns_alone(fitted, holes):
     pd.testing.assert_frame_equal(filled[others], plain[others])
 
 
+@pytest.mark.parametrize("one_per_column", [False, True])
+def test_ends_without_names_are_those_of_numbers_not_of_dates_or_durations(
+    fitted, holes, one_per_column
+):
+    top = [0.5] * holes.shape[1] if one_per_column else 0.5
+    free = {"constraints": None, "donors": None}
+    filled = MAEImputer.from_fitted(fitted, max_value=top, **free).transform(holes)
+    plain = MAEImputer.from_fitted(fitted, **free).transform(holes)
+    pd.testing.assert_frame_equal(filled[["start", "lasts"]], plain[["start", "lasts"]])
+    assert filled["p"][holes["p"].isna()].max() <= 0.5 < plain["p"][holes["p"].isna()].min()
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

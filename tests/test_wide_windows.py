@@ -49,6 +49,20 @@ def test_windows_of_many_columns_are_filled_scored_and_encoded(few):
     assert detector.score_cells(odd).iloc[100].idxmax() == "x5"
 
 
+def test_windows_of_one_phase_may_all_be_in_one_part_of_the_course(few):
+    """The last window of a series of 56 hours begins at eight, all others at midnight."""
+    frame, holes = courses(96, 3)
+    parts = [slice(0, 96), slice(0, 56), slice(0, 96)]
+    keys = {"keys": ["a", "b", "c"], "names": ["site", "when"]}
+    panel = pd.concat([holes.iloc[part] for part in parts], **keys)
+    imputer = MAEImputer(time="when", groups="site", **FAST | {"window": 48}).fit(panel)
+    assert imputer.model_.guess.starts.tolist() == [0, 8]
+    truth = pd.concat([frame.iloc[part] for part in parts], **keys)
+    hidden, filled = panel.isna().to_numpy(), imputer.transform(panel)
+    error, of_mean = ((truth - x).abs().to_numpy()[hidden].mean() for x in (filled, panel.mean()))
+    assert error < 0.7 * of_mean
+
+
 def test_a_model_of_many_columns_comes_back_from_its_file(few, tmp_path):
     _, holes = courses(120)
     imputer = MAEImputer(**FAST).fit(holes)

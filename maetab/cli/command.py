@@ -78,7 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if sys.stderr is None:  # closed by the shell; messages are lost, the work is not
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    args = make_parser().parse_args(argv)
+    args, unknown = make_parser().parse_known_args(argv)
+    if unknown:  # said by the verb, whose help has its options
+        args.fail(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn

@@ -132,16 +132,16 @@ def words_of(values: Mapping[str, Any]) -> list[str]:
 
 
 def codes(args: argparse.Namespace, table: TableFile, names: Collection[str]) -> list[str]:
-    """Return numbers that may mean missing, where the command names no marks of missing."""
-    from maetab.cli.report.table import far_numbers
+    """Return cells that may mean missing, where the command names no marks of missing."""
+    from maetab.cli.report.table import far_codes
 
     if any(_names(args, name) for name in MARKS):
         return []
-    return [f"{value:.0f}" for value in far_numbers(table, names)]
+    return list(far_codes(table, names))
 
 
 def refuse_codes(args: argparse.Namespace, table: TableFile, names: Collection[str]) -> None:
-    """Raise a ValueError if numbers may mean missing in a table that misses nothing else."""
+    """Raise a ValueError if cells may mean missing in a table that misses nothing else."""
     from maetab.files.layout import option
 
     if found := codes(args, table, names):

@@ -32,13 +32,12 @@ def advise(source: FrameSource, name: str, in_time: bool = False, has_target: bo
     Raises
     ------
     ValueError
-        Nothing is observed but free text and identifiers.
+        Nothing is observed but free text, identifiers, times and groups.
     """
     if source.encoded.free_text and not source.encoded.observed.any():
-        raise ValueError(
-            f"{name} cannot learn from X: only columns of free text or identifiers have observed "
-            f"cells; {'; '.join(_advice(source, {}))}."
-        )
+        only = f"only columns of {_unseen(source)} have observed cells"
+        told = "; ".join([only, *_advice(source, {})])
+        raise ValueError(f"{name} cannot learn from X: {told}.")
     columns = source.schema().columns
     notes = {c.name: _note(c, seen) for c, seen in zip(columns, source.encoded.observed.T)}
     of_target = notes.pop(columns[-1].name) if has_target else None
@@ -97,6 +96,13 @@ def _advice(source: FrameSource, noted: dict[Hashable, str]) -> list[str]:
         if free:
             parts[-1] += ', or numbers, see the how-to "Text with many different values"'
     return parts
+
+
+def _unseen(source: FrameSource) -> str:
+    """Return what those columns are that the model does not see."""
+    keys = [c.key for c in source.schema().columns if c.free_text]
+    kinds = ["free text or identifiers"] * (not all(keys)) + ["time or groups"] * any(keys)
+    return ", ".join(kinds)
 
 
 def _almost(found: Almost, column: Column) -> str:

@@ -59,7 +59,7 @@ def infer_schema(
     Parameters
     ----------
     frame : as given by `read_frame`.
-    categorical_features : "auto" or a list of column names or positions
+    categorical_features : "auto", a list of column names or positions, or a mask of the columns
         Columns that are categories besides those that are so by dtype: category, text, boolean.
         Text that is named here is never free text.
     missing_values : scalar or list of scalars
@@ -87,6 +87,15 @@ def positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
             f"The 'categorical_features' parameter of {estimator_name} must be 'auto' or a list "
             f"of column names or positions, got {chosen!r}."
         )
+    chosen = list(chosen)
+    is_mask = [isinstance(name, (bool, np.bool_)) for name in chosen]
+    if any(is_mask):  # True is not the column 1
+        if not all(is_mask) or len(chosen) != len(columns):
+            raise ValueError(
+                f"The 'categorical_features' parameter of {estimator_name} must have True or False "
+                f"for each of the {len(columns)} columns, or none, got {chosen!r}."
+            )
+        return set(np.flatnonzero(chosen).tolist())
     places = {name: position for position, name in enumerate(columns)}
     found = set()
     for name in chosen:

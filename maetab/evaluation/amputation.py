@@ -135,7 +135,9 @@ def _positions(frame: pd.DataFrame, names: Sequence, parameter: str) -> np.ndarr
         raise TypeError(f"'{parameter}' {words}, got {names!r}.")
     places: dict[Any, int] = {place: place for place in range(frame.shape[1])}
     places |= {name: place for place, name in enumerate(frame.columns)}
-    unknown = [f"{name!r} is not a column" for name in names if name not in places]
+    flag = (bool, np.bool_)  # True is not the place 1
+    odd = [name for name in names if isinstance(name, flag) or name not in places]
+    unknown = [f"{name!r} is not a column" for name in odd]
     if unknown or len(names) == 0:
         problem = [*unknown, "it names no column"][0]
         raise ValueError(f"'{parameter}': {problem}; the columns are {list(frame.columns)}.")

@@ -147,6 +147,11 @@ def far_number(numbers: pd.Series) -> tuple[float, int] | None:
     return None
 
 
+def seconds_since_year_1(dates: pd.Series) -> np.ndarray:
+    """Return (n,) dates, none of them missing, as numbers of which only 0001-01-01 is zero."""
+    return pd.DatetimeIndex(dates).as_unit("s").asi8 - np.datetime64("0001-01-01", "s").astype(int)
+
+
 def choose_delimiter(body: str, layout: Layout, usual: str) -> str:
     """Return the delimiter of the layout, or the one that is found out."""
 

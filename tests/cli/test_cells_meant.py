@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from command_line import fill, refused
 
+from maetab import cli
 from maetab.files.cell_format import Text, infer_format
 from maetab.files.layout import Layout
 from maetab.files.number_format import Number
@@ -110,3 +111,21 @@ def test_advised_options_can_be_pasted_into_a_shell(tmp_path, stub, capsys, mark
     words = shlex.split(advised)
     assert len(words) == 1
     assert fill(tmp_path, text, *words).splitlines()[-1].split(",")[0] != mark
+
+
+@pytest.mark.parametrize(("form", "code"), [("%Y-%m-%d", "9999-12-31"), ("%d.%m.%Y", "01.01.1970")])
+def test_a_date_far_from_all_others_gets_a_hint_in_the_form_of_the_file(
+    tmp_path, form, code, capsys
+):
+    source = tmp_path / "in.csv"
+    days = pd.date_range("2021-01-01", periods=40, freq="9D").strftime(form).tolist()
+    days[::8] = [code] * 5
+    source.write_text("until,x\n" + "".join(f"{day},{i}\n" for i, day in enumerate(days)))
+    assert cli.main(["describe", str(source)]) == 0
+    said = capsys.readouterr().err
+    assert f"hint: {code} stands far from all others in 'until', in 5 cells" in said
+    assert cli.main(["describe", str(source), f"--na-values={code}"]) == 0
+    said = capsys.readouterr()
+    assert "hint" not in said.err and "12.5%" in said.out  # 5 of 40 are missing
+    assert cli.main(["impute", str(source), "-o", str(tmp_path / "out.csv")]) == 1
+    assert f"but {code} may mean missing" in capsys.readouterr().err

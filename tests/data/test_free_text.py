@@ -202,6 +202,16 @@ def test_a_table_of_free_text_alone_is_refused_in_one_sentence():
             kind(max_iter=0).fit(passengers()[["Name", "Ticket"]])
 
 
+def test_times_and_groups_alone_are_refused_as_such_and_free_text_beside_them_is_named():
+    keys = passengers()[["Name"]].assign(when=range(len(passengers())), ship="Titanic")
+    model = MAEImputer(window=4, time="when", groups="ship", max_iter=0)
+    with pytest.raises(ValueError, match=r"columns of time or groups have observed cells\.$"):
+        model.fit(keys[["when", "ship"]])
+    both = r"of free text or identifiers, time or groups have observed cells; .*=\['Name'\]"
+    with pytest.raises(ValueError, match=both):
+        model.fit(keys)
+
+
 def test_a_saved_model_still_leaves_free_text_alone(tmp_path):
     frame, model = passengers(), fitted()
     save(model, tmp_path / "m.safetensors")

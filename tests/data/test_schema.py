@@ -81,6 +81,18 @@ def test_numbers_called_categories_keep_their_type():
     assert columns[1].levels == (0.5, 1.5)
 
 
+@pytest.mark.parametrize("names", [["a", "b"], [0, 1]])
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_a_mask_says_of_each_column_whether_it_is_a_category(names, kind):
+    frame = pd.DataFrame([[1, 1.0], [2, 2.0]], columns=names)
+    columns = infer_schema(frame, kind([False, True])).columns
+    assert [column.kind for column in columns] == ["number", "category"]
+    assert all(column.kind == "number" for column in infer_schema(frame, [False] * 2).columns)
+    for wrong in ([True], [True, False, True], [True, 1]):
+        with pytest.raises(ValueError, match="True or False for each of the 2 columns, or none"):
+            infer_schema(frame, wrong)
+
+
 @pytest.mark.parametrize("chosen", [["nope"], [7]])
 def test_a_category_that_is_no_column_is_named(chosen):
     with pytest.raises(ValueError, match=f"'categorical_features'.*MAEX names {chosen[0]!r}"):

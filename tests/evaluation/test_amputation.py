@@ -212,6 +212,7 @@ def test_nothing_is_hidden_when_frac_is_zero() -> None:
         ({"frac": True}, "'frac' must be a number"),
         ({"frac": float("nan")}, "'frac' must be a number"),
         ({"columns": ["age"]}, "'columns': 'age' is not a column"),
+        ({"columns": [True, False]}, "'columns': True is not a column"),
         ({"columns": []}, "'columns': it names no column"),
         ({"driven_by": ["c0"]}, "for mechanism='mar' only"),
         ({"mechanism": "mar", "columns": ["c0"], "driven_by": ["c0"]}, "in both"),

@@ -14,7 +14,7 @@ from maetab.data.extent import range_of
 from maetab.data.schema import Schema, infer_schema
 from maetab.data.text import NA_VALUES
 from maetab.files.layout import option
-from maetab.files.sniffing import far_number
+from maetab.files.sniffing import far_number, seconds_since_year_1
 from maetab.files.tables import TableFile
 from maetab.files.text_table import TextTable
 
@@ -97,24 +97,32 @@ def _format_lines(table: TextTable, names: Collection[str]) -> list[str]:
     return [f"read as {kind}: {listed(columns)}" for kind, columns in read.items()]
 
 
-def far_numbers(table: TableFile, names: Collection[str]) -> dict[float, Counter[str]]:
-    """Return numbers of a text file that may be codes for missing: how often in which columns."""
-    found: dict[float, Counter[str]] = {}
-    for name in names if isinstance(table, TextTable) else ():
-        numbers = table.frame[name]
-        far = far_number(numbers) if numbers.dtype.kind in "if" else None
+def far_codes(table: TableFile, names: Collection[str]) -> dict[str, Counter[str]]:
+    """Return numbers and dates of a text file that may mean missing: how often in which columns."""
+    found: dict[str, Counter[str]] = {}
+    if not isinstance(table, TextTable):
+        return found
+    for name in names:
+        cells = table.frame[name].dropna().reset_index(drop=True)
+        if cells.dtype.kind not in "ifM":
+            continue
+        is_date = cells.dtype.kind == "M"
+        numbers = pd.Series(seconds_since_year_1(cells)) if is_date else cells
+        far = far_number(numbers)
         if far is not None:
-            found.setdefault(far[0], Counter())[name] = far[1]
+            texts = table.texts(name)[table.frame[name].notna().to_numpy()].to_numpy()
+            code = texts[numbers == far[0]][0].strip() if is_date else f"{far[0]:.0f}"
+            found.setdefault(code, Counter())[name] = far[1]
     return found
 
 
 def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
-    """Return numbers that may be codes for missing."""
+    """Return numbers and dates that may be codes for missing."""
     return [
-        f"hint: {value:.0f} stands far from all other numbers in {listed(list(counts))}, "
+        f"hint: {code} stands far from all others in {listed(list(counts))}, "
         f"in {counted(counts.total(), 'cell')}; "
-        f"pass {option('--na-values', [f'{value:.0f}'])} if it means missing"
-        for value, counts in far_numbers(table, names).items()
+        f"pass {option('--na-values', [code])} if it means missing"
+        for code, counts in far_codes(table, names).items()
     ]
 
 

@@ -81,12 +81,12 @@ class GroupedGaussian(nn.Module):
 
     def of(self, columns: Tensor, cells: Tensor) -> Tensor:
         """Return (B, T * g) the coordinates of some columns of (B, T * c)."""
-        return cells.view(len(cells), self.n_steps, -1)[:, :, columns].flatten(1)
+        return cells.view(len(cells), self.n_steps, len(self.order))[:, :, columns].flatten(1)
 
     def put(self, out: Tensor, columns: Tensor, cells: Tensor) -> None:
         """Set the coordinates of some columns of `out` (B, T * c); the way back of `of`."""
-        steps = out.view(len(out), self.n_steps, -1)
-        steps[:, :, columns] = cells.view(len(out), self.n_steps, -1)
+        steps = out.view(len(out), self.n_steps, len(self.order))
+        steps[:, :, columns] = cells.view(len(out), self.n_steps, len(columns))
 
     @torch.no_grad()
     def forward(
