@@ -90,10 +90,12 @@ def test_a_row_alone_is_filled_as_among_others(fitted, holes):
 
 def test_no_donor_is_predicted_from_its_own_cell():
     """Noise cannot be predicted, unless a row sees its own cell, here or in the memory."""
-    X = np.random.default_rng(0).normal(size=(N, 4))
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(N, 4))
+    X = 5 * rng.normal(size=(8, 4))[np.arange(N) % 8] + noise  # groups, which rows alike tell
     found = imputer().fit(X)
-    apart = [np.corrcoef(found.donor_points_[:, j], X[:, j])[0, 1] for j in range(4)]
-    assert max(apart) < 0.3
+    apart = [np.corrcoef(found.donor_points_[:, j], noise[:, j])[0, 1] for j in range(4)]
+    assert np.mean(apart) < 0.1 and (found.donor_points_.std(0) > 0.1).all()
     np.testing.assert_array_equal(found.donor_values_, X)
 
 
