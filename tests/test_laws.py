@@ -156,7 +156,7 @@ def test_law_4_what_is_not_observed_changes_no_bit_of_the_model(frame, parameter
         fit_model(config, windows_of(x, observed, rows), options)[0].state_dict()
         for x in (values, spoiled)
     )
-    assert all(torch.equal(one[k], other[k]) for k in one)
+    assert all(one[k].numpy().tobytes() == other[k].numpy().tobytes() for k in one)  # also NaN
 
 
 # 5

@@ -76,7 +76,8 @@ def test_a_fit_of_series_ends_within_a_fifth_of_the_limit(clocked, prices):
 def test_a_limit_that_is_long_enough_changes_nothing_of_series(clocked):
     clock = clocked(network=1e-6, windows=1e-6)
     states = [fitted(clock, s, n=120, n_steps=3)[0].state_dict() for s in (None, 1e5)]
-    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+    one, other = ({k: x.numpy().tobytes() for k, x in state.items()} for state in states)
+    assert one == other  # NaN, too: that a way over a window is not known
 
 
 @pytest.mark.slow

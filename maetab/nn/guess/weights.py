@@ -116,14 +116,15 @@ def fit_slopes(
     """
     sums: list[Tensor] = []
     rows, size = _rows_to_look_at(guess, len(windows), generator, windows.rows.device)
+    of_row = missing_odds(guess, *windows.take(slice(None)))
     for some in rows.split(LEAST_ROWS if should_stop() else size):
         if sums and should_stop():
             break
         cells, visible, now = guess.hide(windows, some, generator)
         said = guess.guess(cells, visible, windows.memory_index(some)).mean.double()
-        odds = missing_odds(guess, *windows.take(some)) * now * guess.is_number
-        square, missed = said.square(), cells.double() - said
-        each = square, cells * said, (odds * missed.square() * square)
+        truth, odds = torch.where(now, cells.double(), 0.0), of_row[some] * now * guess.is_number
+        square, missed = said.square(), truth - said
+        each = square, truth * said, (odds * missed.square() * square)
         sums.append(torch.stack([*((odds * x).sum(0) for x in each), odds.sum(0)]))
     gram, right, noise, count = torch.stack(sums).sum(0)
     pooled = (right.sum() + DOUBT * noise.sum().sqrt()) / gram.sum().clamp_min(1e-9)
