@@ -14,9 +14,8 @@ import pandas as pd
 import torch
 
 from benchmarks.coding import is_number
-from benchmarks.probe import Predict
+from benchmarks.probe import Predict, spread
 
-UNSEEN = 1e-6  # probability of classes without a label
 PACKAGES = {"CatBoost": "catboost", "RealMLP": "pytabkit"}
 
 
@@ -63,12 +62,8 @@ def _fitted(model, y: np.ndarray, code: Callable) -> Predict:
     if not hasattr(model, "predict_proba"):
         return lambda frame: np.asarray(model.predict(code(frame)), np.float64).reshape(-1)
 
-    def predict(frame: pd.DataFrame) -> np.ndarray:
-        chances = np.full((len(frame), int(y.max()) + 1), UNSEEN)
-        chances[:, np.asarray(model.classes_, int)] = model.predict_proba(code(frame))
-        return chances
-
-    return predict
+    n_classes = int(y.max()) + 1
+    return lambda frame: spread(model, code(frame), n_classes)
 
 
 LABEL_PEERS: dict[str, Callable[..., Predict]] = {"CatBoost": catboost, "RealMLP": real_mlp}

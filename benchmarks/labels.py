@@ -24,7 +24,7 @@ from benchmarks.datasets import HALVES, half_of
 from benchmarks.encodings import ENCODINGS
 from benchmarks.label_peers import LABEL_PEERS
 from benchmarks.predict import trees_with_holes
-from benchmarks.probe import Metrics, Predict, boosted_trees, judge, linear_probe
+from benchmarks.probe import Metrics, Predict, boosted_trees, judge, linear_probe, spread
 from maetab import MAEClassifier, MAEEncoder, MAERegressor
 
 MISSING = (0.0, 0.2, 0.5)
@@ -51,13 +51,8 @@ def _predictor(model: MAEClassifier | MAERegressor, y: np.ndarray) -> Predict:
     """Return what predicts numbers, or (n, K) probabilities of the codes up to the largest."""
     if isinstance(model, MAERegressor):
         return model.predict
-
-    def predict(frame: pd.DataFrame) -> np.ndarray:
-        chances = np.zeros((len(frame), int(y.max()) + 1))
-        chances[:, model.classes_.astype(int)] = model.predict_proba(frame)
-        return chances
-
-    return predict
+    n_classes = int(y.max()) + 1
+    return lambda frame: spread(model, frame, n_classes)
 
 
 def linear(train: pd.DataFrame, y: np.ndarray, kind: str, seed: int) -> Predict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -93,14 +93,15 @@ def _logistic(n_classes: int) -> Callable[..., Predict]:
 
     def fit(x: np.ndarray, y: np.ndarray, strength: float) -> Predict:
         model = LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(x, y)
-        return lambda new: _spread(model, new, n_classes)
+        return lambda new: spread(model, new, n_classes)
 
     return fit
 
 
-def _spread(model: LogisticRegression, x: np.ndarray, n_classes: int) -> np.ndarray:
+def spread(model: Any, x: Any, n_classes: int) -> np.ndarray:
+    """Return (n, n_classes) probabilities of codes, next to nothing for those without a label."""
     out = np.full((len(x), n_classes), 1e-6)
-    out[:, model.classes_] = model.predict_proba(x)
+    out[:, np.asarray(model.classes_, int)] = model.predict_proba(x)
     return out
 
 
@@ -124,7 +125,7 @@ def boosted_trees(train: pd.DataFrame, y: np.ndarray, kind: str, seed: int) -> P
     classifier = HistGradientBoostingClassifier(random_state=seed)
     classifier.fit(coded(train[: len(y)]), y)
     n_classes = int(y.max()) + 1
-    return _on(coded, lambda x: _spread(classifier, x, n_classes))
+    return _on(coded, lambda x: spread(classifier, x, n_classes))
 
 
 def _on(code: Callable, predict: Predict) -> Predict:
