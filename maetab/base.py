@@ -100,6 +100,7 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
     verbose: int = 0
 
     _knows_target: ClassVar[bool] = False  # whether the model has a column that X has not
+    _resizes_memory: ClassVar[bool] = False  # whether held-out cells say how many rows it holds
     _fit_only: ClassVar[tuple[str, ...]] = ()  # parameters of a subclass that act in fit alone
     # Of `fit`, while it runs, and the share of its time that schema and model may take.
     _deadline = Deadline()

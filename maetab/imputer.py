@@ -114,6 +114,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
     constraints: str | Sequence[str] | None = None
     copy: bool = True
 
+    _resizes_memory = True
+
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
         """Return an imputer around the model that `other` has fitted; see `BaseMAE.from_fitted`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -35,6 +36,7 @@ def config_of(estimator: BaseMAE, n_levels: tuple[int, ...], n_steps: int) -> Mo
     """Return what the model of an estimator is to be, for columns and steps of windows."""
     own = estimator
     guess = guess_of(own)
+    guess = replace(guess, resized=guess.resized and own._resizes_memory)
     return ModelConfig(
         n_levels=n_levels,
         n_steps=n_steps,

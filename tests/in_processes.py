@@ -16,10 +16,11 @@ from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.nn.guess.options import GuessOptions
 
 QUICK = GuessOptions(tuning_steps=20)
+FEW = GuessOptions(tuning_steps=20, n_remembered=32)
 GIVEN = {"guess": QUICK, "width": 8, "batch_size": 31, "random_state": 0, "max_iter": 3}
 ESTIMATORS = {
     "imputer": lambda: MAEImputer(backbone="transformer", **GIVEN),
-    "cosine": lambda: MAEImputer(loss="cosine", **GIVEN),
+    "cosine": lambda: MAEImputer(loss="cosine", **GIVEN | {"guess": FEW}),
     "encoder": lambda: MAEEncoder(n_components=3, **GIVEN),
     "detector": lambda: MAEAnomalyDetector(n_masks=2, **GIVEN),
     "series": lambda: MAEImputer(window=6, **GIVEN),

@@ -6,6 +6,7 @@ import functools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ from maetab.engine.trainer import Trainer
 # On the CPU: sums on CUDA differ in the last bits from one time to the next.
 SMALL = {"guess": QUICK, "width": 8, "batch_size": 32, "n_iter_no_change": 99}
 SMALL = {**SMALL, "random_state": 0, "device": "cpu"}
+RESIZED = {**SMALL, "guess": replace(QUICK, n_remembered=32)}  # held-out rows say of how many rows
 ESTIMATORS = {
     "imputer": lambda **more: MAEImputer(max_iter=6, dropout=0.2, **SMALL, **more),
-    "mlp": lambda **more: MAEImputer(max_iter=6, backbone="mlp", **SMALL, **more),
+    "mlp": lambda **more: MAEImputer(max_iter=6, backbone="mlp", **RESIZED, **more),
     "encoder": lambda **more: MAEEncoder(max_iter=6, n_components=3, **SMALL, **more),
     "detector": lambda **more: MAEAnomalyDetector(max_iter=6, n_masks=2, trim=0.1, **SMALL, **more),
     "series": lambda **more: MAEImputer(max_iter=6, window=6, **SMALL, **more),

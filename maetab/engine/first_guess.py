@@ -15,6 +15,7 @@ from maetab.engine.options import FitOptions
 from maetab.engine.processes import Processes
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
+from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.windows import Windows
 
 GUESS = "guess"  # its part of a checkpoint
@@ -42,9 +43,10 @@ def fit_first_guess(
             checkpoint.write(GUESS, found)
         return found
 
-    if group.size == 1 and not checkpoint.writes:
-        return fitted()
-    return _with_state(model, windows, group.of_first(state))
+    alone = group.size == 1 and not checkpoint.writes
+    windows = fitted() if alone else _with_state(model, windows, group.of_first(state))
+    model.config = replace(model.config, n_memory=len(model.guess.memory.values))
+    return windows
 
 
 def _state(model: Ensemble, windows: Windows) -> dict[str, Any]:
@@ -72,8 +74,10 @@ def _with_tensors(module: nn.Module, tensors: dict[str, Tensor]) -> nn.Module:
 
 def _with_state(model: Ensemble, windows: Windows, state: dict[str, Any]) -> Windows:
     """Give a model what fitting the first guess has made elsewhere; return the windows."""
-    _with_tensors(model, state["model"])
     device, guess = windows.rows.device, model.guess
+    if isinstance(guess, StackedGuess):
+        guess.remember_first(len(state["model"]["guess.memory.values"]))
+    _with_tensors(model, state["model"])
     new = guess.new_gaussians if isinstance(guess, SeriesGuess) else partial(deepcopy, guess.base)
     guess.folds = [_with_tensors(new(), fold) for fold in state["folds"]]
     return replace(windows, **{name: x.to(device) for name, x in state["windows"].items()})

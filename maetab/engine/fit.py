@@ -28,6 +28,7 @@ from maetab.nn.windows import Windows
 # they look at at least, and the steps below which the network is not begun.
 PASSES, LEAST_ROWS, WORTH_STEPS = 0.3, 64, 10
 REMEMBERED_CELLS = 20_000_000  # of windows of several steps
+RESIZED = 8_000_000  # coordinates of remembered rows up to which twice as many are tried
 MAX_STARTS = 4  # phases that windows start at, beyond which they share one Gaussian
 
 
@@ -83,6 +84,10 @@ def _checkpoint(windows: Windows, options: FitOptions) -> Checkpoint:
 def _sized(config: ModelConfig, windows: Windows) -> ModelConfig:
     """Return the config with what the windows say: how many are remembered, and their clock."""
     n_memory = min(config.guess.n_remembered, len(windows))
+    if config.guess.resized and config.n_steps == 1:
+        twice = 2 * n_memory
+        room = twice < len(windows) and twice * config.n_coordinates <= RESIZED
+        n_memory = twice if room else n_memory
     if config.n_steps > 1:
         n_memory = min(n_memory, REMEMBERED_CELLS // (config.n_steps * len(config.n_levels)))
     config = replace(config, n_memory=max(MIN_ROWS, n_memory))

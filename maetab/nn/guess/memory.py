@@ -26,7 +26,7 @@ NARROW = 16  # columns of a product up to which its kernel may depend on a row's
 MIN_ROWS = 16
 N_HEADS = 4
 BARRED = 1e30  # farther than any row that may be read
-MAX_LOGITS = 2**17  # of a head, computed together outside training: they stay in the cache
+MAX_LOGITS = 2**18  # of a head, computed together outside training: they stay in the cache
 
 
 class Neighbours(NamedTuple):

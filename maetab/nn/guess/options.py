@@ -25,6 +25,10 @@ class GuessOptions:
     n_remembered : at least 1
         Windows (rows, in a table) that the memory holds at most. Comparing with them is what a
         prediction costs. A memory has 16 places at least.
+    resized : bool
+        Whether a `MAEImputer` of more than twice as many rows chooses how many it remembers, from
+        a quarter of `n_remembered` to twice as many: no more than held-out cells ask for. Others
+        take `n_remembered`, as they also compare rows with the remembered ones as wholes.
     tuning_steps : at least 1
         Steps that the metric of the memory is learned in, at most.
     least_gain : in [0, 1)
@@ -55,6 +59,7 @@ class GuessOptions:
 
     base: Any = "gaussian"
     n_remembered: int = 4096
+    resized: bool = True
     tuning_steps: int = 400
     least_gain: float = 0.01
     tuning_windows: int = 256
@@ -77,10 +82,8 @@ class GuessOptions:
         fits["key_width"] = isinstance(width, int) and not isinstance(width, bool) and width != 1
         fits["key_width"] = fits["key_width"] and width >= 0
         wanted["key_width"] = "an int of at least 2, or 0"
-        fits["cross_fitted"], wanted["cross_fitted"] = (
-            isinstance(self.cross_fitted, bool),
-            "True or False",
-        )
+        for name in ("cross_fitted", "resized"):
+            fits[name], wanted[name] = isinstance(getattr(self, name), bool), "True or False"
         ratio = self.hidden_ratio
         fits["hidden_ratio"] = isinstance(ratio, float) and 0 < ratio < 1
         gain = self.least_gain

@@ -262,7 +262,10 @@ class StackedGuess(nn.Module):
             stop = (lambda: time_used() > TIMES[1]), (lambda: time_used() > TIMES[2])
             order = torch.randperm(n, generator=generator, device=device)
             judged, learned = order.tensor_split([max(1, round(JUDGED * n))])
-            tune(self, windows, learned, judged, generator, batch_size, stop[0])
+            lesson = tune(self, windows, learned, judged, generator, batch_size, stop[0])
+            if self.options.resized and in_table and n > len(chosen):
+                self.remember_first(lesson.enough(judged, generator, stop[0]))
+                windows = windows.remember(chosen[: len(self.memory.values)])
             fit_weights(self, windows, learned, judged, generator, stop[1])
         self.folds = folds if known else []
         if self.folds:
@@ -278,6 +281,14 @@ class StackedGuess(nn.Module):
             return []
         owner = torch.tensor(self.coordinates.cells, device=values.device)
         return fit_base(self.base, Rows(values, visible, owner), should_stop)
+
+    def remember_first(self, n: int) -> None:
+        """Forget all but the first `n` remembered windows."""
+        memory, keys = self.memory, self.memory.keys
+        for name in ("values", "visible", "residuals", "overlaps"):
+            setattr(memory, name, getattr(memory, name)[:n].clone())
+        if keys is not None:
+            keys.kept = keys.kept[:, :n].clone()
 
     def hide(
         self, windows: Windows, chosen: Tensor, generator: torch.Generator

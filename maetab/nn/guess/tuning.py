@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from maetab.nn.guess.gaussian import Normal
+from maetab.nn.guess.memory import MIN_ROWS
 from maetab.nn.guess.weights import corrections
 from maetab.nn.windows import Windows
 
@@ -31,6 +32,9 @@ POWER = 8
 # Steps before the first look at held-out cells, by how much each look is later than the one before,
 # the windows that are looked at, `MASKS` times each at most, and those they are compared with.
 FIRST_LOOK, LATER, LOOKED_AT, MASKS, LOOKED_AMONG = 50, math.sqrt(2), 1024, 8, 4096
+# Shares of the squared error that twice as many remembered windows have to be worth, and that are
+# given up, in all, for comparing with fewer.
+WORTH, GIVEN_UP = 0.015, 0.003
 WEIGHTS_RIDGE = 1e-3  # squares of standardised numbers: weights of what hardly moves stay small
 
 
@@ -59,7 +63,7 @@ def tune(
     generator: torch.Generator,
     batch_size: int,
     should_stop: Callable[[], bool],
-) -> None:
+) -> Lesson:
     """Learn the metric of the memory: squared error of the two guesses it gives.
 
     It ends when twice the steps took less than `least_gain` of the options off the error in windows
@@ -70,6 +74,10 @@ def tune(
     ----------
     learned, judged : windows that are learned from, and those that are looked at; all may be read
     batch_size : windows in a step, at most
+
+    Returns
+    -------
+    lesson : what it was learned from
     """
     lesson, options = Lesson(guess, windows), guess.options
     size = (min(batch_size, len(learned), lesson.most_windows),)
@@ -97,6 +105,7 @@ def tune(
                 break
     state.settle()
     lesson.remember()
+    return lesson
 
 
 class Lesson:
@@ -149,16 +158,40 @@ class Lesson:
         return (missed * given.hidden).sum() / given.hidden.sum().clamp_min(1)
 
     @torch.no_grad()
-    def left_over(self, given: Hidden) -> float:
+    def left_over(self, given: Hidden, n_remembered: int = LOOKED_AMONG) -> float:
         """Return the squared error at hidden cells that the best weights for all cells leave."""
         self.remember()
         asked = given.cells, given.visible, given.normal, given.memory_index
-        near = self.guess.near(*asked, n_remembered=LOOKED_AMONG)
+        near = self.guess.near(*asked, n_remembered=n_remembered)
         moves = corrections(given.normal, near.heads)[given.hidden].double()
         missed = (given.cells - given.normal.mean)[given.hidden].double()
         ridge = moves.new_full((moves.shape[1],), WEIGHTS_RIDGE * max(1, len(moves)))
         weights = torch.linalg.solve(moves.T @ moves + ridge.diag(), moves.T @ missed)
         return float((missed - moves @ weights).square().sum())
+
+    def enough(self, judged: Tensor, generator: torch.Generator, stop: Callable[[], bool]) -> int:
+        """Return how many remembered windows guess held-out cells about as well as all of them.
+
+        Beside as many as the options say, all of them, where these leave `WORTH` less squared error
+        at held-out cells; else half as many again and again, a quarter at least, while that leaves
+        at most `GIVEN_UP` more.
+
+        Parameters
+        ----------
+        judged : windows that are looked at
+        """
+        n = self.guess.options.n_remembered
+        if stop():
+            return n
+        seen = self.hide(_seen(judged, generator, 2 * LOOKED_AT), generator)
+        error = self.left_over(seen, n)
+        if n < self.n_remembered and self.left_over(seen, self.n_remembered) < (1 - WORTH) * error:
+            return self.n_remembered
+        for fewer in (n // 2, n // 4):
+            if fewer < MIN_ROWS or stop() or self.left_over(seen, fewer) > (1 + GIVEN_UP) * error:
+                break
+            n = fewer
+        return n
 
     def remember(self) -> None:
         """Keep the keys of remembered windows."""
@@ -241,10 +274,10 @@ def _looks(most: int) -> set[int]:
     return looks | {most} if looks else looks
 
 
-def _seen(judged: Tensor, generator: torch.Generator) -> Tensor:
+def _seen(judged: Tensor, generator: torch.Generator, most: int = LOOKED_AT) -> Tensor:
     """Return windows to look at, several times each where they are few."""
     order = torch.randperm(len(judged), generator=generator, device=judged.device)
-    return judged[order].repeat(MASKS)[:LOOKED_AT]
+    return judged[order].repeat(MASKS)[:most]
 
 
 @torch.no_grad()
