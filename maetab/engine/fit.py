@@ -28,7 +28,7 @@ from maetab.nn.windows import Windows
 # they look at at least, and the steps below which the network is not begun.
 PASSES, LEAST_ROWS, WORTH_STEPS = 0.3, 64, 10
 REMEMBERED_CELLS = 20_000_000  # of windows of several steps
-RESIZED = 8_000_000  # coordinates of remembered rows up to which twice as many are tried
+RESIZED = 2_000_000  # coordinates of remembered rows up to which twice as many are tried
 MAX_STARTS = 4  # phases that windows start at, beyond which they share one Gaussian
 
 

@@ -85,7 +85,8 @@ def test_rows_that_are_forgotten_are_not_read():
 def enough(errors: dict[int, float], usual: int = 64, stopped: bool = False) -> int:
     """Return what is enough where so many rows leave such errors; twice `usual` are there."""
     lesson = object.__new__(Lesson)
-    lesson.guess = SimpleNamespace(options=GuessOptions(n_remembered=usual))
+    options, coordinates = GuessOptions(n_remembered=usual), SimpleNamespace(size=3)
+    lesson.guess = SimpleNamespace(options=options, coordinates=coordinates)
     lesson.n_remembered = max(errors)
     lesson.hide = lambda windows, generator: None
     lesson.left_over = lambda seen, n: errors[n]

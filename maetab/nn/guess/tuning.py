@@ -35,6 +35,7 @@ FIRST_LOOK, LATER, LOOKED_AT, MASKS, LOOKED_AMONG = 50, math.sqrt(2), 1024, 8, 4
 # Shares of the squared error that twice as many remembered windows have to be worth, and that are
 # given up, in all, for comparing with fewer.
 WORTH, GIVEN_UP = 0.015, 0.003
+SIZED_BY = 400_000  # coordinates of windows that say so, at most
 WEIGHTS_RIDGE = 1e-3  # squares of standardised numbers: weights of what hardly moves stay small
 
 
@@ -183,7 +184,8 @@ class Lesson:
         n = self.guess.options.n_remembered
         if stop():
             return n
-        seen = self.hide(_seen(judged, generator, 2 * LOOKED_AT), generator)
+        looked_at = max(256, min(2 * LOOKED_AT, SIZED_BY // self.guess.coordinates.size))
+        seen = self.hide(_seen(judged, generator, looked_at), generator)
         error = self.left_over(seen, n)
         if n < self.n_remembered and self.left_over(seen, self.n_remembered) < (1 - WORTH) * error:
             return self.n_remembered
