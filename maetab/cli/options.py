@@ -219,7 +219,7 @@ _DETECTED = (
     Option(
         "--contamination",
         "share of the rows given to the fit, trimmed ones too, to call anomalies, at most "
-        "0.5, or auto: rows stranger than 95 %% of those that were not trimmed "
+        "0.5; auto is 0.05 "
         f"(default: {DETECTION['contamination']}, or as in the saved model)",
         ALARMS_SHARE,
     ),

@@ -63,7 +63,7 @@ def test_help_of_detect_and_encode_says_what_they_do(capsys):
         texts[verb] = " ".join(capsys.readouterr().out.split())
     assert "at most half" not in texts["detect"]
     assert "trimmed ones too, to call anomalies" in texts["detect"]
-    assert "95 % of those that were not trimmed" in texts["detect"]
+    assert "auto is 0.05" in texts["detect"]
     assert "beside the encoded input (see --no-add-raw)" in texts["encode"]
 
 
