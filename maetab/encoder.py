@@ -46,11 +46,11 @@ class MAEEncoder(TransformerMixin, BaseMAE):
     Parameters
     ----------
     n_components : "auto", None or int, at least 1
-        Components that the readout is cut down to, by up to 4096 training rows: principal ones; of
-        "concat" of rows a third for each kind of similarity, and a third single keys. Those that
-        missing cells would move by more than they vary are left out. None keeps the readout whole;
-        "auto" is 192 of rows with keys, else 128. Ten thousand labels carry more, such as 512. The
-        encoded input comes behind: see `add_raw`. Those of windows are turned to vary alike.
+        Components that the readout is cut down to at most, learned from the training rows that the
+        model remembers: principal ones; of "concat" of rows a third for each kind of similarity,
+        and a third single keys. Those that missing cells would move by more than they vary are left
+        out. None keeps the readout whole; "auto" is 192 of rows with keys, else 128; ten thousand
+        labels carry more, such as 512. Those of windows are turned to vary alike.
     readout : "concat", "mean" or "cls"
         What is read: what row attention has learned (similarities to up to 512 training rows by
         single cells and by learned keys, and the keys), which needs no network, so that

@@ -20,9 +20,9 @@ PARAMETERS = """mask_ratio : float, in [0, 1)
         "bernoulli". An object of maetab.nn.masking, or one of your own that
         follows its Protocol `Masking`, brings its own ratio.
     loss : "distribution", "mse", "mae" or "cosine", or a loss object
-        "distribution" learns the probabilities of quantile bins; the others learn points.
-        Categories are learned by cross-entropy with all of these. An object follows
-        maetab.nn.losses.Loss.
+        "distribution" learns the probabilities of 32 quantile bins of a number (Lee et al. 2024),
+        of series its mean and standard deviation; the others learn points. Categories are learned
+        by cross-entropy with all of these. An object follows maetab.nn.losses.Loss.
     backbone : "auto", "transformer", "mlp" or "linear", or a class
         What encoder and decoder are made of; "auto" is "mlp" for tables, which errs less in the
         same time, and "transformer" for series and in MAEEncoder, whose tokens can be read. A class
@@ -49,34 +49,37 @@ PARAMETERS = """mask_ratio : float, in [0, 1)
     visible_weight : float, not negative
         What a visible cell counts in the loss; a hidden one counts 1.
     max_iter : None or int, at least 0
-        Epochs of the network. None takes a number that suits the rows, if the preset trains a
-        network; 0 trains none and leaves the closed-form first guess alone.
+        Epochs of the network, passes over the rows, at most. None takes a number that suits the
+        rows, if the preset trains a network; 0 trains none and leaves the closed-form first guess
+        alone.
     max_time : None or float, in seconds
         Limit of all that `fit` does, from reading the table to calibration. The first guess may
         take up to 60 % of it; the network trains in what is left, with fewer steps, and passes
         over held-out cells look at fewer rows. A network for whose least there is no time is left
         out, with a warning. Only the least of the first guess (one look at the table, one step of
         its tuning, one batch of its stacking) is done at any price. Limits depend on the speed of
-        the machine, and so do results where they act. What is fitted is used without a limit: per
-        row the first guess compares its cells with up to 4096 rows, and a transformer its columns
-        with each other. An interrupt (Ctrl-C) while the network trains ends its training as the
-        limit would; without a limit, and at other times, it is raised, and nothing is fitted.
+        the machine, and so do results where they act. What is fitted is used without a limit: the
+        first guess compares each row with those that it remembers (up to 4096, of an imputer 8192;
+        four times as many with preset="best"), a transformer the columns with each other. An
+        interrupt (Ctrl-C) while the network trains ends its training as the limit would; without
+        a limit, and at other times, it is raised, and nothing is fitted.
     batch_size : int, at least 1
-        Rows in a training step.
+        Rows, of series windows, in a training step, at most; wide ones come in fewer.
     learning_rate_init : None or float, positive
         Of AdamW. It warms up and falls along a cosine. None is 6e-3 for an "mlp", else 3e-3.
     weight_decay : float, not negative
         Of AdamW.
     validation_fraction : float, in [0, 1)
         Share of the observed cells that is held out to stop in time, to weigh the network
-        against the first guess, and to calibrate.
+        against the first guess, and to calibrate; of 30 windows or more gaps in the last fifth.
     n_iter_no_change : int, at least 1
-        Looks at the held-out cells (12 in a full run) without gain before the network stops.
+        Looks at the held-out cells (about 12 in a full run) without gain before the network stops.
     window : None, "auto", int or duration such as "24h"
         None takes rows as independent of each other. Else they are series, and cells are predicted
-        from those of so many consecutive steps, or of a span of time; "auto" finds the main period
-        in the data. Rows may come in any order, and stamps may be missing. Where all are Mondays
-        to Fridays, steps are working days.
+        from those of so many consecutive steps, or of a span of time. "auto" is two periods that
+        the data show, else 24 to 400 steps, about twice the usual gap; such a window is shortened
+        to at most 1000 cells, first to one period. Rows may come in any order, and stamps may be
+        missing. Where all are Mondays to Fridays, steps are working days.
     time : None or a column (of arrays its position), or a level of the index
         When the rows are: times, durations or numbers. None takes a DatetimeIndex, PeriodIndex or
         TimedeltaIndex where X has one, else the order of the rows. Only with `window`.
@@ -102,15 +105,18 @@ PARAMETERS = """mask_ratio : float, in [0, 1)
         "auto" is CUDA where there is one, else the CPU.
     random_state : None, int or numpy.random.RandomState
         An int makes results repeatable.
-    verbose : 0 or 1
-        1 reports what fit is doing, and about how long it will take, as lines on stderr, one that
-        moves on a terminal. A handler of the logger "maetab" at level INFO gets these messages in
-        place of stderr, also with 0."""
+    verbose : int, not negative
+        1 or more reports what fit is doing, and about how long it will take, as lines on stderr,
+        one that moves on a terminal. A handler of the logger "maetab" at level INFO gets these
+        messages in place of stderr, also with 0."""
 
 ATTRIBUTES = """schema_ : Schema, kinds, levels and ranges of the columns
-    timeline_ : Timeline, how rows lie in time, None without `window`
+    timeline_ : Timeline, how rows lie in time, None without `window`: `n_steps` of a window, `step`
+        from one to the next in its `unit` (of seconds, months, ...), `period` in steps or None
     model_ : torch.nn.Module of first guess and network, on the CPU
-    history_ : list of dict, one per look at the held-out cells while training
+    history_ : list of dict, one per look at the held-out cells while training: step, epoch,
+        train_loss, validation_loss, learning_rate, and seconds since training began
+    missing_features_ : positions of the columns that had missing cells in fit
     n_iter_ : epochs of the longest training, 0 where no network was trained; of a detector, one
         more for the pass that calibrates its scores
     n_samples_fit_ : rows of the table that was learned from; of one in parts those that were drawn
