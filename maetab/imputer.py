@@ -61,10 +61,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         after fit.
     edges : bool
         Whether cells before the first and after the last observation of a column in its series are
-        filled, also where it has none. They are filled by default, because an imputer that leaves
-        cells missing breaks the pipelines that it stands in, and because a model knows them from
-        the other columns of their time as well: it does not prolong the last value. False leaves
-        them missing. `max_gap` holds for them as for other gaps. May be changed after fit.
+        filled, also where it has none. True does, so that pipelines get no missing cells; the model
+        knows them from other columns of their time, and does not prolong the last value. False
+        leaves them missing. `max_gap` holds for them, too. May be changed after fit.
     donors : None or int, at least 1
         Fill numbers and dates with values that occur in their column (predictive mean matching): of
         so many training rows, among up to 2048, whose cells, hidden, are predicted most alike,
@@ -163,7 +162,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         Parameters
         ----------
         X : (n, F) table
-        n_draws : at least 1
+        n_draws : int, at least 1; about ten is usual, more where much is missing
         random_state : None (then that of the estimator), int or numpy.random.RandomState
         """
         check_count("n_draws", n_draws)
@@ -183,15 +182,19 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return two tables between which each missing number lies with the given probability.
 
         Central intervals, calibrated on cells held out in fit, and widened to hold what `transform`
-        fills in where that lies outside. An interval holds a value whole or not at all: of columns
-        with few distinct values it may cover more or less than it says. In both tables observed
-        cells stand as they are, and missing cells of categories stay missing: see `predict_proba`
-        for those.
+        fills in. Of columns with few distinct values they may cover more or less than they say: a
+        value is inside or not. In both tables observed cells stand as they are, and missing
+        categories stay missing: see `predict_proba` for those.
 
         Parameters
         ----------
         X : (n, F) table
-        coverage : in (0, 1)
+        coverage : in (0, 1), share of the missing numbers that are to lie between the two
+
+        Raises
+        ------
+        ValueError
+            `coverage` is out of range.
         """
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")

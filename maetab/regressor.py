@@ -82,6 +82,12 @@ class MAERegressor(RegressorMixin, LabelledMAE):
         ----------
         X : (n, F) table with the columns of fit
         coverage : in (0, 1)
+
+        Raises
+        ------
+        ValueError
+            `coverage` is out of range, or after `from_fitted` there are fewer labels than
+            coverage / (1 - coverage), such as 9 for 0.9.
         """
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage must be in (0, 1), got {coverage!r}.")

@@ -78,6 +78,14 @@ def amputate(
     hidden : frame of bool for a frame, array of bool for an array
         True where a cell was hidden now.
 
+    Raises
+    ------
+    ValueError
+        A parameter is out of range or names no column, "mar" has no columns left to drive or to
+        lose cells, or "observed" finds no missing cell.
+    TypeError
+        `columns` or `driven_by` is no list.
+
     References
     ----------
     .. [1] Rubin, "Inference and missing data", Biometrika 1976.

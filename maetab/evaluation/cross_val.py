@@ -71,6 +71,13 @@ def cross_val_impute(
         Columns fold, column, metric, method, value and n_cells (hidden test cells). The
         value is NaN where a method left a number unfilled; an unfilled category is wrong.
 
+    Raises
+    ------
+    ValueError
+        A metric, a baseline or a mechanism is unknown, or there is no method.
+    TypeError
+        A method has no `fit` and `transform`, or is a class.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris

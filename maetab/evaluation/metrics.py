@@ -39,18 +39,19 @@ def cell_scores(
 
     Parameters
     ----------
-    truth, filled, hidden : DataFrame
-        Same rows and columns; `hidden` is bool.
-    schema : Schema
-        Says which columns are categories, and the unit of numbers (their `scale`).
-    metrics : sequence of str
+    truth, filled, hidden : (n, F) DataFrame
+        Same rows and columns; `hidden` is bool, True for the cells that count.
+    schema : Schema, such as `schema_` of a fitted imputer
+        Says which columns are categories, and the unit of numbers (their `scale`, the standard
+        deviation in the rows of its fit).
+    metrics : sequence of {"rmse", "mae", "wasserstein", "accuracy", "f1_macro"}
         As in :func:`cross_val_impute`; each is taken only where it fits the column.
 
     Returns
     -------
     scores : DataFrame
         Columns column, metric, value and n_cells; no line for a column without hidden cells,
-        and for free text.
+        or of free text. The value is NaN where a number was left missing.
     """
     true_values, _ = encode(truth, schema)
     values, is_filled = encode(filled, schema)
