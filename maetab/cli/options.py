@@ -191,8 +191,8 @@ _FITTED = (
         "--preset", "how much time a fit may spend on a better model (default: balanced)", PRESETS
     ),
     Option("--max-time", "limit for one fit", SECONDS),
-    Option("--device", "cpu, cuda, ... (default: chosen by the library)"),
-    Option("--verbose", "report each look at the held-out cells while training", YES),
+    Option("--device", "cpu, cuda, ... (default: cuda where there is one, else cpu)"),
+    Option("--verbose", "more messages: each check of held-out cells while a network trains", YES),
 )
 MODEL = Options("the model", _FITTED)
 _CHECKPOINT = Option(
