@@ -192,13 +192,14 @@ def of_presets() -> tuple[str, ...]:
     found = presets.ratios(file).rename(
         columns={"ratio": "error", "time": "seconds", "worst": "error, worst table"}
     )
-    lines = pd.DataFrame(records.read(file))
+    n_tables, lines = found.pop("tables"), pd.DataFrame(records.read(file))
+    found.index = [f"{name} ({n:.0f})" for name, n in zip(found.index, n_tables, strict=True)]
     return (
         "Presets of the imputer, divided by chained ExtraTrees on the same tables of 1,000 to "
-        f"{lines['rows'].max():,} rows: geometric means of RMSE and of CPU seconds, how many "
-        "categories more are right, and RMSE on the worst table. What a preset is, was chosen on "
-        f'the tables called "choosing". One mask seed. {origin(lines)}',
-        figures(found, 3, "half, method"),
+        f"{lines['rows'].max():,} rows: geometric means of RMSE and of CPU seconds, by how much "
+        "the share of categories that are right is larger, and RMSE on the worst table. What a "
+        f'preset is, was chosen on the tables called "choosing". One mask seed. {origin(lines)}',
+        figures(found, 3, "half, method (tables)"),
         ".. image:: ../images/presets.svg\n   :alt: Error and seconds of each preset, divided by "
         "those of chained ExtraTrees",
     )

@@ -267,9 +267,9 @@ def wide() -> list[str]:
     found = found.drop_duplicates([*series_wide.KEY], keep="last")
     parts = [
         title("Windows of many columns", "-"),
-        "Stretches of one series side by side as columns; of 500 each is a sum of two. MAE of the "
-        "first guess divided by that of linear interpolation, on windows of steps x columns; "
-        f"before they were guessed as rows of a table are. {origin(found)}",
+        "Stretches of one series side by side as columns. MAE of the first guess divided by that "
+        'of linear interpolation, on windows of steps x columns. "Before" is an earlier version, '
+        f"which guessed such windows as rows of a table are. {origin(found)}",
     ]
     for half, sources in series_wide.SOURCES.items():
         lines = found[found["source"].isin(sources)]
