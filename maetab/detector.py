@@ -113,7 +113,7 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
-        """Return a detector around the model that `other` has fitted; see `BaseMAE.from_fitted`.
+        """Return a detector around the model of a fitted `other`; see `MAEEncoder.from_fitted`.
 
         Scores are calibrated on the training rows that the model remembers. Those of a detector
         with the same `trim` and `n_masks` are taken over.
@@ -149,20 +149,17 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
         return new
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Return (n,) float64, higher where a row is more normal; training rows have mean 0."""
+        """Return (n,) float64, higher where a row is more normal; usual rows have about 0.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit, or what is read in parts
+        """
         found = joined(self, X, self.score_samples)
         if found is not None:
             return found
         table = self._read(X)
         return self._at_rows(table, self._scorer().scores(self._windows(table)))
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return (n,) `score_samples` less the threshold: negative for outliers."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return (n,) 1 for normal rows, -1 for outliers."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
 
     def score_cells(self, X: Any) -> pd.DataFrame:
         """Return a frame, rows x columns, of how strange each cell is; missing where it is.
@@ -172,6 +169,10 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
         share of normal rows whose cell in that column surprises at least as much: 1 is one in ten,
         3 one in a thousand, for numbers and categories alike. Beyond a column's last twentieth the
         shares are those of an exponential tail, and no longer counted.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit
         """
         table = self._read(X)
         found = self._scorer().cell_surprisals(self._windows(table))
@@ -183,6 +184,7 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
 
         Parameters
         ----------
+        X : (n, F) table with the columns of fit
         top, n_columns : how many rows at most, and how many columns of each. With `window` a row
             that is no outlier is left out less than a window from a stranger one that is told.
 

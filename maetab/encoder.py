@@ -108,7 +108,6 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
-        """Return an encoder around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
         new = super().from_fitted(other, **parameters)
         new._fit_components()
         return new
@@ -167,7 +166,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
 
         Parameters
         ----------
-        Z : (n, n_features_out) as from `transform`, with level="row"
+        Z : (n, n_features_out) as from `transform`, with level="row"; else a ValueError is raised
 
         Returns
         -------

@@ -117,7 +117,6 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
     @classmethod
     def from_fitted(cls, other: BaseMAE, **parameters: Any) -> Self:
-        """Return an imputer around the model that `other` has fitted; see `BaseMAE.from_fitted`."""
         new = super().from_fitted(other, **parameters)
         check_range(new.min_value, new.max_value, new.schema_)
         new._check_gaps(new._timeline() is not None)

@@ -31,6 +31,24 @@ class TrainingScores:
         """Return (n,) float64, higher where a row is more normal."""
         raise NotImplementedError
 
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return (n,) float64, `score_samples` less the threshold `offset_`: negative for outliers.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit, or what is read in parts
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return (n,) int, 1 for normal rows and -1 for outliers.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit, or what is read in parts
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
     def p_values(self, X: Any) -> np.ndarray:
         """Return (n,) in (0, 1]: the share of the training rows that are at least as strange.
 
@@ -39,6 +57,10 @@ class TrainingScores:
         `scores_` and one more. Rows with a p-value up to `contamination` are outliers. Below some
         200 rows p-values come out too small, because the model has seen the rows that it is
         calibrated on.
+
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit, or what is read in parts
         """
         return conformal_p_values(self.score_samples(X), self.scores_)
 
@@ -57,6 +79,10 @@ class TrainingScores:
         all training rows: where there are outliers among these, p-values of outliers are about as
         large as their share, and their chances too small.
 
+        Parameters
+        ----------
+        X : (n, F) table with the columns of fit, or what is read in parts
+
         Examples
         --------
         >>> import numpy as np
@@ -73,7 +99,18 @@ class TrainingScores:
         return np.column_stack([1 - chance, chance])
 
     def set_threshold(self, contamination: str | float = "auto") -> Self:
-        """Move `offset_` as if fitted with another `contamination`; nothing is fitted again."""
+        """Move `offset_` as if fitted with another `contamination`; nothing is fitted again.
+
+        Parameters
+        ----------
+        contamination : "auto" or float, in (0, 0.5]
+            Share of the training rows, trimmed or not, that are to be outliers; "auto" is 0.05.
+
+        Raises
+        ------
+        ValueError
+            It is out of range.
+        """
         check_is_fitted(self, "scores_")
         check_contamination(contamination)
         share = AUTO_ALARMS if isinstance(contamination, str) else float(contamination)
