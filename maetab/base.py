@@ -157,8 +157,9 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
 
         Raises
         ------
-        ValueError, TypeError
-            For parameters, shapes, names or cells that cannot be used; the message names them.
+        ValueError, TypeError, MemoryError
+            For parameters, shapes, names or cells that cannot be used, and for tables with too many
+            columns for the memory that is free; the message names them.
 
         Whatever is raised, an interrupt too, leaves what was fitted before as it was.
         """

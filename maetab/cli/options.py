@@ -190,7 +190,7 @@ _FITTED = (
     Option(
         "--preset", "how much time a fit may spend on a better model (default: balanced)", PRESETS
     ),
-    Option("--max-time", "limit for one fit", SECONDS),
+    Option("--max-time", "limit for one fit (default: none, of demo 90)", SECONDS),
     Option("--device", "cpu, cuda, ... (default: cuda where there is one, else cpu)"),
     Option("--verbose", "more messages: each check of held-out cells while a network trains", YES),
 )

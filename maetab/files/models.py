@@ -66,8 +66,10 @@ def save(est: BaseMAE, path: str | os.PathLike) -> None:
     Raises
     ------
     TypeError
-        For parameters that are more than plain values, such as a RandomState.
+        For other estimators, subclasses of maetab's too, and for parameters that are more than
+        plain values, such as a RandomState or a masking of your own.
     sklearn.exceptions.NotFittedError
+        For an estimator without a fit.
 
     Examples
     --------
