@@ -199,13 +199,13 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
             reason: a level never seen, seen once or of trimmed rows only, outside the observed
             range (with `trim`, that of the other rows), or unexpected given the others
 
-        Cells that are as expected (numbers within the interval), or surprise less than one in ten,
-        are no reasons: a row may have fewer than `n_columns`. A row without any has its most
-        surprising cell, with the reason that nothing stands out; one without observed cells has
-        nothing. A row that stands for a stretch of several and has no cell as rare as one in a
-        thousand has the columns in which the stretch goes farthest from what is expected where all
-        of it is hidden, with the reason from when to when, how far and when most. Numbers are
-        rounded to what the spread of their column lets tell apart.
+        Cells that are as expected (numbers inside the interval), or surprise less than one in ten,
+        are no reasons, so a row may have fewer than `n_columns`. A row without reasons gets its
+        most surprising cell, and the words that nothing stands out; one without observed cells gets
+        nothing. Where a row stands for a stretch and none of its cells is as rare as one in a
+        thousand, the reasons are the columns in which the stretch is farthest from what is expected
+        with all of it hidden: from when to when, how far, and when most. Numbers are rounded to the
+        digits that the spread of their column lets tell apart.
         """
         check_count("top", top)
         check_count("n_columns", n_columns)
