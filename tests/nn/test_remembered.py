@@ -54,7 +54,8 @@ def test_rows_that_tell_each_other_are_remembered_twice_as_many():
 
 
 @pytest.mark.parametrize("n_rows", [20, 64, 128])
-def test_up_to_twice_as_many_rows_change_nothing(n_rows):
+def test_up_to_twice_as_many_rows_change_nothing(n_rows, monkeypatch):
+    monkeypatch.setattr(Lesson, "enough", lambda *_: pytest.fail("looked how many are enough"))
     frame = noise()[:n_rows]
     assert n_remembered(fitted(frame)) == min(n_rows, 64)
 

@@ -263,7 +263,7 @@ class StackedGuess(nn.Module):
             order = torch.randperm(n, generator=generator, device=device)
             judged, learned = order.tensor_split([max(1, round(JUDGED * n))])
             lesson = tune(self, windows, learned, judged, generator, batch_size, stop[0])
-            if self.options.resized and in_table and n > len(chosen):
+            if self.options.resized and in_table and n > 2 * self.options.n_remembered:
                 self.remember_first(lesson.enough(judged, generator, stop[0]))
                 windows = windows.remember(chosen[: len(self.memory.values)])
             fit_weights(self, windows, learned, judged, generator, stop[1])
