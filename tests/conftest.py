@@ -19,14 +19,17 @@ from maetab.cli import estimators
 
 torch.set_num_threads(1)
 
-# Checks of scikit-learn that fit many times.
+# Checks of scikit-learn that fit many times, and what some estimators that are checked are told.
 LONG_CHECKS = ("class_weight_classifiers", "methods_subset_invariance", "outliers_")
+LONG_CHECKS += ("dtype_object", "estimators_dtypes", "pipeline_consistency")
+TOLD = ("loss='mse'", "masking='block'")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count the long checks of scikit-learn among the slow tests."""
+    """Count the long checks of scikit-learn, and those of such estimators, among the slow tests."""
     for item in items:
-        if any(f"check_{name}" in item.name for name in LONG_CHECKS):
+        is_long = any(f"check_{name}" in item.name for name in LONG_CHECKS)
+        if is_long or ("-check_" in item.name and any(told in item.name for told in TOLD)):
             item.add_marker(pytest.mark.slow)
 
 

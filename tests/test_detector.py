@@ -98,6 +98,7 @@ def test_a_row_without_cells_or_with_an_unknown_level_gets_a_score(fitted):
     assert fitted.score_cells(X).iloc[1, 2] >= fitted.score_cells(known).iloc[1, 2]
 
 
+@pytest.mark.slow
 def test_p_values_of_new_normal_rows_are_about_uniform_and_those_of_outliers_small():
     trained = detector(n_masks=8).fit(mixed(400, seed=100))
     fresh = trained.p_values(mixed(1000, seed=200))
@@ -145,6 +146,7 @@ def test_reasons_name_value_expectation_and_interval(fitted):
     assert colors["expected"].isin(["red", "blue"]).all()
 
 
+@pytest.mark.slow
 def test_intervals_of_dates_are_dates():
     X = mixed(80, seed=12)
     X["day"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(X["noise"].fillna(0), unit="D")
@@ -181,6 +183,7 @@ def test_a_detector_comes_from_a_fitted_imputer_and_shares_its_model():
     assert np.isfinite(trimmed.score_samples(X)).all()
 
 
+@pytest.mark.slow
 def test_trimming_finds_a_group_of_outliers_that_hides_among_the_training_rows():
     random = np.random.default_rng(0)
     X = np.vstack([random.normal(size=(190, 3)), 5 + 0.05 * random.normal(size=(10, 3))])
@@ -256,6 +259,7 @@ def test_a_detector_from_a_trimmed_one_decides_alike_and_trims_nothing_again():
             MAEAnomalyDetector.from_fitted(first, **changed)
 
 
+@pytest.mark.slow
 def test_scores_hold_the_fit_when_trim_is_changed_after_it():
     X = mixed()
     for fitted, changed in ((0.0, 0.2), (0.2, 0.0)):
@@ -288,6 +292,7 @@ def test_reasons_tell_the_position_of_rows_that_share_a_label(fitted):
     assert reasons["position"].tolist() == np.argsort(fitted.score_samples(X))[:3].tolist()
 
 
+@pytest.mark.slow
 def test_constant_columns_are_no_reasons():
     X = mixed(300).assign(one=1.0, word="x")
     with pytest.warns(UserWarning, match="'one' is constant"):

@@ -83,6 +83,7 @@ def test_the_order_of_rows_and_series_changes_no_bit(frame, window, seed):
     assert (detector.score_samples(shuffled) == detector.score_samples(frame)[order]).all()
 
 
+@pytest.mark.slow
 @given(frame=panels(keyed="columns"), window=windows, place=st.integers(0, 9))
 @few
 def test_a_series_alone_gives_what_it_gives_among_others(frame, window, place):

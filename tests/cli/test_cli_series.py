@@ -183,6 +183,7 @@ def test_encode_writes_rows_or_windows(tmp_path, monkeypatch):
     assert set(later["when"].dt.hour % 6) == {0} and len(more) > 3 * len(windows)
 
 
+@pytest.mark.slow
 def test_evaluate_hides_runs_and_compares_with_lines(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     panel(tmp_path)
@@ -195,6 +196,7 @@ def test_evaluate_hides_runs_and_compares_with_lines(tmp_path, capsys, monkeypat
     assert maetab < linear and maetab < median
 
 
+@pytest.mark.slow
 def test_evaluate_speaks_only_of_what_it_measures(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     days = pd.date_range("2024-01-01", periods=60)

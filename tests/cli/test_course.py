@@ -36,6 +36,7 @@ def command_of(said):
     return line.removeprefix("as a series: maetab ").split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("empty", [slice(100, 250), slice(N - 150, N)])
 def test_the_command_leaves_gaps_that_are_longer_than_a_window(empty, capsys):
     frame = hourly()

@@ -97,6 +97,7 @@ def test_steps_of_few_numbers_lie_between_them(encoder):
     np.testing.assert_allclose(out["Parch_step2of2"], parch >= 2, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_missing_cells_do_not_change_the_names_and_a_level_seen_once_has_none():
     encoder = MAEEncoder(**FIRST_GUESS).fit(with_gaps())
     names = encoder.get_feature_names_out()

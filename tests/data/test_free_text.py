@@ -142,6 +142,7 @@ def test_free_text_is_no_empty_column():
     assert fitted(frame=whole).missing_features_.tolist() == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_free_text_does_not_make_complete_rows_cost_a_prediction():
     frame = passengers()
     frame[["Age", "Sex", "Fare"]] = frame[["Age", "Sex", "Fare"]].ffill().bfill()
@@ -153,6 +154,7 @@ def test_free_text_does_not_make_complete_rows_cost_a_prediction():
     assert asked
 
 
+@pytest.mark.slow
 def test_probabilities_and_scores_are_of_the_columns_that_the_model_sees():
     frame, model = passengers(), fitted()
     assert list(model.predict_proba(frame).columns.get_level_values("column").unique()) == ["Sex"]
@@ -180,6 +182,7 @@ def test_new_free_text_is_fine_and_no_row_is_strange_for_it():
     assert (fitted().transform(new)["Name"] == "quite another").all()
 
 
+@pytest.mark.slow
 def test_features_of_free_text_are_constant():
     frame = passengers()
     encoder = fitted(MAEEncoder, n_components=4)
@@ -212,6 +215,7 @@ def test_times_and_groups_alone_are_refused_as_such_and_free_text_beside_them_is
         model.fit(keys)
 
 
+@pytest.mark.slow
 def test_a_saved_model_still_leaves_free_text_alone(tmp_path):
     frame, model = passengers(), fitted()
     save(model, tmp_path / "m.safetensors")

@@ -106,6 +106,7 @@ def test_whole_numbers_held_as_floats_are_filled_with_whole_numbers():
         assert filled.dtype == "float64" and (filled.dropna() % 1 == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32", "Float64", "double[pyarrow]"])
 def test_decimals_are_filled_with_the_floats_that_a_parser_gives(dtype):
     rng = np.random.default_rng(0)
@@ -118,6 +119,7 @@ def test_decimals_are_filled_with_the_floats_that_a_parser_gives(dtype):
         assert not np.signbit(plain[plain == 0]).any()
 
 
+@pytest.mark.slow
 def test_single_precision_reaches_both_ends_of_its_range():
     frame = with_holes([0.1, 0.2, 0.7], "float32", n=200)
     ends = np.float32([0.1, 0.7])

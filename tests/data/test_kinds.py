@@ -151,6 +151,7 @@ def test_a_category_of_periods_survives_saving():
 # ---- whole numbers that floats cannot tell apart
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "dtype"),
     [

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -46,9 +47,16 @@ def trained(options=OPTIONS, table=None, **changes):
     return train(config_of(values, **changes), (values, observed), options)
 
 
-@pytest.mark.parametrize("masking", MASKINGS)
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("backbone", BACKBONES)
+USUAL = {"distribution", "bernoulli"}
+COMBINATIONS = [
+    pytest.param(
+        *each, marks=() if "distribution" in each or "bernoulli" in each else pytest.mark.slow
+    )
+    for each in product(BACKBONES, LOSSES, MASKINGS)
+]
+
+
+@pytest.mark.parametrize(("backbone", "loss", "masking"), COMBINATIONS)
 def test_every_combination_trains_on_a_real_table(backbone, loss, masking):
     options = replace(OPTIONS, masking=MASKINGS[masking](ratio=0.3))
     run = trained(options, backbone=backbone, loss=loss)
