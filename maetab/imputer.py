@@ -155,7 +155,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
 
         Missing cells of a row are drawn jointly, so that the copies keep the spread and the
         dependence of the data, which points do not. Each draw predicts four times over, with
-        probabilities and the values of similar rows, which takes about ten times as long as
+        probabilities and the values of similar rows, so that it takes several times as long as
         `transform`.
 
         Parameters

@@ -49,9 +49,7 @@ def trained(options=OPTIONS, table=None, **changes):
 
 USUAL = {"distribution", "bernoulli"}
 COMBINATIONS = [
-    pytest.param(
-        *each, marks=() if "distribution" in each or "bernoulli" in each else pytest.mark.slow
-    )
+    pytest.param(*each, marks=() if USUAL & {*each} else pytest.mark.slow)
     for each in product(BACKBONES, LOSSES, MASKINGS)
 ]
 
