@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 # Checks of scikit-learn that fit many times, and what some estimators that are checked are told.
 LONG_CHECKS = ("class_weight_classifiers", "methods_subset_invariance", "outliers_")
 LONG_CHECKS += ("dtype_object", "estimators_dtypes", "pipeline_consistency")
-TOLD = ("loss='mse'", "masking='block'")
+TOLD = ("loss='mse'", "masking='block'", "trim=0.2", "n_components=None")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -69,7 +69,7 @@ def undisturbed(kind: str):
     return ESTIMATORS[kind]().fit(table())
 
 
-@pytest.mark.parametrize("n_writes", [1, 2, 4])
+@pytest.mark.parametrize("n_writes", [1, pytest.param(2, marks=pytest.mark.slow), 4])
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_a_stopped_fit_ends_at_the_same_model(kind, n_writes, monkeypatch, tmp_path):
     X, make, whole, steps = table(), ESTIMATORS[kind], undisturbed(kind), []

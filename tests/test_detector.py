@@ -244,6 +244,7 @@ def test_a_wild_number_is_blamed_and_not_the_cells_guessed_from_it(factor):
         assert (numbers["expected"] <= numbers["high"]).all()
 
 
+@pytest.mark.slow
 def test_a_detector_from_a_trimmed_one_decides_alike_and_trims_nothing_again():
     X = mixed(200)
     first = detector(trim=0.2, contamination=0.05).fit(X)

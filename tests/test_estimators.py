@@ -126,7 +126,11 @@ def test_checks_of_scikit_learn_pass(estimator, check):
 
 
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names")
-@pytest.mark.parametrize("estimator", TRANSFORMERS[:1] + TRANSFORMERS[-1:], ids=name_of)
+@pytest.mark.parametrize(
+    "estimator",
+    [*TRANSFORMERS[:1], pytest.param(TRANSFORMERS[-1], marks=pytest.mark.slow)],
+    ids=name_of,
+)
 @pytest.mark.parametrize("check", EXTRA_CHECKS)
 def test_checks_that_scikit_learn_keeps_for_itself_pass(estimator, check):
     getattr(estimator_checks, check)(type(estimator).__name__, clone(estimator))

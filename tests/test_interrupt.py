@@ -101,7 +101,9 @@ def fitted() -> dict[str, BaseMAE]:
     return {name: make().fit(line(40)) for name, make in ESTIMATORS.items()}
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, pytest.param(MemoryError, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(("name", "where", "what"), CASES)
 def test_a_second_fit_that_breaks_off_leaves_the_first(
     name, where, what, error, fitted, monkeypatch

@@ -54,6 +54,7 @@ def both(tmp_path_factory):
 NAMES = ["imputer", "cosine", "encoder", "detector", "series", "limited", "parts"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_two_processes_end_at_the_model_of_one(name, both):
     alone, (one, other), _ = both
@@ -63,11 +64,13 @@ def test_two_processes_end_at_the_model_of_one(name, both):
         np.testing.assert_array_equal(one[name][what], other[name][what], err_msg=what)
 
 
+@pytest.mark.slow
 def test_networks_have_moved_from_where_they_began(both):
     alone, *_ = both
     assert all(len(set(found["losses"])) > 1 for found in alone.values())
 
 
+@pytest.mark.slow
 def test_processes_write_each_part_once_and_whole(both):
     *_, folders = both
     one, two = (ds.dataset(folder / "filled", ignore_prefixes=["_"]) for folder in folders)

@@ -63,6 +63,7 @@ def test_windows_of_one_phase_may_all_be_in_one_part_of_the_course(few):
     assert error < 0.7 * of_mean
 
 
+@pytest.mark.slow
 def test_a_model_of_many_columns_comes_back_from_its_file(few, tmp_path):
     _, holes = courses(120)
     imputer = MAEImputer(**FAST).fit(holes)

@@ -109,6 +109,7 @@ def test_contamination_is_the_share_of_anomalies(folder, run):
     assert (few["label"] == "anomaly").sum() == 3  # a twentieth, unless told otherwise
 
 
+@pytest.mark.slow
 def test_trim_reaches_the_detector(folder, tmp_path, run):
     path = str(tmp_path / "m.safetensors")
     run("detect", "--exclude", "id", "--trim", "0", "--save", path)
@@ -128,6 +129,7 @@ def test_impute_takes_the_model_of_any_verb(folder, text, run):
         assert filled.notna().all(axis=None) and len(filled) == 60
 
 
+@pytest.mark.slow
 def test_detect_has_the_same_defaults_behind_a_model_of_another_verb(folder, run):
     for options in (["--exclude", "id", *QUICK], model_of(folder, "impute")):
         scores, _, _ = run("detect", *options)

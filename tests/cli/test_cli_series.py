@@ -59,6 +59,7 @@ def refused(capsys, code, *words):
     return capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_air_as_published_is_filled_and_nothing_else_changes(air, capsys):
     options = ["--time", "Date,Time", "--na-values=-200", "--window", "24h", "--max-gap", "12h"]
     run("impute", "air.csv", *options, "-o", "filled.csv", "--save", "m.safetensors", *QUICK)

@@ -120,6 +120,7 @@ def test_there_is_one_name_for_each_feature(add_raw, n_components, readout):
     assert (len(names) > encoder.n_components_) == add_raw
 
 
+@pytest.mark.slow
 def test_names_that_clash_are_numbered_and_what_they_name_stays_right():
     n = 90
     rng = np.random.default_rng(0)
@@ -175,6 +176,7 @@ def test_set_output_gives_the_names_and_they_lead_back(kind):
     np.testing.assert_allclose(back["Age"], frame["Age"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_array_has_the_names_that_scikit_learn_gives_or_those_that_are_asked_for():
     X = passengers()[["Age", "Parch"]].to_numpy()
     encoder = MAEEncoder(**FIRST_GUESS).fit(X)

@@ -214,6 +214,7 @@ def test_no_zero_is_negative(cells):
         assert not zero.any() and not np.signbit(zero).any()
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_point_on_the_grid():
     frame = with_holes([0.0, 1.0, 2.0, 3.0, 5.0], n=200)
     model = closed_form().fit(frame)

@@ -86,7 +86,7 @@ def test_vectors_are_not_shrunk_by_weight_decay():
         assert decay[id(parameter)] == (0.5 if parameter.ndim > 1 else 0.0), name
 
 
-@pytest.mark.parametrize("swap_ratio", [0.0, 0.2])
+@pytest.mark.parametrize("swap_ratio", [pytest.param(0.0, marks=pytest.mark.slow), 0.2])
 @pytest.mark.parametrize("t", [1, 3])
 @pytest.mark.parametrize("levels", [(0, 0, 0, 0), (0, 3, 0, 2), (3, 3, 2, 2)])
 @pytest.mark.parametrize("backbone", ["transformer", "mlp", "linear"])

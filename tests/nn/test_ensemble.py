@@ -33,7 +33,7 @@ def test_an_empty_model_of_the_same_config_takes_the_weights(t):
 @pytest.mark.parametrize("t", [1, 3])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("poison", [1e6, float("nan")])
+@pytest.mark.parametrize("poison", [pytest.param(1e6, marks=pytest.mark.slow), float("nan")])
 def test_no_output_changes_by_a_bit_when_a_hidden_cell_does(backbone, loss, t, poison):
     model = random_model(t, backbone=backbone, loss=loss)
     values, visible = random_rows(n_steps=t, seed=1)

@@ -21,7 +21,7 @@ def predictions(model, values, visible) -> list[torch.Tensor]:
 @pytest.mark.parametrize("t", [1, 3])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("poison", [1e6, float("nan")])
+@pytest.mark.parametrize("poison", [pytest.param(1e6, marks=pytest.mark.slow), float("nan")])
 def test_no_output_changes_by_a_bit_when_a_hidden_cell_does(backbone, training, t, poison):
     values, visible = random_rows(n_steps=t, seed=1)
     model = random_model(t, backbone=backbone, learns_swaps=True)
