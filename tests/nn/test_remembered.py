@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from models import QUICK
+from models import QUICK, first_guess
+from models import windows as windows_over
 
 from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load, save
 from maetab.nn.guess.options import GuessOptions
@@ -81,6 +82,16 @@ def test_rows_that_are_forgotten_are_not_read():
     expected = whole.model_.guess(values, visible, n_remembered=20)
     torch.testing.assert_close(guess(values, visible).mean, expected.mean)
     assert not torch.equal(whole.model_.guess(values, visible).mean, expected.mean)
+
+
+def test_rows_that_are_forgotten_are_held_nowhere():
+    values = noise().to_numpy(np.float32, copy=True)
+    options = {name: getattr(FEW, name) for name in ("n_remembered", "tuning_steps")}
+    table = windows_over(values, np.ones_like(values, dtype=bool))
+    guess, found = first_guess(table, (0, 0, 0, 0), 2 * FEW.n_remembered, **options)
+    held = found.memory_index(slice(None))
+    assert len(guess.memory.values) < 2 * FEW.n_remembered
+    assert sorted(held[held >= 0].tolist()) == list(range(len(guess.memory.values)))
 
 
 def enough(errors: dict[int, float], usual: int = 64, stopped: bool = False) -> int:
