@@ -29,7 +29,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "without keys and network": ALONE | {"guess": GuessOptions(key_width=0)},
     "without network": ALONE,
     "network alone, not blended": {},
-    "as many rows remembered as said": {"guess": GuessOptions(resized=False)},
+    "as many rows remembered as said": {"guess": GuessOptions()},
     "one member": {"n_estimators": 1},
     "eight members": {"n_estimators": 8},
     "transformer": {"backbone": "transformer"},

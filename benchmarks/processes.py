@@ -40,7 +40,7 @@ def run(backbone: str, folder: Path) -> None:
     torch.set_num_threads(1)
     X = rows_of(0, N_ROWS)
     given = {"max_iter": EPOCHS, "n_iter_no_change": 99, "random_state": 0}
-    guess = GuessOptions(tuning_steps=20, resized=False)  # what comes before the first step
+    guess = GuessOptions(tuning_steps=20)  # what comes before the first step
     imputer = MAEImputer(backbone=backbone, keep_grid=False, guess=guess, **given).fit(X)
     if os.environ.get("RANK", "0") == "0":
         filled = imputer.transform(X.iloc[:2000]).select_dtypes("float")  # ints are rounded

@@ -35,11 +35,17 @@ class Preset:
 # `python -m benchmarks.presets` prints what each takes and brings.
 PRESETS = {
     "fast": Preset(
-        GuessOptions(tuning_steps=50, tuning_windows=128, n_metrics=1), 0, 0, 20, 10_000_000
+        GuessOptions(resized=True, tuning_steps=50, tuning_windows=128, n_metrics=1),
+        0,
+        0,
+        20,
+        10_000_000,
     ),
-    "balanced": Preset(GuessOptions(), 4, 1, 20, 10_000_000),
+    "balanced": Preset(GuessOptions(resized=True), 4, 1, 20, 10_000_000),
     "best": Preset(
-        GuessOptions(n_metrics=4, tuning_steps=800, least_gain=0.005, n_remembered=16_384),
+        GuessOptions(
+            n_remembered=16_384, resized=True, n_metrics=4, tuning_steps=800, least_gain=0.005
+        ),
         8,
         2,
         100,

@@ -16,7 +16,7 @@ from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer
 from maetab.nn.guess.options import GuessOptions
 
 QUICK = GuessOptions(tuning_steps=20)
-FEW = GuessOptions(tuning_steps=20, n_remembered=32)
+FEW = GuessOptions(tuning_steps=20, n_remembered=32, resized=True)
 GIVEN = {"guess": QUICK, "width": 8, "batch_size": 31, "random_state": 0, "max_iter": 3}
 ESTIMATORS = {
     "imputer": lambda: MAEImputer(backbone="transformer", **GIVEN),

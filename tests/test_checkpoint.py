@@ -22,7 +22,10 @@ from maetab.engine.trainer import Trainer
 # On the CPU: sums on CUDA differ in the last bits from one time to the next.
 SMALL = {"guess": QUICK, "width": 8, "batch_size": 32, "n_iter_no_change": 99}
 SMALL = {**SMALL, "random_state": 0, "device": "cpu"}
-RESIZED = {**SMALL, "guess": replace(QUICK, n_remembered=32)}  # held-out rows say of how many rows
+RESIZED = {
+    **SMALL,
+    "guess": replace(QUICK, n_remembered=32, resized=True),
+}  # held-out rows say of how many rows
 ESTIMATORS = {
     "imputer": lambda **more: MAEImputer(max_iter=6, dropout=0.2, **SMALL, **more),
     "mlp": lambda **more: MAEImputer(max_iter=6, backbone="mlp", **RESIZED, **more),

@@ -16,7 +16,7 @@ from maetab import MAEAnomalyDetector, MAEEncoder, MAEImputer, load, save
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.tuning import Lesson
 
-FEW = replace(QUICK, n_remembered=64)
+FEW = replace(QUICK, n_remembered=64, resized=True)
 N_ROWS = 400
 
 
@@ -86,7 +86,7 @@ def test_rows_that_are_forgotten_are_not_read():
 
 def test_rows_that_are_forgotten_are_held_nowhere():
     values = noise().to_numpy(np.float32, copy=True)
-    options = {name: getattr(FEW, name) for name in ("n_remembered", "tuning_steps")}
+    options = {name: getattr(FEW, name) for name in ("n_remembered", "resized", "tuning_steps")}
     table = windows_over(values, np.ones_like(values, dtype=bool))
     guess, found = first_guess(table, (0, 0, 0, 0), 2 * FEW.n_remembered, **options)
     held = found.memory_index(slice(None))

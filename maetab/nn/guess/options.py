@@ -59,7 +59,7 @@ class GuessOptions:
 
     base: Any = "gaussian"
     n_remembered: int = 4096
-    resized: bool = True
+    resized: bool = False
     tuning_steps: int = 400
     least_gain: float = 0.01
     tuning_windows: int = 256
