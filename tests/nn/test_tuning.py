@@ -125,6 +125,22 @@ def test_windows_that_are_looked_at_are_not_learned_from(monkeypatch):
     assert len(learned) == 170 and not set(learned.tolist()) & set(seen[looked].tolist())
 
 
+def test_rows_are_looked_at_by_the_keys_of_the_state_that_is_judged(monkeypatch):
+    looks = []
+
+    def look(self, given, real=Lesson.left_over):
+        memory = self.guess.memory
+        with torch.no_grad():
+            torch.testing.assert_close(memory.keys.kept, memory.keys(self.features))
+        looks.append(memory.keys.kept.clone())
+        return real(self, given)
+
+    monkeypatch.setattr(Lesson, "left_over", look)
+    table = windows_over(bent(120, False), np.ones((120, 3), dtype=bool))
+    first_guess(table, (0,) * 3, key_width=4, tuning_steps=80, least_gain=0)
+    assert len(looks) >= 2 and not torch.equal(looks[0], looks[1])
+
+
 @pytest.mark.parametrize("key_width", [0, 4])
 def test_what_is_looked_at_is_what_the_best_weights_for_all_cells_leave(key_width):
     cells = bent(120, False)

@@ -101,6 +101,7 @@ def tune(
         if step in looks:
             seen = seen or lesson.hide(_seen(judged, generator), generator)
             with state.mean_in_place():
+                lesson.remember()
                 state.judge(lesson.left_over(seen))
             if state.gains_less(options.least_gain):
                 break
@@ -160,8 +161,10 @@ class Lesson:
 
     @torch.no_grad()
     def left_over(self, given: Hidden, n_remembered: int = LOOKED_AMONG) -> float:
-        """Return the squared error at hidden cells that the best weights for all cells leave."""
-        self.remember()
+        """Return the squared error at hidden cells that the best weights for all cells leave.
+
+        By the keys that are remembered.
+        """
         asked = given.cells, given.visible, given.normal, given.memory_index
         near = self.guess.near(*asked, n_remembered=n_remembered)
         moves = corrections(given.normal, near.heads)[given.hidden].double()
