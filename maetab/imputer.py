@@ -54,7 +54,8 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         Whether imputed numbers keep the grid that all observed cells of their column in fit lie
         on: whole numbers, up to six decimals, or whole days, hours, minutes or seconds. Ends of
         intervals are moved outwards to it. False leaves numbers in columns of floats as predicted;
-        columns that can hold whole numbers or Decimals only are rounded in any case.
+        columns that can hold whole numbers or Decimals only are rounded in any case. May be changed
+        after fit, as the range may.
     max_gap : None, int or duration such as "3h"
         Longest gap of a series that is filled, in steps (rows, where there is no time) or in time;
         longer ones stay missing as a whole. None fills all. Only with `window`; may be changed
