@@ -13,112 +13,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import pages_draws, pages_rows, pages_series, presets, records, report
-from benchmarks.datasets import LARGE_CHOOSING
-from benchmarks.markup import figures, origin, page, said, table, title
+from benchmarks import (
+    pages_draws,
+    pages_filling,
+    pages_rows,
+    pages_series,
+    presets,
+    records,
+    report,
+)
+from benchmarks.markup import figures, origin, page, table
 from benchmarks.records import RESULTS
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "results"
-MECHANISMS = ("mcar", "mar", "mnar")
-IMPUTERS = {
-    "prior": "maetab, first guess alone",
-    "extratrees": "chained ExtraTrees (100 trees, 5 rounds)",
-    "miceforest": "miceforest (5 rounds, 5 sets averaged)",
-    "bayesridge": "chained BayesianRidge",
-    "knn": "KNNImputer (10 neighbours)",
-    "mean": "mean",
-}
-
-
-# ---- filling
-
-
-def ratio_rows(runs: pd.DataFrame, metric: str) -> list[list[str]]:
-    """Return for each other method the ratios by mechanism, and the worst table."""
-    rows = []
-    for other, shown in IMPUTERS.items():
-        cells, worst = [], []
-        for mechanism in MECHANISMS:
-            chosen = runs[runs["mechanism"] == mechanism]
-            found = report.ratios(chosen, "maetab", other, metric)
-            better = int((found < 1).sum())
-            cells.append(f"{report.geometric_mean(found):.3f} ({better} of {len(found)})")
-            worst += [(value, f"{name}, {mechanism.upper()}") for name, value in found.items()]
-        value, where = max(worst)
-        rows.append([shown, *cells, f"{value:.3f} ({where})"])
-    return rows
-
-
-def per_table(runs: pd.DataFrame, metric: str) -> str:
-    """Return tables x methods, medians over seeds."""
-    wide = runs.pivot_table(index="table", columns="method", values=metric, sort=False)
-    wide = wide[[m for m in report.ORDER if m in wide]].rename(columns={"prior": "first guess"})
-    return figures(wide, 3, "table (rows)")
-
-
-def filling() -> str:
-    """Return the page on filled cells."""
-    runs, _ = report.read(RESULTS / "impute.jsonl")
-    inside = runs[runs["setting"] == "in-sample"]
-    outside = runs[runs["setting"] == "out-of-sample"]
-    new = [
-        f"{report.geometric_mean(report.ratios(outside, 'maetab', other, 'rmse')):.3f} ({shown})"
-        for other, shown in IMPUTERS.items()
-        if (outside["method"] == other).any()
-    ]
-    made = origin(inside)
-    head = ["maetab divided by", *(m.upper() for m in MECHANISMS), "worst table"]
-    parts = [
-        f"{inside['table'].nunique()} tables of {inside['rows'].min()} to {inside['rows'].max()} "
-        f"rows, {inside['frac'].iloc[0]:.0%} of the cells hidden in all columns (MAR: in all but "
-        "the columns that drive it), one mask seed, every method on the same cells. Whole numbers "
-        f"are floats there and ``keep_grid=False``, so that no error holds their rounding. {made}",
-        title("RMSE", "-"),
-        "Error of maetab divided by that of the other method: geometric mean over the tables; in "
-        "brackets the number of tables on which maetab is better, ties not counted. Below 1 is for "
-        "maetab.",
-        table(head, ratio_rows(inside, "rmse")),
-        f"On rows that were not in the fit (MCAR): {said(new)}.",
-        title("Wasserstein distance", "-"),
-        "The same for the distance between the distributions of filled and of true cells. A filled "
-        "cell is an expectation, so a filled column is narrower than the true one, and methods "
-        "that pick real values are closer here. ``MAEImputer.sample`` draws from the predicted "
-        "distribution instead.",
-        table(head, ratio_rows(inside, "wasserstein")),
-    ]  # fmt: skip
-    for mechanism in MECHANISMS:
-        chosen = inside[inside["mechanism"] == mechanism]
-        parts += [
-            title(f"Single tables, {mechanism.upper()}", "-"),
-            "RMSE in standard deviations of the observed cells:",
-            per_table(chosen, "rmse"),
-            "Accuracy of categories, mean over columns:",
-            per_table(chosen[chosen["accuracy"].notna()], "accuracy"),
-        ]
-    return page("Filled cells", *parts, *large())
-
-
-def large() -> list[str]:
-    """Return what is told of large tables."""
-    runs, _ = report.read(RESULTS / "impute_large.jsonl")
-    ratio = [
-        f"{report.geometric_mean(report.ratios(runs, 'maetab', other, 'rmse')):.3f} ({shown})"
-        for other, shown in IMPUTERS.items()
-        if (runs["method"] == other).any()
-    ]
-    choosing = ", ".join(sorted(set(runs["data_set"]) & set(LARGE_CHOOSING)))
-    return [
-        title("Large tables", "-"),
-        f"{runs['rows'].min():,} to {runs['rows'].max():,} rows, MCAR, one mask seed. RMSE of "
-        f"maetab divided by others: {said(ratio)}. How long networks learn was chosen on "
-        f"{choosing}. {origin(runs)}",
-        per_table(runs, "rmse"),
-        "Accuracy of categories, mean over columns:",
-        per_table(runs[runs["accuracy"].notna()], "accuracy"),
-    ]
-
-
-# ---- time
 
 
 def speed() -> str:
@@ -206,7 +113,7 @@ def of_presets() -> tuple[str, ...]:
 
 
 WRITERS: dict[str, Callable[[], str]] = {
-    "filling": filling,
+    "filling": pages_filling.filling,
     "draws": pages_draws.draws_page,
     "anomalies": pages_rows.anomalies,
     "features": pages_rows.features,
