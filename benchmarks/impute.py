@@ -28,7 +28,7 @@ from sklearn.metrics import f1_score
 from benchmarks import records
 from benchmarks.coding import is_number
 from benchmarks.datasets import load
-from benchmarks.peers import METHODS, OURS, version_of
+from benchmarks.peers import METHODS, OURS, USUAL, version_of
 from maetab.evaluation import amputate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -268,7 +268,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--mechanisms", nargs="+", default=MECHANISMS, choices=MECHANISMS)
     add("--frac", type=float, default=0.3, help="share of the cells to hide")
     add("--seeds", type=int, default=1, help="how many times cells are hidden anew")
-    add("--methods", nargs="+", default=METHODS, choices=METHODS)
+    add("--methods", nargs="+", default=USUAL, choices=METHODS)
     add("--setting", default="in-sample", choices=("in-sample", "out-of-sample", "both"))
     add("--output", type=Path, default=records.RESULTS / "impute.jsonl")
     add("--threads", type=int, default=1)

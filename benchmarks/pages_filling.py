@@ -20,6 +20,7 @@ HALVES = {
 IMPUTERS = {
     "prior": "maetab, first guess alone",
     "extratrees": "chained ExtraTrees (100 trees, 5 rounds)",
+    "hyperimpute": "HyperImpute",
     "miceforest": "miceforest (5 rounds, 5 sets averaged)",
     "bayesridge": "chained BayesianRidge",
     "knn": "KNNImputer (10 neighbours)",
@@ -36,12 +37,19 @@ def ratio_rows(runs: pd.DataFrame, metric: str) -> list[list[str]]:
         for mechanism in MECHANISMS:
             chosen = runs[runs["mechanism"] == mechanism]
             found = report.ratios(chosen, "maetab", other, metric)
-            better = int((found < 1).sum())
-            cells.append(f"{report.geometric_mean(found):.3f} ({better} of {len(found)})")
+            cells.append(_mean_of(found))
             worst += [(value, f"{name}, {mechanism.upper()}") for name, value in found.items()]
-        value, where = max(worst)
-        rows.append([shown, *cells, f"{value:.3f} ({where})"])
+        if worst:
+            value, where = max(worst)
+            rows.append([shown, *cells, f"{value:.3f} ({where})"])
     return rows
+
+
+def _mean_of(found: pd.Series) -> str:
+    """Return the geometric mean of ratios, and how many are below 1."""
+    if found.empty:
+        return "–"
+    return f"{report.geometric_mean(found):.3f} ({(found < 1).sum()} of {len(found)})"
 
 
 def by_half(runs: pd.DataFrame, metric: str) -> list[str]:

@@ -24,6 +24,7 @@ from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.linear_model import BayesianRidge
 
 import maetab
+from benchmarks import hyper_peer
 from benchmarks.coding import Coder
 from benchmarks.mice_peer import MiceForestPeer
 
@@ -35,8 +36,10 @@ PACKAGES = {
     "bayesridge": "scikit-learn",
     "extratrees": "scikit-learn",
     "miceforest": "miceforest",
+    "hyperimpute": "hyperimpute",
 }
 METHODS = tuple(PACKAGES)
+USUAL = tuple(m for m in METHODS if m != "hyperimpute")  # that takes an environment of its own
 OURS = ("maetab", "prior")
 
 
@@ -110,6 +113,8 @@ def make(
         return MatrixPeer(_chain(trees, 5, random_state), one_hot=False)
     if method == "miceforest":
         return MiceForestPeer(5, 5, threads, random_state)
+    if method == "hyperimpute":
+        return MatrixPeer(hyper_peer.HyperImpute(random_state), one_hot=False)
     raise ValueError(f"There is no method {method!r}; there are: {', '.join(METHODS)}.")
 
 
@@ -125,7 +130,7 @@ def _chain(estimator: Any, max_iter: int, random_state: int) -> IterativeImputer
 
 def version_of(method: str) -> str:
     """Return the version of the package behind a method, or "absent"."""
-    return package_version(PACKAGES[method])
+    return hyper_peer.version() if method == "hyperimpute" else package_version(PACKAGES[method])
 
 
 def package_version(package: str) -> str:

@@ -18,7 +18,8 @@ import pandas as pd
 from benchmarks import records
 from benchmarks.records import RESULTS, markdown
 
-ORDER = ["maetab", "prior", "extratrees", "miceforest", "bayesridge", "knn", "mean"]
+ORDER = ["maetab", "prior", "extratrees", "hyperimpute", "miceforest"]
+ORDER += ["bayesridge", "knn", "mean"]
 METRICS = {
     "rmse": ("RMSE (standard deviations, lower is better)", 4, min),
     "mae": ("MAE (standard deviations, lower is better)", 4, min),
