@@ -28,7 +28,7 @@ from maetab.hidden_skill import skill_at_hidden_cells
 from maetab.nn.windows import Windows
 from maetab.parameters import ATTRIBUTES, PARAMETERS
 from maetab.series import begun_once, check_level, modelled, window_index
-from maetab.streams import by_parts
+from maetab.streams import by_parts, output_kind
 from maetab.table import Table
 
 RIDGE = 0.01  # penalty of the linear map back from features to cells
@@ -126,7 +126,7 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         features : float32 table
             (n, n_features_out), and a frame keeps its index. With level="window" a frame has the
             labels of the group and the stamp of the first row of each window as its index; other
-            tables have them as their first columns, arrays not at all.
+            tables have them as their first columns, arrays and `set_output("polars")` not at all.
         """
         table = self._read(X)
         names = self.get_feature_names_out()
@@ -134,7 +134,8 @@ class MAEEncoder(TransformerMixin, BaseMAE):
         if self.level == "window":
             index = window_index(table, windows, self._view(table), self.timeline_)
             features = self._embed(windows, with_pieces=self._adds_raw())
-            return table.back.indexed(pd.DataFrame(features, index, names, copy=False))
+            frame = pd.DataFrame(features, index, names, copy=False)
+            return frame if output_kind(self) == "polars" else table.back.indexed(frame)
         features = self._of_rows(table, windows)
         frame = pd.DataFrame(features, index=table.frame.index, columns=names, copy=False)
         return table.back.table(frame)

@@ -15,6 +15,7 @@ from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 
 from maetab.arrow import import_pyarrow
+from maetab.data.containers import read_frame
 from maetab.data.parts import Drawn, Part, alike, draw, parts_of
 from maetab.data.series_parts import SeriesInParts, whole
 from maetab.engine.packed import pack
@@ -107,15 +108,18 @@ def joined(estimator: BaseMAE, X: Any, method: Callable[[Any], np.ndarray]) -> n
 
 
 def by_parts(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method that makes a table of another write what comes of each part to a folder."""
+    """Let a method that makes a table of another write what comes of each part to a folder.
+
+    Tables that `set_output` turns into pandas are read as such, for scikit-learn would make columns
+    of objects of those of polars, and fail at those of Arrow.
+    """
 
     @functools.wraps(method)
     def either(self: Any, X: Any, to: Any = None) -> Any:
-        parts = parts_of(X)
+        parts, kind = parts_of(X), output_kind(self, method.__name__)
         if to is None and parts is None:
-            return method(self, X)
-        own = getattr(self, "_sklearn_output_config", {}).get(method.__name__)
-        kind = own or get_config()[f"{method.__name__}_output"]
+            in_pandas = kind == "pandas" and hasattr(X, "columns")
+            return method(self, read_frame(X)[0] if in_pandas else X)
         if kind != "default":
             raise ValueError(
                 f"set_output({method.__name__}={kind!r}) is about tables in memory; what is "
@@ -124,6 +128,12 @@ def by_parts(method: Callable[..., Any]) -> Callable[..., Any]:
         return write_parts(self, X, parts, to, method)
 
     return either
+
+
+def output_kind(estimator: Any, method: str = "transform") -> str:
+    """Return "default", or "pandas" or "polars" where `set_output` asks for that."""
+    own = getattr(estimator, "_sklearn_output_config", {}).get(method)
+    return own or get_config()[f"{method}_output"]
 
 
 def write_parts(

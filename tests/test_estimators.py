@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from differences import read_differences
 from models import QUICK
@@ -281,3 +282,11 @@ def test_set_output_keeps_the_index_and_dtypes_of_a_frame():
     frame = mixed()
     out = imputer().set_output(transform="pandas").fit_transform(frame)
     assert out.index.equals(frame.index) and (out.dtypes == frame.dtypes).all()
+
+
+@pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas])
+def test_set_output_keeps_the_dtypes_of_tables_of_others(convert):
+    frame = pd.DataFrame({"n": [1, 2, 3, 4], "x": [0.5, None, 1.5, 2.0], "k": list("abba")})
+    out = imputer().set_output(transform="pandas").fit_transform(convert(frame))
+    assert [out[name].dtype.kind for name in frame] == ["i", "f", "O"]
+    pd.testing.assert_frame_equal(out, imputer().fit_transform(frame), check_dtype=False)

@@ -277,3 +277,11 @@ def test_targets_that_would_lose_labels_are_refused():
     with pytest.raises(ValueError, match="y of MAERegressor holds 0, which missing_values says"):
         regressor(missing_values=0).fit(X, np.arange(140.0))
     assert regressor(missing_values=-1).fit(X, np.arange(140.0)).predict(X).shape == (140,)
+
+
+def test_the_column_tells_classes_in_their_order_and_not_in_that_of_their_shares():
+    x = np.r_[np.zeros(10), np.ones(40)] + np.random.default_rng(0).normal(0, 0.01, 50)
+    y = np.where(x < 0.5, "rare, and first", "usual")
+    model = MAEClassifier(preset="fast", max_iter=0, random_state=0).fit(x[:, None], y)
+    model.head_["share"] = np.zeros(())
+    assert model.predict([[0.0], [1.0]]).tolist() == ["rare, and first", "usual"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from series_frames import holed, hourly, panel
@@ -256,3 +258,14 @@ def test_windows_of_one_row_are_encoded_as_no_window():
     rows = hourly(60).reset_index(drop=True)
     plain, single = (MAEEncoder(window=w, **SMALL).fit_transform(rows) for w in (None, 1))
     pd.testing.assert_frame_equal(plain, single, check_exact=True)
+
+
+@pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas])
+def test_set_output_makes_features_of_windows_of_tables_of_others(convert):
+    given = panel((24, 24))
+    encoder = MAEEncoder(**(PANEL | {"max_iter": 0}), level="window").fit(convert(given))
+    alike = MAEEncoder(**(PANEL | {"max_iter": 0}), level="window").fit_transform(given)
+    out = encoder.set_output(transform="pandas").transform(convert(given))
+    pd.testing.assert_frame_equal(out, alike)
+    named = encoder.set_output(transform="polars").transform(convert(given))
+    assert named.columns == encoder.get_feature_names_out().tolist() == list(alike)

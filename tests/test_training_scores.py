@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 import maetab
 from maetab import MAEAnomalyDetector, MAEImputer
+from maetab.engine.score_calibration import conformal_p_values
 from maetab.evaluation import pyod_labels, sklearn_labels
 
 GIVEN = {"guess": QUICK, "n_masks": 2, "random_state": 0}
@@ -130,3 +131,8 @@ def test_labels_of_another_convention_are_refused(function):
         function(wrong)
     with pytest.raises(ValueError, match="one axis"):
         function([[1]])
+
+
+def test_p_values_count_rows_that_are_as_strange():
+    found = conformal_p_values(np.array([-1.0, 1.0, 3.0]), np.array([0.0, 1.0, 1.0, 2.0]))
+    assert found.tolist() == [1 / 5, 4 / 5, 1]

@@ -13,7 +13,9 @@ from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, check_cv
 
 from maetab.data.codec import encode, fill
 from maetab.data.containers import read_frame
+from maetab.data.panel import group_labels
 from maetab.data.schema import Schema, infer_schema
+from maetab.data.stamps import find_time
 from maetab.evaluation.amputation import amputate, as_generator, rows_by_series, series_of_rows
 from maetab.evaluation.metrics import METRICS, cell_scores
 
@@ -35,7 +37,8 @@ def cross_val_impute(
 
     In each fold cells of the whole table are hidden, every method is fitted on the training
     rows and fills the test rows, and the hidden test cells are compared with the truth.
-    All methods see the same cells.
+    All methods see the same cells. None are hidden in columns that an imputer of series
+    takes as its `time` or `groups`.
 
     Parameters
     ----------
@@ -93,9 +96,11 @@ def cross_val_impute(
     generator = as_generator(random_state)
     methods = _methods(estimators, baselines, int(generator.integers(2**31)))
     frame, _ = read_frame(X)
-    tables = []
+    places, tables = _places_to_hide(methods, frame), []
     for fold, (train, test) in enumerate(_folds(cv, frame, mechanism, groups, generator)):
-        missing, hidden = amputate(frame, mechanism, frac, random_state=generator, groups=groups)
+        missing, hidden = amputate(
+            frame, mechanism, frac, columns=places, random_state=generator, groups=groups
+        )
         truth = frame.iloc[test]
         schema = infer_schema(
             frame.iloc[train], categorical_features, estimator_name="cross_val_impute"
@@ -122,6 +127,20 @@ def _folds(
         splitter = KFold if groups is None else GroupKFold
         cv = splitter(int(cv), shuffle=True, random_state=int(generator.integers(2**31)))
     return list(check_cv(cv).split(frame, groups=groups))
+
+
+def _places_to_hide(methods: Mapping[str, Any], frame: pd.DataFrame) -> list[int] | None:
+    """Return the places of the columns that lose cells; None for all.
+
+    Not those that say for an imputer of series when rows are and of which series.
+    """
+    keys = set[Any]()
+    for name, method in methods.items():
+        if _is_own(method) and getattr(method, "window", None) is not None:
+            groups = group_labels(frame, method.groups, name)
+            keys |= {*groups, find_time(frame, method.time, groups, name)}
+    kept = [place for place, label in enumerate(frame.columns) if label not in keys]
+    return None if len(kept) == frame.shape[1] else kept
 
 
 def _methods(estimators: Any, baselines: Any, seed: int) -> dict[str, BaseEstimator]:
@@ -171,12 +190,16 @@ def impute_with(
 ) -> pd.DataFrame:
     """Return `test` filled by a clone of `method` that was fitted on `train`."""
     imputer = clone(method)
-    if not any(kind.__module__.startswith("maetab.") for kind in type(imputer).__mro__):
+    if not _is_own(imputer):
         return _impute_as_numbers(imputer, train, test, schema)
     filled = imputer.fit(train).transform(test)
     if isinstance(filled, pd.DataFrame):
         return filled.reindex(columns=test.columns)
     return pd.DataFrame(np.asarray(filled), index=test.index, columns=test.columns)
+
+
+def _is_own(imputer: Any) -> bool:
+    return any(kind.__module__.startswith("maetab.") for kind in type(imputer).__mro__)
 
 
 def _impute_as_numbers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -108,12 +108,19 @@ def _check(name: str, given: Any, value: Any, most: float, words: str) -> None:
 
 def _stacked(given: Sequence[Any], what: str) -> tuple[np.ndarray, pd.Index | None]:
     """Return (m, k) or (m, k, k) float64, and the names of the k, None if they have none."""
+    if isinstance(given, pd.DataFrame | Mapping):  # whose names would be taken for numbers
+        raise ValueError(
+            f"{what} must be a list with one result for each table, got a {type(given).__name__}."
+        )
     many = [pd.Series(one) if isinstance(one, dict) else one for one in given]
     if len(many) < 2:
         raise ValueError(f"{what} must be those of at least two tables, got {len(many)}.")
     names, *others = [one.index if isinstance(one, Labelled) else None for one in many]
     if any(not _same(names, other) for other in others):
         raise ValueError(f"{what} must have the same names in the same order in each table.")
+    frames = [one for one in many if isinstance(one, pd.DataFrame)]
+    if any(not one.columns.equals(one.index) for one in frames):
+        raise ValueError(f"{what} in frames must have the same names for rows and for columns.")
     arrays = [np.asarray(one, dtype=float) for one in many]
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import wasserstein_distance
+from series_frames import panel
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
@@ -269,3 +270,14 @@ def test_gaps_lie_in_one_series_in_each_fold(seed: int) -> None:
 def test_groups_of_another_length_are_refused() -> None:
     with pytest.raises(ValueError, match="'groups' must hold 60 labels"):
         cross_val_impute(KNNImputer(), people(60), groups=[1, 2])
+
+
+@pytest.mark.parametrize("groups", ["site", ["site"]])
+def test_columns_of_times_and_series_lose_no_cells(groups: object) -> None:
+    frame = panel((16, 16))
+    imputer = MAEImputer(
+        window=4, time="when", groups=groups, preset="fast", max_iter=0, random_state=0
+    )
+    scores = cross_val_impute(imputer, frame, cv=2, groups=frame["site"], baselines=["mean"])
+    assert not {"when", "site"} & set(scores["column"])
+    assert set(scores["method"]) == {"MAEImputer", "mean"}

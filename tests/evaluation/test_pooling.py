@@ -94,6 +94,14 @@ def test_covariance_matrices_and_named_results_give_the_same_as_numbers():
         ([1.0, 2.0], [1.0, 1.0], {"confidence": 1}, "confidence"),
         ([{"a": 1}, {"b": 1}], [{"a": 1}, {"a": 1}], {}, "same names"),
         ([{"a": 1}, {"a": 1}], [{"b": 1}, {"b": 1}], {}, "names of the estimates"),
+        (pd.DataFrame([[1.0, 5.0]] * 2, columns=[1, 2]), [[1.0, 1.0]] * 2, {}, "got a DataFrame"),
+        ({1: 0.5, 2: 0.7}, [1.0, 1.0], {}, "estimates must be a list .* got a dict"),
+        (
+            [[1.0, 2.0]] * 2,
+            [pd.DataFrame(np.eye(2), [0, 1], [1, 0])] * 2,
+            {},
+            "same names for rows",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(estimates, variances, more, words):

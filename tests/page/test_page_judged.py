@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from maetab.data.columns import Column
 from maetab.data.schema import infer_schema
 from maetab.evaluation import amputate
 from maetab.page.columns import bins_of, counted_in, summary_of
 from maetab.page.filled import fill_table, spelled
-from maetab.page.judged import judge
+from maetab.page.gaps import _pairs
+from maetab.page.judged import _marked, judge
+from maetab.page.markup import Markup
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +87,18 @@ def test_summaries_say_the_median_or_the_commonest_level():
     number, level = infer_schema(frame, ["level"]).columns
     assert summary_of(np.array([1.0, 2.0, 9.0]), number).startswith("median 2, half")
     assert summary_of(np.array([0.0, 0.0, 1.0]), level) == "u in 67%"
+
+
+@pytest.mark.parametrize(("less_is_better", "best"), [(True, "0.200"), (False, "0.500")])
+def test_the_best_of_a_row_is_bold(less_is_better, best):
+    shown = _marked([0.5, 0.2, 0.4], less_is_better)
+    assert [str(x) for x in shown if isinstance(x, Markup)] == [f"<b>{best}</b>"]
+
+
+def test_pairs_are_told_with_the_rows_that_miss_both():
+    missing = np.zeros((20, 2), bool)
+    missing[:6, 0] = missing[3:8, 1] = True
+    columns = [Column(name, "number", "float64") for name in "ab"]
+    told = _pairs(SimpleNamespace(missing=missing, columns=columns), np.arange(2))
+    found = np.corrcoef(missing, rowvar=False)[0, 1]
+    assert f'{found:.2f}</td><td class="number">3</td>' in told
