@@ -37,9 +37,10 @@ def speed() -> str:
     beside = seconds[["maetab", "extratrees"]]
     beside = beside.assign(ratio=beside["maetab"] / beside["extratrees"])
     lines = pd.DataFrame(records.read(RESULTS / "speed.jsonl"))
-    lines = lines.drop_duplicates(["verb", "rows", "columns", "device"], keep="last")
+    lines["preset"] = lines.get("preset", pd.Series(index=lines.index)).fillna("balanced")
+    lines = lines.drop_duplicates(["verb", "rows", "columns", "device", "preset"], keep="last")
     timed = [
-        [f"{r.verb}, {r.rows:,} x {r.columns}",
+        [f"{r.verb}, {r.rows:,} x {r.columns}{', fast' * (r.preset == 'fast')}",
          f"{r.cpus} CPUs, {r.threads} threads" if r.device == "cpu" else r.accelerator,
          f"{r.fit_seconds:.1f}",
          f"{r.transform_seconds if r.verb == 'impute' else r.score_seconds:.1f}"]
@@ -81,10 +82,11 @@ def speed() -> str:
 def of_scale() -> tuple[str, ...]:
     """Return what is told of tables that are read in parts."""
     lines = pd.DataFrame(records.read(RESULTS / "scale.jsonl"))
-    lines = lines.drop_duplicates(["rows", "source", "preset"], keep="last")
+    lines = lines.drop_duplicates(["rows", "source", "preset", "threads"], keep="last")
     clock = (lines["fit_clock_seconds"] + lines["transform_clock_seconds"]) / 60
     rows = [
-        [f"{r.rows:,} x {r.columns}, {SOURCES[r.source]}", f"{r.fit_seconds:.0f}",
+        [f"{r.rows:,} x {r.columns}, {SOURCES[r.source]}{', two threads' * (r.threads == 2)}",
+         f"{r.fit_seconds:.0f}",
          f"{r.transform_seconds:.0f}", "–" if np.isnan(minutes) else f"{minutes:.0f}",
          f"{r.rows_per_second:,}", f"{r.peak_mib:,}"]
         for r, minutes in zip(lines.itertuples(), clock, strict=True)

@@ -5,7 +5,7 @@
 
 Columns: 16 numbers with two factors, two of which are whole numbers, and four categories; 15 % of
 the cells are missing. The data are written to a folder first, in files of 250,000 rows, and every
-run is a process of its own; with the source "processes" two share it, one thread each. Seconds are
+run is a process of its own; with the source "processes" two share it. Seconds are
 those of the processor, of the first process, beside those of the clock. One JSON line per run is
 appended to the output.
 """
@@ -33,7 +33,7 @@ import torch.distributed as dist
 from benchmarks import records
 from maetab import MAEImputer
 
-KEY = ("rows", "source", "preset")
+KEY = ("rows", "source", "preset", "threads")
 COLUMNS, PER_FILE, MISSING = 20, 250_000, 0.15
 ROWS = (200_000, 2_000_000)
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
@@ -75,13 +75,13 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def run(folder: Path, source: str, preset: str, output: Path) -> None:
+def run(folder: Path, source: str, options: argparse.Namespace) -> None:
     """Fit and fill one table, and append what it took."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     data, before, in_files = ds.dataset(folder), peak(), source != "memory"
     table = data if in_files else data.to_table().to_pandas()
     times = [(time.process_time(), time.monotonic())]
-    imputer = MAEImputer(preset=preset, random_state=0).fit(table)
+    imputer = MAEImputer(preset=options.preset, random_state=0).fit(table)
     times.append((time.process_time(), time.monotonic()))
     filled = imputer.transform(table, **({"to": beside(folder)} if in_files else {}))
     times.append((time.process_time(), time.monotonic()))
@@ -97,7 +97,7 @@ def run(folder: Path, source: str, preset: str, output: Path) -> None:
         "rows": n,
         "columns": COLUMNS,
         "source": source,
-        "preset": preset,
+        "preset": options.preset,
         "fit_seconds": round(fit, 1),
         "transform_seconds": round(fill, 1),
         "rows_per_second": round(n / (fill_clock if len(peaks) > 1 else fill)),
@@ -106,7 +106,7 @@ def run(folder: Path, source: str, preset: str, output: Path) -> None:
         "peak_mib": sum(peaks),
         "mib_before": before,
     }
-    records.append(output, line, torch.get_num_threads())
+    records.append(options.output, line, options.threads)
     print(*line.values(), flush=True)
 
 
@@ -116,25 +116,27 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS))
     parser.add_argument("--sources", nargs="+", default=["files", "memory"])
     parser.add_argument("--preset", default="balanced")
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--folder", type=Path, help="where the data are written, and kept")
     parser.add_argument("--output", type=Path, default=records.RESULTS / "scale.jsonl")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.one:
-        run(options.folder, options.one, options.preset, options.output)
+        run(options.folder, options.one, options)
         return
     done = records.done(options.output, KEY)
     with tempfile.TemporaryDirectory() as aside:
         for n_rows in options.rows:
             for source in options.sources:
                 too_many = source == "memory" and n_rows > IN_MEMORY
-                if (n_rows, source, options.preset) in done or too_many:
+                key = (n_rows, source, options.preset, options.threads)
+                if key in done or too_many:
                     continue
                 folder = written(options.folder or Path(aside), n_rows)
                 words = ["--one", source, "--folder", str(folder), "--output", str(options.output)]
-                words += ["--preset", options.preset]
+                words += ["--preset", options.preset, "--threads", str(options.threads)]
                 start = TWO if source == "processes" else ()
-                environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+                environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
                 command = [sys.executable, *start, "-m", "benchmarks.scale", *words]
                 shutil.rmtree(beside(folder), ignore_errors=True)
                 subprocess.run(command, check=True, env=environment)

@@ -40,20 +40,20 @@ def timed(fit: Callable[[], object], use: Callable[[], Any]) -> tuple[float, flo
     return round(fitted - start, 2), round(time.perf_counter() - fitted, 2), result
 
 
-def detect(n_rows: int, n_columns: int, device: str) -> dict[str, object]:
+def detect(n_rows: int, n_columns: int, device: str, preset: str) -> dict[str, object]:
     """Time one fit of the detector on 10,000 complete rows and the scores of all rows."""
     _, truth = table(n_rows, n_columns)
-    detector = MAEAnomalyDetector(device=device, random_state=0)
+    detector = MAEAnomalyDetector(preset=preset, device=device, random_state=0)
     fit, score, _ = timed(
         lambda: detector.fit(truth[:10_000]), lambda: detector.score_samples(truth)
     )
     return {"fit_seconds": fit, "score_seconds": score}
 
 
-def impute(n_rows: int, n_columns: int, device: str) -> dict[str, object]:
+def impute(n_rows: int, n_columns: int, device: str, preset: str) -> dict[str, object]:
     """Time one fit and one transform of the imputer."""
     holes, truth = table(n_rows, n_columns)
-    imputer = MAEImputer(device=device, random_state=0)
+    imputer = MAEImputer(preset=preset, device=device, random_state=0)
     fit, transform, filled = timed(lambda: imputer.fit(holes), lambda: imputer.transform(holes))
     missing = np.isnan(holes)
     error = (filled - truth)[missing] / truth.std(0)[np.nonzero(missing)[1]]
@@ -62,7 +62,7 @@ def impute(n_rows: int, n_columns: int, device: str) -> dict[str, object]:
         "transform_seconds": transform,
         "rows_per_second": round(n_rows / transform),
         "rmse": round(float(np.sqrt(np.mean(error**2))), 4),
-        "steps": imputer.history_[-1]["step"],
+        "steps": imputer.history_[-1]["step"] if imputer.history_ else 0,
     }
 
 
@@ -76,14 +76,17 @@ def main() -> None:
     parser.add_argument("--columns", type=int, nargs="+", default=[20])
     parser.add_argument("--devices", nargs="+", default=["cpu"])
     parser.add_argument("--verbs", nargs="+", choices=tuple(VERBS), default=["impute"])
+    parser.add_argument("--preset", default="balanced")
     parser.add_argument("--output", type=Path, default=RESULTS / "speed.jsonl")
     options = parser.parse_args()
     for device in options.devices:
         if device != "cpu":  # the first call of a process pays for starting the device
             MAEImputer(device=device, max_iter=1, random_state=0).fit_transform(table(1000, 20)[0])
         for n_rows, n_columns, verb in product(options.rows, options.columns, options.verbs):
-            asked = {"verb": verb, "rows": n_rows, "columns": n_columns, "device": device}
-            line = asked | VERBS[verb](n_rows, n_columns, device) | {"torch": torch.__version__}
+            line = {"verb": verb, "rows": n_rows, "columns": n_columns, "device": device}
+            line |= {"preset": options.preset}
+            line |= VERBS[verb](n_rows, n_columns, device, options.preset)
+            line["torch"] = torch.__version__
             if device == "cuda":
                 line["accelerator"] = torch.cuda.get_device_name()
             append(options.output, line, torch.get_num_threads())
