@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # the command line asks without torch
 # are looked at together at most. `python -m benchmarks.wide_memory` prints what is measured, which
 # was within a quarter of this.
 PER_COORDINATE, PER_CELL, MOST_ROWS = 390_000, 720, 6800
-# What tells the limit of a container, what of it is used, and what of that are files which were read
-# and are not asked for now, which the system drops first; by the version of its control groups.
+# What tells the limit of a container, what of it is used, and what of that are files that were read
+# and are not in use, which the system drops first; by the version of its control groups.
 CGROUPS = Path("/sys/fs/cgroup")
 LIMITS = (
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),

@@ -110,7 +110,8 @@ def test_a_row_that_is_absent_does_not_break_the_line(absent):
     frame = walk().set_index(pd.date_range("2024-01-01", periods=N, freq="h"))
     frame.iloc[GAP] = np.nan
     imputer = fitted(frame)
-    whole, holed = (imputer.transform(x).iloc[GAP] for x in (frame, frame.drop(frame.index[absent])))
+    both = frame, frame.drop(frame.index[absent])
+    whole, holed = (imputer.transform(x).iloc[GAP] for x in both)
     apart = (holed - whole).abs().max().item()
     assert apart < 0.5 * (whole - frame.mean()).abs().max().item()  # as far as without a line
 
