@@ -15,10 +15,17 @@ if TYPE_CHECKING:  # the command line asks without torch
 # are looked at together at most. `python -m benchmarks.wide_memory` prints what is measured, which
 # was within a quarter of this.
 PER_COORDINATE, PER_CELL, MOST_ROWS = 390_000, 720, 6800
-# What tells the limit of a container and what of it is used, by the version of its control groups.
+# What tells the limit of a container, what of it is used, and what of that are files that were read
+# and are not in use, which the system drops first; by the version of its control groups.
+CGROUPS = Path("/sys/fs/cgroup")
 LIMITS = (
-    ("memory.max", "memory.current"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
 )
 
 
@@ -63,11 +70,19 @@ def memory_available() -> int | None:
     with contextlib.suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         found += [int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable:")]
-    for limit, used in LIMITS:
+    for limit, used, stat, kept in LIMITS:
         with contextlib.suppress(OSError, ValueError):  # of a container; "max" is no number
-            folder = Path("/sys/fs/cgroup")
-            found.append(int((folder / limit).read_text()) - int((folder / used).read_text()))
+            most, taken = (int((CGROUPS / x).read_text()) for x in (limit, used))
+            found.append(most - taken + _files_kept(CGROUPS / stat, kept))
     return max(0, min(found)) if found else None
+
+
+def _files_kept(stat: Path, name: str) -> int:
+    """Return the bytes of files in memory that a container can do without; 0 if it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        lines = (line.split() for line in stat.read_text(encoding="ascii").splitlines())
+        return sum(int(count) for key, count in lines if key == name)
+    return 0
 
 
 def _fitting(n_rows: int, available: int, config: ModelConfig) -> int:

@@ -60,3 +60,27 @@ def test_a_table_for_which_there_is_memory_is_fitted(with_little, monkeypatch):
 def test_free_memory_is_less_than_what_there_is_and_more_than_this_takes():
     total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
     assert 10 * MIB < memory_available() <= total
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_files_that_a_container_has_read_do_not_count_as_memory_taken(names, tmp_path, monkeypatch):
+    limit, used, stat, kept = names
+    (tmp_path / stat).parent.mkdir(exist_ok=True)
+    (tmp_path / limit).write_text(f"{8 * MIB}\n")
+    (tmp_path / used).write_text(f"{7 * MIB}\n")
+    monkeypatch.setattr(maetab.memory_needed, "CGROUPS", tmp_path)
+    assert memory_available() == MIB
+    (tmp_path / stat).write_text(f"anon {2 * MIB}\n{kept} {5 * MIB}\nactive_file 0\n")
+    assert memory_available() == 6 * MIB

@@ -217,6 +217,17 @@ def test_intervals_widen_towards_the_middle_of_a_gap():
     assert width[5] > 1.3 * width[0] and width[5] > 1.3 * width[10]
 
 
+def test_draws_of_a_series_are_the_same_beside_one_of_fit_and_beside_another():
+    def site(name: str, seed: int) -> pd.DataFrame:
+        return holed(hourly(96, seed), 0.3, seed + 1).reset_index().assign(site=name)
+
+    known, other, new = site("a", 0), site("a", 7), site("b", 5)
+    imputer = MAEImputer(**PANEL).fit(pd.concat([known, site("c", 9)]))
+    beside = (pd.concat([x, new], ignore_index=True) for x in (known, other))
+    one, two = (imputer.sample(x, 1, random_state=0)[0].iloc[96:] for x in beside)
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
 @pytest.mark.slow
 def test_draws_of_a_gap_hang_together():
     rng = np.random.default_rng(0)

@@ -93,7 +93,7 @@ def lines(model: Ensemble, windows: Windows) -> Iterator[Line]:
     if not len(rows):
         return
     observed, n_steps = windows.observed.numpy(), model.config.n_steps
-    series = np.cumsum(~windows.follows().numpy())
+    series = windows.runs().numpy()
     place, lasting = clock.position.numpy() / n_steps, guess.lasting.cpu().numpy()
     rest, usual = beside_season(model, windows)
     of_lines = model.line_variance, model.line_windows, model.line_slope
@@ -116,7 +116,7 @@ def lines(model: Ensemble, windows: Windows) -> Iterator[Line]:
 def _depth(guess: SeriesGuess, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     """Return (n,) how much the line counts in each row, and (n,) the last known row up to it."""
     assert windows.clock is not None
-    series, position = np.cumsum(~windows.follows().numpy()), windows.clock.position.numpy()
+    series, position = windows.runs().numpy(), windows.clock.position.numpy()
     known = windows.observed.numpy()[:, guess.moving.cpu().numpy()].any(1)
     before, after = _neighbours(known, series)
     gap = np.minimum(position - position[before], position[after] - position)

@@ -138,7 +138,8 @@ def _draw_series(
             for some in chosen.split(size):
                 # Without networks there is no padding: windows are guessed one by one.
                 whole = size if model.uses_networks else len(some)
-                now = replace(copies, rows=copies.rows[some])
+                seen = None if copies.seen is None else copies.seen[some]
+                now = replace(copies, rows=copies.rows[some], seen=seen)
                 _draw_windows(model, now, device, seeds, whole)
     return copies.values.view(len(seeds), *windows.values.shape).numpy()
 

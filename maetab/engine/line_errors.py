@@ -112,7 +112,7 @@ def fit_line_errors(model: Ensemble, windows: Windows) -> None:
     if not isinstance(guess, SeriesGuess) or clock is None:
         return
     n_steps, observed = model.config.n_steps, windows.observed.cpu().numpy()
-    series = np.cumsum(~windows.follows().cpu().numpy())
+    series = windows.runs().cpu().numpy()
     _fit_season(model, windows, series)
     rest = np.where(observed, beside_season(model, windows)[0], np.nan)
     place = clock.position.double().cpu().numpy() / n_steps
@@ -157,7 +157,8 @@ def _fit_season(model: Ensemble, windows: Windows, series: np.ndarray) -> None:
     if period == 1:
         return
     values, observed = (x.double().cpu().numpy() for x in (windows.values, windows.observed))
-    found = moving_season(values, observed > 0, series, clock.phase.cpu().numpy(), period)
+    position, phase = (x.cpu().numpy() for x in (clock.position, clock.phase))
+    found = moving_season(values, observed > 0, series, position, phase, period)
     model.line_season[:, lined(model)] = torch.as_tensor(found).to(model.line_season)[
         :, lined(model)
     ]

@@ -96,7 +96,7 @@ class SeriesScorer(Scorer):
         is_number = np.array(self.model.config.n_levels) == 0
         values, observed = windows.values.numpy(), windows.observed.numpy()
         given = np.where(observed, np.clip(values.astype(np.float64), -FARTHEST, FARTHEST), np.nan)
-        return beside(missed, given, runs(windows), is_number)
+        return beside(missed, given, windows.runs().numpy(), is_number)
 
 
 def beside(
@@ -147,21 +147,6 @@ def neighbour_means(cells: np.ndarray, run: np.ndarray) -> tuple[np.ndarray, np.
             total[target] += np.where(same, cells[source], 0.0)
             count[target] += same & seen[source]
     return total / np.maximum(count, 1), count
-
-
-def runs(windows: Windows) -> np.ndarray:
-    """Return (n,) numbers, the same for rows that windows, overlapping, hold one after the other.
-
-    Windows hold rows that follow each other, but for steps without a row.
-    """
-    rows = windows.rows.numpy()
-    last = rows.max(1, initial=-1)
-    first = np.where(rows >= 0, rows, len(windows.values)).min(1, initial=len(windows.values))
-    change = np.zeros(len(windows.values) + 1, int)
-    np.add.at(change, first[last >= 0], 1)
-    np.add.at(change, last[last >= 0], -1)
-    joined = change.cumsum()[:-1] > 0  # with the row that follows
-    return np.r_[0, np.cumsum(~joined[:-1])] if len(joined) else np.zeros(0, int)
 
 
 @torch.inference_mode()

@@ -93,6 +93,20 @@ class Windows:
         found[other[(one >= 0) & (other == one + 1)]] = True
         return found
 
+    def runs(self) -> Tensor:
+        """Return (n,) numbers, the same for rows that windows, overlapping, hold one after another.
+
+        Windows hold rows that follow each other, but for steps without a row.
+        """
+        n = len(self.values)
+        last, first = self.rows.amax(1), torch.where(self.rows >= 0, self.rows, n).amin(1)
+        change = torch.zeros(n + 1, dtype=torch.long, device=self.rows.device)
+        for ends, step in ((first, 1), (last, -1)):
+            own = ends[last >= 0]
+            change.index_add_(0, own, torch.full_like(own, step))
+        alone = (change.cumsum(0)[:n] == 0).long()  # no window holds the row that follows, too
+        return alone.cumsum(0) - alone
+
     def remember(self, windows: Tensor) -> Windows:
         """Return the same windows, `holders` filled in for a memory that holds `windows` (M,)."""
         place, rows = torch.arange(len(windows), device=windows.device), self.rows[windows]

@@ -105,6 +105,17 @@ def test_lines_lead_from_no_series_to_another():
     pd.testing.assert_frame_equal(alone, filled.iloc[:N])
 
 
+@pytest.mark.parametrize("absent", [190, GAP.stop], ids=["inside", "at the end"])
+def test_a_row_that_is_absent_does_not_break_the_line(absent):
+    frame = walk().set_index(pd.date_range("2024-01-01", periods=N, freq="h"))
+    frame.iloc[GAP] = np.nan
+    imputer = fitted(frame)
+    both = frame, frame.drop(frame.index[absent])
+    whole, holed = (imputer.transform(x).iloc[GAP] for x in both)
+    apart = (holed - whole).abs().max().item()
+    assert apart < 0.5 * (whole - frame.mean()).abs().max().item()  # as far as without a line
+
+
 def test_intervals_hold_what_is_filled():
     frame = walk()
     frame.iloc[GAP] = np.nan

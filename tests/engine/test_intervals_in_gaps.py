@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,6 +84,18 @@ def test_deep_in_a_gap_ends_are_so_many_deviations_from_the_line(walk):
     for side, end in ((-1, low), (1, high)):
         wanted = (deep.mean + side * 0.67449 * deep.std) * column.scale + column.center
         np.testing.assert_allclose(end[places], wanted, rtol=1e-5)
+
+
+def test_lines_are_less_sure_the_fewer_windows_they_were_learned_from(walk):
+    imputer, holes = walk
+    model, windows, _ = imputer._asked(imputer._read(holes))
+    known = float(model.line_windows[0])
+    few = copy.deepcopy(model)
+    few.line_windows[0] = 2.0
+    one, other = (next(iter(lines(x, windows))).std for x in (model, few))
+    length = (GAP.stop - GAP.start + 1) / T
+    wanted = np.sqrt((1 + length / 2) / (1 + length / known))
+    np.testing.assert_allclose(other / one, wanted, rtol=1e-5)
 
 
 def test_draws_are_as_wide_as_intervals_and_reach_both_ends(slope, walk):

@@ -8,11 +8,12 @@ import pytest
 from maetab.engine.line_season import moving_season
 
 N, STILL = 240, np.zeros(240, int)
+STEPS = np.arange(N)
 
 
 def found(values: np.ndarray, period: int, observed: np.ndarray | None = None) -> np.ndarray:
     observed = np.ones((N, 1), bool) if observed is None else observed
-    return moving_season(values[:, None], observed, STILL, np.arange(N) % period, period)[:, 0]
+    return moving_season(values[:, None], observed, STILL, STEPS, STEPS % period, period)[:, 0]
 
 
 @pytest.mark.parametrize("period", [7, 12])
@@ -43,6 +44,19 @@ def test_levels_of_other_series_do_not_bend_the_season():
     phase = np.tile(np.arange(12), 20)
     values = (np.sin(phase) + 50 * (np.arange(N) >= 115))[:, None]
     series = (np.arange(N) >= 115).astype(int)
-    season = moving_season(values, np.ones((N, 1), bool), series, phase, 12)[:, 0]
+    season = moving_season(values, np.ones((N, 1), bool), series, STEPS, phase, 12)[:, 0]
     wanted = np.sin(np.arange(12))
     np.testing.assert_allclose(season - season.mean(), wanted - wanted.mean(), atol=1e-6)
+
+
+@pytest.mark.parametrize("period", [7, 12])
+def test_rows_that_are_absent_are_to_the_season_as_cells_that_are_missing(period):
+    rng = np.random.default_rng(2)
+    values = 0.1 * STEPS + np.sin(2 * np.pi * STEPS / period) + 0.1 * rng.normal(size=N)
+    there = rng.random(N) >= 0.3
+    there[[0, -1]] = True
+    given = values[there, None], np.ones((there.sum(), 1), bool), STILL[there]
+    absent = moving_season(*given, STEPS[there], STEPS[there] % period, period)[:, 0]
+    missing = found(values, period, there[:, None])
+    np.testing.assert_allclose(absent, missing, atol=1e-9)
+    assert np.ptp(absent) > 1.5

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from models import config, copy_of, fit, fit_options, windows
+from series_frames import holed, hourly
 
 from maetab import MAEImputer
 from maetab.engine.held_out import hold_out
@@ -114,3 +115,15 @@ def test_intervals_hold_as_many_cells_as_they_say_where_series_wander_off(seed):
     lower, upper = imputer.predict_interval(later.mask(gaps), coverage=0.9)
     inside = ((lower <= later) & (later <= upper)).to_numpy()[gaps].mean()
     assert 0.86 < inside < 0.97
+
+
+@pytest.mark.parametrize(("n", "least"), [(24, 0.75), (36, 0.6)], ids=["one window", "two"])
+def test_a_series_of_hardly_more_than_a_window_is_not_taken_for_known_exactly(n, least):
+    inside = []
+    for seed in range(3):
+        truth = hourly(n, seed)[["a", "b"]]
+        frame = holed(truth, seed=seed + 10)
+        imputer = MAEImputer(window=24, max_iter=0, random_state=0).fit(frame)
+        lower, upper = imputer.predict_interval(frame, coverage=0.9)
+        inside.append(((lower <= truth) & (truth <= upper)).to_numpy()[frame.isna()])
+    assert np.concatenate(inside).mean() > least

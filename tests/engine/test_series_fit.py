@@ -10,6 +10,8 @@ from models import CPU, config, fit_options, timed
 from maetab.engine.draws import draw
 from maetab.engine.fit import fit_model
 from maetab.engine.inference import predict, predict_quantiles
+from maetab.nn.guess.series_fit import _without
+from maetab.nn.windows import Windows
 
 
 def course(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -38,3 +40,11 @@ def test_short_series_are_fitted_however_their_windows_overlap(n, t, stride, per
     assert np.isfinite(predict_quantiles(model, cells, CPU, [0.1, 0.9])).all()
     assert np.isfinite(draw(model, cells, CPU, 0)).all()
     assert all(torch.isfinite(x).all() for x in model.guess.state_dict().values())
+
+
+def test_steps_without_a_row_leave_no_window_out_of_what_a_part_is_not_in():
+    rows = torch.tensor([[-1, 0, 1], [1, 2, 3], [4, 5, -1]])
+    cells = torch.zeros(6, 1), torch.ones(6, 1, dtype=torch.bool)
+    windows = Windows(*cells, rows, fold=torch.tensor([0, 1, 2]))
+    assert _without(windows, 2, rows).tolist() == rows[:2].tolist()
+    assert _without(windows, 0, rows).tolist() == rows[2:].tolist()

@@ -7,7 +7,7 @@ import pytest
 
 from maetab.engine import series_scores
 from maetab.engine.inference import windows_of
-from maetab.engine.series_scores import NEAR, beside, neighbour_means, runs
+from maetab.engine.series_scores import NEAR, beside, neighbour_means
 
 NUMBER, CATEGORY = np.array([True]), np.array([False])
 
@@ -34,7 +34,7 @@ def test_means_of_neighbours_are_those_of_each_cell_looked_up_alone():
 
 def test_rows_that_windows_hold_one_after_the_other_are_one_run():
     overlapping = windows([[0, 1, 2], [2, 3, -1], [4, -1, 5]], 7)
-    assert runs(overlapping).tolist() == [0, 0, 0, 0, 1, 1, 2]
+    assert overlapping.runs().tolist() == [0, 0, 0, 0, 1, 1, 2]
 
 
 def test_a_cell_is_as_strange_as_it_is_among_those_beside_it():

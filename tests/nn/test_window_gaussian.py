@@ -237,7 +237,7 @@ def test_gaussians_of_phases_lie_between_their_own_windows_and_all():
     values, _ = stationary(400, 4)
     every = torch.tensor(values), torch.ones(400, 4, dtype=torch.bool), torch.tensor(values)
     some = tuple(x[:40] * 3 if x.is_floating_point() else x[:40] for x in every)
-    found = fit_gaussians(every, [some], 4, NOISE, lambda: False)
+    found = fit_gaussians(every, [some], 4, NOISE, lambda: False, False)
     plain = np.cov(values, rowvar=False, bias=True)
     even = 0.4 * plain + 0.6 * along_time(torch.tensor(plain), 4).numpy() + NOISE * np.eye(4)
     np.testing.assert_allclose(found[0].covariance, even, atol=1e-8)

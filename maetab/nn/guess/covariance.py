@@ -25,6 +25,7 @@ def fit_covariance(
     shrink: Callable[[Tensor], Tensor],
     noise: float,
     should_stop: Callable[[], bool],
+    n_alike: int = 1,
 ) -> WindowGaussian:
     """Return a Gaussian fitted by EM (Little and Rubin 2019, section 11.2).
 
@@ -35,12 +36,13 @@ def fit_covariance(
     shrink : of the covariance of each round, what takes its place
     noise : variance that is added to the diagonal: what neighbouring steps do not share
     should_stop : True ends it after a round
+    n_alike : steps that have one location
     """
     gaussian = WindowGaussian(values.shape[1]).to(values.device)
     filled, unit = start.double(), gaussian.covariance.clone()
     rest = torch.zeros_like(unit)
     for i in range(ROUNDS + 1):
-        location = filled.mean(0)
+        location = filled.mean(0).view(n_alike, -1).mean(0).repeat(n_alike)
         centred = filled - location
         covariance = shrink((centred.T @ centred + rest) / len(filled)) + noise * unit
         gaussian.set(location, (covariance + covariance.T) / 2)
@@ -72,6 +74,7 @@ def fit_gaussians(
     n_steps: int,
     noise: float,
     should_stop: Callable[[], bool],
+    steady: bool,
 ) -> list[WindowGaussian]:
     """Return Gaussians of windows that start anywhere, and of those of each phase.
 
@@ -81,12 +84,14 @@ def fit_gaussians(
     aligned : the same of windows that start at one phase, for each phase there is; a phase without
         windows has the Gaussian of all
     noise : as in `fit_covariance`
+    steady : whether all steps have one location, and all of the covariance is alike along time
     """
+    n_alike, share = (n_steps, 1.0) if steady else (1, ALONG_TIME)
 
     def even(covariance: Tensor) -> Tensor:
-        return torch.lerp(covariance, along_time(covariance, n_steps), ALONG_TIME)
+        return torch.lerp(covariance, along_time(covariance, n_steps), share)
 
-    every = fit_covariance(*windows, even, noise, should_stop)
+    every = fit_covariance(*windows, even, noise, should_stop, n_alike)
     found = [every]
     for cells in aligned:
         if not len(cells[0]):
@@ -96,5 +101,5 @@ def fit_gaussians(
         def shrunk(covariance: Tensor) -> Tensor:
             return torch.lerp(covariance, every.covariance, OF_ALL)
 
-        found.append(fit_covariance(*cells, shrunk, noise, should_stop))
+        found.append(fit_covariance(*cells, shrunk, noise, should_stop, n_alike))
     return found

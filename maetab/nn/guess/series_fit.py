@@ -73,9 +73,8 @@ def fit_series(
     clock = windows.clock_of(slice(None))
     if clock is not None and len(guess.starts):
         guess.starts.copy_(clock.usual_starts()[: len(guess.starts)])
+    windows, guess.folds = replace(windows, fold=_parts(windows)), []
     _fit_gaussians(guess, guess.gaussians, windows, None, should_stop)
-    guess.folds = []
-    windows = replace(windows, fold=_parts(windows))
     if windows.fold is not None:
         for part in range(FOLDS):
             guess.folds.append(guess.new_gaussians())
@@ -169,7 +168,11 @@ def _fit_gaussians(
     noise = LITTLE * _change(guess, windows)
     number = torch.tensor(guess.coordinates.of_numbers, device=every[0].device)
     for group in groups_in(gaussians, every, aligned, number):
-        found = fit_gaussians(group.every, group.aligned, guess.n_steps, noise, should_stop)
+        # Where windows are too few for parts, each is much of what it would be guessed by: a single
+        # one would be its own mean, and its gaps seem known exactly.
+        steady = windows.fold is None
+        given = group.every, group.aligned, guess.n_steps, noise, should_stop
+        found = fit_gaussians(*given, steady)
         own = group.number.double().view(guess.n_steps, -1)
         level = torch.einsum("tc,sd,cd->tcsd", own, own, torch.eye(own.shape[1]).to(own))
         level = LEVEL * level.reshape(own.numel(), -1)
