@@ -147,7 +147,7 @@ def principal_axes(block: np.ndarray, n_components: int) -> np.ndarray:
     most = min(n_components, max(len(block) - 1, 1), block.shape[1])
     if most == 0:
         return np.zeros((0, block.shape[1]))
-    if (block == block[0]).all():
+    if not np.square(block - block.mean(0)).any():  # a square may be too small for its dtype
         return np.eye(1, block.shape[1])
     found = PCA(most, random_state=0).fit(block)
     variance = found.explained_variance_

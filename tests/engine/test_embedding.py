@@ -12,6 +12,7 @@ import torch
 from models import CPU, config, fit, fit_options
 from models import windows as windows_over
 
+from maetab.components import principal_axes
 from maetab.engine import embedding as embed
 from maetab.engine.inference import windows_of
 from maetab.engine.pieces import Pieces, decode_pieces, piece_sizes, piece_steps
@@ -336,3 +337,10 @@ def test_steps_behind_the_end_of_a_series_change_no_other_window(series):
         longer[:19].tobytes()
         == embed.embed(series, windows_of(values, observed, rows[:19]), CPU, "concat").tobytes()
     )
+
+
+def test_features_too_small_to_be_squared_have_one_axis_and_no_warning(recwarn):
+    tiny = 1e-30 * np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    assert np.array_equal(principal_axes(tiny, 2), np.eye(1, 4))
+    assert len(principal_axes(tiny * np.float32(1e30), 2)) == 2
+    assert not recwarn.list
