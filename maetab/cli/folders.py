@@ -45,7 +45,7 @@ def write(args: argparse.Namespace, name: str, **parameters: Any) -> None:
     """Write what an estimator of the class `name` makes of each file to a folder."""
     import maetab
 
-    began, data = time.perf_counter(), _opened(args)
+    began, data = time.perf_counter(), opened(args)
     if args.model:
         estimator = estimators.load_estimator(args, name, **parameters)
     else:
@@ -61,7 +61,7 @@ def write(args: argparse.Namespace, name: str, **parameters: Any) -> None:
     say(f"{what} written to {args.output} in {seconds:.1f} s")
 
 
-def _opened(args: argparse.Namespace) -> Any:
+def opened(args: argparse.Namespace) -> Any:
     """Return the files of a folder as a data set of Arrow."""
     pyarrow = import_pyarrow()
     files = sorted(path for path in Path(args.input).rglob("*") if path.is_file())
@@ -74,4 +74,9 @@ def _opened(args: argparse.Namespace) -> Any:
     if form == "csv":  # text that is empty is missing, as in a single file
         how = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
         form = pyarrow.dataset.CsvFileFormat(convert_options=how)
-    return pyarrow.dataset.dataset(args.input, format=form, partitioning="hive")
+    how = {"format": form, "partitioning": "hive"}
+    found = pyarrow.dataset.dataset(args.input, **how)
+    # Arrow looks at the first file alone, in which a column may be empty, or of whole numbers.
+    kinds = [found.schema, *(fragment.physical_schema for fragment in found.get_fragments())]
+    whole = pyarrow.unify_schemas(kinds, promote_options="permissive")
+    return pyarrow.dataset.dataset(args.input, schema=whole, **how)
