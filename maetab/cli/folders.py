@@ -10,10 +10,11 @@ from typing import Any
 from maetab.arrow import import_pyarrow
 from maetab.cli import estimators, series
 from maetab.cli.report.output import counted, is_first, report_step, say
+from maetab.cli.verb_files import check_outputs
 
 # Options that folders have, too; the files tell all else.
 ALLOWED = {
-    *("verb", "run", "fail", "input", "output", "model", "save", "categorical"),
+    *("verb", "run", "fail", "input", "output", "model", "save", "categorical", "force"),
     *("seed", "preset", "max_time", "checkpoint", "device", "verbose", "components", "readout"),
     *("add_raw", "window", "time", "groups", "max_gap", "edges"),
 }
@@ -37,6 +38,9 @@ def is_folder(args: argparse.Namespace) -> bool:
         args.fail(f"{args.input} is a folder: pass -o FOLDER, to which the parts are written")
     if out.resolve().is_relative_to(Path(args.input).resolve()):
         args.fail(f"{args.output} lies in {args.input}, and would be read as a part of it")
+    if args.save and Path(args.save).resolve().is_relative_to(out.resolve()):
+        args.fail(f"{args.save} lies in {args.output}, which is for the parts alone")
+    check_outputs(args, args.save)
     refuse_others(out)
     return True
 

@@ -79,5 +79,10 @@ def test_folders_that_cannot_be_written_to_are_refused_before_the_fit(tmp_path):
     for out in (folder / "filled", folder, folder / "file0.parquet"):
         with pytest.raises(SystemExit):
             run(["impute", str(folder), "-o", str(out)])
+    old, out = tmp_path / "full" / "x.txt", tmp_path / "out"
+    for model in (old, out / "m", tmp_path / "none" / "m"):
+        with pytest.raises(SystemExit):
+            run(["impute", str(folder), "-o", str(out), "--save", str(model)])
+    assert old.read_text() == "x" and not out.exists()
     for out in (tmp_path / "full", tmp_path / "full" / "x.txt"):
         assert run(["impute", str(folder), "-o", str(out)]) == 1
