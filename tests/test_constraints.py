@@ -278,6 +278,8 @@ def test_ends_without_names_are_those_of_numbers_not_of_dates_or_durations(
         ({"start": 1.0}, "must limit column 'start' by a datetime, got 1.0"),
         ({"low": "1"}, "must limit column 'low' by a number, got '1'"),
         ({"low": np.nan}, "must limit column 'low' by a number, got nan"),
+        ({"low": 10**400}, "must limit column 'low' by a number, got 1000"),
+        ([1, [2]], r"must be None, a number, one number for each.* got \[1, \[2\]\]"),
     ],
 )
 def test_ends_that_cannot_be_name_the_column(fitted, wrong, words):

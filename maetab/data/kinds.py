@@ -195,7 +195,10 @@ def as_float(value: Any, word: str) -> float:
     if word_of(type(value)) != word:
         return math.nan
     if word == "number":
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # no cell is as large
+            return math.nan
     if word == "timedelta":
         return pd.Timedelta(value).total_seconds()
     if isinstance(value, pd.Period):

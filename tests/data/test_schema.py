@@ -137,6 +137,10 @@ def test_values_that_stand_for_missing_are_no_levels_and_no_numbers():
     assert column_of(dates, missing_values=pd.Timestamp("1900-01-01")).n_observed == 1
 
 
+def test_a_number_too_large_for_float64_stands_for_no_cell():
+    assert column_of([1.0, 2.0], missing_values=10**400).n_observed == 2
+
+
 def test_missing_values_must_be_scalars():
     with pytest.raises(ValueError, match="missing_values must be a scalar or a list"):
         column_of([1.0], missing_values={"a": 1})
