@@ -119,6 +119,14 @@ def test_a_known_level_is_added_to_an_enum_of_polars_that_lacks_it():
     assert result["x"].to_list() == ["a", "c"] and result.schema["x"] == pl.Enum(["a", "c"])
 
 
+@pytest.mark.parametrize("kind", ["polars", "arrow"])
+def test_times_go_to_the_nearest_day_of_a_column_of_dates(kind):
+    table = pl.DataFrame({"x": [datetime.date(2024, 1, 1), None]})
+    frame, back = read_frame(table if kind == "polars" else table.to_arrow())
+    frame = frame.fillna({"x": pd.Timestamp("2024-03-01 18:00")})
+    assert back.give(frame)["x"].to_numpy()[1] == np.datetime64("2024-03-02")
+
+
 def test_a_view_without_change_gives_back_the_same_table():
     for table in (polars_table(), arrow_table()):
         frame, back = read_frame(table)

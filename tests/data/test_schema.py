@@ -45,6 +45,12 @@ def test_labels_of_every_type_survive_json():
     assert schema.names() == list(frame.columns)
 
 
+@pytest.mark.parametrize("closed", ["left", "right", "both", "neither"])
+def test_intervals_of_every_side_survive_json(closed):
+    schema = Schema((column_of([pd.Interval(0, 1, closed), None], "category"),))
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+
+
 @pytest.mark.parametrize("dtype", [*CELLS, *WHOLE_ONLY])
 def test_the_kind_follows_the_dtype(dtype):
     column = column_of(make_column(dtype, 30, np.random.default_rng(0)))
