@@ -25,7 +25,10 @@ def check_range(low: End, high: End, schema: Schema) -> None:
         if isinstance(value, Mapping):
             _check_names(name, value, schema)
             continue
-        ends = np.asarray(value if value is not None else 0.0)
+        try:
+            ends = np.asarray(value if value is not None else 0.0)
+        except ValueError:  # lists of different lengths
+            ends = np.asarray(None)
         fits = ends.dtype.kind in "iuf" and ends.shape in ((), (n_columns,))
         if not fits or np.isnan(ends).any():
             raise ValueError(

@@ -6,11 +6,13 @@ import functools
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 
@@ -21,7 +23,7 @@ from maetab.data.series_parts import SeriesInParts, whole
 from maetab.engine.packed import pack
 from maetab.engine.processes import place
 from maetab.engine.whole_file import whole_file
-from maetab.parameters import seed_of
+from maetab.parameters import check_size, seed_of
 from maetab.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -155,6 +157,8 @@ def write_parts(
     ------
     ValueError
         `to` is None, or holds other files.
+    TypeError
+        `to` is no path.
     """
     check_is_fitted(estimator, "model_")
     blocks: Callable[[Part], Iterator[Any]] = _rows
@@ -163,8 +167,12 @@ def write_parts(
             f"X is read in parts, got {type(X).__name__}; pass to='folder', to which what comes of "
             f"each part is written, or a table in memory."
         )
+    if not isinstance(to, (str, os.PathLike)):
+        raise TypeError(f"'to' must be the path of a folder, got {to!r}.")
     if parts is None:
-        parts = [Part("part-00000.parquet", len(X), None, "", lambda _: iter([X]))]
+        frame, _ = read_frame(X)
+        check_size(frame.shape, 1, type(estimator).__name__)
+        parts = [Part("part-00000.parquet", len(frame), None, _digest(frame), lambda _: iter([X]))]
     else:
         blocks = _blocks_of(estimator, parts)
     folder = Path(to)
@@ -182,6 +190,15 @@ def write_parts(
             _write(path, (method(estimator, block) for block in blocks(part)), _told(part))
     aside = [".", NOTE]
     return import_pyarrow().dataset.dataset(folder, partitioning="hive", ignore_prefixes=aside)
+
+
+def _digest(frame: pd.DataFrame) -> str:
+    """Return what tells a table in memory from others; empty where its cells are of no use."""
+    try:
+        cells = pd.util.hash_pandas_object(frame).to_numpy()
+    except (TypeError, NotImplementedError):  # said, with the column, by whoever reads them
+        return ""
+    return hashlib.sha256(repr([*frame.columns]).encode() + cells.tobytes()).hexdigest()
 
 
 def _note(estimator: BaseMAE, parts: list[Part], method: str) -> str:
@@ -216,12 +233,13 @@ def _sign(folder: Path, note: str, alone: bool) -> None:
     """
     path = folder / NOTE
     if path.exists():
-        if path.read_text(encoding="utf-8") != note:
+        if path.read_text(encoding="utf-8") == note:
+            return
+        if not alone or any(file.is_file() and file != path for file in folder.rglob("*")):
             raise ValueError(
                 f"{folder} holds what another model, or another table, was written to; pass an "
                 f"empty folder, or remove its files."
             )
-        return
     if alone:
         _remove_halves(path)
     with whole_file(path) as beside:

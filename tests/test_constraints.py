@@ -13,6 +13,7 @@ from maetab import MAEImputer
 from maetab.constraints import obeying, read_constraints
 from maetab.data.columns import Column
 from maetab.data.schema import Schema
+from maetab.ranges import Range
 
 FREE = np.array([[-np.inf], [np.inf]])
 LAWS = [
@@ -278,6 +279,8 @@ def test_ends_without_names_are_those_of_numbers_not_of_dates_or_durations(
         ({"start": 1.0}, "must limit column 'start' by a datetime, got 1.0"),
         ({"low": "1"}, "must limit column 'low' by a number, got '1'"),
         ({"low": np.nan}, "must limit column 'low' by a number, got nan"),
+        ({"low": 10**400}, "must limit column 'low' by a number, got 1000"),
+        ([1, [2]], r"must be None, a number, one number for each.* got \[1, \[2\]\]"),
     ],
 )
 def test_ends_that_cannot_be_name_the_column(fitted, wrong, words):
@@ -285,3 +288,10 @@ def test_ends_that_cannot_be_name_the_column(fitted, wrong, words):
         MAEImputer.from_fitted(fitted, min_value=wrong)
     with pytest.raises(ValueError, match="it does in column 'low'"):
         MAEImputer.from_fitted(fitted, min_value={"low": 2}, max_value=1.0)
+
+
+def test_an_end_beyond_all_that_was_observed_moves_the_other_one_there():
+    schema = Schema((Column("x", "number", "float64", lower=1.0, upper=2.0, n_observed=2),))
+    assert Range(schema, 5.0, None, True).ends().tolist() == [[5.0], [5.0]]
+    assert Range(schema, None, -3.0, True).ends().tolist() == [[-3.0], [-3.0]]
+    assert Range(schema, 1.5, None, True).ends().tolist() == [[1.5], [2.0]]

@@ -155,6 +155,33 @@ def test_a_table_in_memory_can_be_written_too(tmp_path, whole):
     assert filled.equals(whole.transform(table()))
 
 
+def test_a_folder_of_another_table_in_memory_is_refused(tmp_path, whole):
+    frame, out = mixed(), tmp_path / "out"
+    written_before = whole.transform(frame, to=out).to_table()
+    for other in (frame[::-1], frame.assign(size=0.5), mixed().set_index(frame.index + 1)):
+        with pytest.raises(ValueError, match="another model, or another table"):
+            whole.transform(other, to=out)
+    assert whole.transform(frame, to=out).to_table().equals(written_before)
+
+
+def test_a_table_in_memory_that_cannot_be_read_is_refused_and_does_not_claim_the_folder(
+    tmp_path, whole
+):
+    frame, out = mixed(), tmp_path / "out"
+    wrong = [
+        (None, TypeError, "must be a table in memory, got NoneType"),
+        (frame[:0], ValueError, "Found array with 0 sample"),
+        (frame.iloc[:, [0, 0]], ValueError, "Column names must be unique"),
+        (frame.iloc[:, ::-1], ValueError, "same order as they were in fit"),
+    ]
+    for given, error, words in wrong:
+        with pytest.raises(error, match=words):
+            whole.transform(given, to=out)
+    with pytest.raises(TypeError, match="'to' must be the path of a folder, got 3"):
+        whole.transform(frame, to=3)
+    assert whole.transform(frame, to=out).count_rows() == N
+
+
 def drawn_of(data: ds.Dataset, n: int, seed: int) -> pa.Table:
     """Return n rows, drawn by a seed."""
     parts, random = parts_of(data), lambda: np.random.default_rng(seed)

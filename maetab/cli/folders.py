@@ -10,10 +10,11 @@ from typing import Any
 from maetab.arrow import import_pyarrow
 from maetab.cli import estimators, series
 from maetab.cli.report.output import counted, is_first, report_step, say
+from maetab.cli.verb_files import check_outputs
 
 # Options that folders have, too; the files tell all else.
 ALLOWED = {
-    *("verb", "run", "fail", "input", "output", "model", "save", "categorical"),
+    *("verb", "run", "fail", "input", "output", "model", "save", "categorical", "force"),
     *("seed", "preset", "max_time", "checkpoint", "device", "verbose", "components", "readout"),
     *("add_raw", "window", "time", "groups", "max_gap", "edges"),
 }
@@ -37,6 +38,9 @@ def is_folder(args: argparse.Namespace) -> bool:
         args.fail(f"{args.input} is a folder: pass -o FOLDER, to which the parts are written")
     if out.resolve().is_relative_to(Path(args.input).resolve()):
         args.fail(f"{args.output} lies in {args.input}, and would be read as a part of it")
+    if args.save and Path(args.save).resolve().is_relative_to(out.resolve()):
+        args.fail(f"{args.save} lies in {args.output}, which is for the parts alone")
+    check_outputs(args, args.save)
     refuse_others(out)
     return True
 
@@ -45,7 +49,7 @@ def write(args: argparse.Namespace, name: str, **parameters: Any) -> None:
     """Write what an estimator of the class `name` makes of each file to a folder."""
     import maetab
 
-    began, data = time.perf_counter(), _opened(args)
+    began, data = time.perf_counter(), opened(args)
     if args.model:
         estimator = estimators.load_estimator(args, name, **parameters)
     else:
@@ -61,7 +65,7 @@ def write(args: argparse.Namespace, name: str, **parameters: Any) -> None:
     say(f"{what} written to {args.output} in {seconds:.1f} s")
 
 
-def _opened(args: argparse.Namespace) -> Any:
+def opened(args: argparse.Namespace) -> Any:
     """Return the files of a folder as a data set of Arrow."""
     pyarrow = import_pyarrow()
     files = sorted(path for path in Path(args.input).rglob("*") if path.is_file())
@@ -74,4 +78,9 @@ def _opened(args: argparse.Namespace) -> Any:
     if form == "csv":  # text that is empty is missing, as in a single file
         how = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
         form = pyarrow.dataset.CsvFileFormat(convert_options=how)
-    return pyarrow.dataset.dataset(args.input, format=form, partitioning="hive")
+    how = {"format": form, "partitioning": "hive"}
+    found = pyarrow.dataset.dataset(args.input, **how)
+    # Arrow looks at the first file alone, in which a column may be empty, or of whole numbers.
+    kinds = [found.schema, *(fragment.physical_schema for fragment in found.get_fragments())]
+    whole = pyarrow.unify_schemas(kinds, promote_options="permissive")
+    return pyarrow.dataset.dataset(args.input, schema=whole, **how)

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 
 def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
-    """Refuse files that exist, unless they may be overwritten, and folders that do not."""
+    """Refuse files that exist, unless they may be overwritten, and folders that do not.
+
+    So are two outputs in one file, and an output in the place of a saved model that is used.
+    """
+    used = [*paths, getattr(args, "model", None)]
+    files = [Path(path).resolve() for path in used if path and path != "-"]
+    if len(set(files)) < len(files):
+        args.fail(f"{args.output} is the file of the model as well; pass another --output")
     for path in paths:
         if not path or path == "-" or not is_first():
             continue

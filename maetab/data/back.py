@@ -132,6 +132,14 @@ class TableBack:
             return self._new(name, series)
         if column.dtype == nw.Date:
             series = series.dt.round("D")
+        if self.source.implementation.is_pyarrow():
+            if column.dtype == nw.Categorical:
+                cells = _dictionary_of(series, column.to_native())
+                return nw.from_native(cells, series_only=True).alias(name)
+            if column.dtype == nw.String:  # Arrow does not merge views of text
+                column = column.cast(nw.String)
+        if column.dtype == nw.Enum:  # of other levels than that of fit, one of which is new
+            column = column.cast(nw.Enum(series.cat.categories.tolist()))
         where = nw.Series.from_numpy("", changed, backend=self.source.implementation)
         return self._new(name, series, column.dtype).zip_with(where, column).alias(name)
 
@@ -144,6 +152,18 @@ class TableBack:
             if name in source.names and str(source.field(name).type) != "null":
                 schema = schema.set(place, source.field(name))
         return native.cast(schema.with_metadata(source.metadata))
+
+
+def _dictionary_of(series: pd.Series, like: Any) -> Any:
+    """Return cells as a dictionary of Arrow; its levels are those of `like`, and then new ones."""
+    pyarrow, kind, missing = sys.modules["pyarrow"], like.type, series.isna().to_numpy()
+    known = [level for chunk in like.chunks for level in chunk.dictionary.to_pylist()]
+    levels = list(dict.fromkeys([*known, *series[~missing]]))
+    codes = pd.Index(levels, dtype=object).get_indexer(series.astype(object))
+    codes = pyarrow.array(np.where(missing, 0, codes), kind.index_type, mask=missing)
+    values = pyarrow.array(levels, kind.value_type)
+    cells = pyarrow.DictionaryArray.from_arrays(codes, values, ordered=kind.ordered)
+    return pyarrow.chunked_array([cells])
 
 
 def _changed(before: pd.Series, after: pd.Series) -> np.ndarray:

@@ -9,6 +9,7 @@ import pandas as pd
 from pandas.api.types import pandas_dtype
 
 from maetab.data.columns import Column
+from maetab.data.kinds import is_dictionary
 from maetab.data.schema import Schema
 
 
@@ -21,7 +22,7 @@ def blank_frame(schema: Schema, n_rows: int, index: pd.Index | None) -> pd.DataF
 
 def _blank(column: Column, n_rows: int) -> Any:
     """Return an array of the dtype that the column had in fit."""
-    if column.dtype == "category":
+    if column.dtype == "category" or is_dictionary(column.dtype):  # pandas cannot read the latter
         levels = [column.levels[i] for i in column.order] or list(column.levels)
         return pd.Categorical([None] * n_rows, levels, ordered=bool(column.order))
     dtype = pandas_dtype(column.dtype)

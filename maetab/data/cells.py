@@ -68,7 +68,7 @@ class Cells:
         """Kinds of the observed cells, as keys of `SPOKEN`."""
         if not self.observed.any():
             return frozenset()
-        if self.dtype_word not in ("any", "category"):
+        if self.dtype_word not in ("any", "category") and not kinds.is_dictionary(self.dtype):
             return frozenset({self.dtype_word})
         return frozenset(kinds.word_of(cell_type) or "" for cell_type in self.types)
 
@@ -175,5 +175,5 @@ class Cells:
 
 def is_undeclared(dtype: Any, name: Hashable) -> bool:
     """Return True for the dtypes of text and objects, which do not declare categories."""
-    is_dictionary = str(dtype).startswith("dictionary")
-    return kinds.word_of_dtype(dtype, name) in ("text", "any") and not is_dictionary
+    undeclared = kinds.word_of_dtype(dtype, name) in ("text", "any")
+    return undeclared and not kinds.is_dictionary(dtype)

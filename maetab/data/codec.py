@@ -10,7 +10,14 @@ import pandas as pd
 
 from maetab.data.cells import Cells
 from maetab.data.columns import Column
-from maetab.data.kinds import extra_missing, level_key, nullable, python_scalar, word_of_dtype
+from maetab.data.kinds import (
+    extra_missing,
+    is_dictionary,
+    level_key,
+    nullable,
+    python_scalar,
+    word_of_dtype,
+)
 from maetab.data.restore import restore
 from maetab.data.schema import Schema, check_kind, check_names, check_zone
 
@@ -235,7 +242,8 @@ def _able_to_hold(series: pd.Series, column: Column, natural: np.ndarray) -> pd.
         return series.cat.add_categories(new) if new else series
     word = word_of_dtype(series.dtype, column.name)
     may_be_any = column.temporal is None or column.dtype == "object"
-    if column.words <= {word} or (word == "any" and may_be_any):
+    declares = is_dictionary(series.dtype) and column.kind == "category"
+    if column.words <= {word} or declares or (word == "any" and may_be_any):
         return series
     if not series.isna().all():
         return series.astype(object)

@@ -46,6 +46,10 @@ def word_of(cell_type: type) -> str | None:
 def word_of_dtype(dtype: Any, name: Hashable) -> str:
     """Key of `SPOKEN` for the dtype, "category", or "any" for objects."""
     is_a = pd.api.types
+    try:
+        dtype.type  # noqa: B018
+    except NotImplementedError:  # pandas itself knows only some dtypes of Arrow
+        raise odd_dtype(name, dtype) from None
     if isinstance(dtype, pd.CategoricalDtype):
         odd = [type(v) for v in dtype.categories if word_of(type(v)) is None]
         if odd:
@@ -65,14 +69,23 @@ def word_of_dtype(dtype: Any, name: Hashable) -> str:
         return "timedelta"
     if is_a.is_object_dtype(dtype) or scale_of_dtype(dtype) is not None:
         return "any"
-    if is_a.is_string_dtype(dtype) or str(dtype).startswith("dictionary"):
+    if is_a.is_string_dtype(dtype) or is_dictionary(dtype):
         return "text"
     if getattr(dtype, "type", None) is datetime.time:
         raise odd_cell(name, datetime.time)
-    raise TypeError(
+    raise odd_dtype(name, dtype)
+
+
+def odd_dtype(name: Hashable, dtype: Any) -> Exception:
+    return TypeError(
         f"column {name!r}: has dtype {dtype}; the argument must be a string, a real number, "
         f"a boolean or a date. Convert the column first, for example by .astype(str)."
     )
+
+
+def is_dictionary(dtype: Any) -> bool:
+    """Return True for the dtypes of Arrow that declare categories, as text or anything else."""
+    return str(dtype).startswith("dictionary")
 
 
 def nullable(dtype: Any) -> Any:
@@ -182,7 +195,10 @@ def as_float(value: Any, word: str) -> float:
     if word_of(type(value)) != word:
         return math.nan
     if word == "number":
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # no cell is as large
+            return math.nan
     if word == "timedelta":
         return pd.Timedelta(value).total_seconds()
     if isinstance(value, pd.Period):

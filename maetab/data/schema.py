@@ -99,7 +99,7 @@ def positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
     places = {name: position for position, name in enumerate(columns)}
     found = set()
     for name in chosen:
-        if name in places:
+        if isinstance(name, Hashable) and name in places:
             found.add(places[name])
         elif isinstance(name, (int, np.integer)) and -len(columns) <= name < len(columns):
             found.add(int(name) % len(columns))

@@ -41,7 +41,7 @@ class JsonTable(ValueTable[str]):
         self.at = [number for number, line in enumerate(self.lines) if line.strip()]
         self.members = [members(self.lines[number], number + 1) for number in self.at]
         self.keys = list(dict.fromkeys(key for row in self.members for key in row))
-        if not self.keys:
+        if not any(key.strip() for key in self.keys):
             raise ValueError(
                 "the file holds no JSON object with a key; a line for each row is needed"
             )

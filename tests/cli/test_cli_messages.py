@@ -29,6 +29,14 @@ def stopped(capsys, *words):
         (["detect", "in.csv", "-o", "out.csv", "--max-time", "0"], "--max-time: must be above 0"),
         (["impute", "in.csv", "-o", os.devnull], f"{os.devnull} exists; pass --force"),
         (["impute"], "required"),
+        (
+            ["impute", "in.csv", "-o", "no.csv", "--save", "./no.csv"],
+            "no.csv is the file of the model as well",
+        ),
+        (
+            ["detect", "in.csv", "-o", "no.csv", "--model", "no.csv", "--force"],
+            "no.csv is the file of the model as well",
+        ),
         (["impute", "in.csv", "-o", "out.csv", "--presett", "fast"], "arguments: --presett fast"),
         (["evaluate", "in.csv", "--compare", "foo"], "--compare: must be among mean, median, knn"),
         (

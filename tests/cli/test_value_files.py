@@ -74,6 +74,7 @@ def test_only_ends_of_lines_end_a_row(tmp_path, end):
         ('{"a": 1}\n{"a": 2\n', "line 2 is no JSON"),
         ('{"a": 1, "a": 2}\n', "line 1 has the key 'a' twice"),
         ("\n\n", "no JSON object with a key"),
+        ('{"": 1}\n{"": null}\n{" ": 3}\n', "no JSON object with a key"),
     ],
 )
 def test_lines_that_are_no_objects_are_named(tmp_path, capsys, text, said):

@@ -4,6 +4,7 @@ import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from frames import (
     CELLS,
@@ -16,7 +17,8 @@ from frames import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maetab.data.codec import decode, encode, fill, to_natural
+from maetab.data.blanks import blank_frame
+from maetab.data.codec import decode, encode, encode_checked, fill, to_natural
 from maetab.data.schema import infer_schema
 
 EVERY_DTYPE = [*CELLS, *WHOLE_ONLY]
@@ -160,6 +162,17 @@ def test_a_known_level_is_added_to_a_category_dtype_that_lacks_it():
     values, observed = encode(frame, schema)
     filled = fill(frame, values, ~observed, schema)
     assert filled["x"].tolist() == ["b", "a"] and set(filled["x"].cat.categories) == {"a", "b"}
+
+
+def test_arrow_dictionaries_of_numbers_are_categories_and_keep_their_dtype():
+    cells = pa.array([3, None, 4, 4]).dictionary_encode()
+    frame = pd.DataFrame({"x": pd.array(cells, dtype=pd.ArrowDtype(cells.type))})
+    schema = infer_schema(frame)
+    values, observed, _ = encode_checked(frame, schema)  # of the same kind as in fit
+    filled = fill(frame, values, ~observed, schema)
+    assert filled.dtypes.equals(frame.dtypes) and filled["x"].tolist() == [3, 4, 4, 4]
+    blank = decode(values, np.ones_like(observed), schema, blank_frame(schema, 4, None))
+    assert blank["x"].tolist() == [3, 4, 4, 4]
 
 
 def test_what_is_no_value_replaces_nothing():

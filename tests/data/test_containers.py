@@ -86,6 +86,47 @@ def test_pyarrow_comes_back_with_its_schema_and_observed_cells():
         assert observed[:, place].sum() == (2 if name == "f32" else 3)
 
 
+def test_a_dictionary_of_arrow_keeps_its_levels_and_their_order():
+    levels = ["z", "b", "a", "c"]
+    codes = pa.array([1, None, 0, 1], pa.int8())
+    cells = pa.DictionaryArray.from_arrays(codes, levels, ordered=True)
+    result, _ = filled(pa.table({"x": cells}))
+    assert result["x"].type == cells.type and result["x"].null_count == 0
+    assert result["x"].combine_chunks().dictionary.to_pylist() == levels
+    assert result["x"].take([0, 2, 3]).to_pylist() == ["b", "z", "b"]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pa.array([2**60 + 1, None, -5, 2**60 + 1]).dictionary_encode(),
+        pa.array([0.1, None, -0.0, 0.1], pa.float32()).dictionary_encode(),
+        pa.array(["a", None, "b", "a"], pa.string_view()),
+    ],
+)
+def test_dictionaries_of_numbers_and_views_of_text_come_back_filled(cells):
+    result, _ = filled(pa.table({"x": cells}))
+    assert result["x"].type == cells.type
+    first, _, *rest = cells.to_pylist()
+    assert result["x"].to_pylist() == [first, first, *rest]
+
+
+def test_a_known_level_is_added_to_an_enum_of_polars_that_lacks_it():
+    fitted = pl.DataFrame({"x": pl.Series(["c", "c", "a"], dtype=pl.Enum(["a", "b", "c"]))})
+    schema = infer_schema(read_frame(fitted)[0])
+    frame, back = read_frame(pl.DataFrame({"x": pl.Series(["a", None], dtype=pl.Enum(["a"]))}))
+    result = back.give(fill(frame, np.zeros((2, 1)), frame.isna().to_numpy(), schema))
+    assert result["x"].to_list() == ["a", "c"] and result.schema["x"] == pl.Enum(["a", "c"])
+
+
+@pytest.mark.parametrize("kind", ["polars", "arrow"])
+def test_times_go_to_the_nearest_day_of_a_column_of_dates(kind):
+    table = pl.DataFrame({"x": [datetime.date(2024, 1, 1), None]})
+    frame, back = read_frame(table if kind == "polars" else table.to_arrow())
+    frame = frame.fillna({"x": pd.Timestamp("2024-03-01 18:00")})
+    assert back.give(frame)["x"].to_numpy()[1] == np.datetime64("2024-03-02")
+
+
 def test_a_view_without_change_gives_back_the_same_table():
     for table in (polars_table(), arrow_table()):
         frame, back = read_frame(table)

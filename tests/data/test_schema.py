@@ -7,6 +7,7 @@ import statistics
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from frames import CELLS, WHOLE_ONLY, example_frame, make_column, mixed_frames
 from hypothesis import given, settings
@@ -42,6 +43,12 @@ def test_labels_of_every_type_survive_json():
     schema = infer_schema(frame)
     assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
     assert schema.names() == list(frame.columns)
+
+
+@pytest.mark.parametrize("closed", ["left", "right", "both", "neither"])
+def test_intervals_of_every_side_survive_json(closed):
+    schema = Schema((column_of([pd.Interval(0, 1, closed), None], "category"),))
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
 
 
 @pytest.mark.parametrize("dtype", [*CELLS, *WHOLE_ONLY])
@@ -93,9 +100,9 @@ def test_a_mask_says_of_each_column_whether_it_is_a_category(names, kind):
             infer_schema(frame, wrong)
 
 
-@pytest.mark.parametrize("chosen", [["nope"], [7]])
+@pytest.mark.parametrize("chosen", [["nope"], [7], [["a"]]])
 def test_a_category_that_is_no_column_is_named(chosen):
-    with pytest.raises(ValueError, match=f"'categorical_features'.*MAEX names {chosen[0]!r}"):
+    with pytest.raises(ValueError, match=r"'categorical_features'.*MAEX names (\['a'\]|'nope'|7),"):
         infer_schema(pd.DataFrame({"a": [1]}), chosen, estimator_name="MAEX")
 
 
@@ -136,6 +143,10 @@ def test_values_that_stand_for_missing_are_no_levels_and_no_numbers():
     assert column_of(dates, missing_values=pd.Timestamp("1900-01-01")).n_observed == 1
 
 
+def test_a_number_too_large_for_float64_stands_for_no_cell():
+    assert column_of([1.0, 2.0], missing_values=10**400).n_observed == 2
+
+
 def test_missing_values_must_be_scalars():
     with pytest.raises(ValueError, match="missing_values must be a scalar or a list"):
         column_of([1.0], missing_values={"a": 1})
@@ -155,6 +166,11 @@ def test_a_cell_that_is_no_scalar_is_refused_with_column_and_type(cell, word):
     message = f"column 'x': holds a {word}; the argument must be a string, a real number"
     with pytest.raises(TypeError, match=message):
         column_of([cell, "a"], object)
+
+
+def test_dtypes_of_arrow_that_pandas_does_not_know_are_refused_with_their_column():
+    with pytest.raises(TypeError, match=r"column 'x': has dtype string_view.*Convert the column"):
+        column_of(["a", None], pd.ArrowDtype(pa.string_view()))
 
 
 def test_moments_in_an_object_column_are_sent_to_pandas():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import decimal
 import itertools
 
 import numpy as np
@@ -39,6 +40,12 @@ def assert_same(mine: Column, theirs: Column) -> None:
     np.testing.assert_allclose(mine.distinct, theirs.distinct)
     rest = {name: 0.0 for name in FIGURES} | {"distinct": ()}
     assert dataclasses.replace(mine, **rest) == dataclasses.replace(theirs, **rest)
+
+
+@pytest.mark.parametrize("texts", [["0.5", "0.25"], ["0.25", "0.5"]])
+def test_decimals_of_parts_are_the_most_that_any_has(texts):
+    column = suggested(pd.Series([decimal.Decimal(text) for text in texts], dtype=object), [1])
+    assert column.decimals == 2 and column.step == 0.01
 
 
 @given(frame=mixed_frames(min_rows=2), cuts=st.lists(st.integers(0, 40), max_size=4))
