@@ -55,3 +55,11 @@ def test_draws_of_what_no_row_tells_spread_as_other_series_do(fitted):
 def test_only_columns_that_change_within_series_are_moving(fitted):
     assert fitted.schema_.names()[2:] == ["sales", "area"]
     assert fitted.model_.guess.moving.tolist() == [True, False]
+
+
+def test_one_draw_stands_in_all_rows_of_a_series_in_whatever_order_they_are(fitted):
+    frame, _ = panel()
+    rows = np.random.default_rng(0).permutation(len(frame))
+    [drawn], [moved] = (fitted.sample(x, 1, random_state=0) for x in (frame, frame.iloc[rows]))
+    assert (drawn.groupby("shop")["area"].nunique() == 1).all()
+    pd.testing.assert_frame_equal(moved, drawn.iloc[rows])

@@ -22,6 +22,7 @@ from maetab.engine.score_calibration import (
     conformal_p_values,
     make_scorer,
     start_calibration,
+    unseen_cost,
 )
 from maetab.engine.scoring import Levels, row_means, tail_surprisal
 from maetab.engine.surprises import hidden_sets, surprises
@@ -204,3 +205,13 @@ def test_p_values_are_ranks_among_the_normal_scores_and_the_own_one():
     normal, scores = np.array([-3.0, -1.0, -1.0, 0.0]), np.array([-4.0, -3.0, -2.0, -1.0, 1.0])
     ranks = [sum(x <= s for x in [*normal, s]) for s in scores]
     assert np.allclose(conformal_p_values(scores, normal), np.array(ranks) / 5)
+
+
+def test_an_unseen_level_costs_what_brings_a_usual_row_to_its_share_itself_included():
+    normality, never = np.arange(100.0), np.zeros(3)
+    kinds = np.array([True, True, False])
+    found = unseen_cost(normality, never, np.array([49, 99, 49]), kinds)
+    # One row in 50 and one in 100, this row, times two columns of categories.
+    np.testing.assert_allclose(found, [49.5 - 0.04 * 99, 49.5 - 0.02 * 99, 0])
+    often = unseen_cost(normality, np.array([9, 49, 0]), np.full(3, 49), kinds)
+    np.testing.assert_allclose(often, [49.5 - 0.4 * 99, 0, 0])

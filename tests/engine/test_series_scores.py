@@ -7,7 +7,8 @@ import pytest
 
 from maetab.engine import series_scores
 from maetab.engine.inference import windows_of
-from maetab.engine.series_scores import NEAR, beside, neighbour_means
+from maetab.engine.scoring import Levels
+from maetab.engine.series_scores import NEAR, SeriesScorer, beside, neighbour_means
 
 NUMBER, CATEGORY = np.array([True]), np.array([False])
 
@@ -67,3 +68,16 @@ def test_cells_out_of_reach_change_nothing_and_cells_alone_are_judged():
     np.testing.assert_array_equal(one[:51], other[:51])
     alone = beside(np.array([[2.0]]), np.array([[5.0]]), np.zeros(1, int), NUMBER)
     np.testing.assert_allclose(alone, np.log1p(2.0))
+
+
+def test_a_window_counts_a_little_more_for_the_rows_in_its_middle(monkeypatch):
+    cells = windows([[0, 1, 2], [1, 2, 3]], 4)
+    energy = np.repeat([[1.0], [3.0]], 3, axis=1)
+    found = series_scores.Strange(np.zeros((2, 3, 1)), energy)
+    monkeypatch.setattr(series_scores, "strangeness", lambda *_: found)
+    monkeypatch.setattr(SeriesScorer, "_cells", lambda *_: np.zeros((4, 1)))
+    monkeypatch.setattr(SeriesScorer, "surprisal", lambda self, cells: cells)
+    scorer = SeriesScorer(None, None, Levels(CATEGORY, [()], np.zeros(1)), None, None)
+    parts = scorer.evidence(cells).parts[:, 0]
+    assert parts[0] == 1 and parts[3] == 3
+    assert 1.9 < parts[1] < 2 < parts[2] < 2.1

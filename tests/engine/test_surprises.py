@@ -10,9 +10,14 @@ import torch
 from scoring_models import CPU, N_LEVELS, empty_model, fitted_model, rows_of
 
 from maetab.engine.distances import distances
-from maetab.engine.reference import make_reference, remembered, remembered_places
+from maetab.engine.reference import (
+    N_REMEMBERED,
+    make_reference,
+    remembered,
+    remembered_places,
+)
 from maetab.engine.robust import one_hot
-from maetab.engine.surprises import hidden_sets, surprises
+from maetab.engine.surprises import _at_least, hidden_sets, surprises
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +253,11 @@ def test_few_rows_of_a_wide_table_score_bit_for_bit_as_among_many():
     together = score(slice(None))
     for some in (slice(7, 8), slice(300, 350), slice(500, 600)):
         np.testing.assert_array_equal(score(some), together[some])
+
+
+@pytest.mark.parametrize("n_memory", [5, 40])
+def test_a_level_is_no_less_likely_than_one_seen_half_a_time_in_one_row_more(n_memory):
+    place = torch.tensor([0, 1, -1])
+    found = _at_least(empty_model(n_memory), torch.tensor([0.0, 0.9, 0.9]), place)
+    held = min(N_REMEMBERED, empty_model(n_memory).config.n_memory)
+    torch.testing.assert_close(found, torch.tensor([0.5 / (held + 1), 0.9, 0.5 / (held + 1)]))

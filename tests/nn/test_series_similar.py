@@ -92,3 +92,15 @@ def test_a_phase_is_a_usual_start_if_one_window_in_eight_starts_there():
 def test_without_a_period_no_phase_is_a_usual_start():
     still = torch.zeros(9, 3, dtype=torch.long)
     assert Clock(still.double(), still, torch.zeros(9, 3, 0)).usual_starts().tolist() == []
+
+
+def test_steps_without_a_row_lie_one_beyond_those_before_or_before_those_after():
+    rows = torch.tensor([[-1, -1, 0, 1, -1], [1, -1, 2, -1, -1], [-1, 2, -1, -1, -1]])
+    position, phase = torch.tensor([7.0, 8.0, 10.0]), torch.tensor([1, 2, 1])
+    known = torch.ones(3, 2, dtype=torch.bool)
+    clock = Clock(position, phase, torch.ones(3, 1))
+    found = Windows(torch.zeros(3, 2), known, rows, clock=clock).clock_of(slice(None))
+    lies = [[5, 6, 7, 8, 9], [8, 9, 10, 11, 12], [9, 10, 11, 12, 13]]
+    assert found.position.tolist() == lies
+    assert found.phase.tolist() == [[0, 0, 1, 2, 0], [2, 0, 1, 0, 0], [0, 1, 0, 0, 0]]
+    assert (found.calendar[..., 0] == (rows >= 0)).all()
