@@ -230,6 +230,14 @@ def test_each_cell_is_hidden_where_it_is_expected_and_anomalies_are_hidden_alway
     assert display.values[60, 0] == pytest.approx(9.0)
 
 
+def test_an_array_that_is_watched_reaches_the_imputer_as_an_array(recwarn):
+    options = {"preset": "fast", "max_iter": 0, "random_state": 0}
+    array = np.random.default_rng(0).normal(size=(40, 2))
+    pair = [kind(**options).fit(array) for kind in (MAEAnomalyDetector, MAEImputer)]
+    display = SeriesAnomalyDisplay.from_estimators(*pair, array)
+    assert not list(recwarn) and [column.name for column in display.columns] == ["x0", "x1"]
+
+
 @pytest.mark.slow
 def test_series_are_drawn_as_fitted_estimators_read_them():
     panel = pd.concat([HOLES.iloc[:120], HOLES.iloc[60:]], keys=["x", "y"], names=["site"])
