@@ -57,6 +57,34 @@ def test_wrong_commands_are_told_in_one_line(capsys, words, said):
     assert line.endswith(f"(see maetab {words[0]} --help)\n")
 
 
+@pytest.mark.parametrize("option", ["--output", "--model", "--save", "--checkpoint"])
+def test_an_empty_name_of_a_file_is_told_before_anything_is_done(capsys, option):
+    said = stopped(capsys, "impute", "in.csv", "--output", "out.csv", option, "")
+    assert f"{option}: must be the name of a file or folder, got ''" in said
+    assert "IN: must be the name of a file" in stopped(capsys, "describe", " ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["impute", "-o", "out.csv", "--save", "./in.csv"],
+        ["detect", "-o", "in.csv"],
+        ["encode", "-o", "../{}/in.csv"],
+        ["report", "-o", "in.csv"],
+    ],
+)
+def test_the_input_is_never_lost_not_even_by_force(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_text("a,b\n1,2\n,3\n4,5\n")
+    words = [word.format(tmp_path.name) for word in words]
+    assert "is the input, which would be lost" in stopped(capsys, *words, "--force", "in.csv")
+    assert (tmp_path / "in.csv").read_text() == "a,b\n1,2\n,3\n4,5\n"
+
+
+def test_a_file_is_filled_in_its_place_by_force(tmp_path, stub):
+    assert fill(tmp_path, "a\n1\n?\n3\n", "--force", out="in.csv") == "a\n1\n2\n3\n"
+
+
 def test_a_file_that_is_not_there_is_named_in_words(tmp_path, capsys):
     path = str(tmp_path / "nofile.csv")
     assert cli.main(["describe", path]) == 1
