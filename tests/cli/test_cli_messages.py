@@ -29,6 +29,8 @@ def stopped(capsys, *words):
         (["detect", "in.csv", "-o", "out.csv", "--max-time", "0"], "--max-time: must be above 0"),
         (["impute", "in.csv", "-o", os.devnull], f"{os.devnull} exists; pass --force"),
         (["impute"], "required"),
+        (["describe", "."], ". is a folder; describe takes one file, impute and encode both"),
+        (["detect", ".", "-o", "out.csv", "--format", "csv"], ". is a folder; detect takes one"),
         (
             ["impute", "in.csv", "-o", "no.csv", "--save", "./no.csv"],
             "no.csv is the file of the model as well",
