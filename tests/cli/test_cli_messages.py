@@ -87,6 +87,15 @@ def test_a_file_is_filled_in_its_place_by_force(tmp_path, stub):
     assert fill(tmp_path, "a\n1\n?\n3\n", "--force", out="in.csv") == "a\n1\n2\n3\n"
 
 
+def test_cells_that_stay_are_counted_in_the_columns_to_be_filled(tmp_path, monkeypatch, capsys):
+    imputer = MedianOrMode()
+    imputer.edges = False
+    monkeypatch.setattr(estimators, "new_estimator", lambda *_, **__: imputer)
+    fill(tmp_path, "a,b\n1,\n,2\n3,4\n", "--columns", "a")
+    said = capsys.readouterr().err
+    assert "1 cell filled in " in said and "stay missing" not in said
+
+
 def test_a_file_that_is_not_there_is_named_in_words(tmp_path, capsys):
     path = str(tmp_path / "nofile.csv")
     assert cli.main(["describe", path]) == 1
