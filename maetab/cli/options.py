@@ -63,6 +63,13 @@ def _number(kind: type, fits: Callable[[Any], bool], words: str, other: str = ""
     return {"type": read}
 
 
+def _path(text: str) -> str:
+    """Return the name of a file; an empty one, as of a variable of the shell, is refused."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"must be the name of a file or folder, got {text!r}")
+    return text
+
+
 def _methods(text: str) -> list[str]:
     names = _names(text)
     for name in names:
@@ -78,7 +85,8 @@ def _count(least: int, other: str = "") -> dict[str, Any]:
 
 SHORT = {"--output": ("-o",), "--verbose": ("-v",)}
 CHAR, TEXTS = {"metavar": "CHAR"}, {"metavar": "TEXTS", "type": _names, "action": "extend"}
-COLUMNS, FILE = TEXTS | {"metavar": "COLUMNS"}, {"metavar": "FILE"}
+COLUMNS, FILE = TEXTS | {"metavar": "COLUMNS"}, {"metavar": "FILE", "type": _path}
+OUT = FILE | {"metavar": "OUT", "required": True}
 YES, EITHER = {"action": "store_true"}, {"action": argparse.BooleanOptionalAction}
 SHARE: dict[str, Any] = {"metavar": "SHARE"}
 FORMATS = ("csv", "tsv", "parquet", "jsonl", "xlsx")
@@ -144,11 +152,11 @@ _FILE = Option(
     "input",
     "CSV, TSV, Parquet, JSON lines or Excel file; - for stdin; impute and encode take a folder of "
     "files, too",
-    {"metavar": "IN"},
+    FILE | {"metavar": "IN"},
 )
 INPUT = (Options("", (_FILE,)), Options("how the file is read", READ))
 _WRITTEN = (
-    Option("--output", "file; - for stdout", {"metavar": "OUT", "required": True}),
+    Option("--output", "file; - for stdout", OUT),
     Option("--model", "use this saved model, of any verb; fit nothing", FILE),
     Option("--save", "save the fitted model", FILE),
     Option("--force", "overwrite files that exist", YES),
@@ -198,11 +206,15 @@ MODEL = Options("the model", _FITTED)
 _CHECKPOINT = Option(
     "--checkpoint",
     "folder in which a fit leaves what it has done; after a stop the same command goes on there",
-    {"metavar": "FOLDER"},
+    FILE | {"metavar": "FOLDER"},
 )
 ONE_MODEL = Options("the model", (*_FITTED, _CHECKPOINT))
 _DEMO = (
-    Option("--output", f"file to write (default: {DEMO_OUTPUT})", {"default": DEMO_OUTPUT}),
+    Option(
+        "--output",
+        f"file to write (default: {DEMO_OUTPUT})",
+        {"type": _path, "default": DEMO_OUTPUT},
+    ),
     Option("--force", "overwrite the file", YES),
 )
 DEMO = (Options("", _DEMO), MODEL)
@@ -284,7 +296,7 @@ _EVALUATED = (
 )
 EVALUATE = (*INPUT, Options("", _EVALUATED), SERIES, MODEL)
 _PAGE = (
-    Option("--output", "HTML file; - for stdout", {"metavar": "OUT", "required": True}),
+    Option("--output", "HTML file; - for stdout", OUT),
     Option("--force", "overwrite a file that exists", YES),
     Option("--title", "heading of the page (default: the name of the file)", {"metavar": "TEXT"}),
     Option(
@@ -308,7 +320,7 @@ REPORT = (
     Options("the model", _QUICK),
 )
 _SHOWN = (
-    Option("model", "a saved model", {"metavar": "MODEL"}),
+    Option("model", "a saved model", FILE | {"metavar": "MODEL"}),
     Option("--all", "list every parameter and column", YES),
 )
 INFO = (Options("", _SHOWN),)

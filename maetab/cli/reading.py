@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maetab.cli.options import READ
@@ -60,6 +61,8 @@ def format_in(args: argparse.Namespace) -> str:
     """Return "csv", "tsv", "parquet", "jsonl" or "xlsx": what the input is."""
     from maetab.files.tables import format_of
 
+    if args.input != "-" and Path(args.input).is_dir():
+        args.fail(f"{args.input} is a folder; {args.verb} takes one file, impute and encode both")
     return format_of(args.input, args.format)
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
     """Refuse files that exist, unless they may be overwritten, and folders that do not.
 
-    So are two outputs in one file, and an output in the place of a saved model that is used.
+    So are two outputs in one file, an output in the place of a saved model that is used, and one in
+    the place of the input, except of `impute`, which keeps all that is known.
     """
     used = [*paths, getattr(args, "model", None)]
     files = [Path(path).resolve() for path in used if path and path != "-"]
@@ -31,10 +32,19 @@ def check_outputs(args: argparse.Namespace, *paths: str | None) -> None:
     for path in paths:
         if not path or path == "-" or not is_first():
             continue
+        if _is_lost(args, path):
+            args.fail(f"{path} is the input, which would be lost; pass another name")
         if not args.force and Path(path).exists():
             args.fail(f"{path} exists; pass --force to overwrite it")
         if not Path(path).resolve().parent.is_dir():
             args.fail(f"{path}: there is no folder {str(Path(path).parent)!r}")
+
+
+def _is_lost(args: argparse.Namespace, path: str) -> bool:
+    """Return whether an output would stand in the place of the input, which it does not hold."""
+    source = Path(getattr(args, "input", "-"))
+    is_filled = args.verb == "impute" and path == args.output
+    return source.is_file() and not is_filled and source.resolve() == Path(path).resolve()
 
 
 def format_out(args: argparse.Namespace) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, check_cv
+from sklearn.pipeline import Pipeline
 
 from maetab.data.codec import encode, fill
 from maetab.data.containers import read_frame
@@ -43,9 +44,10 @@ def cross_val_impute(
     Parameters
     ----------
     estimators : imputer, list of imputers or dict name -> imputer
-        Clones are fitted. Imputers of maetab get the frame as it is; any other gets
-        numbers: standardised columns and, for categories, codes, which are rounded and
-        clipped back to levels (a mean or median there becomes the most frequent level).
+        Clones are fitted. Imputers of maetab, and a `Pipeline` that begins with one, get the
+        frame as it is; any other gets numbers: standardised columns and, for categories, codes,
+        which are rounded and clipped back to levels (a mean or median there becomes the most
+        frequent level).
     X : array or data frame, 2-D
         May have missing cells; they stay missing and do not count.
     mechanism, frac
@@ -136,9 +138,10 @@ def _places_to_hide(methods: Mapping[str, Any], frame: pd.DataFrame) -> list[int
     """
     keys = set[Any]()
     for name, method in methods.items():
-        if _is_own(method) and getattr(method, "window", None) is not None:
-            groups = group_labels(frame, method.groups, name)
-            keys |= {*groups, find_time(frame, method.time, groups, name)}
+        first = _first_step(method)
+        if _is_own(first) and getattr(first, "window", None) is not None:
+            groups = group_labels(frame, first.groups, name)
+            keys |= {*groups, find_time(frame, first.time, groups, name)}
     kept = [place for place, label in enumerate(frame.columns) if label not in keys]
     return None if len(kept) == frame.shape[1] else kept
 
@@ -190,12 +193,20 @@ def impute_with(
 ) -> pd.DataFrame:
     """Return `test` filled by a clone of `method` that was fitted on `train`."""
     imputer = clone(method)
-    if not _is_own(imputer):
+    if not _is_own(_first_step(imputer)):
         return _impute_as_numbers(imputer, train, test, schema)
     filled = imputer.fit(train).transform(test)
     if isinstance(filled, pd.DataFrame):
         return filled.reindex(columns=test.columns)
     return pd.DataFrame(np.asarray(filled), index=test.index, columns=test.columns)
+
+
+def _first_step(method: Any) -> Any:
+    """Return the step of a pipeline that sees the table first; of other methods themselves."""
+    while isinstance(method, Pipeline):
+        steps = [step for _, step in method.steps if step not in (None, "passthrough")]
+        method = steps[0] if steps else None
+    return method
 
 
 def _is_own(imputer: Any) -> bool:

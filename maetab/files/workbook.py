@@ -14,6 +14,8 @@ import pandas as pd
 from maetab.files.layout import Layout
 from maetab.files.value_table import ValueTable
 
+MIDNIGHT, DAY = pd.Timestamp(0), pd.Timedelta(days=1)
+
 
 class WorkbookTable(ValueTable[Any]):
     """The first sheet of an Excel file; its first row holds the names of the columns.
@@ -65,10 +67,12 @@ class WorkbookTable(ValueTable[Any]):
             values, example = known[column]
             cell = sheet.cell(row + 2, column + 1)
             value = values.get(text, self.frame[self.names[column]].get(row))
-            is_text = isinstance(example, str)
-            cell.value = text if is_text else _native(value)
-            if example is not None and cell.number_format == "General":
-                cell.number_format = example_format(sheet, column + 1)
+            form = cell.number_format
+            if form == "General":
+                form = example_format(sheet, column + 1)
+            cell.value = text if isinstance(example, str) else _native(value, example)
+            if form != "General":  # in place of what openpyxl has chosen for the value
+                cell.number_format = form
         out = io.BytesIO()
         self.book.save(out)
         return out.getvalue()
@@ -131,10 +135,13 @@ def _text_of(cell: Any, days: bool) -> str:
     return str(cell)
 
 
-def _native(value: Any) -> Any:
-    """Return a value as openpyxl takes it."""
-    if isinstance(value, pd.Timestamp | pd.Timedelta):
-        return value.to_pydatetime() if isinstance(value, pd.Timestamp) else value.to_pytimedelta()
+def _native(value: Any, example: Any) -> Any:
+    """Return a value as openpyxl takes it: a time of day where the example is one."""
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    if isinstance(value, pd.Timedelta):
+        is_time = isinstance(example, datetime.time) and pd.Timedelta(0) <= value < DAY
+        return (MIDNIGHT + value).time() if is_time else value.to_pytimedelta()
     return value.item() if isinstance(value, np.generic) else value
 
 

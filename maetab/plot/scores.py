@@ -45,7 +45,8 @@ class SurpriseDisplay:
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure; `kwargs` go to `imshow`."""
         n_rows, n_columns = self.surprises.shape
-        size = (3.0 + panels.width_of(n_columns, 0.4), min(max(4.0, 1.8 + 0.24 * n_rows), 16.0))
+        width = max(1.5, panels.width_of(n_columns, 0.4))  # beside long names of rows, too
+        size = (3.0 + width, min(max(4.0, 1.8 + 0.24 * n_rows), 16.0))
         self.ax_, self.figure_ = panels.one_axes(ax, size)
         pyplot = panels.pyplot()
         colours = pyplot.get_cmap("Oranges").with_extremes(bad=GREY)

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from maetab.data.back import Back
 from maetab.data.containers import read_frame
 from maetab.data.schema import Column
 from maetab.plot import panels, tables, ticks
@@ -155,7 +156,7 @@ class SeriesAnomalyDisplay:
         series : value of `groups` of the series to draw, where there are several
         between : first and last stamp to draw; scores are those within the whole of X
         """
-        frame = read_frame(X)[0]
+        frame, back = read_frame(X)
         whole = known_course(frame, detector, series, None)
         check_single(whole)
         scores = np.asarray(detector.score_samples(X))
@@ -165,7 +166,7 @@ class SeriesAnomalyDisplay:
         can = ~np.isnan(values) & schema.is_number()
         chosen = tables.choose(schema, can, columns, "an observed number", MAX_PANELS, first=True)
         names = [schema.columns[place].name for place in chosen]
-        found = _expected(imputer, frame, whole, names, alarm, coverage)
+        found = _expected(imputer, frame, back, whole, names, alarm, coverage)
         shown = known_course(frame, detector, series, between)
         place = np.flatnonzero(np.isin(whole.rows, shown.rows))
         seen, point, low, high = (
@@ -230,6 +231,7 @@ def stretches_of(flagged: np.ndarray, course: Course) -> np.ndarray:
 def _expected(
     imputer: Any,
     frame: pd.DataFrame,
+    back: Back,
     course: Course,
     names: list,
     alarm: np.ndarray,
@@ -239,6 +241,7 @@ def _expected(
 
     Parameters
     ----------
+    back : gives a frame as the container that the imputer knows
     names : columns of numbers that are hidden
     alarm : (rows of the frame,) bool, True for those that are hidden all the time
     """
@@ -253,7 +256,8 @@ def _expected(
             column = frame[name].copy()
             column.iloc[course.rows[hidden]] = None
             holes[name] = column
-        results = [imputer.transform(holes), *imputer.predict_interval(holes, coverage)]
+        given = back.give(holes)
+        results = [imputer.transform(given), *imputer.predict_interval(given, coverage)]
         cells = [
             tables.read_pair(original, course.values_of(read_frame(one)[0]), "X")[1]
             for one in results

@@ -29,6 +29,8 @@ def stopped(capsys, *words):
         (["detect", "in.csv", "-o", "out.csv", "--max-time", "0"], "--max-time: must be above 0"),
         (["impute", "in.csv", "-o", os.devnull], f"{os.devnull} exists; pass --force"),
         (["impute"], "required"),
+        (["describe", "."], ". is a folder; describe takes one file, impute and encode both"),
+        (["detect", ".", "-o", "out.csv", "--format", "csv"], ". is a folder; detect takes one"),
         (
             ["impute", "in.csv", "-o", "no.csv", "--save", "./no.csv"],
             "no.csv is the file of the model as well",
@@ -55,6 +57,43 @@ def test_wrong_commands_are_told_in_one_line(capsys, words, said):
     assert line.count("\n") == 1 and said in line
     assert line.startswith(f"maetab {words[0]}: ")
     assert line.endswith(f"(see maetab {words[0]} --help)\n")
+
+
+@pytest.mark.parametrize("option", ["--output", "--model", "--save", "--checkpoint"])
+def test_an_empty_name_of_a_file_is_told_before_anything_is_done(capsys, option):
+    said = stopped(capsys, "impute", "in.csv", "--output", "out.csv", option, "")
+    assert f"{option}: must be the name of a file or folder, got ''" in said
+    assert "IN: must be the name of a file" in stopped(capsys, "describe", " ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["impute", "-o", "out.csv", "--save", "./in.csv"],
+        ["detect", "-o", "in.csv"],
+        ["encode", "-o", "../{}/in.csv"],
+        ["report", "-o", "in.csv"],
+    ],
+)
+def test_the_input_is_never_lost_not_even_by_force(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_text("a,b\n1,2\n,3\n4,5\n")
+    words = [word.format(tmp_path.name) for word in words]
+    assert "is the input, which would be lost" in stopped(capsys, *words, "--force", "in.csv")
+    assert (tmp_path / "in.csv").read_text() == "a,b\n1,2\n,3\n4,5\n"
+
+
+def test_a_file_is_filled_in_its_place_by_force(tmp_path, stub):
+    assert fill(tmp_path, "a\n1\n?\n3\n", "--force", out="in.csv") == "a\n1\n2\n3\n"
+
+
+def test_cells_that_stay_are_counted_in_the_columns_to_be_filled(tmp_path, monkeypatch, capsys):
+    imputer = MedianOrMode()
+    imputer.edges = False
+    monkeypatch.setattr(estimators, "new_estimator", lambda *_, **__: imputer)
+    fill(tmp_path, "a,b\n1,\n,2\n3,4\n", "--columns", "a")
+    said = capsys.readouterr().err
+    assert "1 cell filled in " in said and "stay missing" not in said
 
 
 def test_a_file_that_is_not_there_is_named_in_words(tmp_path, capsys):

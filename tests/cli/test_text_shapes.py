@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import codecs
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 from command_line import fill, refused
 
 from maetab import cli
+from maetab.cli import verb_files
 from maetab.data.extent import range_of
 from maetab.data.schema import infer_schema
+from maetab.files.layout import Layout
+from maetab.files.tables import read_table
 
 
 def test_names_that_stand_twice_are_told_apart_and_stay_in_the_file(tmp_path, stub, capsys):
@@ -76,3 +80,14 @@ def test_one_column_of_text_has_no_titles(tmp_path, stub, text):
 )
 def test_ranges_are_shown_as_they_are_read(cells, shown):
     assert range_of(infer_schema(pd.DataFrame({"x": cells})).columns[0]) == shown
+
+
+def test_results_of_a_file_with_decimal_commas_have_points_between_commas(tmp_path):
+    source = tmp_path / "in.tsv"
+    source.write_text("a\tb\n1,5\tx\n2,5\ty\n")
+    told = {"input": str(source), "format": None, "delimiter": None, "decimal": None}
+    table = read_table(str(source), "tsv", Layout("\t", ""))
+    table.read_types()
+    for name, decimal in (("out.csv", "."), ("out.tsv", ",")):
+        args = argparse.Namespace(**told, output=name, encoding="utf-8")
+        assert verb_files.layout_out(args, table).decimal == decimal

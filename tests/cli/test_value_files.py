@@ -139,6 +139,27 @@ def test_cells_styles_and_other_sheets_of_an_excel_file_stay(tmp_path):
     assert isinstance(filled["B4"], datetime.datetime) and filled["B4"].year == 2024
 
 
+def test_filled_times_of_an_excel_file_look_like_the_others_of_their_column(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    forms = {"when": "DD.MM.YYYY hh:mm", "at": "hh:mm", "took": "[h]:mm"}
+    made = openpyxl.Workbook()
+    made.active.append(list(forms))
+    for hour in range(8):
+        when = datetime.datetime(2024, 1, 2, hour)
+        made.active.append([when, when.time(), datetime.timedelta(hours=20 + hour)])
+    for row in made.active.iter_rows(min_row=2):
+        for cell, form in zip(row, forms.values()):
+            cell.number_format = form
+    for place in ("A4", "B5", "C6"):
+        made.active[place].value, made.active[place].number_format = None, "General"
+    made.save(tmp_path / "in.xlsx")
+    fill_file(tmp_path, "in.xlsx", "out.xlsx")
+    after = openpyxl.load_workbook(tmp_path / "out.xlsx").active
+    for place, beside, form in zip(("A4", "B5", "C6"), ("A5", "B6", "C7"), forms.values()):
+        assert after[place].number_format == form
+        assert type(after[place].value) is type(after[beside].value)
+
+
 def fill_file(tmp_path, source: str, target: str) -> None:
     assert cli.main(["impute", str(tmp_path / source), "-o", str(tmp_path / target)]) == 0
 

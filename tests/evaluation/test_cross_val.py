@@ -8,6 +8,8 @@ from series_frames import panel
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from maetab import MAEImputer
 from maetab.data.schema import infer_schema
@@ -278,6 +280,20 @@ def test_columns_of_times_and_series_lose_no_cells(groups: object) -> None:
     imputer = MAEImputer(
         window=4, time="when", groups=groups, preset="fast", max_iter=0, random_state=0
     )
-    scores = cross_val_impute(imputer, frame, cv=2, groups=frame["site"], baselines=["mean"])
+    methods = {"alone": imputer, "piped": make_pipeline("passthrough", imputer)}
+    scores = cross_val_impute(methods, frame, cv=2, groups=frame["site"], baselines=["mean"])
     assert not {"when", "site"} & set(scores["column"])
-    assert set(scores["method"]) == {"MAEImputer", "mean"}
+    values = dict(list(scores.groupby("method")["value"]))
+    assert set(values) == {"alone", "piped", "mean"}
+    assert values["alone"].tolist() == values["piped"].tolist()
+
+
+def test_a_pipeline_that_begins_with_an_imputer_of_maetab_sees_the_frame_as_it_is() -> None:
+    imputer = MAEImputer(preset="fast", max_iter=0, random_state=0)
+    methods = {
+        "alone": imputer,
+        "piped": make_pipeline(make_pipeline(imputer), FunctionTransformer()),
+    }
+    scores = cross_val_impute(methods, people(60)[["age", "old"]], cv=2, baselines=[])
+    values = dict(list(scores.groupby("method")["value"]))
+    assert values["alone"].tolist() == values["piped"].tolist()

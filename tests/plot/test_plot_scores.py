@@ -24,6 +24,13 @@ def test_surprise_shows_the_strangest_rows_in_order():
     assert np.array_equal(drawn, cells, equal_nan=True)
 
 
+def test_surprise_of_one_column_has_room_beside_long_names_of_rows():
+    days = pd.date_range("2024-01-01 00:00:01", periods=20)
+    display = SurpriseDisplay(pd.DataFrame({"a name that is long": 1.0}, index=days)).plot()
+    display.figure_.draw_without_rendering()  # warns where the axes have no room
+    assert display.ax_.get_window_extent().width > 30
+
+
 def test_scores_are_split_at_the_threshold():
     display = saved(ScoreDisplay.from_estimator(detector(), TABLE).plot())
     labels = detector().predict(TABLE)

@@ -83,6 +83,13 @@ def test_stamps_without_a_row_lie_in_gaps_and_have_their_own_colour():
     assert "no row" in legend_of(display)
 
 
+def test_lengths_of_gaps_are_told_in_hours_up_to_three_days():
+    frame = pd.DataFrame({"short": np.ones(200), "long": 1.0}, index=HOURS)
+    frame.iloc[10:40, 0] = frame.iloc[100:172, 1] = np.nan
+    texts = [text.get_text() for text in GapDisplay.from_frame(frame).plot().texts_]
+    assert texts == ["1 gap, up to 30 h, 15.0 %", "1 gap, up to 3 d, 36.0 %"]
+
+
 def test_a_gap_ends_with_its_series():
     frame = pd.concat([HOLES.iloc[:100].assign(site=site) for site in "yx"])
     frame.iloc[90:110, 0] = np.nan  # the end of one series and the begin of the next
@@ -228,6 +235,14 @@ def test_each_cell_is_hidden_where_it_is_expected_and_anomalies_are_hidden_alway
     assert np.allclose(display.stretches_, expected)
     assert legend_of(display) == ["observed", "expected", "interval", "threshold", "anomaly"]
     assert display.values[60, 0] == pytest.approx(9.0)
+
+
+def test_an_array_that_is_watched_reaches_the_imputer_as_an_array(recwarn):
+    options = {"preset": "fast", "max_iter": 0, "random_state": 0}
+    array = np.random.default_rng(0).normal(size=(40, 2))
+    pair = [kind(**options).fit(array) for kind in (MAEAnomalyDetector, MAEImputer)]
+    display = SeriesAnomalyDisplay.from_estimators(*pair, array)
+    assert not list(recwarn) and [column.name for column in display.columns] == ["x0", "x1"]
 
 
 @pytest.mark.slow
