@@ -70,6 +70,7 @@ def speed() -> str:
         f"is fitted on all rows and fills them. {origin(lines)}",
         table(["", "on", "fit", "fill or score"], timed),
         *of_scale(),
+        *of_processes(),
         "With a limit: the largest table, the longest fit, the longest use of what was fitted "
         f"(seconds), and the highest peak of memory. {origin(limits)}",
         table(["", "tables", "rows", "columns", "fit", "use", "MiB"], kept),
@@ -97,6 +98,23 @@ def of_scale() -> tuple[str, ...]:
         "for both, rows filled in a second, and the highest peak of memory in MiB (of both "
         f"processes). Numbers and four categories, 15 % missing. {origin(lines)}",
         table(["", "fit", "fill", "minutes", "rows per second", "MiB"], rows),
+    )
+
+
+def of_processes() -> tuple[str, ...]:
+    """Return what is told of training that two processes share."""
+    lines = pd.DataFrame(records.read(RESULTS / "processes.jsonl"))
+    rows = [
+        [f"{r.backbone}, {r.steps} steps", f"{r.alone_seconds:.1f}", f"{r.shared_seconds:.1f}",
+         f"{r.ratio:.2f}", f"{r.least_ratio:.2f}"]
+        for r in lines.itertuples()
+    ]  # fmt: skip
+    return (
+        f"Training of {lines['rows'].iloc[0]:,} rows, alone and shared by two processes, in turn: "
+        "seconds, and their ratio. The last column is half the seconds of two processes that share "
+        "nothing and run at the same time, divided by those of one alone: the least that the "
+        f"machine allows. {origin(lines)}",
+        table(["backbone", "alone", "shared", "ratio", "least"], rows),
     )
 
 
