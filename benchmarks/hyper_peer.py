@@ -46,7 +46,7 @@ class HyperImpute:
             words = [os.environ[NAME], __file__, str(given), str(filled), str(self.random_state)]
             ended = subprocess.run(words, capture_output=True, text=True)
             if ended.returncode:
-                raise RuntimeError(ended.stderr[-300:].strip())
+                raise RuntimeError((ended.stderr.strip() or "no message").splitlines()[-1])
             found = np.load(filled)
         missing = np.isnan(matrix)
         means = np.broadcast_to(np.nanmean(matrix, axis=0), matrix.shape)

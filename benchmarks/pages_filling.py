@@ -37,19 +37,12 @@ def ratio_rows(runs: pd.DataFrame, metric: str) -> list[list[str]]:
         for mechanism in MECHANISMS:
             chosen = runs[runs["mechanism"] == mechanism]
             found = report.ratios(chosen, "maetab", other, metric)
-            cells.append(_mean_of(found))
+            cells.append(report.mean_and_wins(found))
             worst += [(value, f"{name}, {mechanism.upper()}") for name, value in found.items()]
         if worst:
             value, where = max(worst)
             rows.append([shown, *cells, f"{value:.3f} ({where})"])
     return rows
-
-
-def _mean_of(found: pd.Series) -> str:
-    """Return the geometric mean of ratios, and how many are below 1."""
-    if found.empty:
-        return "–"
-    return f"{report.geometric_mean(found):.3f} ({(found < 1).sum()} of {len(found)})"
 
 
 def by_half(runs: pd.DataFrame, metric: str) -> list[str]:

@@ -182,7 +182,8 @@ def main(folder: Path) -> None:
         cost = run_job(folder)
     except Exception as failure:  # whatever a method raises is a result to record
         last = traceback.format_exc(limit=-1).strip().splitlines()
-        cost = {"error": f"{type(failure).__name__}: {failure}"[:500], "at": last[1].strip()}
+        at = last[1].strip().replace(f"{Path.cwd()}/", "")  # records name no folder of a machine
+        cost = {"error": f"{type(failure).__name__}: {failure}"[:500], "at": at}
     (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
 
 

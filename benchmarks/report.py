@@ -82,16 +82,17 @@ def ratio_table(runs: pd.DataFrame, metric: str, ours: str = "maetab") -> str:
         cells, worst = [other], []
         for mechanism in mechanisms:
             found = ratios(runs[runs["mechanism"] == mechanism], ours, other, metric)
-            cells.append(_mean_and_wins(found))
+            cells.append(mean_and_wins(found))
             worst += [(r, f"{r:.3f} ({t}, {mechanism})") for t, r in found.items()]
         rows.append([*cells, max(worst)[1] if worst else "–"])
     return markdown([f"{ours} /", *mechanisms, "worst"], rows)
 
 
-def _mean_and_wins(found: pd.Series) -> str:
+def mean_and_wins(found: pd.Series) -> str:
+    """Return the geometric mean of ratios, and how many of them are below 1."""
     if found.empty:
         return "–"
-    return f"{geometric_mean(found):.3f} (better on {(found < 1).sum()} of {len(found)})"
+    return f"{geometric_mean(found):.3f} ({(found < 1).sum()} of {len(found)})"
 
 
 def metric_table(runs: pd.DataFrame, metric: str) -> str:
@@ -166,7 +167,7 @@ def section(runs: pd.DataFrame, title: str) -> str:
     for metric, word in (("rmse", "RMSE"), ("wasserstein", "Wasserstein"), ("seconds", "seconds")):
         if runs.loc[runs["method"] == "maetab", metric].notna().any():
             parts += [f"### maetab against each method: {word}", ratio_table(runs, metric)]
-            parts.append("Geometric mean over tables; below 1 is for maetab.")
+            parts.append("Geometric mean over tables, below 1 for maetab; how many are below 1.")
     for mechanism in dict.fromkeys(runs["mechanism"]):
         chosen = runs[runs["mechanism"] == mechanism]
         share, seeds = chosen["hidden_share"].median(), chosen["seed"].nunique()
