@@ -92,7 +92,7 @@ def mean_and_wins(found: pd.Series) -> str:
     """Return the geometric mean of ratios, and how many of them are below 1."""
     if found.empty:
         return "–"
-    return f"{geometric_mean(found):.3f} ({(found < 1).sum()} of {len(found)})"
+    return f"{geometric_mean(found):.3f} (better on {(found < 1).sum()} of {len(found)})"
 
 
 def metric_table(runs: pd.DataFrame, metric: str) -> str:
@@ -167,7 +167,7 @@ def section(runs: pd.DataFrame, title: str) -> str:
     for metric, word in (("rmse", "RMSE"), ("wasserstein", "Wasserstein"), ("seconds", "seconds")):
         if runs.loc[runs["method"] == "maetab", metric].notna().any():
             parts += [f"### maetab against each method: {word}", ratio_table(runs, metric)]
-            parts.append("Geometric mean over tables, below 1 for maetab; how many are below 1.")
+            parts.append("Geometric mean over tables; below 1 is for maetab.")
     for mechanism in dict.fromkeys(runs["mechanism"]):
         chosen = runs[runs["mechanism"] == mechanism]
         share, seeds = chosen["hidden_share"].median(), chosen["seed"].nunique()
