@@ -28,7 +28,6 @@ from maetab.engine.inference import predict, predict_probabilities
 from maetab.engine.options import FitOptions
 from maetab.engine.processes import ALONE, processes
 from maetab.engine.runtime import Deadline, pick_device
-from maetab.engine.trainer import load_optimizers
 from maetab.memory_needed import refuse_too_large
 from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
@@ -165,7 +164,6 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
         """
         fresh = twin_of(self)
         fresh._check_parameters()
-        load_optimizers()
         fresh._deadline, fresh._group = Deadline(self.max_time), processes()
         group = fresh._group
         fresh._fit_reported(X, y)

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from maetab.engine.batches import STEP, Batch, Batches, first_guess, part_of, seed_of
 from maetab.engine.checkpoint import NONE, Checkpoint
@@ -18,6 +17,7 @@ from maetab.engine.held_out import PASSED_PAIRS, HeldOut
 from maetab.engine.options import FitOptions, Record
 from maetab.engine.processes import ALONE, Processes
 from maetab.engine.runtime import Deadline
+from maetab.nn.adam import Adam, Group, share_of_rate
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.cells import CellGuess
 from maetab.nn.losses import Prediction, Residual, counted
@@ -75,7 +75,6 @@ class Trainer:
         self.progress(0)
         self.batches = Batches(model, table, options, self.batch_size, self.steps, group)
         self.optimizer = _optimizer(self.network, options.learning_rate, options.weight_decay)
-        self.schedule = _schedule(self.optimizer, self.steps)
         self.checked = self._checked(n_checked)
         self.waited, self.best = 0, math.inf
         self.best_state: dict[str, Tensor] = {}
@@ -149,7 +148,7 @@ class Trainer:
         found = self.group.of_first(lambda: self.checkpoint.read(NETWORK))
         if found is None:
             return 0, False
-        for name in ("network", "optimizer", "schedule"):
+        for name in ("network", "optimizer"):
             getattr(self, name).load_state_dict(found[name])
         self.waited, self.best, self.best_state = found["waited"], found["best"], found["state"]
         self.records = found["records"]
@@ -159,7 +158,7 @@ class Trainer:
         """Leave where it stands in the checkpoint."""
         if not self.checkpoint.writes:
             return
-        parts = {x: getattr(self, x).state_dict() for x in ("network", "optimizer", "schedule")}
+        parts = {x: getattr(self, x).state_dict() for x in ("network", "optimizer")}
         about = {"waited": self.waited, "best": self.best, "state": self.best_state}
         now = {"records": self.records, "step": step, "done": done}
         self.checkpoint.write(NETWORK, parts | about | now)
@@ -174,7 +173,7 @@ class Trainer:
             "epoch": math.ceil(step / self.per_epoch),
             "train_loss": train_loss,
             "validation_loss": self.check(),
-            "learning_rate": float(self.schedule.get_last_lr()[0]),
+            "learning_rate": self.options.learning_rate * share_of_rate(step, self.steps),
             "seconds": seconds,
         }
 
@@ -219,12 +218,11 @@ class Trainer:
             each = self.group.size * visible.sum() / batch.visible.sum().clamp_min(1)
             entropy = nnf.binary_cross_entropy_with_logits(logits, was_swapped, reduction="sum")
             loss = loss + each * entropy / max(1, len(was_swapped))
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         with self.group.answering():
             loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.schedule.step()
+        self.optimizer.step(share_of_rate(number, self.steps))
         return loss.detach()
 
     def _share(self, values: Tensor, weight: Tensor, own: slice) -> Tensor | float:
@@ -265,25 +263,8 @@ class Trainer:
         return float(loss(prediction, truth, weight, self.model.support)), float(total)
 
 
-def load_optimizers() -> None:
-    """Make torch load what its first optimizer loads, the compiler too, which takes seconds.
-
-    For who counts the time of a fit: better before that begins.
-    """
-    torch.optim.SGD([torch.zeros(1)], lr=1.0)
-
-
-def _optimizer(network: torch.nn.Module, rate: float, weight_decay: float) -> torch.optim.AdamW:
+def _optimizer(network: torch.nn.Module, rate: float, weight_decay: float) -> Adam:
     """Return AdamW that decays what has more than one axis: weights, not biases and norms."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
-    groups: list[Any] = [{"params": decayed, "weight_decay": weight_decay}, {"params": others}]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), weight_decay=0.0)
-
-
-def _schedule(optimizer: torch.optim.Optimizer, steps: int) -> SequentialLR:
-    """Return a linear warm-up over 5 % of the steps, then a half cosine to nothing."""
-    warm = max(1, steps // 20)
-    rise = LinearLR(optimizer, 1 / warm, 1.0, max(1, warm - 1))
-    fall = CosineAnnealingLR(optimizer, max(1, steps - warm))
-    return SequentialLR(optimizer, [rise, fall], [warm])
+    return Adam([Group(decayed, rate, weight_decay), Group(others, rate, 0.0)], (0.9, 0.95))

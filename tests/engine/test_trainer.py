@@ -23,13 +23,15 @@ class Steps(Training):
     """Keeps of each step: batch, rate, weights before, loss, and gradients as they were used."""
 
     def step(self, batch, number, network):
-        rate = self.optimizer.param_groups[0]["lr"]
+        shares, take = [], type(self.optimizer).step
+        self.optimizer.step = lambda share: (shares.append(share), take(self.optimizer, share))
         before = {k: p.detach().clone() for k, p in self.network.named_parameters()}
         loss = super().step(batch, number, network)
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         norm = float(torch.cat([g.flatten() for g in gradients]).norm())
         if not hasattr(self, "steps_seen"):
             self.steps_seen = []
+        rate = shares[0] * self.optimizer.groups[0].rate
         self.steps_seen.append((batch, rate, before, loss, norm))
         return loss
 
@@ -81,7 +83,7 @@ def test_gradients_longer_than_one_are_cut_to_one():
 
 def test_vectors_are_not_shrunk_by_weight_decay():
     run = trained(max_iter=1, weight_decay=0.5)
-    decay = {id(p): g["weight_decay"] for g in run.optimizer.param_groups for p in g["params"]}
+    decay = {id(p): g.weight_decay for g in run.optimizer.groups for p in g.parameters}
     for name, parameter in run.network.named_parameters():
         assert decay[id(parameter)] == (0.5 if parameter.ndim > 1 else 0.0), name
 

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from maetab.nn.adam import Adam, Group
+
 STEPS, RATE = 150, 0.05  # of the fit
 PULL = 1e-3  # that shares of a column pay for being unlike those of all
 LEAST = 1e-4  # variance, of a standardised number, below which nothing is told apart
@@ -165,9 +167,9 @@ def surprise(z: Tensor, shown: Tensor) -> Tensor:
 
 def _descend(parameters: list[nn.Parameter], loss: Callable[[], Tensor]) -> None:
     """Move parameters towards the least loss."""
-    optimizer = torch.optim.Adam(parameters, lr=RATE)
+    optimizer = Adam([Group([*parameters], RATE, 0.0)], (0.9, 0.999))
     with torch.enable_grad():
         for _ in range(STEPS):
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             loss().backward()
             optimizer.step()

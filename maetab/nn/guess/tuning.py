@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from maetab.nn.adam import Adam, Group
 from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.memory import MIN_ROWS
 from maetab.nn.guess.weights import corrections
@@ -85,14 +86,14 @@ def tune(
     is_wide = lesson.most_windows < options.tuning_windows
     most = max(1, round(options.tuning_steps * (WIDE_STEPS if is_wide else 1)))
     optimizer = _optimizer(guess, int(windows.observed.sum()))
-    state = State([p for group in optimizer.param_groups for p in group["params"]])
+    state = State(optimizer.parameters)
     looks = _looks(most)
     seen: Hidden | None = None
     for step in range(1, most + 1):
         drawn = torch.randint(len(learned), size, generator=generator, device=learned.device)
         hidden = lesson.hide(learned[drawn], generator)
         loss = lesson.error(hidden, lesson.some(generator))
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         state.step()
@@ -261,13 +262,13 @@ class State:
         self._put(self.best if fell_back else self.mean)
 
 
-def _optimizer(guess: StackedGuess, n_observed: int) -> torch.optim.Adam:
+def _optimizer(guess: StackedGuess, n_observed: int) -> Adam:
     memory = guess.memory
-    groups: list[Any] = [{"params": [memory.log_weight, memory.log_cost, memory.choice]}]
+    groups = [Group([memory.log_weight, memory.log_cost, memory.choice], RATE, 0.0)]
     if memory.keys is not None:
         key_rate = KEY_RATE * min(1.0, n_observed / KEY_CELLS)
-        groups.append({"params": list(memory.keys.parameters()), "lr": key_rate})
-    return torch.optim.Adam(groups, lr=RATE, betas=(0.9, 0.95))
+        groups.append(Group([*memory.keys.parameters()], key_rate, 0.0))
+    return Adam(groups, (0.9, 0.95))
 
 
 def _looks(most: int) -> set[int]:
