@@ -20,10 +20,8 @@ from torch import Tensor, nn
 
 from maetab.nn.guess.keys import WindowKeys, nearness
 
-# Places that a small table leaves empty know nothing, so they are never read. They are there
-# because narrow matrix products depend, in the last bit, on a row's place in the batch.
-NARROW = 16  # columns of a product up to which its kernel may depend on a row's place
-MIN_ROWS = 16
+NARROW = 16  # columns of a product up to which its last bit may depend on a row's place
+MIN_ROWS = 16  # so that no product is narrow; places that stay empty know nothing, and are not read
 N_HEADS = 4
 BARRED = 1e30  # farther than any row that may be read
 MAX_LOGITS = 2**18  # of a head, computed together outside training: they stay in the cache
@@ -235,8 +233,7 @@ class RowMemory(nn.Module):
         if memory_index is None:
             memory_index = visible.new_full((len(values), 1), -1, dtype=torch.long)
         memory_index = memory_index - (within.start or 0)
-        inside = (memory_index >= 0) & (memory_index < len(kept))
-        memory_index = torch.where(inside, memory_index, -1)
+        memory_index = memory_index.where((memory_index >= 0) & (memory_index < len(kept)), -1)
         left = self._left(values, visible, given)
         n_rows, n_heads = len(values), self.n_heads
         if not torch.is_grad_enabled() and values.device.type == "cpu":
@@ -270,19 +267,22 @@ class RowMemory(nn.Module):
         # Rows that know nothing of what is hidden would take all, and leave the guess to nobody.
         barred = BARRED * ((~visible).to(known) @ known[idle].T < 0.5).to(known)
         ours, which = (memory_index >= 0).nonzero(as_tuple=True)
+        learns = torch.is_grad_enabled()
         near: Iterable[Tensor | None] = repeat(None)
         if keys is not None:
             pairs = zip(*(x.split(n_heads) for x in keys), strict=True)
             near = (nearness(*pair).flatten(0, 1) for pair in pairs)
         for own, of_keys in zip(left.split(n_heads), near, strict=False):
             pair = own.flatten(0, 1), right.T
-            logits = torch.mm(*pair) if of_keys is None else of_keys.addmm_(*pair)
-            logits = logits.unflatten(0, own.shape[:2])
+            # Gradients through what is changed in place would be copied, here and below.
+            add = torch.mm if of_keys is None else of_keys.addmm if learns else of_keys.addmm_
+            logits = add(*pair).unflatten(0, own.shape[:2])
+            bars = logits.new_zeros(1, *logits.shape[1:]) if learns else logits
             if barred.shape[1]:
-                logits[..., idle] -= barred
+                bars[..., idle] -= barred
             if len(ours):
-                logits[:, ours, memory_index[ours, which]] = -2 * BARRED  # behind those
-            yield logits.flatten(0, 1).softmax(1)
+                bars[:, ours, memory_index[ours, which]] = -2 * BARRED  # behind those
+            yield (logits + bars if learns else bars).flatten(0, 1).softmax(1)
 
     def _left(self, values: Tensor, visible: Tensor, given: _Part) -> Tensor:
         """Return (heads, B, K), whose product with what is remembered is minus the distance.
