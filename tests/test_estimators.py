@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from differences import read_differences
 from models import QUICK
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes
@@ -289,4 +290,6 @@ def test_set_output_keeps_the_dtypes_of_tables_of_others(convert):
     frame = pd.DataFrame({"n": [1, 2, 3, 4], "x": [0.5, None, 1.5, 2.0], "k": list("abba")})
     out = imputer().set_output(transform="pandas").fit_transform(convert(frame))
     assert [out[name].dtype.kind for name in frame] == ["i", "f", "O"]
+    with config_context(transform_output="pandas"):  # the same for all estimators
+        pd.testing.assert_frame_equal(imputer().fit_transform(convert(frame)), out)
     pd.testing.assert_frame_equal(out, imputer().fit_transform(frame), check_dtype=False)
