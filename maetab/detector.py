@@ -35,8 +35,6 @@ from maetab.training_scores import TrainingScores
 from maetab.trimming import levels_of, with_levels_of
 
 LAST_STEP = 0.7  # share of the time after which the robust distance is refined no more
-
-
 Fitted = TypeVar("Fitted", Reference, Calibration)
 
 
@@ -165,10 +163,11 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
         """Return a frame, rows x columns, of how strange each cell is; missing where it is.
 
         Each cell is guessed from others of its row, clipped to the range of their columns in fit,
-        so that one wild cell does not make the others look strange. The unit is -log10 of the
-        share of normal rows whose cell in that column surprises at least as much: 1 is one in ten,
-        3 one in a thousand, for numbers and categories alike. Beyond a column's last twentieth the
-        shares are those of an exponential tail, and no longer counted.
+        so that one wild cell does not make the others look strange. With `window` numbers are not
+        clipped, and may look strange beside a wild one, which `explain` tells first. The unit is
+        -log10 of the share of normal rows whose cell in that column surprises at least as much: 1
+        is one in ten, 3 one in a thousand, for numbers and categories alike. Beyond a column's last
+        twentieth the shares are those of an exponential tail, and no longer counted.
 
         Parameters
         ----------
@@ -199,6 +198,7 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
             reason: a level never seen, seen once or of trimmed rows only, outside the observed
             range (with `trim`, that of the other rows), or unexpected given the others
 
+        Reasons of a row come by surprise, but rare numbers far outside the observed range first.
         Cells that are as expected (numbers inside the interval), or surprise less than one in ten,
         are no reasons, so a row may have fewer than `n_columns`. A row without reasons gets its
         most surprising cell, and the words that nothing stands out; one without observed cells gets

@@ -16,11 +16,13 @@ from maetab.data.schema import Column, Schema
 from maetab.engine.inference import predict, predict_quantiles
 from maetab.engine.reference import equal_memory_index
 from maetab.engine.scoring import Scorer
+from maetab.engine.series_scores import RARE
 from maetab.nn.windows import Windows
 from maetab.series import compact
 
 ENDS = (0.05, 0.95)  # quantiles between which a cell is usual
 LEAST_SURPRISE = 1.0  # of a reason: one in ten normal cells surprises as much
+OUTSIDE = 0.5  # standard deviations beyond the range of fit that are far for a cell that is rare
 DIGITS = 2  # of a number, beyond the first digit of its column's spread
 USUAL, WEAK = "unexpected given the others", "nothing stands out"
 NAMES = ["place", "column", "value", "expected", "low", "high", "surprise", "reason"]
@@ -59,7 +61,7 @@ def reasons_of(
     windows, own_rows = holding(windows, rows, rows)
     frame = frame.iloc[rows]
     values, observed = (x.numpy()[own_rows] for x in (windows.values, windows.observed))
-    order = np.argsort(np.where(np.isnan(strange), np.inf, -strange), axis=1, kind="stable")
+    order = strangest_first(strange, values, schema)
     selected = np.zeros(strange.shape, bool)
     np.put_along_axis(selected, order[:, :n_columns], True, axis=1)
     selected &= observed if given is None else observed & given[rows]
@@ -87,6 +89,26 @@ def reasons_of(
         weak = [cell | {"reason": WEAK} for cell in (differ or cells)[:1]]
         lines += strong or weak
     return as_frame(lines)
+
+
+def strangest_first(strange: np.ndarray, values: np.ndarray, schema: Schema) -> np.ndarray:
+    """Return (R, F) the columns of each row, those first that are to be told first.
+
+    They are told by how much they surprise, but rare numbers beyond what fit has seen before all
+    others, the farthest first: such a one is strange whatever the others are, and they may be
+    strange only because they are guessed from it.
+
+    Parameters
+    ----------
+    strange : (R, F) how much cells surprise, NaN where none is to be told
+    values : (R, F) as encoded
+    """
+    ends = [[(end - c.center) / c.scale for end in (c.lower, c.upper)] for c in schema.columns]
+    low, high = np.array(ends).T
+    away = np.maximum(low - values, values - high)
+    is_far = schema.is_number() & (away > OUTSIDE) & (strange >= RARE)
+    known = np.where(np.isnan(strange), -np.inf, strange)
+    return np.lexsort((-known, -np.where(is_far, away, 0.0)), axis=1)
 
 
 def as_frame(lines: list[dict[str, Any]]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 
@@ -99,5 +99,6 @@ def of_labelled(
     sample_weight: Any,
 ) -> float:
     """Return a metric of scikit-learn over the rows that have a label."""
+    check_consistent_length(truth, sample_weight)
     weights = None if sample_weight is None else np.asarray(sample_weight)[labelled]
     return metric(truth[labelled], found[labelled], sample_weight=weights)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from differences import read_differences
 from models import QUICK
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes
@@ -262,6 +263,16 @@ def test_it_is_a_part_of_a_column_transformer():
     pd.testing.assert_frame_equal(out[["b", "c", "d"]], frame[["b", "c", "d"]])
 
 
+def test_dates_that_a_step_made_objects_of_are_refused_with_what_keeps_them():
+    frame = mixed().assign(day=pd.date_range("2024-01-01", periods=60))
+    columns = make_column_transformer(("passthrough", ["a", "color", "day"]))
+    steps = make_pipeline(columns, imputer(max_iter=0))
+    with pytest.raises(TypeError, match=r"holds a Timestamp; .*set_output\(transform='pandas'\)"):
+        steps.fit(frame)
+    filled = steps.set_output(transform="pandas").fit_transform(frame)
+    assert filled.iloc[:, 2].dtype == frame["day"].dtype
+
+
 @pytest.mark.parametrize("container", ["array", "pandas", "polars"])
 def test_set_output_decides_the_container(container):
     frame = mixed().drop(columns="color").reset_index(drop=True)
@@ -289,4 +300,6 @@ def test_set_output_keeps_the_dtypes_of_tables_of_others(convert):
     frame = pd.DataFrame({"n": [1, 2, 3, 4], "x": [0.5, None, 1.5, 2.0], "k": list("abba")})
     out = imputer().set_output(transform="pandas").fit_transform(convert(frame))
     assert [out[name].dtype.kind for name in frame] == ["i", "f", "O"]
+    with config_context(transform_output="pandas"):  # the same for all estimators
+        pd.testing.assert_frame_equal(imputer().fit_transform(convert(frame)), out)
     pd.testing.assert_frame_equal(out, imputer().fit_transform(frame), check_dtype=False)

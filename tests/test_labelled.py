@@ -50,6 +50,13 @@ def test_classes_and_numbers_of_new_rows_are_found(fitted):
     assert (fitted[0].classes_ == ["no", "yes"]).all()
 
 
+def test_weights_of_another_number_of_rows_are_refused_as_such(fitted):
+    X, y, number = rows(seed=1)
+    for model, target in zip(fitted, (y, number), strict=True):
+        with pytest.raises(ValueError, match=rf"inconsistent numbers of samples: .{len(y)}, 3"):
+            model.score(X, target, sample_weight=[1, 1, 1])
+
+
 def test_rows_without_a_label_do_not_count_in_the_score(fitted):
     X, y, number = rows(seed=1)
     known = np.arange(len(y)) % 3 > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -248,3 +249,18 @@ def test_a_wild_number_does_not_make_the_categories_beside_it_strange():
     near = slice(when[70], when[130])
     assert cells["coin"][near].max() < before["coin"].max() + 1
     assert cells["load"].idxmax() == when[100] and cells["day"].idxmax() == when[180]
+
+
+def test_a_wild_number_is_told_before_the_numbers_beside_it_that_do_not_go_with_it():
+    rng = np.random.default_rng(0)
+    hours = pd.date_range("2024-03-01", periods=400, freq="h")
+    load = np.clip(np.sin(2 * np.pi * (hours.hour - 6) / 24), 0, None) + rng.normal(0, 0.05, 400)
+    own = {"temperature": (15, 0.6), "vibration": (1.5, 0.12), "current": (8, 0.3)}
+    courses = {name: a * load + rng.normal(0, noise, 400) for name, (a, noise) in own.items()}
+    pump = pd.DataFrame(courses, index=hours)
+    detector = MAEAnomalyDetector(window=12, random_state=0).fit(pump[:300])
+    for column, hour in itertools.product(own, hours[[330, 347]]):  # at dusk and near noon
+        odd = pump[300:].copy()
+        odd.loc[hour : hour + pd.Timedelta("1h"), column] += 6 * pump[column].std()
+        first = detector.explain(odd, top=1).iloc[0]
+        assert first["column"] == column and first["reason"] == "outside the observed range"

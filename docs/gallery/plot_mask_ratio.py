@@ -2,9 +2,9 @@
 Choosing the mask ratio by GridSearchCV
 =======================================
 
-``mask_ratio`` is the share of cells that is hidden in a training step. Estimators of maetab have
-a ``score`` that needs no labels: the skill at cells that are hidden for the purpose, 0 for the
-mean of each column and 1 for the truth. So scikit-learn's search works as it is.
+``mask_ratio`` is the share of cells that is hidden in a training step. ``MAEImputer`` and
+``MAEEncoder`` have a ``score`` that needs no labels: the skill at cells that are hidden for the
+purpose, 0 for the mean of each column and 1 for the truth. So scikit-learn's search works as it is.
 """
 
 import matplotlib.pyplot as plt

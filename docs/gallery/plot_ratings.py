@@ -82,8 +82,8 @@ print(
 )
 
 # %%
-# Ratings are whole stars, and the ends of intervals are moved outwards to whole stars: so they hold
-# more than they promise. ``predict_interval`` is exact for numbers with many values.
+# Ratings are whole stars, at which nearly all ends of intervals lie, and a star is inside as a
+# whole or not at all: so they hold more than they promise, numbers with many values less so.
 #
 # Thousands of items make thousands of columns, which is not what maetab is for: use a package for
 # recommendations then.

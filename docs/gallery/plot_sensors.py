@@ -77,7 +77,9 @@ print(usual + f"detector {alarm[~faulty].sum():3}, baseline {simple[~faulty].sum
 # -----------
 #
 # ``explain`` has a line for each stretch of alarms and column: what was seen, what was expected
-# from the other sensors and the hours around, and why it is told.
+# from the other sensors and the hours around, and why it is told. Of sensors that contradict each
+# other for hours, each within its range, it may tell one that is right: in the third fault the
+# temperature, which does not go with the current.
 
 reasons = detector.explain(now, top=4, n_columns=1)
 columns = ["time", "length", "column", "value", "expected", "low", "high", "surprise"]

@@ -32,7 +32,8 @@ TYPES: dict[str, tuple[type, ...]] = {  # of the cells; the first that fits
 WAYS: dict[str, Any] = {  # out of a column of objects, by the types of its cells
     "convert the column by .infer_objects()": pd.Period,
     "convert the column by .astype('category')": pd.Interval,
-    "convert the column by pandas.to_datetime or pandas.to_timedelta": (
+    "convert the column by pandas.to_datetime or pandas.to_timedelta; steps of scikit-learn's "
+    "pipelines keep times as they are with set_output(transform='pandas')": (
         *(datetime.date, datetime.timedelta, np.datetime64, np.timedelta64),
     ),
 }

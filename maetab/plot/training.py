@@ -49,7 +49,8 @@ class HistoryDisplay:
         if not len(history):
             raise ValueError(
                 "The history is empty: no network was trained, the model is its first guess alone. "
-                "Networks are trained if max_iter is not 0 and max_time leaves time for them."
+                "So it is with preset='fast' unless max_iter is given, with max_iter=0, which is "
+                "the default of detectors, and where max_time left no time; max_iter=20 trains one."
             )
         return cls(pd.DataFrame(history))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from models import QUICK
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
@@ -41,6 +42,21 @@ def test_numbers_take_the_place_of_the_text_and_all_else_stays(page, frame):
     assert found.columns.tolist() == ["count", "kind", "day", "name_0", "name_1", "name_2"]
     pd.testing.assert_frame_equal(found[["count", "kind", "day"]], frame.drop(columns="name"))
     assert (found.dtypes.iloc[3:] == "float64").all()
+
+
+def test_rows_that_were_drawn_twice_and_text_held_as_category_are_read_as_any(page, frame):
+    made = page["TextFeatures"]("name").fit(frame)
+    drawn, whole = frame.sample(90, replace=True, random_state=0), made.transform(frame)
+    pd.testing.assert_frame_equal(made.transform(drawn), whole.loc[drawn.index])
+    held = frame.astype({"name": "category"})
+    pd.testing.assert_frame_equal(clone(made).fit_transform(held), whole)
+
+
+def test_numbers_stay_with_their_rows_where_scikit_learn_makes_frames(page, frame):
+    plain = page["TextFeatures"]("name").fit_transform(frame)
+    with config_context(transform_output="pandas"):
+        found = page["TextFeatures"]("name").fit_transform(frame)
+    pd.testing.assert_frame_equal(found, plain)
 
 
 def test_two_columns_of_text_are_two_steps(page, frame):
@@ -97,7 +113,7 @@ def test_each_estimator_stands_behind_it_reads_the_numbers_and_warns_of_nothing(
 
 def test_an_imputer_gives_the_text_back_unchanged_and_fills_the_rest(page, frame):
     model = make_pipeline(page["TextFeatures"]("name"), MAEImputer(**SMALL)).fit(frame)
-    filled = model.transform(frame).join(frame["name"])[frame.columns]
+    filled = model.transform(frame).assign(name=frame["name"])[frame.columns]
     pd.testing.assert_series_equal(filled["name"], frame["name"])
     assert filled.dtypes.equals(frame.dtypes) and filled.index.equals(frame.index)
     assert filled.drop(columns="name").notna().all(axis=None)

@@ -58,5 +58,6 @@ def test_training_without_held_out_cells_draws_no_loss_of_them():
 
 
 def test_a_model_without_networks_says_so():
-    with pytest.raises(ValueError, match=r"no network was trained.*first guess alone.*max_iter"):
+    words = r"no network was trained.*first guess alone.*'fast'.*max_iter"
+    with pytest.raises(ValueError, match=words):
         HistoryDisplay.from_frame([])
