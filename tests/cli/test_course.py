@@ -118,7 +118,14 @@ def test_of_local_times_that_repeat_the_clock_is_told(capsys):
         "correct it, or name in --groups what tells series apart; local times repeat where clocks "
         "are set back: write them in UTC, or with an offset such as +02:00"
     )
-    assert "a step of 1h" in line_of_time(described(frame.assign(when=berlin), capsys))
+    frame["when"] = berlin
+    assert "a step of 1h" in line_of_time(described(frame, capsys))
+    doubled = pd.concat([frame, frame.iloc[[24]]])  # at midnight
+    said = line_of_time(described(doubled, capsys))
+    assert "1 stamp repeats" in said and "clocks" not in said
+    doubled.assign(when=doubled["when"].dt.tz_localize(None)).to_parquet("in.parquet")
+    assert cli.main(["describe", "in.parquet"]) == 0
+    assert "clocks" in line_of_time(capsys.readouterr().out)
 
 
 def test_of_dates_that_repeat_often_nothing_is_told(capsys):

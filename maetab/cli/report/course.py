@@ -149,7 +149,9 @@ def _repeats_line(table: TableFile, names: Collection[str], groups: Sequence[str
     advice = "drop one row of each or correct it"
     advice += "" if keys.groups else ", or name in --groups what tells series apart"
     local = pd.DatetimeIndex(rows[stamp])
-    if local.tz is None and are_set_back(local, series_of(rows, keys.groups)):
+    formats = getattr(table, "formats", {})  # of text files
+    has_offsets = any(getattr(formats.get(name), "zone", "") for name in keys.time)
+    if not has_offsets and local.tz is None and are_set_back(local, series_of(rows, keys.groups)):
         advice += f"; {SET_BACK}: write them in UTC, or with an offset such as +02:00"
     told = f"{counted(len(twice), 'stamp')} repeat{'s' * few} in {where}{by}, such as {when}{of}"
     return f"time: {told}; {advice}"
