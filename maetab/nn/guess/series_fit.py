@@ -125,8 +125,9 @@ def what_lasts(apart: Tensor, observed: Tensor, position: Tensor, n: int) -> Ten
     while steps > 1 and (found <= 0).any():
         steps //= 2
         nearer, error = _left(apart, observed, position, steps)
-        told = (found <= 0) & (nearer > SURE * error)
-        found = torch.where(told, nearer.clamp(0, 1) ** (n / steps), found)
+        told, both = (found <= 0) & (nearer > SURE * error), nearer.clamp(1e-9, 1)
+        one = (1 - (1 - both**2).sqrt()) / both  # what one end tells, if both tell as much
+        found = torch.where(told, one ** (n / steps), found)
     return found.clamp(0, 1)
 
 
