@@ -31,7 +31,7 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
     TypeError
         For sparse or lazy tables and what is no table at all.
     ValueError
-        For arrays that are not 2-D, complex numbers and repeated column names.
+        For arrays that are not 2-D and Series, complex numbers and repeated column names.
     """
     if isinstance(X, pd.DataFrame):
         refuse_duplicates(X.columns)
@@ -39,7 +39,10 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
     if hasattr(X, "tocsr") or hasattr(X, "tocoo"):
         raise TypeError("Input X is sparse, but dense data is required; convert it by X.toarray().")
     if isinstance(X, (pd.Series, nw.Series)) or type(X).__name__ == "Series":
-        raise _not_two_dimensional(1)
+        raise ValueError(
+            "Expected 2D array, got a Series instead.\nMake it a table of one column by "
+            "X.to_frame(), or, if it is a row, take a table of one row by frame.iloc[[i]]."
+        )
     if isinstance(X, (list, tuple, np.ndarray)):
         return _read_array(X)
     table = as_table(X)

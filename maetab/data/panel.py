@@ -12,6 +12,7 @@ from maetab.data.containers import label_of, labels_in
 from maetab.data.stamps import Stamps
 
 SET_BACK = "local times repeat where clocks are set back"
+NIGHT = (23, 0, 1, 2, 3)  # hours at which they are
 
 
 def group_labels(frame: pd.DataFrame, groups: Any, name: str) -> tuple[Hashable, ...]:
@@ -85,7 +86,8 @@ def refuse_repeated(frame: pd.DataFrame, stamps: Stamps, series: np.ndarray, lab
     advice = "keep one" if labels else "keep one, or name in 'groups' what tells series apart"
     if stamps.zone is None and stamps.local is not None and are_set_back(stamps.local, series):
         advice += (
-            f"; {SET_BACK}: pandas.Series.dt.tz_localize(zone, ambiguous=...) tells them apart"
+            f"; {SET_BACK}: pandas.Series.dt.tz_localize(zone, ambiguous=...) tells them apart, "
+            f"in a file an offset such as +02:00"
         )
     rows = "1 row repeats" if twice.sum() == 1 else f"{int(twice.sum())} rows repeat"
     raise ValueError(f"{rows} a stamp, such as {when}{where}; {advice}.")
@@ -94,8 +96,8 @@ def refuse_repeated(frame: pd.DataFrame, stamps: Stamps, series: np.ndarray, lab
 def are_set_back(local: pd.DatetimeIndex, series: np.ndarray) -> bool:
     """Return whether stamps repeat as those of a clock that is set back do.
 
-    Each that repeats is there twice in its series, and those of a day lie within two hours; and
-    stamps have times of day.
+    Each that repeats is there twice in its series, those of a day lie within two hours, and some of
+    them at night; and stamps have times of day.
 
     Parameters
     ----------
@@ -106,8 +108,8 @@ def are_set_back(local: pd.DatetimeIndex, series: np.ndarray) -> bool:
     again = stamps[stamps.duplicated()]
     by_day = again["when"].groupby([again["series"], again["when"].dt.normalize()])
     within = by_day.max() - by_day.min() <= pd.Timedelta(hours=2)
-    timed = (local != local.normalize()).any()
-    return bool(timed and len(again) and not again.duplicated().any() and within.all())
+    timed, at_night = (local != local.normalize()).any(), again["when"].dt.hour.isin(NIGHT).any()
+    return bool(timed and at_night and not again.duplicated().any() and within.all())
 
 
 def static_columns(

@@ -31,17 +31,21 @@ class Date:
     ----------
     form : format of `strftime`; %f is the fraction of a second
     fraction : digits of a second's fraction
-    zone : text after the time that all cells share, such as Z
+    zone : text after the time that all cells share, such as Z; of UTC where offsets differ
     case : "upper" or "lower" where the letters of all cells are so
+    in_utc : whether offsets differ, so that all are read, told and filled in UTC
     """
 
     form: str = "%Y-%m-%d"
     fraction: int = 0
     zone: str = ""
     case: str = ""
+    in_utc: bool = False
 
     @property
     def unusual(self) -> str:
+        if self.in_utc:
+            return "dates in UTC, for their offsets differ"
         return "" if self.form.startswith("%Y-%m-%d") else f"dates, {self.form}"
 
     def parse(self, texts: pd.Series) -> pd.Series:

@@ -177,5 +177,6 @@ def _iso_format(texts: pd.Series) -> Date:
     gap, seconds, fraction, zone = shapes.most_common(1)[0][0]
     zones = {group[-1] for group in found}
     clock = ("%H:%M" + ":%S" * seconds + ".%f" * (fraction > 1)) if gap else ""
-    shared = zone or "" if len(zones) == 1 else "+00:00"
-    return Date(f"%Y-%m-%d{gap or ''}{clock}", fraction - 1, shared)
+    differ = len(zones) > 1
+    shared = "+00:00" if differ else zone or ""
+    return Date(f"%Y-%m-%d{gap or ''}{clock}", fraction - 1, shared, in_utc=differ)

@@ -64,6 +64,15 @@ def test_many_numbers_with_a_unit_are_an_error_and_few_a_note(tmp_path, stub, ca
     assert "read as categories, for 'months' stands behind the numbers" in said and "'w'" in said
 
 
+def test_dates_whose_offsets_differ_are_said_to_be_in_utc():
+    summer, winter = "2024-10-27T02:00:00+02:00", "2024-10-27T02:00:00+01:00"
+    chosen, _ = found(summer, winter)
+    assert chosen.unusual == "dates in UTC, for their offsets differ"
+    parsed = chosen.parse(pd.Series([summer, winter]))
+    assert chosen.write(parsed) == ["2024-10-27T00:00:00+00:00", "2024-10-27T01:00:00+00:00"]
+    assert found(summer, summer)[0].unusual == ""
+
+
 @pytest.mark.parametrize(
     "texts", [["C85", "C123", "B28"], ["1st", "2nd", "3rd"], ["12a", "3", "x"], ["007a", "7-8b"]]
 )

@@ -96,6 +96,17 @@ def test_of_a_panel_in_which_days_are_doubled_these_are_told(capsys):
     assert "series: 3 by 'shop'" in described(frame, capsys)
 
 
+def test_doubled_days_are_told_by_the_column_that_leaves_fewest_of_them(capsys):
+    """A small shop shares its floor with another, so that few days repeat by floor, too."""
+    floors = {"shop01": 0, "shop02": 1, "shop03": 1}
+    frame = panel().assign(floor=lambda x: x["shop"].map(floors))
+    frame = frame[(frame["shop"] != "shop03") | (frame["day"] < "2024-01-06")]
+    frame = pd.concat([frame, frame.iloc[[50]]])[["floor", "shop", "day", "sold"]]
+    assert "1 stamp repeats in 'day' by 'shop'" in line_of_time(described(frame, capsys))
+    frame["shop"] = frame["shop"].str[-1].astype(int)
+    assert "such as 2024-02-20 of 1; drop" in line_of_time(described(frame, capsys))
+
+
 def test_of_local_times_that_repeat_the_clock_is_told(capsys):
     frame = hourly()
     berlin = HOURS.tz_localize("UTC").tz_convert("Europe/Berlin")
@@ -107,7 +118,14 @@ def test_of_local_times_that_repeat_the_clock_is_told(capsys):
         "correct it, or name in --groups what tells series apart; local times repeat where clocks "
         "are set back: write them in UTC, or with an offset such as +02:00"
     )
-    assert "a step of 1h" in line_of_time(described(frame.assign(when=berlin), capsys))
+    frame["when"] = berlin
+    assert "a step of 1h" in line_of_time(described(frame, capsys))
+    doubled = pd.concat([frame, frame.iloc[[24]]])  # at midnight
+    said = line_of_time(described(doubled, capsys))
+    assert "1 stamp repeats" in said and "clocks" not in said
+    doubled.assign(when=doubled["when"].dt.tz_localize(None)).to_parquet("in.parquet")
+    assert cli.main(["describe", "in.parquet"]) == 0
+    assert "clocks" in line_of_time(capsys.readouterr().out)
 
 
 def test_of_dates_that_repeat_often_nothing_is_told(capsys):

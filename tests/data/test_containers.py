@@ -297,8 +297,8 @@ def test_pandas_is_its_own_view():
     [
         (np.ones(3), ValueError, "Expected 2D array, got 1D array instead.\nReshape your data"),
         (np.ones((1, 1, 1)), ValueError, "Expected 2D array, got 3D array instead"),
-        (pd.Series([1.0]), ValueError, "got 1D array instead"),
-        (pl.Series([1.0]), ValueError, "got 1D array instead"),
+        (pd.Series([1.0]), ValueError, r"got a Series instead.\nMake it .* by X.to_frame\(\)"),
+        (pl.Series([1.0]), ValueError, r"by X.to_frame\(\)"),
         ([[1], [1, 2]], ValueError, "rows of equal length"),
         (np.ones((1, 1)) * 1j, ValueError, "Complex data not supported"),
         (pl.LazyFrame({"a": [1]}), TypeError, "got LazyFrame; call .collect"),

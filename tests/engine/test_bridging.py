@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from maetab import MAEImputer
+from maetab.nn.guess.series_fit import what_lasts
 
 T, N = 8, 400
 GAP = slice(150, 230)
@@ -53,6 +55,20 @@ def test_what_lasts_is_the_least_squares_answer_of_loops():
         mean, own = np.array(pairs).T
         wanted = np.clip((mean @ own) / (mean @ mean), 0, 1)
         assert float(guess.lasting[j]) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_what_is_forgotten_within_a_window_is_told_by_half_of_one_and_noise_by_none():
+    noise = np.random.default_rng(1).normal(size=N)
+    course = np.zeros(N)
+    for i in range(1, N):
+        course[i] = 0.6 * course[i - 1] + noise[i]
+    apart = torch.tensor(np.stack([course - course.mean(), noise - noise.mean()], 1))
+    position = torch.arange(N).double()
+    seen = torch.ones(N, 2, dtype=torch.bool)
+    found = what_lasts(apart, seen, position, T)
+    both = float(what_lasts(apart, seen, position, T // 2)[0])  # ends half a window away
+    one = float(found[0]) ** 0.5
+    assert both == pytest.approx(2 * one / (1 + one**2)) and one > 0.1 and found[1] == 0
 
 
 def test_long_gaps_of_walks_are_filled_far_better_than_by_the_mean():

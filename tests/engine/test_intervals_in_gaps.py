@@ -110,6 +110,19 @@ def test_draws_are_as_wide_as_intervals_and_reach_both_ends(slope, walk):
         assert np.abs(drawn[:, [0, -1]] - edge).mean() < 2.5 * usual
 
 
+def test_draws_of_what_is_forgotten_within_a_window_go_up_and_down_as_it_does():
+    """Of this course the cells a window before and behind tell nothing, those nearer a lot."""
+    noise, course = np.random.default_rng(2).normal(size=600), np.zeros(600)
+    for i in range(1, 600):
+        course[i] = 0.8 * course[i - 1] + noise[i]
+    holes = pd.DataFrame({"a": course})
+    holes.iloc[250:350] = np.nan
+    imputer = MAEImputer(window=24, max_iter=0, random_state=0).fit(holes)
+    points = imputer.transform(holes)
+    away = [(x - points)["a"].iloc[250:350].to_numpy() for x in imputer.sample(holes, 10)]
+    assert np.mean([np.corrcoef(x[1:], x[:-1])[0, 1] for x in away]) > 0.5
+
+
 def test_columns_are_drawn_together_as_their_changes_go():
     steps = np.random.default_rng(0).normal(size=(N, 1)) + 0.2 * np.random.default_rng(1).normal(
         size=(N, 2)

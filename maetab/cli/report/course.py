@@ -130,14 +130,14 @@ def _repeats_line(table: TableFile, names: Collection[str], groups: Sequence[str
     n, frame = len(table), table.frame
     n_labels = {name: frame[name].nunique() for name in table.names}
     near = [
-        keys
+        (keys, (bool(keys.groups), n_repeats, [n_labels[name] for name in keys.groups]))
         for keys, n_repeats in _candidates(table, names, groups)
         if n_repeats <= MOST_REPEATED * n
         and (groups or all(n_labels[name] * LEAST_STAMPS <= n for name in keys.groups))
     ]
     if not near:
         return None
-    keys = min(near, key=lambda keys: [n_labels[name] for name in keys.groups])
+    keys = min(near, key=lambda found: found[1])[0]  # what tells series apart leaves the fewest
     rows, stamp = frame_of(table, [], keys), " ".join(keys.time)
     twice = rows[rows.duplicated()].drop_duplicates()
     few, first = len(twice) == 1, twice.iloc[0]
@@ -149,7 +149,9 @@ def _repeats_line(table: TableFile, names: Collection[str], groups: Sequence[str
     advice = "drop one row of each or correct it"
     advice += "" if keys.groups else ", or name in --groups what tells series apart"
     local = pd.DatetimeIndex(rows[stamp])
-    if local.tz is None and are_set_back(local, series_of(rows, keys.groups)):
+    formats = getattr(table, "formats", {})  # of text files
+    has_offsets = any(getattr(formats.get(name), "zone", "") for name in keys.time)
+    if not has_offsets and local.tz is None and are_set_back(local, series_of(rows, keys.groups)):
         advice += f"; {SET_BACK}: write them in UTC, or with an offset such as +02:00"
     told = f"{counted(len(twice), 'stamp')} repeat{'s' * few} in {where}{by}, such as {when}{of}"
     return f"time: {told}; {advice}"

@@ -64,8 +64,11 @@ def counted(count: int, thing: str) -> str:
 def listed(
     names: Iterable[Any], most: int = MAX_NAMES, show: Callable[..., str] = repr, more: str = "more"
 ) -> str:
-    """Return the first names, in quotes or as `show` writes them, and how many more there are."""
-    names = list(names)
+    """Return the first names, in quotes or as `show` writes them, and how many more there are.
+
+    Numbers of NumPy are written as numbers.
+    """
+    names = [name.item() if hasattr(name, "item") else name for name in names]
     shown = ", ".join(map(show, names[:most]))
     return shown if len(names) <= most else f"{shown} and {len(names) - most} {more}"
 

@@ -39,6 +39,7 @@ MOST_CELLS = 300_000
 AGAIN = 2  # times 256 windows that are looked at again to learn how good they look
 LEVEL = 10.0  # variance of a window's level where that is taken for unknown
 SEASON_ROWS = 8.0  # rows of the mean of all that the mean of a phase is shrunk by
+SURE = 2.0  # standard errors by which what is left after less than a window is told from none
 # Shares of the time after which the Gaussians are left as they are, and no more windows are looked
 # at to weigh the guesses.
 TIME, LOOK_TIME = 0.4, 0.6
@@ -114,13 +115,33 @@ def _fit_lasting(guess: SeriesGuess, windows: Windows) -> None:
 
 
 def what_lasts(apart: Tensor, observed: Tensor, position: Tensor, n: int) -> Tensor:
-    """Return (F,) what lasts of a distance (n, F) from the season over n steps, in [0, 1]."""
+    """Return (F,) what lasts of a distance (n, F) from the season over n steps, in [0, 1].
+
+    Where nothing does, half as many steps tell, and so on: what is forgotten within a window is no
+    noise for that, beside which no line leads anywhere.
+    """
+    found, _ = _left(apart, observed, position, n)
+    steps = n
+    while steps > 1 and (found <= 0).any():
+        steps //= 2
+        nearer, error = _left(apart, observed, position, steps)
+        told, both = (found <= 0) & (nearer > SURE * error), nearer.clamp(1e-9, 1)
+        one = (1 - (1 - both**2).sqrt()) / both  # what one end tells, if both tell as much
+        found = torch.where(told, one ** (n / steps), found)
+    return found.clamp(0, 1)
+
+
+def _left(apart: Tensor, observed: Tensor, position: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return (F,) what is left over n steps by least squares, 1 if not known, and the standard
+    error that noise would have.
+    """
     regular = (position[n:] - position[:-n] - n).abs() < n / 2  # of one series
     all_three = observed[2 * n :] & observed[n:-n] & observed[: -2 * n]
     all_three &= (regular[n:] & regular[:-n])[:, None]
     mean = (apart[2 * n :] + apart[: -2 * n]) / 2 * all_three
     found = (mean * apart[n:-n]).sum(0) / mean.square().sum(0).clamp_min(1e-9)
-    return torch.where(all_three.any(0), found.clamp(0, 1), 1.0)
+    count = all_three.sum(0)
+    return torch.where(count > 0, found, 1.0), (2 / count.clamp_min(1)).sqrt()
 
 
 def _parts(windows: Windows) -> Tensor | None:
