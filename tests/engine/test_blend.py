@@ -7,7 +7,12 @@ import pytest
 import torch
 from models import config, fit, fit_options, train, windows
 
-from maetab.engine.calibration import held_out_errors, set_network_weights
+from maetab.engine.calibration import (
+    OWN_CELLS,
+    _least_absolute,
+    held_out_errors,
+    set_network_weights,
+)
 from maetab.engine.held_out import hold_out
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import Ensemble
@@ -154,3 +159,14 @@ def test_fit_weighs_the_network_as_its_errors_say():
     half = {name: total / 2 for name, total in training.errors.items()}
     set_network_weights(twin, half)  # half as sure
     assert not torch.equal(model.network_weight, twin.network_weight)
+
+
+@pytest.mark.parametrize(("gain", "weight"), [(0.9, 0.0), (1.1, 1.0)])
+def test_a_column_of_series_counts_as_much_as_all_where_it_has_so_many_windows(gain, weight):
+    n, rest = 6 * OWN_CELLS, 1e7  # cells of windows of six steps: the other columns lose by 1
+    added = torch.zeros(2, 5, dtype=torch.float64)
+    added[:, 4] = torch.tensor([-gain * n, rest])
+    count = torch.tensor([n, rest], dtype=torch.float64)
+    total = {"count": count, "absolute": added, "absolute_square": torch.zeros_like(added)}
+    found = _least_absolute(total, torch.ones(2, dtype=torch.bool), n_steps=6)
+    assert found.tolist() == [weight, 0.0]
