@@ -170,3 +170,17 @@ def test_a_column_of_series_counts_as_much_as_all_where_it_has_so_many_windows(g
     total = {"count": count, "absolute": added, "absolute_square": torch.zeros_like(added)}
     found = _least_absolute(total, torch.ones(2, dtype=torch.bool), n_steps=6)
     assert found.tolist() == [weight, 0.0]
+
+
+def test_errors_of_four_cells_that_happen_to_be_alike_do_not_speak_for_a_column():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(4000, 3))
+    net, guess = truth, truth + rng.normal(size=truth.shape)
+    totals = sums(truth, guess, net)
+    missed, gap = np.array([0.1, -0.1, 0.1, -0.1]), np.ones(4)  # nothing is gained there
+    own = {"gap": gap**2, "gain": missed * gap, "noise": (missed * gap) ** 2, "count": gap}
+    for name, cells in own.items():
+        totals[name][2] = cells.sum()
+    model = Ensemble(NUMBERS)
+    set_network_weights(model, totals)
+    assert 0.4 < float(model.network_weight[2]) < 0.6 and float(model.network_weight[0]) > 0.95

@@ -95,3 +95,13 @@ def test_of_a_usual_level_the_rows_that_lie_nearest_are_kept():
     own = level == 1
     far = np.abs(values[:, 1])
     assert far[own & kept].max() <= np.median(far[own]) * 1.5
+
+
+def test_directions_that_few_rows_do_not_show_are_taken_for_wider_the_fewer_rows_there_are():
+    def least(n):
+        rows = np.random.default_rng(0).normal(size=(n, 12))
+        rows[:, 0] = rows[:, 1]  # a direction in which nothing varies
+        precision = robust_gaussian(rows)[1]
+        return 1 / np.linalg.eigvalsh(precision)[-1]
+
+    assert least(10) > 0.04 > 0.015 > least(2000) > 0.001
