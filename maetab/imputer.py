@@ -155,7 +155,7 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         """Return `n_draws` filled copies of X: draws, for multiple imputation (Rubin 1987).
 
         Missing cells of a row are drawn jointly, so that the copies keep the spread and the
-        dependence of the data, which points do not. Each draw predicts four times over, with
+        dependence of the data, which points do not. Each draw predicts up to four times over, with
         probabilities and the values of similar rows, so that it takes several times as long as
         `transform`.
 

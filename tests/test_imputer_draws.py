@@ -60,6 +60,13 @@ def test_draws_have_the_distribution_of_the_data():
     assert 0.4 < within < 0.8
 
 
+def test_two_numbers_that_are_missing_together_are_drawn_as_they_go_together():
+    truth, nothing = gaussian(200, 0.95, f=2), np.full((200, 2), np.nan)
+    imputer = MAEImputer(max_iter=0, random_state=0).fit(truth)
+    together = [np.corrcoef(*one.T)[0, 1] for one in imputer.sample(nothing, 5)]
+    assert np.mean(together) > 0.85
+
+
 @pytest.mark.slow
 def test_draws_lie_where_similar_rows_do_and_not_between_them():
     """On a circle each number has two likely values given the other, and a mean between them."""

@@ -11,7 +11,10 @@ import pytest
 from series_frames import SMALL, holed, hourly, panel
 
 import maetab
-from maetab import MAEAnomalyDetector, MAEImputer
+from maetab import MAEAnomalyDetector, MAEImputer, explanation
+from maetab.data.codec import encode
+from maetab.data.schema import infer_schema
+from maetab.engine.inference import windows_of
 
 WATCH = {"window": 12, "random_state": 0, "n_masks": 6}
 PANEL = {"time": "when", "groups": "site"} | WATCH
@@ -264,3 +267,16 @@ def test_a_wild_number_is_told_before_the_numbers_beside_it_that_do_not_go_with_
         odd.loc[hour : hour + pd.Timedelta("1h"), column] += 6 * pump[column].std()
         first = detector.explain(odd, top=1).iloc[0]
         assert first["column"] == column and first["reason"] == "outside the observed range"
+
+
+def test_columns_of_a_stretch_come_by_how_far_the_cells_that_it_has_go(monkeypatch):
+    schema = infer_schema(pd.DataFrame({"a": [-1.0, 1.0], "b": [-1.0, 1.0]}))  # center 0, scale 1
+    frame = pd.DataFrame({"a": [1.0] * 4, "b": [1.5, np.nan, np.nan, np.nan]})
+    windows = windows_of(*encode(frame, schema), np.arange(4)[None])
+    around = np.zeros((3, 4, 2), np.float32) + np.array([0.0, -0.5, 0.5])[:, None, None]
+    monkeypatch.setattr(explanation, "_from_around", lambda *_: around)
+    monkeypatch.setattr(explanation, "surprisals_at", lambda *_: np.zeros((1, 2)))
+    seen = explanation._Seen(None, schema, frame, frame.notna().to_numpy(), windows, frame.index)
+    told = explanation._of_stretch(seen, np.arange(4), 0)
+    assert [line["column"] for line in told] == ["b", "a"]
+    assert "up to 1.5 above" in told[0]["reason"] and "up to 1.0 above" in told[1]["reason"]

@@ -64,7 +64,8 @@ def draw(
     """Return (n, F): one joint draw of the cells that are not visible, the others as given.
 
     The cells of a window are drawn in `N_ROUNDS` random groups, each given the groups before it,
-    so that a draw keeps the dependence between cells (Gibbs-like; exact as the groups get small).
+    so that a draw keeps the dependence between cells (each given all before it where a window lacks
+    no more cells than that; Gibbs-like else).
     The random numbers belong to the physical row, by its number: which other rows are incomplete,
     or how they are batched, changes no draw. Draws are never averaged: a row that several windows
     hold has that of the first. Windows of series are drawn by `_draw_series`.
@@ -85,9 +86,11 @@ def draw(
             drawn = torch.as_tensor(uniform(seed, rows, 1 + N_ROUNDS, values.shape[2]))
             padding = (0, 0, 0, 0, 0, 0, 0, size - len(rows))
             rank, *levels = torch.nn.functional.pad(drawn, padding).to(device).unbind(2)
-            group = (rank * N_ROUNDS).long()
+            group = _rounds(rank, visible)
             for i, level in enumerate(levels):
                 now = ~visible & (group == i)
+                if not now[: len(rows)].any():
+                    break
                 predicted = model.distribution(values, visible)
                 cells = _quantiles(model, predicted, level)
                 if matched is not None:
@@ -99,6 +102,16 @@ def draw(
         for found, result in each_batch(work, windows, device, size):
             out[every[found][first[found]]] = result.cpu().numpy()[first[found]]
     return out
+
+
+def _rounds(rank: Tensor, visible: Tensor) -> Tensor:
+    """Return (B, T, F) the round in which each missing cell is drawn, by random ranks of cells.
+
+    Those of a window are spread evenly: where there are no more than rounds, each has its own.
+    """
+    order = torch.where(visible, 2.0, rank).flatten(1).argsort(dim=1, stable=True).argsort(1)
+    count = (~visible).flatten(1).sum(1, keepdim=True).clamp_min(N_ROUNDS)
+    return (order * N_ROUNDS // count).view_as(visible)
 
 
 def _quantiles(model: Ensemble, predicted: tuple[Tensor, ...], level: Tensor) -> Tensor:

@@ -39,6 +39,8 @@ class SurpriseDisplay:
 
         check_count("top", top)
         strangest = np.argsort(detector.score_samples(X), kind="stable")[:top]
+        if getattr(detector, "window", None) is not None:  # cells are judged by rows around them
+            return cls(detector.score_cells(X).iloc[strangest])
         rows = X if hasattr(X, "__getitem__") else np.asarray(X)
         return cls(detector.score_cells(_safe_indexing(rows, strangest)))
 

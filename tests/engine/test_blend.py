@@ -7,7 +7,12 @@ import pytest
 import torch
 from models import config, fit, fit_options, train, windows
 
-from maetab.engine.calibration import held_out_errors, set_network_weights
+from maetab.engine.calibration import (
+    OWN_CELLS,
+    _least_absolute,
+    held_out_errors,
+    set_network_weights,
+)
 from maetab.engine.held_out import hold_out
 from maetab.engine.runtime import Deadline
 from maetab.nn.ensemble import Ensemble
@@ -154,3 +159,28 @@ def test_fit_weighs_the_network_as_its_errors_say():
     half = {name: total / 2 for name, total in training.errors.items()}
     set_network_weights(twin, half)  # half as sure
     assert not torch.equal(model.network_weight, twin.network_weight)
+
+
+@pytest.mark.parametrize(("gain", "weight"), [(0.9, 0.0), (1.1, 1.0)])
+def test_a_column_of_series_counts_as_much_as_all_where_it_has_so_many_windows(gain, weight):
+    n, rest = 6 * OWN_CELLS, 1e7  # cells of windows of six steps: the other columns lose by 1
+    added = torch.zeros(2, 5, dtype=torch.float64)
+    added[:, 4] = torch.tensor([-gain * n, rest])
+    count = torch.tensor([n, rest], dtype=torch.float64)
+    total = {"count": count, "absolute": added, "absolute_square": torch.zeros_like(added)}
+    found = _least_absolute(total, torch.ones(2, dtype=torch.bool), n_steps=6)
+    assert found.tolist() == [weight, 0.0]
+
+
+def test_errors_of_four_cells_that_happen_to_be_alike_do_not_speak_for_a_column():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(4000, 3))
+    net, guess = truth, truth + rng.normal(size=truth.shape)
+    totals = sums(truth, guess, net)
+    missed, gap = np.array([0.1, -0.1, 0.1, -0.1]), np.ones(4)  # nothing is gained there
+    own = {"gap": gap**2, "gain": missed * gap, "noise": (missed * gap) ** 2, "count": gap}
+    for name, cells in own.items():
+        totals[name][2] = cells.sum()
+    model = Ensemble(NUMBERS)
+    set_network_weights(model, totals)
+    assert 0.4 < float(model.network_weight[2]) < 0.6 and float(model.network_weight[0]) > 0.95

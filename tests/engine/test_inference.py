@@ -10,7 +10,7 @@ import torch
 from models import CPU, config, copy_of, fit, fit_options
 from models import windows as windows_over
 
-from maetab.engine.draws import draw
+from maetab.engine.draws import N_ROUNDS, _rounds, draw
 from maetab.engine.inference import (
     batch_rows,
     batches,
@@ -229,7 +229,19 @@ def test_draws_of_one_row_keep_the_dependence_between_cells(fitted):
     nothing = windows_over(np.zeros((2000, 4)), np.zeros((2000, 4), bool))
     drawn = draw(fitted, nothing, CPU, seed=0)
     together = np.corrcoef(drawn[:, 0], drawn[:, 2])[0, 1]
-    assert together > 0.4  # 0.93 in the data; a quarter of the pairs are drawn in one round
+    assert together > 0.6  # 0.93 in the 60 rows; four cells are drawn in four rounds
+
+
+@pytest.mark.parametrize("n_missing", [1, 2, 4, 7, 12])
+def test_no_round_of_draws_has_many_more_cells_of_a_row_than_another(n_missing):
+    visible = torch.ones(50, 1, 12, dtype=torch.bool)
+    visible[..., :n_missing] = False
+    rank = torch.rand(50, 1, 12, generator=torch.Generator().manual_seed(0))
+    found = _rounds(rank, visible)[..., :n_missing]
+    size = torch.stack([(found == i).sum(2) for i in range(N_ROUNDS)])
+    assert size.sum() == found.numel() and size.max() == -(-n_missing // N_ROUNDS)
+    assert (size[: min(n_missing, N_ROUNDS)] > 0).all()  # the first ones: then drawing can end
+    assert n_missing == 1 or (found != found[:1]).any()  # at random
 
 
 def test_random_states_are_left_as_they_were(fitted):

@@ -60,3 +60,10 @@ def test_rows_that_are_absent_are_to_the_season_as_cells_that_are_missing(period
     missing = found(values, period, there[:, None])
     np.testing.assert_allclose(absent, missing, atol=1e-9)
     assert np.ptp(absent) > 1.5
+
+
+def test_noise_over_few_periods_is_hardly_taken_for_a_season():
+    noise, steps = np.random.default_rng(0).normal(size=(60, 200)), np.arange(60)
+    observed = np.ones(noise.shape, bool)
+    season = moving_season(noise, observed, np.zeros(60, int), steps, steps % 12, 12)
+    assert np.square(season - season.mean(0)).mean() < 0.03  # means of phases: about 0.2

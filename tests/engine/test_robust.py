@@ -42,6 +42,14 @@ def test_distances_of_a_row_are_the_same_whatever_stands_beside_it(n_columns):
             assert (unknown_distances(unknown[some], share, precision) == more[some]).all()
 
 
+def test_unknown_levels_lie_as_far_as_one_more_indicator_that_goes_with_no_other():
+    share, precision = np.array([0.1, 0.4]), np.diag([4.0, 0.5])
+    found = unknown_distances(np.array([[True, False], [True, True]]), share, precision)
+    each = 1 / (share * (1 - share) + 1 / 4)  # the least variance that is known
+    far = [robust_distances(np.ones((1, 1)), share[j], each[j, None, None])[0] for j in (0, 1)]
+    np.testing.assert_allclose(found, np.array([far[0], sum(far)]) / 2)
+
+
 def test_robust_distances_bear_missing_cells_and_constant_columns():
     rows = np.random.default_rng(0).normal(size=(40, 5))
     rows[::3, 1], rows[:, 2] = np.nan, 4.0
@@ -87,3 +95,13 @@ def test_of_a_usual_level_the_rows_that_lie_nearest_are_kept():
     own = level == 1
     far = np.abs(values[:, 1])
     assert far[own & kept].max() <= np.median(far[own]) * 1.5
+
+
+def test_directions_that_few_rows_do_not_show_are_taken_for_wider_the_fewer_rows_there_are():
+    def least(n):
+        rows = np.random.default_rng(0).normal(size=(n, 12))
+        rows[:, 0] = rows[:, 1]  # a direction in which nothing varies
+        precision = robust_gaussian(rows)[1]
+        return 1 / np.linalg.eigvalsh(precision)[-1]
+
+    assert least(10) > 0.04 > 0.015 > least(2000) > 0.001

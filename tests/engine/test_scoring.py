@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scoring_models import CPU, fitted_model
 
-from maetab.engine.distances import distances
+from maetab.engine.distances import _Remembered, distances
 from maetab.engine.inference import windows_of
 from maetab.engine.reference import (
     equal_memory_index,
@@ -17,6 +18,7 @@ from maetab.engine.reference import (
     remembered_places,
     training_memory_index,
 )
+from maetab.engine.row_scores import mean_of_largest
 from maetab.engine.score_calibration import (
     calibrated,
     conformal_p_values,
@@ -199,6 +201,32 @@ def test_shares_above_are_those_of_a_sample_with_ties():
     for value in (0.1, 0.4, 1.0):
         share = 10 ** -tail_surprisal(np.array([[value]]), quantiles)[0, 0]
         assert share == pytest.approx((sample >= value).mean(), abs=0.01)
+
+
+def test_shares_beyond_what_was_seen_are_those_of_an_exponential_tail():
+    sample = np.random.default_rng(0).exponential(size=1000)
+    quantiles = np.quantile(sample, np.linspace(0, 1, 201))[None]
+    far = np.array([[4.0], [6.0], [12.0]])
+    found = tail_surprisal(far, quantiles)[:, 0]
+    np.testing.assert_allclose(found, far[:, 0] / np.log(10), rtol=0.2)
+
+
+def test_of_the_cells_of_a_row_the_most_surprising_quarter_counts_rounded_down():
+    cells = np.arange(10.0)[::-1] * [[1.0], [2.0]]
+    cells[0, :3] = np.nan  # seven are left: 6, 5, ...
+    found = mean_of_largest(np.vstack([cells, np.full(10, np.nan)]), 0.25)
+    np.testing.assert_array_equal(found, [6.0, (18.0 + 16.0) / 2, np.nan])
+    assert mean_of_largest(np.array([[3.0, np.nan, 1.0]]), 0.25) == 3.0  # of one at least
+
+
+def test_differences_from_what_is_expected_of_missing_cells_count_half_in_distances():
+    rows = torch.tensor([[0.0, 0.0], [1.0, 3.0], [9.0, 9.0]])
+    barred = torch.zeros(3, dtype=torch.bool)
+    known = _Remembered(rows, torch.tensor([[0.0], [0.5], [0.0]]), barred, 1)
+    full, own = torch.tensor([[1.0, 2.0], [1.0, 2.0]]), torch.full((2, 1), -1)
+    visible = torch.tensor([[True, True], [True, False]])
+    far = known.mean_distance(full, visible, own, torch.ones(1, dtype=torch.bool))
+    assert far[:, 0].tolist() == [1.5, 1.0]  # to the second row, whose own missing cell adds a half
 
 
 def test_p_values_are_ranks_among_the_normal_scores_and_the_own_one():

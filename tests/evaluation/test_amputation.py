@@ -121,6 +121,14 @@ def test_observed_gives_rows_the_gaps_of_incomplete_rows() -> None:
     assert abs(share - 0.5) < 4 * 0.5 / np.sqrt(complete.sum())
 
 
+def test_observed_gives_an_incomplete_row_the_gaps_of_another_and_not_its_own() -> None:
+    frame = numbers(6)
+    frame = frame.mask(np.eye(*frame.shape, dtype=bool))  # each row lacks another column
+    for seed in range(20):
+        hidden = amputate(frame, "observed", 1 - 1e-9, random_state=seed)[1]
+        assert hidden.sum(axis=1).max() == 1 and hidden.any(axis=1).sum() >= 5
+
+
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_dtypes_are_kept_where_they_can_hold_a_missing_cell(mechanism: str) -> None:
     frame = mixed()

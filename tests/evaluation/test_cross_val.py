@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 from maetab import MAEImputer
 from maetab.data.schema import infer_schema
 from maetab.evaluation import cell_scores, cross_val_impute
+from maetab.evaluation.interpolation import LinearInterpolation
 
 
 def people(n: int = 240, seed: int = 0) -> pd.DataFrame:
@@ -74,6 +75,14 @@ def test_cell_scores_agree_with_formulas_written_out() -> None:
     }
     assert scores["value"].to_dict() == pytest.approx(expected, rel=1e-6)
     assert (scores["n_cells"] == 3).all()
+
+
+def test_f1_is_averaged_over_the_levels_among_the_hidden_cells_alone() -> None:
+    truth = pd.DataFrame({"kind": ["a", "a", "b", "c", "c"]})
+    filled = pd.DataFrame({"kind": ["a", "c", "b", "c", "c"]})
+    hidden = pd.DataFrame({"kind": [True, True, True, False, False]})
+    scores = cell_scores(truth, filled, hidden, infer_schema(truth), ["f1_macro"])
+    assert scores["value"].tolist() == pytest.approx([(2 / 3 + 1) / 2])  # of a and b
 
 
 def test_a_perfect_filling_has_no_error_and_full_accuracy() -> None:
@@ -297,3 +306,15 @@ def test_a_pipeline_that_begins_with_an_imputer_of_maetab_sees_the_frame_as_it_i
     scores = cross_val_impute(methods, people(60)[["age", "old"]], cv=2, baselines=[])
     values = dict(list(scores.groupby("method")["value"]))
     assert values["alone"].tolist() == values["piped"].tolist()
+
+
+@pytest.mark.parametrize("unit", ["days", "numbers"])
+def test_lines_go_by_time_and_not_by_rows_and_end_with_their_series(unit: str) -> None:
+    at = np.array([0, 1, 10, 0, 2, 8])
+    when = pd.Timestamp("2024-01-01") + pd.to_timedelta(at, unit="D") if unit == "days" else at
+    index = pd.MultiIndex.from_arrays([list("xxxyyy"), when], names=["series", "when"])
+    cells = {"a": [0.0, np.nan, 20.0, np.nan, 3.0, 9.0], "b": [0, None, 9, 5, None, None]}
+    frame = pd.DataFrame(cells, index=index).astype({"b": "Int64"})
+    filled = LinearInterpolation(1).fit(frame).transform(frame)
+    assert filled["a"].tolist() == [0.0, 2.0, 20.0, 3.0, 3.0, 9.0]
+    assert filled["b"].tolist() == [0, 1, 9, 5, 5, 5] and filled["b"].dtype == "Int64"

@@ -119,3 +119,14 @@ def test_errors_are_measured_by_the_variance_of_all_rows():
     rows = Rows(values, visible, torch.arange(2))
     found = _units(rows, torch.zeros(2).bool()).tolist()
     assert np.allclose(found, [np.var(np.eye(1, 40)), np.var(np.arange(5))])
+
+
+def test_levels_are_measured_by_the_mean_spread_of_a_category():
+    random = np.random.default_rng(0)
+    first, second = (np.eye(n)[random.integers(n, size=50)] for n in (2, 3))
+    values = torch.tensor(np.hstack([first, second, 9 * random.normal(size=(50, 1))]))
+    rows = Rows(values, torch.ones(50, 6).bool(), torch.tensor([0, 0, 1, 1, 1, 2]))
+    found = _units(rows, torch.arange(6) < 5)
+    spread = values.var(0, correction=0)
+    assert found[:5].tolist() == pytest.approx([float(spread[:5].sum()) / 2] * 5)
+    assert float(found[5]) == pytest.approx(float(spread[5]))

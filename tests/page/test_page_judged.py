@@ -76,6 +76,11 @@ def test_bins_hold_as_many_points_of_the_grid_each(step):
     assert counted_in(cells, edges).tolist() == [3] * 24
 
 
+def test_a_cell_at_an_edge_is_in_the_bin_that_begins_there():
+    cells, edges = np.array([-5.0, 0.0, 1.0, 1.0, 2.0, 9.0]), np.array([0.0, 1.0, 2.0])
+    assert counted_in(cells, edges).tolist() == [2, 4]  # beyond the edges in the outermost
+
+
 def test_what_single_precision_makes_of_zero_is_written_as_zero():
     several, one = infer_schema(pd.DataFrame({"x": [0.1, 11.9, 2], "y": 1e-9})).columns
     assert [spelled(x, several) for x in (-3.6e-8, 0.1, -0.5)] == ["0", "0.1", "-0.5"]

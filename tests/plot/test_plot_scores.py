@@ -24,6 +24,16 @@ def test_surprise_shows_the_strangest_rows_in_order():
     assert np.array_equal(drawn, cells, equal_nan=True)
 
 
+def test_surprise_of_a_series_is_that_of_its_cells_among_all_rows():
+    series = np.sin(np.arange(80) / 4)[:, None] * [1.0, 2.0]
+    series[40, 0] = 4.0
+    series = pd.DataFrame(series, columns=["a", "b"])
+    detector = MAEAnomalyDetector(window=8, n_masks=2, max_iter=0, random_state=0).fit(series)
+    shown = SurpriseDisplay.from_estimator(detector, series, top=3).surprises
+    assert shown.index[0] == 40 and shown["a"].iloc[0] == shown.max(axis=None)
+    pd.testing.assert_frame_equal(shown, detector.score_cells(series).loc[shown.index])
+
+
 def test_surprise_of_one_column_has_room_beside_long_names_of_rows():
     days = pd.date_range("2024-01-01 00:00:01", periods=20)
     display = SurpriseDisplay(pd.DataFrame({"a name that is long": 1.0}, index=days)).plot()
