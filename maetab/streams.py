@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -172,7 +173,7 @@ def write_parts(
     if parts is None:
         frame, _ = read_frame(X)
         check_size(frame.shape, 1, type(estimator).__name__)
-        parts = [Part("part-00000.parquet", len(frame), None, _digest(frame), lambda _: iter([X]))]
+        parts = [Part("part-00000.parquet", len(frame), None, "", lambda _: iter([X]))]
     else:
         blocks = _blocks_of(estimator, parts)
     folder = Path(to)
@@ -192,13 +193,15 @@ def write_parts(
     return import_pyarrow().dataset.dataset(folder, partitioning="hive", ignore_prefixes=aside)
 
 
-def _digest(frame: pd.DataFrame) -> str:
-    """Return what tells a table in memory from others; empty where its cells are of no use."""
-    try:
-        cells = pd.util.hash_pandas_object(frame).to_numpy()
-    except (TypeError, NotImplementedError):  # said, with the column, by whoever reads them
-        return ""
-    return hashlib.sha256(repr([*frame.columns]).encode() + cells.tobytes()).hexdigest()
+def _digest(part: Part) -> str:
+    """Return what tells the cells of a part from others, as far as they can be told."""
+    digest = hashlib.sha256()
+    for number, block in enumerate(part.read(None)):
+        frame, has_index = read_frame(block)[0], isinstance(block, pd.DataFrame)
+        digest.update(b"" if number else repr([*frame.columns]).encode())
+        with contextlib.suppress(TypeError, NotImplementedError):  # said by whoever reads them
+            digest.update(pd.util.hash_pandas_object(frame, has_index).to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _note(estimator: BaseMAE, parts: list[Part], method: str) -> str:
@@ -211,7 +214,7 @@ def _note(estimator: BaseMAE, parts: list[Part], method: str) -> str:
         elif isinstance(value, PLAIN) and name.strip("_") == name and name not in OF_FIT:
             digest.update(f"{name} {value!r}".encode())
     made = {"class": type(estimator).__name__, "method": method, "model": digest.hexdigest()}
-    each = [[part.name, part.n_rows, part.version] for part in parts]
+    each = [[part.name, part.n_rows, part.version or _digest(part)] for part in parts]
     return json.dumps(made | {"parts": each}, indent=1)
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+import sys
 import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.datasets import load_diabetes
-from table_in_files import mixed, table, written
+from table_in_files import FAST, mixed, table, written
 
+from maetab import MAEImputer
 from maetab.evaluation import amputate
 
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "guide" / "engines"
@@ -87,6 +91,7 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def spark(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sql = pytest.importorskip("pyspark.sql", reason=GROUP)
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     builder = sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", False)
     session = builder.getOrCreate()
     gateway = session.sparkContext._gateway
@@ -121,6 +126,37 @@ def test_partitions_of_dask_are_filled_and_scored_as_the_whole_table_is(folder, 
     assert (scores == made["detector"].score_samples(table().to_pandas())).all()
 
 
+def test_frames_of_dask_are_not_taken_for_arrays_nor_arrays_for_frames():
+    dask = pytest.importorskip("dask.dataframe", reason=GROUP)
+    frame = mixed()[["size", "weight"]].dropna()
+    parts = dask.from_pandas(frame, npartitions=3)
+    imputer = MAEImputer(**FAST).fit(parts)
+    with pytest.raises(TypeError, match=r"got DataFrame; call \.compute\(\) first"):
+        imputer.sample(parts)
+    array = parts.to_dask_array(lengths=True)
+    filled = MAEImputer(**FAST).fit(array).transform(array)
+    assert np.array_equal(filled, frame.to_numpy())
+
+
+def test_series_are_whole_after_a_shuffle_of_dask():
+    dask = pytest.importorskip("dask.dataframe", reason=GROUP)
+    rows = mixed(120)[["size", "weight"]].assign(shop=list("abcd") * 30, day=range(120))
+    parts = dask.from_pandas(rows, npartitions=3)
+    imputer = MAEImputer(window=7, time="day", groups="shop", **FAST).fit(parts)
+    filled = parts.shuffle("shop").map_partitions(
+        lambda part: imputer.transform(part) if len(part) else part, meta=parts
+    )
+    pd.testing.assert_frame_equal(filled.compute().sort_index(), imputer.transform(parts.compute()))
+
+
+def test_a_partition_with_columns_of_its_own_is_named():
+    dask = pytest.importorskip("dask.dataframe", reason=GROUP)
+    parts = dask.from_map(lambda i: mixed().iloc[:, :: 1 - 2 * i], [0, 1], meta=mixed())
+    words = "partition 1 of X has the column 'day' where X says 'size'"
+    with pytest.raises(ValueError, match=words):
+        MAEImputer(**FAST).fit(parts)
+
+
 def test_batches_of_ray_are_filled_as_the_whole_table_is(folder, ray_cluster):
     made = run("ray_data")
     filled, whole = made["filled"].to_pandas(), made["imputer"].transform(table().to_pandas())
@@ -138,11 +174,13 @@ def test_workers_of_ray_train_fit_the_model_of_one_process(tmp_path, monkeypatch
 
 
 def test_batches_of_spark_are_filled_as_the_whole_table_is(folder, spark):
+    zoned = table().to_pandas()
+    zoned["day"] = zoned["day"].dt.as_unit("us").dt.tz_localize("Asia/Tokyo")
+    shutil.rmtree("people")
+    Path("people").mkdir()
+    zoned.to_parquet("people/part-0.parquet")
     made = run("spark")
-    filled, whole = (
-        made["filled"].toArrow().to_pandas(),
-        made["imputer"].transform(table().to_pandas()),
-    )
+    filled, whole = made["filled"].toArrow().to_pandas(), made["imputer"].transform(zoned)
     assert rows(filled) == rows(whole)
 
 

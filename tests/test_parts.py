@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,6 +65,20 @@ def test_partitions_of_dask_are_parts(tmp_path, whole):
     numbers = ["size", "weight"]
     mine = filled.to_table().to_pandas()[numbers]
     pd.testing.assert_frame_equal(mine, whole.transform(frame)[numbers], check_index_type=False)
+
+
+def of_dask(rows: pa.Table) -> Any:
+    dask = pytest.importorskip("dask.dataframe", reason="dependency group engines")
+    return dask.from_pandas(rows.to_pandas(), npartitions=2)
+
+
+@pytest.mark.parametrize("made", [ds.dataset, lambda rows: pl.from_arrow(rows).lazy(), of_dask])
+def test_a_folder_of_other_rows_is_refused_where_no_file_tells_them_apart(tmp_path, whole, made):
+    out = tmp_path / "out"
+    before = whole.transform(made(table()), to=out).to_table()
+    with pytest.raises(ValueError, match="another model, or another table"):
+        whole.transform(made(table().take(np.arange(N)[::-1])), to=out)
+    assert whole.transform(made(table()), to=out).to_table().equals(before)
 
 
 def assert_same(one: pa.Table, other: pa.Table) -> None:

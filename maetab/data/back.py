@@ -136,8 +136,8 @@ class TableBack:
             if column.dtype == nw.Categorical:
                 cells = _dictionary_of(series, column.to_native())
                 return nw.from_native(cells, series_only=True).alias(name)
-            if column.dtype == nw.String:  # Arrow does not merge views of text
-                column = column.cast(nw.String)
+            if str(column.to_native().type) == "string_view":  # Arrow does not merge these
+                return nw.from_native(_views_of(series), series_only=True).alias(name)
         if column.dtype == nw.Enum:  # of other levels than that of fit, one of which is new
             column = column.cast(nw.Enum(series.cat.categories.tolist()))
         where = nw.Series.from_numpy("", changed, backend=self.source.implementation)
@@ -164,6 +164,12 @@ def _dictionary_of(series: pd.Series, like: Any) -> Any:
     values = pyarrow.array(levels, kind.value_type)
     cells = pyarrow.DictionaryArray.from_arrays(codes, values, ordered=kind.ordered)
     return pyarrow.chunked_array([cells])
+
+
+def _views_of(series: pd.Series) -> Any:
+    """Return text as views of Arrow."""
+    pyarrow, cells = sys.modules["pyarrow"], series.astype(object).where(series.notna(), None)
+    return pyarrow.chunked_array([pyarrow.array(cells.tolist(), pyarrow.string_view())])
 
 
 def _changed(before: pd.Series, after: pd.Series) -> np.ndarray:

@@ -51,10 +51,12 @@ def read_frame(X: Any) -> tuple[pd.DataFrame, Back]:
     source = nw.from_native(table, eager_only=True, pass_through=True)
     if isinstance(source, nw.DataFrame):
         return _read_table(source, as_batch=table is not X)
-    if hasattr(X, "__array__"):
+    is_lazy = hasattr(X, "compute") and hasattr(X, "columns")  # of Dask: an array has no names
+    if hasattr(X, "__array__") and not is_lazy:
         return _read_array(X)
     advice = "pass a data frame or 2-D array"
-    for name in ("collect", "compute", "to_table"):  # polars, Dask, Arrow
+    # of Ray; polars; Dask; Arrow; Spark, whose collect() gives rows without names
+    for name in ("to_pandas", "collect", "compute", "to_table", "toPandas", "toArrow"):
         advice = f"call .{name}() first" if hasattr(X, name) else advice
     raise TypeError(f"Input X must be a table in memory, got {type(X).__name__}; {advice}.")
 

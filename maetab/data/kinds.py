@@ -223,8 +223,10 @@ def extra_missing(missing_values: Any) -> list:
                 f"missing_values must be a scalar or a list of scalars, got {missing_values!r}."
             )
         if not pd.isna(value):
-            if isinstance(value, (np.datetime64, np.timedelta64)):
-                value = pd.Series(value).iloc[0]  # as cells are compared with it
+            if isinstance(value, np.datetime64):
+                value = pd.Timestamp(value)
+            elif isinstance(value, np.timedelta64):
+                value = pd.Timedelta(value)
             extra.append(python_scalar(value))
     return extra
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ class Part(NamedTuple):
     n_rows : of it
     columns : names of those that the file has, where the table has more: those that its folders
         tell; None for all
-    version : what tells it from another part of the same name and size; empty where nothing does
+    version : what tells it from another of the same name and size; empty where only its cells do
     read : yields its rows as tables in memory, in order; of some columns, or None for all
     """
 
@@ -75,7 +76,8 @@ def parts_of(X: Any) -> list[Part] | None:
         return _files(X)
     if module == "polars" and hasattr(X, "collect"):
         return _slices(X)
-    return _partitions(X) if module.startswith("dask") and hasattr(X, "partitions") else None
+    is_frame = hasattr(X, "columns") and getattr(X, "ndim", 0) == 2  # and no array or series
+    return _partitions(X) if module.startswith("dask") and is_frame else None
 
 
 def _files(dataset: Any) -> list[Part]:
@@ -154,6 +156,13 @@ def _partitions(frame: Any) -> list[Part]:
     def read(i: int, columns: list[Any] | None) -> Iterator[Any]:
         asked = frame.partitions[i]
         whole = (asked if columns is None else asked[columns]).compute()
+        names = zip_longest(frame.columns if columns is None else columns, whole.columns)
+        for said, found in names:
+            if said != found:
+                raise ValueError(
+                    f"partition {i} of X has the column {found!r} where X says {said!r}; give all "
+                    f"partitions the same columns, in the same order."
+                )
         yield from (whole.iloc[a : a + BLOCK] for a in range(0, len(whole), BLOCK))
 
     return [

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
 from maetab.engine.line_season import moving_season
 from maetab.nn.ensemble import LINE_PARTS, Ensemble
@@ -228,6 +228,7 @@ def _shares(about: np.ndarray, square: np.ndarray, count: np.ndarray) -> np.ndar
     share, expected = np.zeros(about.shape[1]), square.clip(LEAST)
     for _ in range(ROUNDS if len(square) else 0):
         weight = np.sqrt(count / (1 + count / ENOUGH)) / expected
-        share, _ = nnls(about * weight[:, None], square * weight)
+        weighted = about * weight[:, None], square * weight
+        share = lsq_linear(*weighted, (0, np.inf), "bvls").x  # nnls fails before scipy 1.15
         expected = (about @ share).clip(LEAST)
     return share

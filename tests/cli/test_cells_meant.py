@@ -122,7 +122,14 @@ def test_advised_options_can_be_pasted_into_a_shell(tmp_path, stub, capsys, mark
     assert fill(tmp_path, text, *words).splitlines()[-1].split(",")[0] != mark
 
 
-@pytest.mark.parametrize(("form", "code"), [("%Y-%m-%d", "9999-12-31"), ("%d.%m.%Y", "01.01.1970")])
+UNTIL_2262 = pytest.mark.skipif(pd.__version__ < "3", reason="pandas 2 reads no dates after 2262")
+FAR = [
+    pytest.param("%Y-%m-%d", "9999-12-31", marks=UNTIL_2262),
+    ("%d.%m.%Y", "01.01.1970"),
+]
+
+
+@pytest.mark.parametrize(("form", "code"), FAR)
 def test_a_date_far_from_all_others_gets_a_hint_in_the_form_of_the_file(
     tmp_path, form, code, capsys
 ):

@@ -132,7 +132,7 @@ def test_a_sentinel_is_missing_and_is_replaced_in_an_integer_column():
 @pytest.mark.parametrize("kind", [pd.Timestamp, np.datetime64, datetime.date.fromisoformat])
 def test_dates_and_durations_may_stand_for_missing_cells_in_any_type(kind):
     never, long = kind("9999-12-31"), np.timedelta64(999, "D")
-    days = pd.to_datetime(["2021-01-01", "9999-12-31", "2021-03-01"]).astype("datetime64[us]")
+    days = np.array(["2021-01-01", "9999-12-31", "2021-03-01"], "datetime64[us]")
     frame = pd.DataFrame({"until": days, "took": pd.to_timedelta([1, 2, 999], unit="D")})
     columns = infer_schema(frame, missing_values=[never, long]).columns
     assert [column.n_observed for column in columns] == [2, 2]

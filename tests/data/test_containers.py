@@ -292,6 +292,12 @@ def test_pandas_is_its_own_view():
     assert view is frame and back.give(view) is frame and back.table(view) is frame
 
 
+class OfSpark:
+    """Has the names of a frame of Spark."""
+
+    collect = toPandas = toArrow = None
+
+
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
@@ -302,6 +308,7 @@ def test_pandas_is_its_own_view():
         ([[1], [1, 2]], ValueError, "rows of equal length"),
         (np.ones((1, 1)) * 1j, ValueError, "Complex data not supported"),
         (pl.LazyFrame({"a": [1]}), TypeError, "got LazyFrame; call .collect"),
+        (OfSpark(), TypeError, r"got OfSpark; call \.toArrow\(\) first"),
         ("text", TypeError, "must be a table in memory, got str"),
         ({"a": [1]}, TypeError, "must be a table in memory, got dict"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "more than one of 'a'"),
