@@ -12,6 +12,8 @@ import pytest
 from sklearn.base import clone
 
 from maetab import MAEEncoder, MAEImputer, load, save
+from maetab.data.columns import Column
+from maetab.data.schema import Schema
 from maetab.donors import Donors
 
 N = 120
@@ -140,6 +142,16 @@ def test_all_donors_with_the_same_point_take_part():
     found.donor_points_ = np.zeros_like(found.donor_points_)
     drawn = {x for draw in found.sample(X, 4) for x in draw[50:, 0]}
     assert len(drawn) > 30 and found.transform(X)[50:].tolist() == [[24.0**2]] * 50
+
+
+def test_a_bound_near_zero_is_a_donors_value_but_for_rounding_at_the_center():
+    schema = Schema((Column("a", "number", "float64", center=1e6, scale=3e5, n_observed=2),))
+    ends, known = np.array([[-np.inf], [np.inf]]), np.array([[0.1], [2e6]])
+    donors = Donors(schema, 1, known.astype("f4"), known, ends)
+    scaled = (known - 1e6) / 3e5
+    assert (scaled * 3e5 + 1e6 != known).any()
+    np.testing.assert_array_equal(donors.exact(scaled, bounds=True), known)
+    assert np.isnan(donors.exact(np.zeros((1, 1)), bounds=True)).all()
 
 
 def test_donors_outside_the_users_range_are_left_out(holes):

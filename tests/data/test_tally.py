@@ -48,6 +48,13 @@ def test_decimals_of_parts_are_the_most_that_any_has(texts):
     assert column.decimals == 2 and column.step == 0.01
 
 
+def test_a_grid_too_fine_for_the_largest_number_of_another_part_is_none():
+    fine = pd.Series([0.25, 0.5, 0.75])
+    for far, step in ((1e12, 0.01), (1e13, None)):
+        series = pd.concat([fine, pd.Series([far, far + 1])], ignore_index=True)
+        assert suggested(series, [3]).step == suggested(series, []).step == step
+
+
 @given(frame=mixed_frames(min_rows=2), cuts=st.lists(st.integers(0, 40), max_size=4))
 @many
 def test_parts_of_a_column_suggest_what_all_of_it_does(frame, cuts):
