@@ -9,12 +9,13 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 
 from maetab import MAEEncoder, MAEImputer, load, save
 from maetab.data.columns import Column
 from maetab.data.schema import Schema
-from maetab.donors import Donors
+from maetab.donors import TOGETHER, Donors, donor_points
 
 N = 120
 
@@ -99,6 +100,14 @@ def test_no_donor_is_predicted_from_its_own_cell():
     apart = [np.corrcoef(found.donor_points_[:, j], noise[:, j])[0, 1] for j in range(4)]
     assert np.mean(apart) < 0.1 and (found.donor_points_.std(0) > 0.1).all()
     np.testing.assert_array_equal(found.donor_values_, X)
+
+
+def test_where_no_time_is_left_the_first_rows_alone_are_donors():
+    X = np.random.default_rng(0).normal(size=(TOGETHER + 20, 2))
+    found = imputer(donors=None).fit(X)
+    windows = found._windows(found._read(X))
+    rows, points = donor_points(found.model_, windows, torch.device("cpu"), lambda: 0.0)
+    assert len(rows) == len(points) == TOGETHER
 
 
 def test_no_donors_cell_has_a_say_in_its_own_prediction():

@@ -13,7 +13,7 @@ from maetab import cli
 from maetab.files.cell_format import Text, infer_format
 from maetab.files.layout import Layout
 from maetab.files.number_format import Number
-from maetab.files.sniffing import far_number
+from maetab.files.sniffing import far_number, title_rows
 
 ANY = Layout(decimal="")
 
@@ -156,3 +156,9 @@ def test_a_code_is_far_by_the_spread_of_the_others_and_in_one_of_200_cells():
     many = [*range(30)] * 33
     assert far_number(pd.Series([*many, *[999] * 4])) is None
     assert far_number(pd.Series([*many, *[999] * 5])) == (999, 5)
+
+
+def test_lines_before_a_line_that_is_too_long_are_no_titles():
+    title, names, cells = ["Air"], ["a", "b"], ["1", "2"]
+    assert title_rows([title, names, cells, cells]) == 1
+    assert title_rows([title, names, ["1", "2", "3"], cells]) == 0

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import decimal
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 from maetab.data import tally as tally_file
 from maetab.data.cells import Cells
 from maetab.data.columns import Column
+from maetab.data.schema import infer_schema
 from maetab.data.tally import merged, tally_of
+from maetab.streams import missing_in
 
 many = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 FIGURES = ["center", "scale", "lower", "upper"]
@@ -140,3 +143,9 @@ def test_a_part_without_cells_is_of_no_kind():
         parts = [pd.Series(p, dtype=object) for p in ([None, None], cells, [None])]
         column = merged(tally_of(Cells(part), [], False) for part in parts).infer()
         assert column == tally_of(Cells(pd.Series(cells, dtype=object)), [], False).infer()
+
+
+def test_a_single_missing_cell_of_all_rows_counts():
+    frame = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": [1.0, 2.0, 3.0]})
+    drawn = SimpleNamespace(schema=infer_schema(frame), n_rows=3)
+    assert missing_in(drawn).tolist() == [True, False]
