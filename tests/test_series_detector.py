@@ -16,7 +16,7 @@ from maetab.data.codec import encode
 from maetab.data.columns import Column
 from maetab.data.schema import Schema, infer_schema
 from maetab.engine.inference import windows_of
-from maetab.reasons import strangest_first
+from maetab.reasons import rounded, strangest_first
 
 WATCH = {"window": 12, "random_state": 0, "n_masks": 6}
 PANEL = {"time": "when", "groups": "site"} | WATCH
@@ -289,3 +289,11 @@ def test_rare_numbers_far_outside_come_first_the_farthest_of_them_before_all():
     surprise, values = [5.0, 3.5, 4.0, 2.0], [0.0, 9.0, -4.0, 99.0]
     found = strangest_first(np.array([surprise]), np.array([values]), Schema(tuple(numbers)))
     assert found.tolist() == [[1, 2, 0, 3]]
+
+
+def test_numbers_of_a_narrow_column_are_told_with_more_digits():
+    told = {
+        scale: rounded(12.3456789, Column("a", "number", "float64", scale=scale))
+        for scale in (0.02, 5.0, 300.0)
+    }
+    assert told == {0.02: 12.3457, 5.0: 12.35, 300.0: 12.0}
