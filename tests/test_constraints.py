@@ -221,6 +221,23 @@ def test_sums_on_grids_are_exact(seed, step):
     np.testing.assert_allclose(found, on_grid, rtol=0, atol=1e-9)
 
 
+def test_rounding_is_undone_by_as_few_steps_as_it_takes():
+    schema = schema_of("a", "b", step=1.0, lower=-1e9, upper=1e9)
+    law = read_constraints("a + a + a + a <= b", schema)
+    row, both = np.array([[5.6, 5.4]]), np.array([[True, True]])
+    # The nearest are 1.6 and 6.4; 2 and 6 break the law by two, which one step of a mends.
+    assert obeying(law, row, both, schema, np.tile(FREE, 2)).tolist() == [[1, 6]]
+
+
+def test_whole_numbers_stay_whole_where_no_grid_is_kept():
+    whole = Column("a", "number", "int64", integer=True, lower=-99, upper=99)
+    schema = Schema((whole, *schema_of("b", "c").columns))
+    law = read_constraints("a + b == c", schema)
+    row, free = np.array([[1.0, 1.0, 7.3]]), np.array([[True, True, False]])
+    found = obeying(law, row, free, schema, np.tile(FREE, 3))
+    np.testing.assert_allclose(found, [[4, 3.3, 7.3]], rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

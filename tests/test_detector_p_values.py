@@ -7,6 +7,10 @@ import pytest
 from sklearn.datasets import load_wine
 from test_detector import detector, mixed
 
+from maetab.data.columns import Column
+from maetab.data.schema import Schema
+from maetab.trimming import with_levels_of
+
 
 @pytest.mark.slow
 def test_auto_calls_a_twentieth_of_new_rows_outliers_whatever_is_trimmed():
@@ -25,3 +29,13 @@ def test_p_values_after_few_training_rows_are_too_small():
         trained = detector().fit(wine.iloc[order[:80]])
         shares.append((trained.p_values(wine.iloc[order[80:]]) <= 0.1).mean())
     assert 0.11 < np.mean(shares) < 0.25
+
+
+def test_levels_are_counted_among_the_rows_learned_from_where_all_rows_make_free_text():
+    few = Schema((Column("a", "category", "object", levels=("x", "y"), counts=(5, 2)),))
+    text = Schema((Column("a", "category", "object", free_text=99),))
+    more = Column("a", "category", "object", levels=("x", "z", "y"), counts=(6, 3, 2))
+    assert with_levels_of(few, text)[1] == [[5, 2]]
+    schema, counts = with_levels_of(few, Schema((more,)))
+    assert schema.columns[0].levels == ("x", "y", "z") and counts == [[6, 2, 3]]
+    assert schema.columns[0].counts == (5, 2, 0)

@@ -9,10 +9,13 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 
 from maetab import MAEEncoder, MAEImputer, load, save
-from maetab.donors import Donors
+from maetab.data.columns import Column
+from maetab.data.schema import Schema
+from maetab.donors import TOGETHER, Donors, donor_points
 
 N = 120
 
@@ -99,6 +102,14 @@ def test_no_donor_is_predicted_from_its_own_cell():
     np.testing.assert_array_equal(found.donor_values_, X)
 
 
+def test_where_no_time_is_left_the_first_rows_alone_are_donors():
+    X = np.random.default_rng(0).normal(size=(TOGETHER + 20, 2))
+    found = imputer(donors=None).fit(X)
+    windows = found._windows(found._read(X))
+    rows, points = donor_points(found.model_, windows, torch.device("cpu"), lambda: 0.0)
+    assert len(rows) == len(points) == TOGETHER
+
+
 def test_no_donors_cell_has_a_say_in_its_own_prediction():
     """What cannot be told from the others is predicted near the mean of the others."""
     X = np.random.default_rng(0).normal(size=(N, 3))
@@ -140,6 +151,16 @@ def test_all_donors_with_the_same_point_take_part():
     found.donor_points_ = np.zeros_like(found.donor_points_)
     drawn = {x for draw in found.sample(X, 4) for x in draw[50:, 0]}
     assert len(drawn) > 30 and found.transform(X)[50:].tolist() == [[24.0**2]] * 50
+
+
+def test_a_bound_near_zero_is_a_donors_value_but_for_rounding_at_the_center():
+    schema = Schema((Column("a", "number", "float64", center=1e6, scale=3e5, n_observed=2),))
+    ends, known = np.array([[-np.inf], [np.inf]]), np.array([[0.1], [2e6]])
+    donors = Donors(schema, 1, known.astype("f4"), known, ends)
+    scaled = (known - 1e6) / 3e5
+    assert (scaled * 3e5 + 1e6 != known).any()
+    np.testing.assert_array_equal(donors.exact(scaled, bounds=True), known)
+    assert np.isnan(donors.exact(np.zeros((1, 1)), bounds=True)).all()
 
 
 def test_donors_outside_the_users_range_are_left_out(holes):

@@ -48,6 +48,11 @@ def test_levels_of_categories_count(with_little):
         MAEImputer(max_iter=0, random_state=0).fit(pd.DataFrame(texts))
 
 
+def test_rows_beyond_those_looked_at_together_take_no_memory():
+    assert memory_needed(10, 5) < memory_needed(6000, 5) < memory_needed(10**5, 5)
+    assert memory_needed(10**5, 5) == memory_needed(10**7, 5)
+
+
 @pytest.mark.slow
 def test_a_table_for_which_there_is_memory_is_fitted(with_little, monkeypatch):
     imputer = MAEImputer(guess=QUICK, max_iter=0, random_state=0)
@@ -60,6 +65,14 @@ def test_a_table_for_which_there_is_memory_is_fitted(with_little, monkeypatch):
 def test_free_memory_is_less_than_what_there_is_and_more_than_this_takes():
     total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
     assert 10 * MIB < memory_available() <= total
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="the system tells no free memory")
+def test_what_the_system_tells_in_kib_is_read_in_bytes(monkeypatch, tmp_path):
+    monkeypatch.setattr(maetab.memory_needed, "CGROUPS", tmp_path)  # no container says less
+    told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    kib = int(told["MemAvailable"].split()[0])
+    assert kib * 1024 / 4 < memory_available() < kib * 1024 * 4
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from series_frames import SMALL, holed, hourly, panel
 import maetab
 from maetab import MAEAnomalyDetector, MAEImputer, explanation
 from maetab.data.codec import encode
-from maetab.data.schema import infer_schema
+from maetab.data.columns import Column
+from maetab.data.schema import Schema, infer_schema
 from maetab.engine.inference import windows_of
+from maetab.reasons import rounded, strangest_first
 
 WATCH = {"window": 12, "random_state": 0, "n_masks": 6}
 PANEL = {"time": "when", "groups": "site"} | WATCH
@@ -280,3 +282,18 @@ def test_columns_of_a_stretch_come_by_how_far_the_cells_that_it_has_go(monkeypat
     told = explanation._of_stretch(seen, np.arange(4), 0)
     assert [line["column"] for line in told] == ["b", "a"]
     assert "up to 1.5 above" in told[0]["reason"] and "up to 1.0 above" in told[1]["reason"]
+
+
+def test_rare_numbers_far_outside_come_first_the_farthest_of_them_before_all():
+    numbers = (Column(x, "number", "float64", lower=-2.0, upper=2.0, n_observed=9) for x in "abcd")
+    surprise, values = [5.0, 3.5, 4.0, 2.0], [0.0, 9.0, -4.0, 99.0]
+    found = strangest_first(np.array([surprise]), np.array([values]), Schema(tuple(numbers)))
+    assert found.tolist() == [[1, 2, 0, 3]]
+
+
+def test_numbers_of_a_narrow_column_are_told_with_more_digits():
+    told = {
+        scale: rounded(12.3456789, Column("a", "number", "float64", scale=scale))
+        for scale in (0.02, 5.0, 300.0)
+    }
+    assert told == {0.02: 12.3457, 5.0: 12.35, 300.0: 12.0}

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 import maetab
 from maetab import MAEEncoder, MAEImputer
 from maetab.components import even_rotation
+from maetab.data.window_steps import stride_steps
 from maetab.engine.embedding import Steps
 from maetab.engine.inference import windows_of
 
@@ -150,6 +151,13 @@ def test_windows_that_begin_in_a_pause_come_once(encoded):
 def test_a_stride_that_cannot_be_is_refused_before_anything_is_learned(stride, words):
     with pytest.raises(ValueError, match=rf"'stride' parameter of MAEEncoder.*{words}"):
         MAEEncoder(**PANEL, level="window", stride=stride).fit(panel((48, 36)))
+
+
+def test_a_stride_may_be_off_whole_steps_by_the_rounding_of_fractions_of_a_second():
+    assert stride_steps("300ms", 5, 0.1, "second") == 3  # 0.3 / 0.1 is a little less
+    assert stride_steps("100ms", 5, 0.033333, "second") == 3
+    with pytest.raises(ValueError, match="no whole number of steps"):
+        stride_steps("333ms", 5, 0.1, "second")
 
 
 def test_a_stride_of_rows_is_refused():

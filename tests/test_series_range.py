@@ -2,8 +2,30 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from maetab import MAEImputer
+from maetab.data.columns import Column
+from maetab.data.schema import Schema
+from maetab.ranges import Range
+
+
+@pytest.mark.parametrize(
+    ("seen", "dtype", "ends"),
+    [
+        ((-5, 0), "float64", (-20, 0)),
+        ((0, 5), "float64", (0, 20)),
+        ((-1, 4), "float64", (-16, 19)),
+        ((90, 100), "int8", (60, 127)),
+        ((-100, -90), "int8", (-128, -60)),
+    ],
+)
+def test_the_range_of_series_ends_at_zero_and_where_the_dtype_does(seen, dtype, ends):
+    low, high = seen
+    integer = dtype == "int8"
+    column = Column("a", "number", dtype, lower=low, upper=high, n_observed=9, integer=integer)
+    found = Range(Schema((column,)), None, None, True, in_time=True).ends()
+    assert found.tolist() == [[ends[0]], [ends[1]]]
 
 
 def test_series_may_leave_the_range_of_fit_but_not_its_sign_or_its_dtype():

@@ -80,6 +80,8 @@ def test_a_missing_value_as_the_mark_is_no_mark_more():
 def test_numbers_too_large_for_whole_ones_stay_as_they_are():
     """Floats beside a missing label are taken for whole numbers where floats hold each of these."""
     assert read_classes([1.0, 2.0, None], 3, None, "Model")[0].dtype == np.int64
+    assert read_classes([2.0**53 - 1, 2.0, None], 3, None, "Model")[0].dtype == np.int64
+    assert read_classes([2.0**53, 2.0, None], 3, None, "Model")[0].dtype == np.float64
     with pytest.raises(ValueError, match="continuous"):
         read_classes([1e300, 1.0, None], 3, None, "Model")
     with pytest.raises(ValueError, match="infinity"):

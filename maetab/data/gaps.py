@@ -12,7 +12,7 @@ from maetab.data.window_steps import is_count, seconds_of
 if TYPE_CHECKING:
     from maetab.data.timeline import Layout, Timeline
 
-ROUNDING = 1e-9  # so that an irregular gap of just the duration does not count as longer
+ROUNDING = 1e-9  # so that a gap of just the duration does not count as longer
 
 
 class Gaps(NamedTuple):
@@ -80,8 +80,7 @@ def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> flo
     if timeline.unit != "second":
         counted = COUNTED[timeline.unit] or KINDS[timeline.kind]
         raise ValueError(f"{wanted}; rows here have {counted}, so give an int of steps.")
-    steps = seconds / timeline.step
-    return steps if timeline.regular else steps * (1 + ROUNDING)
+    return seconds / timeline.step * (1 + ROUNDING)
 
 
 def refuse_gaps(max_gap: Any, edges: bool) -> None:

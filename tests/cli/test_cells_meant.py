@@ -13,6 +13,7 @@ from maetab import cli
 from maetab.files.cell_format import Text, infer_format
 from maetab.files.layout import Layout
 from maetab.files.number_format import Number
+from maetab.files.sniffing import far_number, title_rows
 
 ANY = Layout(decimal="")
 
@@ -145,3 +146,19 @@ def test_a_date_far_from_all_others_gets_a_hint_in_the_form_of_the_file(
     assert "hint" not in said.err and "12.5%" in said.out  # 5 of 40 are missing
     assert cli.main(["impute", str(source), "-o", str(tmp_path / "out.csv")]) == 1
     assert f"but {code} may mean missing" in capsys.readouterr().err
+
+
+def test_a_code_is_far_by_the_spread_of_the_others_and_in_one_of_200_cells():
+    signs, positive = [*range(-5, 20)], [*range(25)]
+    assert far_number(pd.Series([*signs, *[-15] * 3])) is None
+    assert far_number(pd.Series([*signs, *[-40] * 3])) == (-40, 3)
+    assert far_number(pd.Series([*positive, *[-10] * 3])) == (-10, 3)
+    many = [*range(30)] * 33
+    assert far_number(pd.Series([*many, *[999] * 4])) is None
+    assert far_number(pd.Series([*many, *[999] * 5])) == (999, 5)
+
+
+def test_lines_before_a_line_that_is_too_long_are_no_titles():
+    title, names, cells = ["Air"], ["a", "b"], ["1", "2"]
+    assert title_rows([title, names, cells, cells]) == 1
+    assert title_rows([title, names, ["1", "2", "3"], cells]) == 0

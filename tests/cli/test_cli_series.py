@@ -264,10 +264,11 @@ def _typed(text, keys):
 
 
 def test_stamps_are_made_of_dates_and_hours_or_of_years_months_and_days():
-    text = "x,day,hour\n1.5,2024-01-31,23\n2.5,2024-02-01,0\n"
-    frame = _typed(text, Keys(("day", "hour")))
-    expected = ["2024-01-31 23:00", "2024-02-01 00:00"]
-    assert frame["day hour"].tolist() == [pd.Timestamp(stamp) for stamp in expected]
+    for day, hour in (("2024-02-01", 0), ("2024-01-31", 24)):
+        text = f"x,day,hour\n1.5,2024-01-31,23\n2.5,{day},{hour}\n"
+        frame = _typed(text, Keys(("day", "hour")))
+        expected = ["2024-01-31 23:00", "2024-02-01 00:00"]
+        assert frame["day hour"].tolist() == [pd.Timestamp(stamp) for stamp in expected]
     assert list(frame) == ["x", "day hour"]
     text = "Year,month,day,hour,x\n2024,1,31,23,1.5\n2024,2,1,0,2.5\n"
     frame = _typed(text, Keys(("Year", "month", "day", "hour")))

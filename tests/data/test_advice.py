@@ -34,7 +34,21 @@ def test_a_network_left_out_is_told_in_plain_words():
     assert f"MAEImputer: within max_time=3 {words} A larger max_time" in str(caught[0].message)
 
 
+def test_two_rows_that_are_equal_are_not_told_to_be_constant_and_three_are():
+    assert warning_of([1.0, 1.0], float) == ""
+    assert "column 'x' is constant" in warning_of([1.0, 1.0, 1.0], float)
+
+
 # ---- text that may be no category
+
+
+@pytest.mark.parametrize(("n_cells", "n_others"), [(40, 10), (200, 20)])
+def test_others_are_few_up_to_ten_texts_and_up_to_a_tenth_of_many_cells(n_cells, n_others):
+    for n, almost in ((n_others, True), (n_others + 1, False)):
+        numbers = [str(i % 9) for i in range(n_cells - n)]
+        series = pd.Series([*numbers, *(f"text {i}" for i in range(n))], dtype=object)
+        column = infer_schema(series.to_frame("x")).columns[0]
+        assert (almost_of(series, column) is not None) == almost
 
 
 def warning_of(cells, dtype=object, **parameters) -> str:

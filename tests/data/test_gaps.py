@@ -76,7 +76,21 @@ def test_stamps_that_are_not_there_lengthen_a_gap():
     frame = pd.DataFrame({"v": np.arange(12.0)}, index).drop(index[[4, 5]])
     frame.iloc[3, 0] = np.nan
     timeline, found = gaps_of(frame)
-    assert found.steps[3, 0] == 3 == max_steps("3h", timeline)
+    assert found.steps[3, 0] == 3 == pytest.approx(max_steps("3h", timeline))
+
+
+@pytest.mark.parametrize(
+    ("step", "gap", "n"), [(100, "300ms", 3), (50, "150ms", 3), (10, "90ms", 9)]
+)
+def test_a_gap_of_just_the_duration_is_no_longer_whatever_fractions_of_a_second_divide_to(
+    step, gap, n
+):
+    stamps = pd.date_range("2024", periods=60, freq=f"{step}ms")
+    frame = pd.DataFrame({"v": np.arange(60.0)}, stamps)
+    frame.iloc[10 : 10 + n, 0] = np.nan
+    timeline, found = gaps_of(frame)
+    assert timeline.regular
+    assert n == found.steps[10, 0] <= max_steps(gap, timeline) < n + 1
 
 
 def test_a_gap_of_irregular_rows_lasts_as_long_as_between_its_neighbours():

@@ -15,6 +15,8 @@ from models import QUICK
 
 from maetab import MAEAnomalyDetector, MAEImputer
 from maetab.data.codec import decode
+from maetab.data.columns import Column
+from maetab.data.grid import periods
 from maetab.data.schema import Schema, infer_schema
 
 # ---- what is a grid
@@ -95,6 +97,18 @@ def test_hours_and_days_on_the_clock_of_a_zone_are_left_where_they_are(zone, fre
         moved = column.on_grid(seconds, how)
         twice = (moved != seconds).sum()  # a midnight that comes twice, on one day of the year
         assert twice <= (zone == "America/Havana" and freq == "D")
+
+
+def test_numbers_near_an_end_off_the_grid_move_to_the_next_point_inside():
+    column = Column("a", "number", "float64", step=1.0, lower=0.3, upper=2.7, n_observed=9)
+    assert column.on_grid(np.array([0.4, 1.4, 2.6])).tolist() == [1, 1, 2]
+
+
+def test_moments_become_the_period_whose_start_is_nearest():
+    days = pd.DatetimeIndex(["2024-01-01", "2024-01-10", "2024-01-20", "2024-02-29"])
+    seconds = (days - pd.Timestamp(0)).total_seconds().to_numpy()
+    for how, months in {"round": [1, 1, 2, 3], "floor": [1, 1, 1, 2], "ceil": [1, 2, 2, 3]}.items():
+        assert periods(seconds, "M", how).month.tolist() == months
 
 
 # ---- what is filled in

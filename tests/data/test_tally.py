@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import decimal
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 from maetab.data import tally as tally_file
 from maetab.data.cells import Cells
 from maetab.data.columns import Column
+from maetab.data.schema import infer_schema
 from maetab.data.tally import merged, tally_of
+from maetab.streams import missing_in
 
 many = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 FIGURES = ["center", "scale", "lower", "upper"]
@@ -46,6 +49,13 @@ def assert_same(mine: Column, theirs: Column) -> None:
 def test_decimals_of_parts_are_the_most_that_any_has(texts):
     column = suggested(pd.Series([decimal.Decimal(text) for text in texts], dtype=object), [1])
     assert column.decimals == 2 and column.step == 0.01
+
+
+def test_a_grid_too_fine_for_the_largest_number_of_another_part_is_none():
+    fine = pd.Series([0.25, 0.5, 0.75])
+    for far, step in ((1e12, 0.01), (1e13, None)):
+        series = pd.concat([fine, pd.Series([far, far + 1])], ignore_index=True)
+        assert suggested(series, [3]).step == suggested(series, []).step == step
 
 
 @given(frame=mixed_frames(min_rows=2), cuts=st.lists(st.integers(0, 40), max_size=4))
@@ -133,3 +143,9 @@ def test_a_part_without_cells_is_of_no_kind():
         parts = [pd.Series(p, dtype=object) for p in ([None, None], cells, [None])]
         column = merged(tally_of(Cells(part), [], False) for part in parts).infer()
         assert column == tally_of(Cells(pd.Series(cells, dtype=object)), [], False).infer()
+
+
+def test_a_single_missing_cell_of_all_rows_counts():
+    frame = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": [1.0, 2.0, 3.0]})
+    drawn = SimpleNamespace(schema=infer_schema(frame), n_rows=3)
+    assert missing_in(drawn).tolist() == [True, False]

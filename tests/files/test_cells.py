@@ -127,6 +127,17 @@ def test_numbers_are_read_and_written_in_the_form_of_their_column(texts, numbers
     assert chosen.write(chosen.parse(column(*texts))) == texts
 
 
+def test_all_the_decimals_that_every_cell_has_are_written():
+    texts = ["123456.123456789", "1.1234567891"]
+    assert read(*texts)[1].write(pd.Series([2.5])) == ["2.500000000"]
+
+
+def test_whole_numbers_beyond_int64_are_names_without_a_point_and_floats_with_one():
+    assert read("9223372036854775807", "1")[0] == [2**63 - 1, 1]
+    assert isinstance(infer_format(column("9223372036854775808", "1"), ANY)[0], Text)
+    assert read("9999999999999999999.0", "1.0")[0] == [1e19, 1.0]
+
+
 def test_numbers_may_lack_a_digit_on_one_side_of_the_mark():
     assert read(".0", "-2.", "-.00")[0] == [0, -2, 0]
     assert read(".5", "-2.")[0] == [0.5, -2]
