@@ -10,8 +10,8 @@ import pytest
 from sklearn.base import clone
 
 from maetab import report
-from maetab.page.course import POINTS, _longest, intervals_of, thinned
-from maetab.page.filled import fill_table
+from maetab.page.course import POINTS, Intervals, _longest, _picture, intervals_of, thinned
+from maetab.page.filled import fill_table, spelled
 from maetab.page.pictures import polyline
 
 
@@ -54,6 +54,19 @@ def test_intervals_hold_what_is_filled_in(done):
     at = (done.missing & ~done.left)[:, 2]
     assert (intervals.low[at, 2] <= done.after[at, 2]).all()
     assert (done.after[at, 2] <= intervals.high[at, 2]).all()
+
+
+def test_a_picture_tells_the_values_and_its_axis_the_ends_of_the_intervals(done):
+    order = done.in_time()
+    near, _ = _longest(done, 2, order[done.layout.series[order] == 0])
+    shape = done.after.shape
+    wide = Intervals(np.full(shape, -100.0), np.full(shape, 100.0))
+    picture = str(_picture(done, 2, near, wide))
+    low, high = (
+        spelled(x, done.columns[2]) for x in (done.after[near, 2].min(), done.after[near, 2].max())
+    )
+    assert f"values between {low} and {high}, 6 of {len(near)} filled" in picture
+    assert ">-100<" in picture and ">100<" in picture
 
 
 def test_a_page_on_series_tells_gaps_and_shows_each_filled_column(panel, done, read_page):

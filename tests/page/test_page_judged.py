@@ -87,6 +87,17 @@ def test_what_single_precision_makes_of_zero_is_written_as_zero():
     assert spelled(1e-9, one) == "1e-09"
 
 
+def test_large_numbers_that_differ_little_are_written_apart():
+    frame = pd.DataFrame({"id": 10**9 + np.arange(50), "hPa": 1012 + np.arange(50) / 50})
+    whole, pressure = infer_schema(frame).columns
+    assert [spelled(x, whole) for x in (1e9, 1e9 + 24, 1e9 + 49.0000008)] == [
+        "1000000000",
+        "1000000024",
+        "1000000049",
+    ]
+    assert [spelled(x, pressure) for x in (1012.02, 1012.25)] == ["1012.02", "1012.25"]
+
+
 def test_summaries_say_the_median_or_the_commonest_level():
     frame = pd.DataFrame({"x": [1.0, 2.0, 9.0], "level": ["u", "u", "d"]})
     number, level = infer_schema(frame, ["level"]).columns
