@@ -112,7 +112,8 @@ def test_evidence_tells_the_nearest_step_and_guesses_at_visible_cells_without_th
     coordinates, shown, clock = guess.expand(values, visible, cells.clock_of(slice(0, 4)))
     look = guess.look(coordinates, shown, clock)
     found = guess.evidence(look, shown)
-    torch.testing.assert_close(found.guesses[..., 0], look.lines.mean)
+    told = (found.guesses + look.missed)[shown]  # of visible cells, and what it lacks to them
+    torch.testing.assert_close(told, coordinates[shown][:, None].expand_as(told))
     apart = (clock.position[:, :, None] - clock.position[:, None]).abs()  # (B, T, T)
     apart = torch.where(torch.eye(T, dtype=torch.bool), torch.inf, apart)
     away = torch.where(shown[:, None], apart[..., None], torch.inf).amin(2)
