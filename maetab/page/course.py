@@ -158,12 +158,14 @@ def _picture(done: Filled, place: int, rows: np.ndarray, intervals: Intervals | 
         band = time[around], low[around], high[around]
     values = np.r_[after, *([] if band is None else band[1:])]
     _, times = _labels(done, rows[[0, -1]])
-    low, high = (spelled(x, column) for x in (np.nanmin(values), np.nanmax(values)))
+    low, high, least, most = (
+        spelled(end(y), column) for y in (after, values) for end in (np.nanmin, np.nanmax)
+    )
     label = (
         f"{shortened(column.name)} from {times[0]} to {times[-1]}: observed and filled values "
         f"between {low} and {high}, {int(was_filled.sum())} of {len(rows)} filled"
     )
-    return course(lines, band, (str(times[0]), str(times[-1]), low, high), label)
+    return course(lines, band, (str(times[0]), str(times[-1]), least, most), label)
 
 
 def thinned(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -112,5 +112,13 @@ def spelled(value: Any, column: Column) -> str:
         return str(round(value) + column.origin)
     if column.lower < column.upper and abs(value) < NOTHING * column.scale:
         return "0"
-    whole = float(value).is_integer() and abs(value) < 1e7
-    return f"{value:.0f}" if whole else f"{value:.4g}"
+    if float(value).is_integer() and abs(value) < 1e7:
+        return f"{value:.0f}"
+    return f"{value:.{_digits(value, column)}g}"
+
+
+def _digits(value: float, column: Column) -> int:
+    """Return how many digits tell a number from others of its column, 4 at least."""
+    if not column.lower < column.upper:
+        return 4
+    return min(15, max(4, int(np.ceil(np.log10(abs(value) / column.scale))) + 2))

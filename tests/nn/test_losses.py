@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 from test_support import a_table, fitted
 
 from maetab.nn.guess.cells import CellGuess
 from maetab.nn.guess.stack import Guess
 from maetab.nn.losses import LOSSES, Prediction, Residual
+from maetab.nn.support import Support
 
 
 def cell_loss(logits, point, values, weight, support, loss: str) -> torch.Tensor:
@@ -163,3 +165,15 @@ def test_points_of_series_learn_from_their_error_and_not_from_its_likelihood():
             Residual()(found, values[:, None], weight, support), point
         )
         torch.testing.assert_close(gradient[..., 0], torch.full((200, 1), 1 / 200))
+
+
+def test_the_distribution_of_a_point_is_the_normal_with_the_spread_that_is_given():
+    support = Support((0,), 8)
+    support.fit(torch.linspace(-3, 3, 400)[:, None], torch.ones(400, 1, dtype=torch.bool))
+    point, spread = torch.zeros(1, 1, 1), torch.tensor([0.5])
+    found = LOSSES["mse"]().probabilities(
+        Prediction(torch.zeros(1, 1, 1, 8), point), spread, support
+    )
+    below = [0.0, *norm.cdf(support.edges[0].numpy() / 0.5), 1.0]
+    wanted = 0.95 * np.diff(below) + 0.05 / 8
+    assert found[0, 0, 0].numpy() == pytest.approx(wanted, abs=2e-3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from maetab.nn.masking import Gaps, in_whole_windows
+from maetab.nn.masking import Gaps, _run, in_whole_windows
 
 B, T, F = 1500, 24, 6
 
@@ -81,3 +81,10 @@ def test_columns_that_never_change_are_hidden_in_all_of_a_window_or_nowhere():
         most = int(was.sum()) > int(seen.sum()) / 2
         assert torch.equal(now, seen if most else torch.zeros_like(seen))
     assert 0 < found[..., 1].any(1).sum() < 50
+
+
+def test_runs_lie_anywhere_from_the_first_step_to_the_last():
+    place = torch.tensor([[0.0, 0.2499, 0.25, 0.999]])
+    runs = _run(torch.full((1, 4), 0.5), place, 7)[0]  # of four steps, in seven
+    assert runs.sum(1).tolist() == [4] * 4
+    assert runs.int().argmax(1).tolist() == [0, 0, 1, 3]

@@ -104,3 +104,18 @@ def test_steps_without_a_row_lie_one_beyond_those_before_or_before_those_after()
     assert found.position.tolist() == lies
     assert found.phase.tolist() == [[0, 0, 1, 2, 0], [2, 0, 1, 0, 0], [0, 1, 0, 0, 0]]
     assert (found.calendar[..., 0] == (rows >= 0)).all()
+
+
+def test_evidence_tells_the_nearest_step_and_guesses_at_visible_cells_without_them(fitted):
+    guess, cells = fitted
+    values, visible = (x[:4] for x in hidden_in(cells))
+    coordinates, shown, clock = guess.expand(values, visible, cells.clock_of(slice(0, 4)))
+    look = guess.look(coordinates, shown, clock)
+    found = guess.evidence(look, shown)
+    told = (found.guesses + look.missed)[shown]  # of visible cells, and what it lacks to them
+    torch.testing.assert_close(told, coordinates[shown][:, None].expand_as(told))
+    apart = (clock.position[:, :, None] - clock.position[:, None]).abs()  # (B, T, T)
+    apart = torch.where(torch.eye(T, dtype=torch.bool), torch.inf, apart)
+    away = torch.where(shown[:, None], apart[..., None], torch.inf).amin(2)
+    known = away.isfinite()
+    assert known.float().mean() > 0.5 and torch.equal(found.near[known], away[known])

@@ -239,3 +239,27 @@ def test_level_logits_are_the_clipped_guesses_mixed_with_the_marginal():
     torch.testing.assert_close(got[0, :3], wanted)
     torch.testing.assert_close(got[1, :3], share)
     assert (got[:, 3:] == 0).all()
+
+
+def test_bins_of_numbers_that_all_differ_hold_as_many_each():
+    support = Support((0,), 4)
+    support.fit(torch.arange(40.0)[:, None], torch.ones(40, 1, dtype=torch.bool))
+    assert support.share[0].tolist() == [0.25] * 4
+    assert support.lower[0].tolist() == [0, 10, 20, 30]
+
+
+def test_the_end_of_a_distribution_lies_where_its_share_ends():
+    support = Support((0,), 4)
+    support.fit(torch.arange(40.0)[:, None], torch.ones(40, 1, dtype=torch.bool))
+    chances = torch.tensor([[[0.5, 0.5, 0.0, 0.0]]])
+    ends = [support.quantile(chances, torch.tensor([[x]])).item() for x in (0.0, 0.5, 1.0)]
+    assert ends == [0, 9, 19]
+
+
+def test_equal_numbers_lie_at_their_spread_of_the_share_of_their_bin():
+    support = Support((0,), 4)
+    support.fit(torch.arange(4.0)[:, None], torch.ones(4, 1, dtype=torch.bool))
+    spread = torch.tensor([0.0, 0.25, 1.0])
+    chances = torch.tensor([[0.25, 0.5, 0.125, 0.125]] * 3)
+    rank = support.rank(torch.zeros(3, dtype=torch.long), chances, torch.ones(3), spread)
+    assert rank.tolist() == [0.25, 0.375, 0.75]

@@ -10,9 +10,9 @@ import pytest
 from sklearn.base import clone
 
 from maetab import report
-from maetab.page.course import POINTS, _longest, intervals_of, thinned
-from maetab.page.filled import fill_table
-from maetab.page.pictures import polyline
+from maetab.page.course import POINTS, Intervals, _longest, _picture, intervals_of, thinned
+from maetab.page.filled import fill_table, spelled
+from maetab.page.pictures import course, missing_matrix, polyline
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,19 @@ def test_intervals_hold_what_is_filled_in(done):
     assert (done.after[at, 2] <= intervals.high[at, 2]).all()
 
 
+def test_a_picture_tells_the_values_and_its_axis_the_ends_of_the_intervals(done):
+    order = done.in_time()
+    near, _ = _longest(done, 2, order[done.layout.series[order] == 0])
+    shape = done.after.shape
+    wide = Intervals(np.full(shape, -100.0), np.full(shape, 100.0))
+    picture = str(_picture(done, 2, near, wide))
+    low, high = (
+        spelled(x, done.columns[2]) for x in (done.after[near, 2].min(), done.after[near, 2].max())
+    )
+    assert f"values between {low} and {high}, 6 of {len(near)} filled" in picture
+    assert ">-100<" in picture and ">100<" in picture
+
+
 def test_a_page_on_series_tells_gaps_and_shows_each_filled_column(panel, done, read_page):
     text = report(panel, done.imputer, frac=0.1, top=1)
     page = read_page(text)
@@ -81,3 +94,26 @@ def test_thinned_lines_keep_their_ends_of_range_and_their_gaps():
     assert np.nanmax(kept) == 9.0 and np.nanmin(kept) == np.nanmin(values)
     assert time[np.nanargmax(kept)] == 1234 and np.isnan(kept).any()
     assert (np.diff(time) > 0).all()
+
+
+def test_lines_rise_with_their_values_and_a_band_goes_back_along_its_upper_end():
+    time, values = np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 4.0])
+    band = time, values, np.array([2.0, 3.0, 4.0])
+    text = str(course([("line", time, values)], band, ("", "", "", ""), "of a line"))
+    assert 'd="M64 130L412 99.5L760 8"' in text
+    assert 'd="M64 130L412 99.5L760 8L760 8L412 38.5L64 69z"' in text
+
+
+def test_the_band_of_a_gap_is_that_of_its_rows(done):
+    order = done.in_time()
+    near, _ = _longest(done, 2, order[done.layout.series[order] == 0])
+    low = np.repeat(-100.0 - np.arange(len(done.frame))[:, None], done.after.shape[1], 1)
+    text = str(_picture(done, 2, near, Intervals(low, -low)))
+    at = np.flatnonzero(done.missing[near, 2])
+    least = low[near[at[0] - 1 : at[-1] + 2], 2].min()
+    assert f">{least:.0f}<" in text and f">{-least:.0f}<" in text
+
+
+def test_parts_that_miss_more_are_darker_and_the_least_is_seen():
+    text = str(missing_matrix(np.array([[0.01], [0.3], [1.0], [0.0]]), ["a"], "of a"))
+    assert re.findall(r'opacity="([\d.]+)"', text) == ["0.25", "0.5", "1.0"]

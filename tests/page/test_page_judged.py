@@ -11,10 +11,11 @@ import pytest
 from maetab.data.columns import Column
 from maetab.data.schema import infer_schema
 from maetab.evaluation import amputate
+from maetab.page import shapes
 from maetab.page.columns import bins_of, counted_in, summary_of
 from maetab.page.filled import fill_table, spelled
 from maetab.page.gaps import _pairs
-from maetab.page.judged import _marked, judge
+from maetab.page.judged import _coverage, _marked, judge
 from maetab.page.markup import Markup
 
 
@@ -46,6 +47,24 @@ def test_coverage_is_of_numbers_alone(done):
     judged = judge(done, 0.3, 4)
     assert set(judged.coverage) == {"x", "y"}
     assert all(0.5 < share <= 1 for share in judged.coverage.values())
+
+
+def test_the_ends_of_an_interval_are_inside_it(done):
+    truth = np.array([[1.0, 1.0, 0.0], [2.0, 1.0, 0.0], [3.0, 9.0, 0.0]])
+    cells = [truth, np.full((3, 3), 1.0), np.full((3, 3), 2.0)]
+    hidden = np.ones((3, 3), dtype=bool)
+    hidden[2, 1] = False
+    assert _coverage(cells, hidden, done.columns) == {"x": pytest.approx(2 / 3), "y": 1.0}
+
+
+def test_observed_and_filled_cells_are_each_counted_by_their_own_number(done, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(shapes, "two_histograms", lambda *given: drawn.append(given) or Markup(""))
+    shapes.shapes_section(done)
+    (seen, filled, *_), column = drawn[0], done.columns[1]
+    edges, _ = bins_of(done.before[10:, 1], column)
+    assert seen == pytest.approx(counted_in(done.before[10:, 1], edges) / 110)
+    assert filled == pytest.approx(counted_in(done.after[:10, 1], edges) / 10)
 
 
 def test_nothing_is_judged_where_nothing_is_hidden(done):
@@ -85,6 +104,17 @@ def test_what_single_precision_makes_of_zero_is_written_as_zero():
     several, one = infer_schema(pd.DataFrame({"x": [0.1, 11.9, 2], "y": 1e-9})).columns
     assert [spelled(x, several) for x in (-3.6e-8, 0.1, -0.5)] == ["0", "0.1", "-0.5"]
     assert spelled(1e-9, one) == "1e-09"
+
+
+def test_large_numbers_that_differ_little_are_written_apart():
+    frame = pd.DataFrame({"id": 10**9 + np.arange(50), "hPa": 1012 + np.arange(50) / 50})
+    whole, pressure = infer_schema(frame).columns
+    assert [spelled(x, whole) for x in (1e9, 1e9 + 24, 1e9 + 49.0000008)] == [
+        "1000000000",
+        "1000000024",
+        "1000000049",
+    ]
+    assert [spelled(x, pressure) for x in (1012.02, 1012.25)] == ["1012.02", "1012.25"]
 
 
 def test_summaries_say_the_median_or_the_commonest_level():

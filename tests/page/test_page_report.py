@@ -63,6 +63,11 @@ def test_the_page_counts_what_pandas_counts(hostile_page, hostile, read_page):
     complete = int(hostile.notna().all(axis=1).sum())
     assert f"{n_missing} of {hostile.size} cells are missing" in text
     assert f"{complete} of 60 rows are complete" in text
+    # Free text, which misses nothing, is no cell of the model.
+    assert f"Of 240 cells {n_missing} ({n_missing / 240:.1%}) were missing; all were" in text
+    first = hostile_page.split("Patterns: which")[-1].split("<tbody>")[1].split("</tr>")[0]
+    patterns = hostile.isna().value_counts()
+    assert f">{patterns.iloc[0]}<" in first and f">{patterns.iloc[0] / 60:.1%}<" in first
 
 
 def test_the_row_with_a_wild_cell_is_named_the_strangest(hostile_page):

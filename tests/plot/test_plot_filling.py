@@ -22,6 +22,7 @@ def test_imputation_draws_observed_and_imputed_cells_on_the_same_bins():
     counts, _ = np.histogram(HOLES["size"].dropna(), edges)
     heights = np.array([bar.get_height() for bar in bars])
     assert heights / heights.sum() == pytest.approx(counts / counts.sum(), abs=0.03)
+    assert heights.sum() == pytest.approx(1)  # no cell is left out
 
 
 def test_imputation_draws_the_share_of_each_level():

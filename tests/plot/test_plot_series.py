@@ -125,6 +125,14 @@ def test_one_missing_cell_in_a_hundred_thousand_changes_the_colour_of_its_part()
     assert np.abs(pale - marked).sum() > 0.2
 
 
+def test_a_stamp_without_a_row_counts_as_missing_in_the_part_that_it_is_in():
+    stamps = pd.date_range("2020-01-01", periods=1600, freq="min")
+    frame = pd.DataFrame({"a": np.ones(1600)}, stamps).drop(stamps[[301, 800]])
+    shares = GapDisplay.from_frame(frame).plot().image_.get_array()[0]
+    assert shares.nonzero()[0].tolist() == [150, 400]
+    assert shares[[150, 400]].tolist() == [0.5, 0.5]
+
+
 def test_a_thinned_line_keeps_every_peak():
     values = np.random.default_rng(0).normal(size=100_003)
     values[40_000:42_000] = np.nan
@@ -152,7 +160,11 @@ def test_what_was_filled_is_drawn_where_cells_were_missing():
         assert np.array_equal(~np.isnan(y), beside)
         seen = display.observed_[place].get_ydata()
         assert np.array_equal(np.isnan(seen), missing)
-        assert len(display.draws_[place]) == 2 and display.bands_[place] is not None
+        for line, draw in zip(display.draws_[place], draws, strict=True):
+            assert line.get_ydata()[missing] == pytest.approx(draw[name][missing], rel=1e-5)
+        assert display.bands_[place] is not None
+        for end, shift in zip(display.band, (-1, 1), strict=True):
+            assert end[:, place] == pytest.approx(filled[name] + shift, rel=1e-5)
     assert legend_of(display) == ["observed", "filled", "draws", "interval"]
 
 
@@ -235,6 +247,19 @@ def test_each_cell_is_hidden_where_it_is_expected_and_anomalies_are_hidden_alway
     assert np.allclose(display.stretches_, expected)
     assert legend_of(display) == ["observed", "expected", "interval", "threshold", "anomaly"]
     assert display.values[60, 0] == pytest.approx(9.0)
+
+
+def test_a_part_of_a_watched_series_has_the_numbers_of_the_whole():
+    both, shuffled = _Watching(), WAVES.sample(frac=1, random_state=0)
+    between = HOURS[50], HOURS[79]
+    whole, part = (
+        SeriesAnomalyDisplay.from_estimators(both, both, shuffled, ["a"], between=of)
+        for of in (None, between)
+    )
+    assert whole.scores == pytest.approx(-WAVES["a"].abs())
+    assert whole.values[:, 0] == pytest.approx(WAVES["a"], abs=1e-5)
+    for name in ("values", "expected", "low", "high", "scores"):
+        assert np.array_equal(getattr(part, name), getattr(whole, name)[50:80])
 
 
 def test_an_array_that_is_watched_reaches_the_imputer_as_an_array(recwarn):
