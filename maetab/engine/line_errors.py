@@ -229,6 +229,7 @@ def _shares(about: np.ndarray, square: np.ndarray, count: np.ndarray) -> np.ndar
     for _ in range(ROUNDS if len(square) else 0):
         weight = np.sqrt(count / (1 + count / ENOUGH)) / expected
         weighted = about * weight[:, None], square * weight
-        share = lsq_linear(*weighted, (0, np.inf), "bvls").x  # nnls fails before scipy 1.15
+        # No nnls, which fails before scipy 1.15; bvls can end a rounding below its bound.
+        share = lsq_linear(*weighted, (0, np.inf), "bvls").x.clip(0)
         expected = (about @ share).clip(LEAST)
     return share
