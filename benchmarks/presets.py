@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> None:
         draw(found, PICTURE)
         return
     few = pd.DataFrame(np.eye(20)).mask(np.eye(20)[::-1] > 0)
-    for method in options.ways:  # the first fit of a process takes seconds longer
+    for method in options.ways:  # the first fit of a process takes longer
         imputer(method).fit_transform(few)
 
     def version(method: str) -> str:

@@ -1,6 +1,6 @@
 """Adam by torch's functional form, and how a step's rate rises and falls.
 
-The first `torch.optim.Optimizer` of a process loads torch's compiler: more than a second and 70 MB,
+The first `torch.optim.Optimizer` of a process loads torch's compiler, which takes time and memory,
 for nothing that is used here.
 """
 
