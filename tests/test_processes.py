@@ -101,6 +101,26 @@ def test_what_goes_wrong_in_one_process_is_raised_in_all(tmp_path):
     assert said[1] == "RuntimeError: process 0 of 2, which fit together: ValueError: no luck"
 
 
+GROUP_OF_ONE = """
+import atexit, os, weakref
+import torch.distributed as dist
+import maetab.engine.processes as ours
+
+atexit.register(lambda: os._exit(0 if group() is None else 3))  # the last of what is registered
+dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+ours.processes()
+group = weakref.ref(ours._talk(dist.group.WORLD))
+assert group() is not None
+dist.destroy_process_group()
+assert group() is not None
+"""
+
+
+def test_the_threads_of_a_group_end_before_python_does():
+    ran = subprocess.run([sys.executable, "-c", GROUP_OF_ONE], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
 @pytest.mark.slow
 def test_processes_with_other_parameters_are_refused(tmp_path):
     ran = run("differ", tmp_path)

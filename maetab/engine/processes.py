@@ -126,6 +126,7 @@ def processes() -> Processes:
         atexit.register(_leave)
     if _own_pid is None:
         _own_pid = os.getpid()
+        atexit.register(_talk.cache_clear)  # before the group above is left
     return Processes(*place())
 
 
@@ -145,7 +146,8 @@ def place() -> tuple[int, int]:
 def _talk(world: Any) -> Any:
     """Return a group of the same processes for what is no tensor.
 
-    That of a user may know CUDA alone, and wait for minutes only.
+    That of a user may know CUDA alone, and wait for minutes only. It is let go before Python ends:
+    its threads may want Python's lock for their last message, and then end the process by a signal.
     """
     return dist.new_group(backend="gloo", timeout=PATIENCE)
 
