@@ -48,7 +48,7 @@ from maetab.parts import check_parts, config_of, options_of
 from maetab.presets import n_members
 from maetab.progress import reported
 from maetab.series import View, incomplete, modelled, view_of, windows_over
-from maetab.state import PackedState, twin_of
+from maetab.state import Before, PackedState, before_of, known_schema, twin_of
 from maetab.streams import draw_from, missing_in
 from maetab.table import Table
 
@@ -88,6 +88,7 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
     weight_decay: float = 0.01
     validation_fraction: float = 0.1
     n_iter_no_change: int = 4
+    warm_start: bool = False
     window: int | str | None = None
     time: Hashable | None = None
     groups: Hashable | Sequence[Hashable] | None = None
@@ -106,6 +107,7 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
     _tasks = cast("Tasks | None", None)
     _drawn = cast("Drawn | None", None)  # where X is read in parts
     _group = ALONE
+    _before = cast("Before | None", None)  # what it goes on from
     _share_of_model = 1.0
 
     @classmethod
@@ -165,7 +167,7 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
         fresh = twin_of(self)
         fresh._check_parameters()
         fresh._deadline, fresh._group = Deadline(self.max_time), processes()
-        group = fresh._group
+        group, fresh._before = fresh._group, before_of(self)
         fresh._fit_reported(X, y)
         self.__dict__ = fresh.__dict__
         if group.first:
@@ -180,7 +182,7 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
             self._drawn = draw_from(X, self)
             self._fit_model(X if self._drawn is None else self._drawn.table)
         group = self._group
-        del self._deadline, self._tasks, self._drawn, self._group
+        del self._deadline, self._tasks, self._drawn, self._group, self._before
         group.make_alike(self)
         tasks.end()
 
@@ -229,9 +231,8 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
 
     def _source_of(self, frame: pd.DataFrame, timeline: Timeline | None) -> FrameSource:
         """Return the rows of a frame, whose times and groups are known if there is a timeline."""
-        name = type(self).__name__
-        whole = None if self._drawn is None else self._drawn.schema
-        source = FrameSource(frame, self._categories(frame), self.missing_values, name, whole)
+        given = self._categories(frame), self.missing_values, type(self).__name__
+        source = FrameSource(frame, *given, known_schema(self, frame, *given))
         if timeline is not None:
             source.take_as_keys(timeline.keys(frame))
         return source

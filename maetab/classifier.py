@@ -150,7 +150,15 @@ class MAEClassifier(ClassifierMixin, LabelledMAE):
 
     def _read_y(self, y: Any, frame: pd.DataFrame) -> pd.Series:
         name = type(self).__name__
-        self.classes_, codes, labelled = read_classes(y, len(frame), self.unlabelled, name)
+        classes, codes, labelled = read_classes(y, len(frame), self.unlabelled, name)
+        before = getattr(self, "classes_", classes) if self.warm_start else classes
+        if before.tolist() != classes.tolist():
+            raise ValueError(
+                f"warm_start=True goes on from the model that was fitted before, and y has other "
+                f"classes now: {classes[:10].tolist()}, not {before[:10].tolist()}. Pass "
+                f"warm_start=False to fit anew."
+            )
+        self.classes_ = classes
         if len(self.classes_) > MAX_LEVELS:
             raise ValueError(
                 f"{name} tells at most {MAX_LEVELS} classes apart, and y has {len(self.classes_)}; "

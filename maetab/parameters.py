@@ -74,6 +74,12 @@ PARAMETERS = """mask_ratio : float, in [0, 1)
         against the first guess, and to calibrate; of 30 windows or more gaps in the last fifth.
     n_iter_no_change : int, at least 1
         Looks at the held-out cells (about 12 in a full run) without gain before the network stops.
+    warm_start : bool
+        Whether a further `fit` goes on from the model that was fitted before: what row attention
+        and the network have learned is where they begin, and the best of what held-out cells were
+        asked about is kept. All else (scales, the Gaussian, the rows that are remembered,
+        calibration) is that of the new rows alone, so give old ones again where they count. Columns
+        and the levels of categories must be as before.
     window : None, "auto", int or duration such as "24h"
         None takes rows as independent of each other. Else they are series, and cells are predicted
         from those of so many consecutive steps, or of a span of time. "auto" is two periods that
@@ -192,6 +198,7 @@ class CheckedParameters:
             self._check_number("learning_rate_init", 1e-12, np.inf, "None or a positive number")
         for name in ("width", "n_heads", "n_layers", "batch_size"):
             self._check_number(name, 1, np.inf, "an int of at least 1", whole=True)
+        self._check_flags("warm_start")
         self._check_number("n_iter_no_change", 1, np.inf, "an int of at least 1", whole=True)
         self._check_number("verbose", 0, np.inf, "an int of at least 0", whole=True)
         if self.n_estimators is not None:

@@ -83,6 +83,7 @@ def options_of(estimator: BaseMAE, is_series: bool, deadline: Deadline) -> FitOp
         group=group,
         checkpoint=own.checkpoint,
         about={} if alone else _about(own, seed),
+        start=None if own._before is None else own._before.model,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,6 +136,40 @@ class Column:
         inside, was_inside = ((self.lower <= x) & (x <= self.upper) for x in (moved, natural))
         return np.where(was_inside & ~inside, natural, moved)
 
+    def as_before(self, before: Column) -> Column:
+        """Return the same with the levels of an earlier fit in front, in their order.
+
+        Those that were told apart there are told apart, however rare they are now.
+
+        Raises
+        ------
+        ValueError
+            The column was of another kind, or a level is frequent now that was not told apart.
+        """
+        if before.key:
+            return self
+        was, now = ((c.kind, c.temporal, c.free_text > 0) for c in (before, self))
+        if was != now:
+            raise _cannot_go_on(self.name, f"is {self._told()} now, and was {before._told()}")
+        known = [_exact(level) for level in before.levels]
+        new = [level for level in self.levels if _exact(level) not in known]
+        counted = dict(zip(map(_exact, self.levels), self.counts, strict=True))
+        levels, n = before.levels + tuple(new), before.n_modelled
+        counts = [counted.get(_exact(level), 0) for level in levels]
+        often = [x for x, count in zip(levels[n:], counts[n:], strict=True) if count > 1]
+        if often and n < MAX_LEVELS:
+            why = f"has the level {often[0]!r} more than once now, which was told from no other"
+            raise _cannot_go_on(self.name, why)
+        counts[:n] = [max(2, count) for count in counts[:n]]
+        if self.order and set(known) - set(counted):
+            raise _cannot_go_on(self.name, "is ordered, and has other levels now")
+        places = {_exact(level): place for place, level in enumerate(levels)}
+        order = tuple(places[_exact(self.levels[place])] for place in self.order)
+        return replace(self, levels=levels, counts=tuple(counts), order=order)
+
+    def _told(self) -> str:
+        return "free text" if self.free_text else f"a {self.temporal or self.kind}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` reads, as plain JSON values."""
         written = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
@@ -151,6 +185,18 @@ class Column:
         read["name"] = read_label(written["name"])
         read["levels"] = tuple(map(read_label, written["levels"]))
         return cls(**read)
+
+
+def _exact(level: Hashable) -> tuple[type, Hashable]:
+    """Return what tells a level from one of another type that is equal to it, as True is to 1."""
+    return type(level), level
+
+
+def _cannot_go_on(name: Hashable, why: str) -> ValueError:
+    return ValueError(
+        f"warm_start=True goes on from the model that was fitted before, but column {name!r} "
+        f"{why}. Pass warm_start=False to fit anew."
+    )
 
 
 def center_and_scale(numbers: np.ndarray) -> tuple[float, float]:

@@ -47,6 +47,12 @@ class Schema:
         """Rebuild the schema that `to_dict` wrote."""
         return cls(tuple(map(Column.from_dict, written["columns"])))
 
+    def as_before(self, before: Schema) -> Schema:
+        """Return the same with levels as they were before; see `Column.as_before`."""
+        check_names(pd.Index(self.names(), tupleize_cols=False), before)
+        pairs = zip(self.columns, before.columns, strict=True)
+        return Schema(tuple(column.as_before(was) for column, was in pairs))
+
 
 def infer_schema(
     frame: pd.DataFrame,

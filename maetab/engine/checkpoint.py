@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from maetab.engine.whole_file import whole_file
 from maetab.nn.windows import Windows
@@ -115,11 +117,16 @@ def forget(folder: str | os.PathLike | None) -> None:
 
 def digest_of(windows: Windows) -> str:
     """Return the SHA-256 of what a model learns from."""
-    digest = hashlib.sha256()
     clock = () if windows.clock is None else windows.clock[:3]
     values = torch.where(windows.observed, windows.values, 0.0)
-    for tensor in (values, windows.observed, windows.rows, *clock):
-        array = np.ascontiguousarray(tensor.cpu().numpy())
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(array.view(np.uint8).data if array.size else b"")
-    return digest.hexdigest()
+    return digest((values, windows.observed, windows.rows, *clock))
+
+
+def digest(tensors: Iterable[Tensor]) -> str:
+    """Return the SHA-256 of tensors."""
+    found = hashlib.sha256()
+    for tensor in tensors:
+        array = np.ascontiguousarray(tensor.detach().cpu().numpy())
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(array.reshape(-1).view(np.uint8).data if array.size else b"")
+    return found.hexdigest()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from maetab.engine.batches import HELD_OUT, seed_of
 from maetab.engine.calibration import calibrate, held_out_errors, set_network_weights
-from maetab.engine.checkpoint import NONE, Checkpoint, digest_of
+from maetab.engine.checkpoint import NONE, Checkpoint, digest, digest_of
 from maetab.engine.first_guess import fit_first_guess
 from maetab.engine.held_out import HeldOut, hold_out
 from maetab.engine.options import FitOptions, Record
@@ -29,6 +29,22 @@ from maetab.nn.windows import Windows
 PASSES, LEAST_ROWS, WORTH_STEPS = 0.3, 64, 10
 REMEMBERED_CELLS = 20_000_000  # of windows of several steps
 RESIZED = 2_000_000  # coordinates of remembered rows up to which twice as many are tried
+# What a model's parameters follow from, in words of the estimators.
+OF_SHAPE = {
+    "n_levels": "levels of each column, 0 for numbers",
+    "n_steps": "rows of a window",
+    "width": "width",
+    "n_heads": "n_heads",
+    "n_encoder_layers": "n_layers",
+    "n_members": "members (n_estimators, preset)",
+    "backbone": "backbone",
+    "loss": "loss",
+    "guess": "guess (guess, preset)",
+    "n_phases": "steps of the period",
+    "n_starts": "phases that windows start at",
+    "n_calendar": "numbers of the calendar",
+    "learns_swaps": "swap noise",
+}
 MAX_STARTS = 4  # phases that windows start at, beyond which they share one Gaussian
 
 
@@ -47,6 +63,8 @@ def fit_model(
         windows = windows.to(device)
         checkpoint = _checkpoint(windows, options)
         model = Ensemble(_sized(config, windows)).to(device)
+        if options.start is not None:
+            _begin_from(model, options.start)
         options.on_progress("first guess", 0.0, 0)
         windows = fit_first_guess(model, windows, options, generator, group, checkpoint)
         generator.manual_seed(seed_of(options.seed, HELD_OUT))  # whether it was fitted or read
@@ -64,12 +82,39 @@ def fit_model(
     return model, group.share(history)
 
 
+@torch.no_grad()
+def _begin_from(model: Ensemble, start: Ensemble) -> None:
+    """Give a model the parameters of another; what the other has dropped stays as it is.
+
+    Raises
+    ------
+    ValueError
+        The two are of different shapes, or of different losses.
+    """
+    found, was, now = dict(start.named_parameters()), start.config, model.config
+    pairs = [(p, found[name]) for name, p in model.named_parameters() if name in found]
+    other_loss = type(model.loss) is not type(start.loss)
+    if other_loss or any(p.shape != before.shape for p, before in pairs):
+        each = [(told, getattr(was, name), getattr(now, name)) for name, told in OF_SHAPE.items()]
+        differs = [
+            f"{what} ({old!s:.60} there, {new!s:.60} here)" for what, old, new in each if old != new
+        ]
+        raise ValueError(
+            f"warm_start=True goes on from the model that was fitted before, which differs in "
+            f"{', '.join(differs)}. Fit with what it had, or anew with warm_start=False."
+        )
+    for p, before in pairs:
+        p.copy_(before)
+
+
 def _checkpoint(windows: Windows, options: FitOptions) -> Checkpoint:
     """Return the checkpoint of a fit; all processes must be at the same one."""
     group = options.group
     if options.checkpoint is None and group.size == 1:
         return NONE
     about = options.about | {"data": digest_of(windows)}
+    if options.start is not None:
+        about["model before"] = digest(options.start.parameters())
     notes = group.gather(about)
     if differs := [key for key in about if any(note[key] != notes[0][key] for note in notes)]:
         raise ValueError(

@@ -11,6 +11,7 @@ import torch
 
 from maetab.engine.processes import ALONE, Processes
 from maetab.engine.runtime import Deadline
+from maetab.nn.ensemble import Ensemble
 from maetab.nn.masking import Masking
 
 Record = dict[str, float]
@@ -37,6 +38,7 @@ class FitOptions:
     group : the processes that fit together
     checkpoint : folder of what is left for a fit that goes on; None for none
     about : what the fit is, for the note in that folder
+    start : fitted model whose parameters learning begins from; None for none
     keep_parts : whether the model keeps the guesses that know nothing of a part of the windows
     """
 
@@ -60,4 +62,5 @@ class FitOptions:
     group: Processes = ALONE
     checkpoint: str | PathLike | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    start: Ensemble | None = None
     keep_parts: bool = False
