@@ -23,6 +23,7 @@ from maetab.data.timeline import Timeline
 from maetab.engine.embedding import Projection, blocks_of, embed
 from maetab.engine.inference import batch_rows
 from maetab.engine.options import FitOptions
+from maetab.engine.pieces import Pieces
 from maetab.engine.reference import equal_memory_index, make_reference, remembered
 from maetab.engine.row_sums import row_sums
 from maetab.engine.runtime import pick_device
@@ -195,7 +196,9 @@ class LabelledMAE(BaseMAE):
         own = _some(windows, rows)
         shown = [own, *(with_hidden(own, share, seed=len(rows)) for share in HIDDEN)]
         features = [self._features(x, projection) for x in shown]
-        head, told = fit_head(features, y[rows], n_classes)
+        pieces = Pieces(self.model_.support, self._reads_cells_alone()).is_cell.numpy()
+        cells = np.concatenate([np.zeros(features[0].shape[1] - len(pieces), bool), pieces])
+        head, told, weights = fit_head(features, y[rows], n_classes, cells)
         held_out = {
             "losses": np.sort(losses(told, y[rows])),
             "missing": np.array([missing_share(x).mean() for x in shown]),
@@ -203,7 +206,7 @@ class LabelledMAE(BaseMAE):
         }
         if self._knows_target:
             column = self._held_out_column(own, shown)
-            held_out["share"] = np.array(share_of_head(column, told, y[rows]))
+            held_out["share"] = np.array(share_of_head(column, told, y[rows], weights))
         self.head_ = head._asdict() | projection._asdict() | held_out
 
     def _held_out_column(self, own: Windows, shown: list[Windows]) -> np.ndarray:
@@ -261,11 +264,13 @@ class LabelledMAE(BaseMAE):
 
         With the encoded input behind them if they are projected, in steps if there are few columns.
         """
-        n_columns = len(self.model_.config.n_levels)
-        plain, target = n_columns > MOST_IN_STEPS, (n_columns - 1,)
-        unread = target if self._knows_target else ()
-        how = projection, projection is not None, plain, None, unread
+        unread = (len(self.model_.config.n_levels) - 1,) if self._knows_target else ()
+        how = projection, projection is not None, self._reads_cells_alone(), None, unread
         return embed(self.model_, windows, pick_device(self.device), "concat", *how)
+
+    def _reads_cells_alone(self) -> bool:
+        """Whether a head reads numbers as they are, without steps: there are many columns."""
+        return len(self.model_.config.n_levels) > MOST_IN_STEPS
 
     def _told_by_head(self, table: Table) -> np.ndarray | None:
         """Return (n, K) what the head says of rows; None without one."""

@@ -61,7 +61,7 @@ def test_what_is_predicted_is_what_the_head_says_of_the_features_of_the_encoder(
     told = by_hand(fitted[1].head_, features)[:, 0] * number.std() + number.mean()
     expected = told.clip(number.min(), number.max())
     assert np.allclose(fitted[1].predict(asked), expected, atol=1e-3)
-    assert 5 < (told != expected).sum() < 20  # far rows stay among the labels
+    assert 5 < (told != expected).sum() < 25  # far rows stay among the labels
 
 
 def test_few_labels_tell_classes_and_numbers_of_new_rows(fitted):

@@ -40,10 +40,15 @@ class Pieces:
         self.begin, self.width, self.least, self.most = torch.cat(parts, 1)
         self.is_level = ~support.is_number[self.column]
         if plain:
-            kept = self.is_level | self.least.isinf()
+            kept = self.is_cell
             parts = [x[kept] for x in (self.begin, self.width, self.least, self.most)]
             self.begin, self.width, self.least, self.most = parts
             self.column, self.is_level = self.column[kept], self.is_level[kept]
+
+    @property
+    def is_cell(self) -> Tensor:
+        """(R,) whether a piece is a cell as it is: a level, or the value of a number."""
+        return self.is_level | self.least.isinf()
 
     @property
     def size(self) -> int:
