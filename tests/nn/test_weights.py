@@ -12,7 +12,11 @@ from maetab.nn.guess import weights
 from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.guess.weights import (
-    SLOPED,
+    ANYWHERE,
+    FAR,
+    FEW,
+    MOST_SLOPE,
+    NEAR,
     _discriminants,
     _Evidence,
     _worth,
@@ -180,7 +184,7 @@ def a_table(n: int, n_columns: int, strength: float, seed: int = 0) -> Windows:
     return windows_over(values, torch.rand(values.shape, generator=generator) < 0.8)
 
 
-@pytest.mark.parametrize(("strength", "least", "most"), [(0.0, 0.0, 0.3), (3.0, 0.95, 1.0)])
+@pytest.mark.parametrize(("strength", "least", "most"), [(0.0, 0.0, 0.3), (3.0, 0.95, 1.1)])
 def test_slopes_are_small_where_columns_tell_nothing_of_each_other(strength, least, most):
     guess = first_guess(a_table(80, 5, strength), (0, 0, 0, 0, 0, 2), tuning_steps=10)[0]
     assert least <= guess.slope[:5].min() and guess.slope[:5].max() <= most
@@ -208,13 +212,36 @@ def test_slopes_are_those_of_least_squares_moved_to_one_of_all(monkeypatch):
     odds = hidden  # nearly: cells are missing at random
     square = (odds * (truth * said[:3]).square()).sum(0)
     right = (odds * truth.square() * said[:3]).sum(0)
-    noise = (odds * (truth * (1 - said[:3]) * truth * said[:3]).square()).sum()
-    pooled = ((right.sum() + noise.sqrt()) / square.sum()).clamp(0, 1)
-    count = odds.sum(0) * 300 / len(truth)
-    wanted = (right + square * SLOPED / count * pooled) / (square * (1 + SLOPED / count))
-    torch.testing.assert_close(guess.slope[:3].double(), wanted.clamp(0, 1), atol=0.02, rtol=0)
-    assert guess.slope[0] < guess.slope[1] < guess.slope[2] == 1
-    assert 0.5 < guess.slope[0] < pooled < 1
+    noise = (odds * (truth * (1 - said[:3]) * truth * said[:3]).square()).sum(0)
+    pooled = ((right.sum() + noise.sum().sqrt()) / square.sum()).clamp(0, 1)
+    error = (1 + FEW / (odds.sum(0) * 300 / len(truth))) * noise / square.square()
+    slopes = torch.linspace(-4, 6, 20_001).double()[:, None]  # the mean over all that may be
+    prior = (1 - ANYWHERE) * density(slopes - pooled, NEAR) + ANYWHERE * density(
+        slopes - pooled, FAR
+    )
+    chance = prior * density(slopes - 1 / said[:3], error.sqrt())
+    wanted = (slopes * chance).sum(0) / chance.sum(0)
+    found = guess.slope[:3].double()
+    torch.testing.assert_close(found, wanted.clamp(0, MOST_SLOPE), atol=0.02, rtol=0)
+    assert found[0] < found[1] < found[2] == MOST_SLOPE < wanted[2]
+    assert 0.5 < found[0] < pooled < 1
+
+
+def density(away: torch.Tensor, spread: float | torch.Tensor) -> torch.Tensor:
+    """Return the density of a normal, so far away from its mean."""
+    return (-(away / spread).square() / 2).exp() / spread
+
+
+def test_a_column_that_others_tell_keeps_its_slope_among_many_of_noise():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(100, 30, generator=generator)
+    told = 2 * noise[:, 0] - noise[:, 3] + 0.3 * torch.randn(100, generator=generator)
+    values = torch.cat([noise, told[:, None] / told.std()], 1)
+    visible = torch.ones_like(values, dtype=torch.bool)
+    visible[::4, -1] = False
+    guess = first_guess(windows_over(values, visible), (0,) * 31, tuning_steps=10)[0]
+    assert guess.slope[-1] > 0.7
+    assert guess.slope[:-1].mean() < 0.2
 
 
 def test_a_guess_is_multiplied_by_its_slopes_everywhere():

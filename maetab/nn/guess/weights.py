@@ -5,6 +5,7 @@ And, where rows are few, how far what both say of numbers is moved towards the m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,8 +26,11 @@ LEAST_ROWS = 64  # windows that are looked at though there is no time
 # room for them.
 SHRUNK, N_MASKS = 300, 4
 MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missing
-# Hidden cells that the pooled slope counts as, and standard errors that speak against moving it.
-SLOPED, DOUBT = 100, 1.0
+# Standard errors that speak against moving the pooled slope, and how far slopes lie from it: most
+# are near, and the rest, such a share of them, may be anywhere.
+DOUBT, NEAR, FAR, ANYWHERE = 1.0, 0.1, 1.0, 0.1
+FEW = 10  # hidden cells by which standard errors count as larger
+MOST_SLOPE = 1.25  # a Gaussian is shrunk for all columns alike, and too much for some
 
 
 def corrections(normal: Normal, near: list[Neighbours]) -> Tensor:
@@ -111,8 +115,9 @@ def fit_slopes(
 
     Numbers are standardised, so that a slope of 0 is the mean of a column: what the guess should
     say where columns have nothing to do with each other, and few rows look as if they had. Least
-    squares at hidden cells, each guessed by a base that has not seen its row; per coordinate,
-    moved to the slope of all, which is a standard error above the best; never more than 1.
+    squares at hidden cells, each guessed by a base that has not seen its row; per coordinate, moved
+    to the slope of all, which is a standard error above the best: by little where what its own
+    cells say is sure and far from that, for one column may be told well among many that are not.
     """
     sums: list[Tensor] = []
     rows, size = _rows_to_look_at(guess, len(windows), generator, windows.rows.device)
@@ -128,9 +133,24 @@ def fit_slopes(
         sums.append(torch.stack([*((odds * x).sum(0) for x in each), odds.sum(0)]))
     gram, right, noise, count = torch.stack(sums).sum(0)
     pooled = (right.sum() + DOUBT * noise.sum().sqrt()) / gram.sum().clamp_min(1e-9)
-    shrink = gram * SLOPED / (count * min(1.0, len(windows) / len(rows))).clamp_min(1)
-    slope = (right + shrink * pooled.clamp(0, 1)) / (gram + shrink).clamp_min(1e-9)
-    guess.slope.copy_(torch.where(guess.is_number & (gram > 0), slope.clamp(0, 1), 1.0))
+    distinct = (count * min(1.0, len(windows) / len(rows))).clamp_min(1)
+    variance = (1 + FEW / distinct) * noise / gram.square().clamp_min(1e-18)
+    slope = _moved(right / gram.clamp_min(1e-9), variance.clamp_min(1e-12), pooled.clamp(0, 1))
+    told = guess.is_number & (gram > 0)
+    guess.slope.copy_(torch.where(told, slope.clamp(0, MOST_SLOPE), 1.0))
+
+
+def _moved(slope: Tensor, variance: Tensor, pooled: Tensor) -> Tensor:
+    """Return what is expected of slopes (C,) that were measured with these variances.
+
+    By a prior about the pooled slope, a mixture of a narrow normal and a wide one.
+    """
+    means, likely = [], []
+    for spread, share in ((NEAR, 1 - ANYWHERE), (FAR, ANYWHERE)):
+        total = variance + spread**2
+        means.append((slope * spread**2 + pooled * variance) / total)
+        likely.append(math.log(share) - ((slope - pooled).square() / total + total.log()) / 2)
+    return (torch.stack(means) * torch.stack(likely).softmax(0)).sum(0)
 
 
 def _look(
