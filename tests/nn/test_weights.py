@@ -19,6 +19,7 @@ from maetab.nn.guess.weights import (
     NEAR,
     _discriminants,
     _Evidence,
+    _shrunk_least_squares,
     _worth,
     fit_slopes,
     fit_weights,
@@ -91,16 +92,20 @@ def test_weights_are_lowered_to_what_is_best_at_other_rows():
         torch.ones(3, 2),
         torch.full((3,), 4e6),
     )
-    worth = _worth(found, torch.ones(3, 2).double())
+    ones, numbers = torch.ones(3, 2).double(), torch.ones(3, dtype=torch.bool)
+    worth = _worth(found, ones, numbers)
     torch.testing.assert_close(worth, torch.tensor([0.5, 0.0, 1.0]).double(), atol=0.01, rtol=0)
     nothing = found._replace(corrections=moved * torch.tensor([1.0, 1.0, 0.0])[:, None])
     others = moved[:, :2].sum(-1).square()
     pooled = (others * best[:2]).sum() / others.sum()
-    without = _worth(nothing, torch.ones(3, 2).double())[2]  # no evidence: what all say
+    without = _worth(nothing, ones, numbers)[2]  # no evidence: what all say
     torch.testing.assert_close(without, pooled.clamp(0, 1), atol=0.01, rtol=0)
-    few = _worth(found._replace(n_hidden=torch.full((3,), 1e-3)), torch.ones(3, 2).double())
+    hardly = found._replace(n_hidden=torch.full((3,), 1e-3))
+    few = _worth(hardly, ones, numbers)
     pooled = (moved.sum(-1).square() * best).sum() / moved.sum(-1).square().sum()
     torch.testing.assert_close(few, pooled.clamp(0, 1).expand(3), atol=0.01, rtol=0)
+    apart = _worth(hardly, ones, torch.tensor([True, True, False]))  # levels by levels alone
+    torch.testing.assert_close(apart, torch.tensor([0.0, 0.0, 1.0]).double(), atol=0.01, rtol=0)
 
 
 def test_fitted_weights_are_lowered_by_what_other_rows_say(monkeypatch):
@@ -225,6 +230,22 @@ def test_slopes_are_those_of_least_squares_moved_to_one_of_all(monkeypatch):
     torch.testing.assert_close(found, wanted.clamp(0, MOST_SLOPE), atol=0.02, rtol=0)
     assert found[0] < found[1] < found[2] == MOST_SLOPE < wanted[2]
     assert 0.5 < found[0] < pooled < 1
+
+
+@pytest.mark.parametrize("is_number", [True, False])
+def test_a_number_that_similar_rows_tell_trusts_them_among_many_that_they_do_not(is_number):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(80, 20, 1, generator=generator).double()
+    x = x + 0.3 * torch.randn(80, 20, 2, generator=generator)  # heads say much the same
+    y = torch.randn(80, 20, generator=generator).double()
+    y[:, 0] = x[:, 0].mean(-1) + 0.1 * y[:, 0]
+    count = torch.full((20,), 80.0).double()
+    weights = _shrunk_least_squares(x, y, count, torch.full((20,), is_number)).sum(-1)
+    assert weights[1:].abs().mean() < 0.1
+    if is_number:
+        assert weights[0] > 0.8
+    else:  # levels of a category are left to what all coordinates say
+        assert weights[0] < 0.4
 
 
 def density(away: torch.Tensor, spread: float | torch.Tensor) -> torch.Tensor:
