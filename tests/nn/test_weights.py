@@ -104,8 +104,10 @@ def test_weights_are_lowered_to_what_is_best_at_other_rows():
     few = _worth(hardly, ones, numbers)
     pooled = (moved.sum(-1).square() * best).sum() / moved.sum(-1).square().sum()
     torch.testing.assert_close(few, pooled.clamp(0, 1).expand(3), atol=0.01, rtol=0)
-    apart = _worth(hardly, ones, torch.tensor([True, True, False]))  # levels by levels alone
+    one = found._replace(n_hidden=torch.tensor([1e-3, 4e6, 4e6]))
+    apart = _worth(one, ones, torch.tensor([True, True, False]))  # levels tell nothing of numbers
     torch.testing.assert_close(apart, torch.tensor([0.0, 0.0, 1.0]).double(), atol=0.01, rtol=0)
+    assert _worth(one, ones, numbers)[0] > 0.45
 
 
 def test_fitted_weights_are_lowered_by_what_other_rows_say(monkeypatch):

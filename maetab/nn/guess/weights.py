@@ -101,14 +101,23 @@ def fit_weights(
 def _worth(found: _Evidence, weights: Tensor, is_number: Tensor) -> Tensor:
     """Return (C,) in [0, 1]: the share of weighted corrections that has the least error.
 
-    Shrunk to that of all numbers, or of all levels (C,).
+    Shrunk to that of all numbers, or of all levels, and this to that of all.
+
+    is_number : (C,) bool
     """
     moved = (found.corrections * weights).sum(-1)
     gram, right = moved.square().sum(0), (moved * found.missed).sum(0)
+    pooled = right.sum() / gram.sum().clamp_min(1e-9)
     of_kind = torch.stack([~is_number, is_number]).to(gram)
-    pooled = ((of_kind @ right) / (of_kind @ gram).clamp_min(1e-9))[is_number.long()]
-    shrink = gram * SHRUNK / found.n_hidden.clamp_min(1)
-    return ((right + (shrink + 1e-9) * pooled) / (gram + shrink + 1e-9)).clamp(0, 1)
+    each = (of_kind @ right, of_kind @ gram, of_kind @ found.n_hidden.to(gram))
+    pooled = _drawn(*each, pooled)[is_number.long()]
+    return _drawn(right, gram, found.n_hidden, pooled).clamp(0, 1)
+
+
+def _drawn(right: Tensor, gram: Tensor, count: Tensor, pooled: Tensor) -> Tensor:
+    """Return slopes drawn to a pooled one by as much as `SHRUNK` hidden cells."""
+    shrink = gram * SHRUNK / count.clamp_min(1) + 1e-9
+    return (right + shrink * pooled) / (gram + shrink)
 
 
 @torch.no_grad()
