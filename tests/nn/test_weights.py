@@ -12,9 +12,14 @@ from maetab.nn.guess import weights
 from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.guess.weights import (
-    SLOPED,
+    ANYWHERE,
+    FAR,
+    FEW,
+    MOST_SLOPE,
+    NEAR,
     _discriminants,
     _Evidence,
+    _shrunk_least_squares,
     _worth,
     fit_slopes,
     fit_weights,
@@ -87,16 +92,22 @@ def test_weights_are_lowered_to_what_is_best_at_other_rows():
         torch.ones(3, 2),
         torch.full((3,), 4e6),
     )
-    worth = _worth(found, torch.ones(3, 2).double())
+    ones, numbers = torch.ones(3, 2).double(), torch.ones(3, dtype=torch.bool)
+    worth = _worth(found, ones, numbers)
     torch.testing.assert_close(worth, torch.tensor([0.5, 0.0, 1.0]).double(), atol=0.01, rtol=0)
     nothing = found._replace(corrections=moved * torch.tensor([1.0, 1.0, 0.0])[:, None])
     others = moved[:, :2].sum(-1).square()
     pooled = (others * best[:2]).sum() / others.sum()
-    without = _worth(nothing, torch.ones(3, 2).double())[2]  # no evidence: what all say
+    without = _worth(nothing, ones, numbers)[2]  # no evidence: what all say
     torch.testing.assert_close(without, pooled.clamp(0, 1), atol=0.01, rtol=0)
-    few = _worth(found._replace(n_hidden=torch.full((3,), 1e-3)), torch.ones(3, 2).double())
+    hardly = found._replace(n_hidden=torch.full((3,), 1e-3))
+    few = _worth(hardly, ones, numbers)
     pooled = (moved.sum(-1).square() * best).sum() / moved.sum(-1).square().sum()
     torch.testing.assert_close(few, pooled.clamp(0, 1).expand(3), atol=0.01, rtol=0)
+    one = found._replace(n_hidden=torch.tensor([1e-3, 4e6, 4e6]))
+    apart = _worth(one, ones, torch.tensor([True, True, False]))  # levels tell nothing of numbers
+    torch.testing.assert_close(apart, torch.tensor([0.0, 0.0, 1.0]).double(), atol=0.01, rtol=0)
+    assert _worth(one, ones, numbers)[0] > 0.45
 
 
 def test_fitted_weights_are_lowered_by_what_other_rows_say(monkeypatch):
@@ -180,7 +191,7 @@ def a_table(n: int, n_columns: int, strength: float, seed: int = 0) -> Windows:
     return windows_over(values, torch.rand(values.shape, generator=generator) < 0.8)
 
 
-@pytest.mark.parametrize(("strength", "least", "most"), [(0.0, 0.0, 0.3), (3.0, 0.95, 1.0)])
+@pytest.mark.parametrize(("strength", "least", "most"), [(0.0, 0.0, 0.3), (3.0, 0.95, 1.1)])
 def test_slopes_are_small_where_columns_tell_nothing_of_each_other(strength, least, most):
     guess = first_guess(a_table(80, 5, strength), (0, 0, 0, 0, 0, 2), tuning_steps=10)[0]
     assert least <= guess.slope[:5].min() and guess.slope[:5].max() <= most
@@ -208,13 +219,52 @@ def test_slopes_are_those_of_least_squares_moved_to_one_of_all(monkeypatch):
     odds = hidden  # nearly: cells are missing at random
     square = (odds * (truth * said[:3]).square()).sum(0)
     right = (odds * truth.square() * said[:3]).sum(0)
-    noise = (odds * (truth * (1 - said[:3]) * truth * said[:3]).square()).sum()
-    pooled = ((right.sum() + noise.sqrt()) / square.sum()).clamp(0, 1)
-    count = odds.sum(0) * 300 / len(truth)
-    wanted = (right + square * SLOPED / count * pooled) / (square * (1 + SLOPED / count))
-    torch.testing.assert_close(guess.slope[:3].double(), wanted.clamp(0, 1), atol=0.02, rtol=0)
-    assert guess.slope[0] < guess.slope[1] < guess.slope[2] == 1
-    assert 0.5 < guess.slope[0] < pooled < 1
+    noise = (odds * (truth * (1 - said[:3]) * truth * said[:3]).square()).sum(0)
+    pooled = ((right.sum() + noise.sum().sqrt()) / square.sum()).clamp(0, 1)
+    error = (1 + FEW / (odds.sum(0) * 300 / len(truth))) * noise / square.square()
+    slopes = torch.linspace(-4, 6, 20_001).double()[:, None]  # the mean over all that may be
+    prior = (1 - ANYWHERE) * density(slopes - pooled, NEAR) + ANYWHERE * density(
+        slopes - pooled, FAR
+    )
+    chance = prior * density(slopes - 1 / said[:3], error.sqrt())
+    wanted = (slopes * chance).sum(0) / chance.sum(0)
+    found = guess.slope[:3].double()
+    torch.testing.assert_close(found, wanted.clamp(0, MOST_SLOPE), atol=0.02, rtol=0)
+    assert found[0] < found[1] < found[2] == MOST_SLOPE < wanted[2]
+    assert 0.5 < found[0] < pooled < 1
+
+
+@pytest.mark.parametrize("is_number", [True, False])
+def test_a_number_that_similar_rows_tell_trusts_them_among_many_that_they_do_not(is_number):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(80, 20, 1, generator=generator).double()
+    x = x + 0.3 * torch.randn(80, 20, 2, generator=generator)  # heads say much the same
+    y = torch.randn(80, 20, generator=generator).double()
+    y[:, 0] = x[:, 0].mean(-1) + 0.1 * y[:, 0]
+    count = torch.full((20,), 80.0).double()
+    weights = _shrunk_least_squares(x, y, count, torch.full((20,), is_number)).sum(-1)
+    assert weights[1:].abs().mean() < 0.1
+    if is_number:
+        assert weights[0] > 0.8
+    else:  # levels of a category are left to what all coordinates say
+        assert weights[0] < 0.4
+
+
+def density(away: torch.Tensor, spread: float | torch.Tensor) -> torch.Tensor:
+    """Return the density of a normal, so far away from its mean."""
+    return (-(away / spread).square() / 2).exp() / spread
+
+
+def test_a_column_that_others_tell_keeps_its_slope_among_many_of_noise():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(100, 30, generator=generator)
+    told = 2 * noise[:, 0] - noise[:, 3] + 0.3 * torch.randn(100, generator=generator)
+    values = torch.cat([noise, told[:, None] / told.std()], 1)
+    visible = torch.ones_like(values, dtype=torch.bool)
+    visible[::4, -1] = False
+    guess = first_guess(windows_over(values, visible), (0,) * 31, tuning_steps=10)[0]
+    assert guess.slope[-1] > 0.7
+    assert guess.slope[:-1].mean() < 0.2
 
 
 def test_a_guess_is_multiplied_by_its_slopes_everywhere():

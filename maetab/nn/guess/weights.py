@@ -5,6 +5,7 @@ And, where rows are few, how far what both say of numbers is moved towards the m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,8 +26,13 @@ LEAST_ROWS = 64  # windows that are looked at though there is no time
 # room for them.
 SHRUNK, N_MASKS = 300, 4
 MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missing
-# Hidden cells that the pooled slope counts as, and standard errors that speak against moving it.
-SLOPED, DOUBT = 100, 1.0
+# Standard errors that speak against moving the pooled slope, and how far slopes lie from it (and
+# what corrections weigh from what they weigh everywhere): most are near, and the rest, such a share
+# of them, may be anywhere.
+DOUBT, NEAR, FAR, ANYWHERE = 1.0, 0.1, 1.0, 0.1
+FEW = 10  # hidden cells by which standard errors count as larger
+LEAST_WEIGHT, MOST_WEIGHT = 0.05, 1.5  # of all corrections together
+MOST_SLOPE = 1.25  # a Gaussian is shrunk for all columns alike, and too much for some
 
 
 def corrections(normal: Normal, near: list[Neighbours]) -> Tensor:
@@ -81,23 +87,37 @@ def fit_weights(
     # Metrics are weighted each as if it were alone: a mean of several is better than what least
     # squares makes of them all.
     parts = x.split(2 * N_HEADS, -1)
-    each = [_shrunk_least_squares(part, y, found.n_hidden).clamp(-0.5, 1.5) for part in parts]
+    about = found.n_hidden, guess.is_number
+    each = [_shrunk_least_squares(part, y, *about).clamp(-0.5, MOST_WEIGHT) for part in parts]
     weights = torch.cat(each, 1) / len(each)
     other = _look(guess, windows, judged, generator, should_stop)
-    guess.stack_weights.copy_(weights * _worth(other, weights)[:, None])
+    guess.stack_weights.copy_(weights * _worth(other, weights, guess.is_number)[:, None])
     error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
     half = error[:, None] / 2 / found.variances.clamp_min(1e-6)
     half = torch.where((found.n_hidden > 5)[:, None], half, 0.5)
     guess.variance_weights.copy_(half.clamp(0.05, 5.0))
 
 
-def _worth(found: _Evidence, weights: Tensor) -> Tensor:
-    """Return (C,) in [0, 1]: the share of weighted corrections that has the least error."""
+def _worth(found: _Evidence, weights: Tensor, is_number: Tensor) -> Tensor:
+    """Return (C,) in [0, 1]: the share of weighted corrections that has the least error.
+
+    Shrunk to that of all numbers, or of all levels, and this to that of all.
+
+    is_number : (C,) bool
+    """
     moved = (found.corrections * weights).sum(-1)
     gram, right = moved.square().sum(0), (moved * found.missed).sum(0)
     pooled = right.sum() / gram.sum().clamp_min(1e-9)
-    shrink = gram * SHRUNK / found.n_hidden.clamp_min(1)
-    return ((right + (shrink + 1e-9) * pooled) / (gram + shrink + 1e-9)).clamp(0, 1)
+    of_kind = torch.stack([~is_number, is_number]).to(gram)
+    each = (of_kind @ right, of_kind @ gram, of_kind @ found.n_hidden.to(gram))
+    pooled = _drawn(*each, pooled)[is_number.long()]
+    return _drawn(right, gram, found.n_hidden, pooled).clamp(0, 1)
+
+
+def _drawn(right: Tensor, gram: Tensor, count: Tensor, pooled: Tensor) -> Tensor:
+    """Return slopes drawn to a pooled one by as much as `SHRUNK` hidden cells."""
+    shrink = gram * SHRUNK / count.clamp_min(1) + 1e-9
+    return (right + shrink * pooled) / (gram + shrink)
 
 
 @torch.no_grad()
@@ -111,8 +131,9 @@ def fit_slopes(
 
     Numbers are standardised, so that a slope of 0 is the mean of a column: what the guess should
     say where columns have nothing to do with each other, and few rows look as if they had. Least
-    squares at hidden cells, each guessed by a base that has not seen its row; per coordinate,
-    moved to the slope of all, which is a standard error above the best; never more than 1.
+    squares at hidden cells, each guessed by a base that has not seen its row; per coordinate, moved
+    to the slope of all, which is a standard error above the best: by little where what its own
+    cells say is sure and far from that, for one column may be told well among many that are not.
     """
     sums: list[Tensor] = []
     rows, size = _rows_to_look_at(guess, len(windows), generator, windows.rows.device)
@@ -128,9 +149,24 @@ def fit_slopes(
         sums.append(torch.stack([*((odds * x).sum(0) for x in each), odds.sum(0)]))
     gram, right, noise, count = torch.stack(sums).sum(0)
     pooled = (right.sum() + DOUBT * noise.sum().sqrt()) / gram.sum().clamp_min(1e-9)
-    shrink = gram * SLOPED / (count * min(1.0, len(windows) / len(rows))).clamp_min(1)
-    slope = (right + shrink * pooled.clamp(0, 1)) / (gram + shrink).clamp_min(1e-9)
-    guess.slope.copy_(torch.where(guess.is_number & (gram > 0), slope.clamp(0, 1), 1.0))
+    distinct = (count * min(1.0, len(windows) / len(rows))).clamp_min(1)
+    variance = (1 + FEW / distinct) * noise / gram.square().clamp_min(1e-18)
+    slope = _expected(right / gram.clamp_min(1e-9), variance, pooled.clamp(0, 1))
+    told = guess.is_number & (gram > 0)
+    guess.slope.copy_(torch.where(told, slope.clamp(0, MOST_SLOPE), 1.0))
+
+
+def _expected(slope: Tensor, variance: Tensor, pooled: Tensor) -> Tensor:
+    """Return what is expected of slopes (C,) that were measured with these variances.
+
+    By a prior about the pooled slope, a mixture of a narrow normal and a wide one.
+    """
+    means, likely = [], []
+    for spread, share in ((NEAR, 1 - ANYWHERE), (FAR, ANYWHERE)):
+        total = variance + spread**2
+        means.append((slope * spread**2 + pooled * variance) / total)
+        likely.append(math.log(share) - ((slope - pooled).square() / total + total.log()) / 2)
+    return (torch.stack(means) * torch.stack(likely).softmax(0)).sum(0)
 
 
 def _look(
@@ -185,14 +221,28 @@ def _rows_to_look_at(
     return torch.cat(orders)[:most], min(512, max(32, PRODUCTS // (c * len(guess.memory.values))))
 
 
-def _shrunk_least_squares(x: Tensor, y: Tensor, count: Tensor) -> Tensor:
-    """Return (C, M) weights of x (n, C, M) for y (n, C)."""
+def _shrunk_least_squares(x: Tensor, y: Tensor, count: Tensor, is_number: Tensor) -> Tensor:
+    """Return (C, M) weights of x (n, C, M) for y (n, C), shrunk to a share of the pooled ones.
+
+    A number's own cells say what share: it may be told by similar windows among many that are not.
+
+    Parameters
+    ----------
+    count, is_number : (C,) hidden cells of each coordinate, and whether it is a number
+    """
     gram, right = torch.einsum("bci,bcj->cij", x, x), torch.einsum("bci,bc->ci", x, y)
     scale = gram.diagonal(dim1=1, dim2=2)
     every = torch.diag(0.1 * scale.sum(0) + 1e-9)
     pooled = torch.linalg.solve(gram.sum(0) + every, right.sum(0))
+    total = pooled.sum().abs().clamp_min(LEAST_WEIGHT)
+    moved = x @ (pooled / total)
+    square = moved.square().sum(0).clamp_min(1e-9)
+    own = (moved * y).sum(0) / square
+    variance = (moved * (y - own * moved)).square().sum(0) / square.square()
+    own = _expected(own, (1 + FEW / count.clamp_min(1)) * variance, total).clamp(0, MOST_WEIGHT)
+    start = torch.where(is_number, own / total, 1.0)[:, None] * pooled
     ridge = torch.diag_embed(scale * SHRUNK / count.clamp_min(1)[:, None] + 1e-9)
-    return torch.linalg.solve(gram + ridge, right + (ridge @ pooled[:, None])[..., 0])
+    return torch.linalg.solve(gram + ridge, right + (ridge @ start[..., None])[..., 0])
 
 
 def missing_odds(guess: StackedGuess, values: Tensor, observed: Tensor) -> Tensor:
