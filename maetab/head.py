@@ -15,6 +15,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from maetab.engine.row_sums import row_sums
+from maetab.engine.runtime import Deadline
 
 HIDDEN = (0.25, 0.4)  # shares of the cells that are hidden in copies of the rows
 FARTHEST = 10.0  # standard deviations beyond which features are not told apart
@@ -70,14 +71,18 @@ class _Found(NamedTuple):
 
 
 def fit_head(
-    copies: list[np.ndarray], y: np.ndarray, n_classes: int, cells: np.ndarray
+    copies: list[np.ndarray],
+    y: np.ndarray,
+    n_classes: int,
+    cells: np.ndarray,
+    deadline: Deadline,
 ) -> tuple[Head, np.ndarray, np.ndarray]:
     """Return a head, what it said of the rows when they were held out, and weights of the copies.
 
     That is (copies, n) numbers, or (copies, n, K) probabilities; (copies,) of mean 1. Penalty and
     how much more single cells weigh are what cross-validation finds best. A copy weighs the less
     the more was missed in it, as in weighted least squares: one with cells hidden tells less. Of
-    more numbers than `MOST_TRIED` says the penalty alone is chosen: the rest would take long.
+    more numbers than `MOST_TRIED` says, or with little time left, the penalty alone is chosen.
 
     Parameters
     ----------
@@ -94,8 +99,10 @@ def fit_head(
     shares = [told * np.where(cells, emphasis, 1.0) for emphasis in EMPHASES]
     # Their squares sum to 1, so that penalties mean the same of any number of features.
     shares = [share / max(float(np.linalg.norm(share)), 1.0) for share in shares]
+    begun = deadline.clock()
     first = _with_best_penalty(standard * shares[0], y, n_classes, np.ones(n))
-    if features.size * max(n_classes, 1) > MOST_TRIED:
+    more = (1 + len(shares)) * (deadline.clock() - begun)  # and as much for all that comes after
+    if features.size * max(n_classes, 1) > MOST_TRIED or deadline.left() < more:
         weight = shares[0][:, None] * first.weight
         return Head(center, scale, weight, first.bias), first.told, np.ones(n)
     if not (told & cells).any():

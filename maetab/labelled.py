@@ -198,7 +198,7 @@ class LabelledMAE(BaseMAE):
         features = [self._features(x, projection) for x in shown]
         pieces = Pieces(self.model_.support, self._reads_cells_alone()).is_cell.numpy()
         cells = np.concatenate([np.zeros(features[0].shape[1] - len(pieces), bool), pieces])
-        head, told, weights = fit_head(features, y[rows], n_classes, cells)
+        head, told, weights = fit_head(features, y[rows], n_classes, cells, self._deadline)
         held_out = {
             "losses": np.sort(losses(told, y[rows])),
             "missing": np.array([missing_share(x).mean() for x in shown]),

@@ -8,8 +8,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from maetab import MAEClassifier, MAERegressor
+from maetab.engine.runtime import Deadline
 from maetab.head import EMPHASES, RIDGE_PENALTIES, _first_as_good, _folds, fit_head
 
+EVER = Deadline()
 NONE = np.zeros(1, bool)  # no feature is a single cell
 
 
@@ -20,7 +22,7 @@ def features(n: int = 60, d: int = 5, seed: int = 0) -> np.ndarray:
 def test_numbers_are_told_as_by_a_ridge_on_standardised_features():
     x = features()
     y = x @ np.arange(5.0) - 20 + np.random.default_rng(1).normal(size=60)
-    found = fit_head([x], y, 0, NONE)[0](features(seed=2))[:, 0]
+    found = fit_head([x], y, 0, NONE, EVER)[0](features(seed=2))[:, 0]
     scaler = StandardScaler().fit(x)
     standard, asked = scaler.transform(x) / np.sqrt(5), scaler.transform(features(seed=2))
     each = [Ridge(a).fit(standard, y).predict(asked / np.sqrt(5)) for a in RIDGE_PENALTIES]
@@ -31,7 +33,7 @@ def test_numbers_are_told_as_by_a_ridge_on_standardised_features():
 def test_classes_are_told_as_by_a_logistic_regression():
     x = features(90)
     y = np.digitize(x[:, 0] + np.random.default_rng(1).normal(size=90), [2.0, 4.0])
-    found = fit_head([x], y, 3, NONE)[0](features(seed=2))
+    found = fit_head([x], y, 3, NONE, EVER)[0](features(seed=2))
     scaler = StandardScaler().fit(x)
     asked = scaler.transform(features(seed=2)) / np.sqrt(5)
     models = [
@@ -45,7 +47,7 @@ def test_classes_are_told_as_by_a_logistic_regression():
 def test_features_that_do_not_vary_and_far_ones_do_no_harm():
     x = np.column_stack([features(), np.full(60, 7.0)])
     y = x[:, 0].astype(float)
-    head = fit_head([x, x], y, 0, NONE)[0]
+    head = fit_head([x, x], y, 0, NONE, EVER)[0]
     asked = x[:3].copy()
     asked[1, 5], asked[2, 0] = 1e9, 1e9
     found = head(asked)[:, 0]
@@ -55,7 +57,7 @@ def test_features_that_do_not_vary_and_far_ones_do_no_harm():
 
 def test_a_row_is_told_the_same_whatever_stands_beside_it():
     x = features(500, 64)
-    head = fit_head([x], np.digitize(x[:, 0], [2.0, 4.0]), 3, NONE)[0]
+    head = fit_head([x], np.digitize(x[:, 0], [2.0, 4.0]), 3, NONE, EVER)[0]
     whole = head(x)
     for size in (1, 2, 7, 100):
         parts = [head(x[i : i + size]) for i in range(0, 500, size)]
@@ -65,7 +67,7 @@ def test_a_row_is_told_the_same_whatever_stands_beside_it():
 def test_numbers_are_kept_of_rows_and_copies_that_were_held_out():
     x, noise = features(40, 3), np.random.default_rng(3).normal(size=(40, 3)).astype(np.float32)
     y = x @ np.arange(3.0) - 10
-    head, told, weights = fit_head([x, x + noise], y, 0, NONE)
+    head, told, weights = fit_head([x, x + noise], y, 0, NONE, EVER)
     both, target = np.concatenate([x, x + noise]), np.tile(y, 2)
     standard, each_row = StandardScaler().fit_transform(both) / np.sqrt(3), np.repeat(weights, 40)
     each = []
@@ -86,7 +88,7 @@ def test_numbers_are_kept_of_rows_and_copies_that_were_held_out():
 @pytest.mark.parametrize("n_classes", [0, 2])
 def test_features_of_which_none_varies_tell_how_common_targets_are(n_classes):
     y = np.arange(60) % 3 // 2  # two 0 to one 1
-    found = fit_head([np.ones((60, 4), np.float32)], y, n_classes, NONE)[0](features(3, 4))
+    found = fit_head([np.ones((60, 4), np.float32)], y, n_classes, NONE, EVER)[0](features(3, 4))
     told = found[:, 0] if not n_classes else 1 / (1 + np.exp(found[:, 0] - found[:, 1]))
     assert np.allclose(told, 1 / 3, atol=1e-3)
 
@@ -94,7 +96,7 @@ def test_features_of_which_none_varies_tell_how_common_targets_are(n_classes):
 def test_a_row_and_its_copies_are_judged_together():
     # Of noise nothing can be learned; copies of judged rows among the learning ones would hide it.
     x, y = features(40, 60), np.random.default_rng(3).normal(size=40)
-    head = fit_head([x, x, x], y, 0, NONE)[0]
+    head = fit_head([x, x, x], y, 0, NONE, EVER)[0]
     assert np.abs(head(x)[:, 0]).max() < 0.5 * np.abs(y).max()
 
 
@@ -110,7 +112,7 @@ def test_single_cells_weigh_as_much_more_as_cross_validation_says(noise, emphase
     random = np.random.default_rng(0)
     x, cells = random.normal(size=(80, 60)), np.arange(60) >= 50
     y = x[:, 50:] @ random.normal(size=10) + noise * x[:, :50] @ random.normal(size=50)
-    head, told, _ = fit_head([x], y, 0, cells)
+    head, told, _ = fit_head([x], y, 0, cells, EVER)
     standard, gaps = StandardScaler().fit_transform(x), []
     for emphasis in EMPHASES:
         weighted = standard * np.where(cells, emphasis, 1.0)
@@ -126,17 +128,20 @@ def test_single_cells_weigh_as_much_more_as_cross_validation_says(noise, emphase
     held_out, emphasis, of_all = min(gaps)
     assert held_out < 1e-6 and of_all < 1e-6 and emphasis in emphases
     if not noise:
-        alone = fit_head([x], y, 0, NONE)[1]
+        alone = fit_head([x], y, 0, NONE, EVER)[1]
         assert np.square(told - y).mean() < 0.1 * np.square(alone - y).mean()
 
 
-def test_of_many_numbers_the_penalty_alone_is_chosen(monkeypatch):
+def test_of_many_numbers_or_with_little_time_the_penalty_alone_is_chosen(monkeypatch):
     x, noise = features(60, 8), np.random.default_rng(3).normal(size=(60, 8)).astype(np.float32)
     y, cells = x @ np.arange(8.0), np.arange(8) < 4
-    few = fit_head([x, x + noise], y, 0, cells)
+    few = fit_head([x, x + noise], y, 0, cells, EVER)
+    soon = Deadline(6.5, iter(range(99)).__next__)  # by a clock of which each look takes a second
+    head, told, weights = fit_head([x, x + noise], y, 0, cells, soon)
+    later = fit_head([x, x + noise], y, 0, cells, Deadline(7.5, iter(range(99)).__next__))
+    assert np.array_equal(later[1], few[1]) and np.array_equal(later[2], few[2])
     monkeypatch.setattr("maetab.head.MOST_TRIED", 2 * 60 * 8 - 1)
-    head, told, weights = fit_head([x, x + noise], y, 0, cells)
-    alone = fit_head([x, x + noise], y, 0, NONE)
+    alone = fit_head([x, x + noise], y, 0, NONE, EVER)
     assert weights.tolist() == [1, 1] and few[2][0] > 1
     assert np.array_equal(told, alone[1]) and np.array_equal(head.weight, alone[0].weight)
     assert not np.array_equal(told, few[1])
@@ -144,7 +149,7 @@ def test_of_many_numbers_the_penalty_alone_is_chosen(monkeypatch):
 
 def test_a_class_without_a_label_gets_no_chance():
     x = features()
-    found = fit_head([x], np.where(x[:, 0] > 3, 2, 0), 3, NONE)[0](x)
+    found = fit_head([x], np.where(x[:, 0] > 3, 2, 0), 3, NONE, EVER)[0](x)
     assert (found[:, 1] < found.max(1) - 5).all()
     assert (found.argmax(1) == 2 * (x[:, 0] > 3)).mean() > 0.8
 
