@@ -40,7 +40,7 @@ def noise(seed: int, n: int = 60, f: int = 5) -> Windows:
 
 
 @pytest.mark.slow
-def test_a_memory_of_noise_has_no_more_weight_in_windows_than_in_single_rows():
+def test_a_memory_of_noise_has_no_weight_in_windows_as_in_single_rows():
     sums = {1: [], 3: []}
     for seed in range(3):
         for t in sums:
@@ -49,7 +49,7 @@ def test_a_memory_of_noise_has_no_more_weight_in_windows_than_in_single_rows():
             assert int(guess.memory.visible.any(1).sum()) == 61 - t
             sums[t].append(float(guess.stack_weights.sum(1).mean()))
     # Windows that read themselves, or copies of their rows, get weights of more than 1.
-    assert np.mean(sums[3]) < np.mean(sums[1]) + 0.3 and max(sums[3]) < 0.5
+    assert max(sums[1]) < 0.2 and max(sums[3]) < 0.2
 
 
 def categories(seed: int = 0) -> Windows:
