@@ -175,6 +175,13 @@ def test_what_a_fit_cannot_go_on_with_is_refused_and_nothing_changes(change, giv
     imputer.set_params(warm_start=False).fit(X.assign(**given))
 
 
+def test_a_model_of_other_shapes_that_no_parameter_tells_of_is_refused(monkeypatch):
+    imputer = MAEImputer(warm_start=True, **SMALL).fit(table())
+    monkeypatch.setattr("maetab.parts.N_PIECES", 8)  # as if it were of another version
+    with pytest.raises(ValueError, match="which differs in the shapes of its parts"):
+        imputer.fit(table())
+
+
 def test_other_classes_are_refused():
     X = table()
     y = np.where(X["a"] > 0, "p", "q")

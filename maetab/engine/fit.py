@@ -101,7 +101,8 @@ def _begin_from(model: Ensemble, start: Ensemble) -> None:
         ]
         raise ValueError(
             f"warm_start=True goes on from the model that was fitted before, which differs in "
-            f"{', '.join(differs)}. Fit with what it had, or anew with warm_start=False."
+            f"{', '.join(differs) or 'the shapes of its parts'}. Fit with what it had, or anew "
+            f"with warm_start=False."
         )
     for p, before in pairs:
         p.copy_(before)
