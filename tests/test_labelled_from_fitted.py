@@ -53,7 +53,7 @@ def by_hand(head: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
 
 def test_what_is_predicted_is_what_the_head_says_of_the_features_of_the_encoder(encoder, fitted):
     number, asked = rows(60, seed=1)[2], rows(40, seed=2)[0]
-    asked.loc[asked.index[:20], ["a", "b"]] *= 30
+    asked.loc[asked.index[:20], ["a", "b"]] *= 5
     features = encoder.transform(asked).to_numpy()
     chances = softmax(by_hand(fitted[0].head_, features), axis=1)
     assert np.allclose(fitted[0].predict_proba(asked), chances, atol=1e-6)
@@ -61,7 +61,7 @@ def test_what_is_predicted_is_what_the_head_says_of_the_features_of_the_encoder(
     told = by_hand(fitted[1].head_, features)[:, 0] * number.std() + number.mean()
     expected = told.clip(number.min(), number.max())
     assert np.allclose(fitted[1].predict(asked), expected, atol=1e-3)
-    assert 5 < (told != expected).sum() < 25  # far rows stay among the labels
+    assert 5 < (told != expected).sum() < 20  # far rows stay among the labels
 
 
 def test_few_labels_tell_classes_and_numbers_of_new_rows(fitted):
