@@ -20,6 +20,7 @@ NEIGHBOURS = 0.05  # share of the trusted remembered windows that a trimming det
 MIN_NEIGHBOURS = 10  # of them at least
 KEY_NEIGHBOURS = 5  # that are nearest by learned keys
 LOCAL_NEIGHBOURS = 5  # with whose own neighbours a row's are compared
+LEAST_ROWS = 100  # of fewer, single cells and densities gave too many false alarms
 COPIES = 0.1  # share of the rows with as many copies, above which nothing is compared
 # Of the parts of a score. `python -m benchmarks.detect_weights` chooses them on all sets of
 # anomalies but one, for each: keys bring a tenth or two of a point of AUROC and average precision.
@@ -44,6 +45,10 @@ class RowScorer(Scorer):
 
     def _trims(self) -> bool:
         return self.calibration.robust_location is not None
+
+    def _has_enough(self) -> bool:
+        """Return whether rows tell how dense others lie, and how rare cells are in usual ones."""
+        return not self._trims() and int(self.calibration.trusted.sum()) >= LEAST_ROWS
 
     def _parts(self) -> list[str]:
         """Return which parts a score has."""
@@ -74,7 +79,7 @@ class RowScorer(Scorer):
             "robust": lambda: self._robust_distances(windows),
         }
         parts = np.column_stack([take[name]() for name in self._parts()])
-        return Evidence(parts, cells=None if self._trims() else cells)
+        return Evidence(parts, cells=cells if self._has_enough() else None)
 
     def surprises(
         self, windows: Windows, memory_index: np.ndarray | None = None, alone: bool = False
@@ -114,10 +119,10 @@ class RowScorer(Scorer):
     def local_reach(self) -> np.ndarray | None:
         """Return (n_memory,) distances of remembered rows to those nearest.
 
-        None where rows were trimmed, where most columns are categories, of which those that are
-        rare lie sparse together, and where rows are copies of others, which no distance parts.
+        None where rows were trimmed or are few, where most columns are categories, of which those
+        that are rare lie sparse together, and where rows are copies of others.
         """
-        if self._trims() or self.levels.is_category.mean() > 0.5:
+        if not self._has_enough() or self.levels.is_category.mean() > 0.5:
             return None
         windows = memory_windows(self.model)
         own = self.model.guess.memory.overlapping(torch.arange(len(windows))).numpy()

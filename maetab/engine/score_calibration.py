@@ -21,7 +21,7 @@ from maetab.nn.windows import Windows
 N_QUANTILES = 201  # quantiles of each column's surprises that are kept
 CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 MIN_SPREAD = 1e-3  # smallest usual error of a column and standard deviation of a part of the score
-MARGIN_ROWS = 1000  # by as many rows, a cell of a new row is to be twice as rare as any in fit
+MARGIN_ROWS = 1000  # of as many rows, a cell of a new row is to be twice as rare as any in fit
 PART_FLOOR = 0.01  # of the usual size of a part of the score, added before its logarithm
 
 

@@ -102,7 +102,7 @@ class Evidence(NamedTuple):
     parts : (n, P) sizes, larger where a row is stranger, NaN for nothing seen
     wild : (n,) what single cells take off the score besides
     cells : (n, F) surprises of cells, of which one may be rarer than any in fit; None of series,
-        and where rows were trimmed
+        and where rows were trimmed or are few
     """
 
     parts: np.ndarray

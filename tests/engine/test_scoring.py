@@ -289,3 +289,10 @@ def test_a_detector_fitted_before_there_were_local_distances_scores_with_what_it
         setattr(old, name, getattr(old, name)[:-1])
     scores = old.score_samples(np.vstack([X, [[0.0, 0.0, 9.0]]]))
     assert np.isfinite(scores).all() and scores.argmin() == len(X)
+
+
+def test_few_rows_do_not_tell_how_rare_a_cell_may_be_or_how_dense_others_lie():
+    X = np.random.default_rng(0).normal(size=(120, 3))
+    few, enough = (MAEAnomalyDetector(preset="fast", random_state=0).fit(X[:n]) for n in (90, 120))
+    assert few.row_quantiles_ is None and few.local_reach_ is None
+    assert len(enough.row_quantiles_) == 3 and len(enough.local_reach_) == 120
