@@ -43,25 +43,25 @@ NAMES = {"auroc": "AUROC", "ap": "AP"}
 def parts_of(task: Task, seed: int, neighbours: int) -> dict[str, np.ndarray]:
     """Return by name the standardised parts, (n,) each, of what a detector says of test rows."""
     trim = TRIM if task.train is task.test else 0.0
-    found: list[np.ndarray] = []
+    found: dict[str, np.ndarray] = {}
 
     def kept(scorer: Any, parts: np.ndarray) -> np.ndarray:
         known = scorer.calibration
         usual = (np.log(parts + known.part_floor) - known.part_center) / known.part_scale
-        found[:] = [np.nan_to_num(usual)]
+        usual = np.nan_to_num(np.maximum(usual, scorer.least_part))
+        found.update(zip(scorer._parts(), usual.T, strict=True))
         return np.zeros(len(parts))
 
     with patch.object(ROWS, "KEY_NEIGHBOURS", neighbours):
         detector = MAEAnomalyDetector(random_state=seed, trim=trim).fit(task.train)
         with patch.object(SCORING.Scorer, "normality", kept):
             detector.score_samples(task.test)
-    names = [name for name in ROWS.WEIGHTS if trim or name != "robust"]
-    return dict(zip(names, found[0].T, strict=True))
+    return found
 
 
 def weighted(parts: dict[str, np.ndarray], weights: tuple[float, ...]) -> np.ndarray:
     """Return (n,) how strange rows are, by the weights of the parts in the order of `GRID`."""
-    given = dict(zip(GRID, weights, strict=True)) | {"cells": 1.0}
+    given = ROWS.WEIGHTS | dict(zip(GRID, weights, strict=True))
     return sum((given[name] * part for name, part in parts.items()), np.zeros(1))
 
 

@@ -43,9 +43,9 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
     __doc__ = f"""Tell strange rows from normal ones, and the cells that make them so.
 
     A masked autoencoder guesses the cells of a row from each other, hidden in many different sets.
-    A row is strange when its cells are not what the others suggest, or when no remembered row is
-    near it, by its cells or by the keys that row attention has learned; the score joins all.
-    Numbers and categories mix, and cells may be missing.
+    A row is strange when its cells are not what the others suggest, one of them most of all, or
+    when no remembered row is near it, by its cells, by how near these are to each other, or by the
+    keys that row attention has learned. Numbers and categories mix; cells may be missing.
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
     usual_gap_ : median difference, per coordinate, of training rows to the row nearest to them
     trusted_ : (n_memory,) True for remembered rows that count as normal
     robust_location_, robust_precision_ : of the densest half of the rows; None if `trim` is 0
-    cell_quantiles_ : (F, 201) quantiles of the surprises of each column
+    cell_quantiles_, row_quantiles_ : (F, 201) quantiles of surprises, for cells and rows of tables
+    rarest_cell_, local_reach_ : rarest of the latter; (n_memory,) gaps between remembered rows
     completed_rows_, completed_std_ : (n_memory, C), (n_memory, 1) the remembered rows as numbers
         and indicators of levels, what they miss as it is expected, and how uncertain that is
     memory_keys_, memory_places_ : hashes of the remembered rows, ascending, and where each is
@@ -252,7 +253,7 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
 
     def _fitted(self, kind: type[Fitted]) -> Fitted:
         """Return the fitted attributes as `_keep` got them."""
-        return kind(**{field.name: getattr(self, f"{field.name}_") for field in fields(kind)})
+        return kind(**{x.name: vars(self).get(f"{x.name}_", x.default) for x in fields(kind)})
 
     # ---- fitting
 
@@ -280,9 +281,8 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
         device = pick_device(self.device)
         n = affordable_rows(self.model_, first, self.n_masks, device, self._deadline)
         part, rows, whole_rows = some(windows, n)
-        found = self._calibrate(
-            part, (kept if view is None else kept[view.order])[rows], whole_rows
-        )
+        kept = kept if view is None else kept[view.order]
+        found = self._calibrate(part, kept[rows], whole_rows)
         if in_memory and len(found) == len(kept):  # each row, in order
             self.row_scores_ = self._at_rows(table, found)
         return table

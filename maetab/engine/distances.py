@@ -24,6 +24,7 @@ from maetab.nn.windows import Clock, Windows
 
 FAR = 1e30
 EXPECTED = 0.5  # weight of a difference from what is expected of a missing cell
+LEAST_REACH = 0.5  # usual distances added to both sides where distances are compared
 UNSURE = 2.0  # usual differences that a cell counts of which nothing is known
 CANDIDATES = 4  # times as many windows as are wanted are looked at, to find the nearest by keys
 NEAR_ROWS = 32  # windows whose distances to remembered ones stay in the cache together
@@ -39,6 +40,7 @@ def distances(
     trusted: np.ndarray,
     device: torch.device,
     usual_gap: float = 0.0,
+    reach: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (W, T) the mean distance of each step to those of the remembered windows nearest to
     its window.
@@ -55,12 +57,16 @@ def distances(
     trusted : (n_memory,) bool, remembered windows that may be neighbours
     usual_gap : usual difference of a coordinate; a missing one of which nothing is known counts
         `UNSURE` times as much
+    reach : (n_memory,) how far the remembered windows are from those that are nearest to them; with
+        it the distances are in units of the mean of that of the neighbours
     """
     guess, out = model.guess, np.zeros(windows.rows.shape)
     n_nearest = most_neighbours(n_nearest, trusted, guess.n_steps)
     with on_device(model, device):
         arrays = reference.completed_rows, reference.completed_std, ~trusted
         rows, deviations, barred = (torch.tensor(x, device=device) for x in arrays)
+        known = None if reach is None else torch.tensor(reach, device=device, dtype=rows.dtype)
+        least = LEAST_REACH * usual_gap * guess.coordinates.step_size
         remembered = _Remembered(rows, deviations * (UNSURE * usual_gap), barred, n_nearest)
         size = batch_size(model, windows, device, N_REMEMBERED)
 
@@ -75,9 +81,11 @@ def distances(
                 same = (inside == steps).all(1).nonzero()[:, 0]
                 # Its own indicator is no coordinate: two known levels differ by two of them.
                 extra, unsure = n_unknown[same][:, steps], deviation[same][:, steps]
-                near = remembered.mean_distance(full[same], visible[same], own[same], steps)
-                place = same[:, None], steps.nonzero()[:, 0]
-                far[place] = near + extra + UNSURE * usual_gap * unsure
+                gap, near = remembered.mean_distance(full[same], visible[same], own[same], steps)
+                gap = gap + extra + UNSURE * usual_gap * unsure
+                if known is not None:
+                    gap = (gap + least) / (known[near].mean(1, keepdim=True) + least)
+                far[same[:, None], steps.nonzero()[:, 0]] = gap
             return far
 
         for found, far in each_batch(work, windows, device, size):
@@ -171,9 +179,11 @@ class _Remembered(NamedTuple):
     barred: Tensor
     n_nearest: int
 
-    def mean_distance(self, full: Tensor, visible: Tensor, own: Tensor, steps: Tensor) -> Tensor:
+    def mean_distance(
+        self, full: Tensor, visible: Tensor, own: Tensor, steps: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return (B, t) the mean distance of windows (B, T * C), at t of their steps (T,), to the
-        windows that are nearest at all of these.
+        windows that are nearest at all of these, and (B, n_nearest) which these are.
         """
         rows, unsure = self.rows, self.unsure
         if not bool(steps.all()):
@@ -186,7 +196,7 @@ class _Remembered(NamedTuple):
         near = torch.cat([_nearest(*part, rows, added, self.n_nearest) for part in parts])
         weight = torch.where(visible, 1.0, EXPECTED)[:, None]
         gap = ((full[:, None] - rows[near]).abs() * weight).unflatten(2, (unsure.shape[1], -1))
-        return (gap.sum(-1) + unsure[near]).mean(1)
+        return (gap.sum(-1) + unsure[near]).mean(1), near
 
 
 def _nearest(full: Tensor, own: Tensor, rows: Tensor, added: Tensor, n_nearest: int) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from maetab.engine.distances import distances, key_distances
-from maetab.engine.reference import equal_memory_index
+from maetab.engine.reference import equal_memory_index, memory_windows
 from maetab.engine.robust import one_hot, robust_distances, unknown_distances
 from maetab.engine.scoring import Evidence, Scorer, positive_median, row_means
 from maetab.engine.surprises import CELL_SHARES, ROW_SHARES, hidden_sets, surprises
@@ -19,9 +19,12 @@ SHARE_OF_CELLS = 0.25  # of a row's cells, the most surprising, that its score i
 NEIGHBOURS = 0.05  # share of the trusted remembered windows that a trimming detector compares with
 MIN_NEIGHBOURS = 10  # of them at least
 KEY_NEIGHBOURS = 5  # that are nearest by learned keys
+LOCAL_NEIGHBOURS = 5  # with whose own neighbours a row's are compared
+LEAST_ROWS = 100  # of fewer, single cells and densities gave too many false alarms
+COPIES = 0.1  # share of the rows with as many copies, above which nothing is compared
 # Of the parts of a score. `python -m benchmarks.detect_weights` chooses them on all sets of
 # anomalies but one, for each: keys bring a tenth or two of a point of AUROC and average precision.
-WEIGHTS = {"cells": 1.0, "nearest": 3.0, "keys": 1.0, "robust": 1.0}
+WEIGHTS = {"cells": 1.0, "nearest": 3.0, "keys": 1.0, "local": 1.0, "robust": 1.0}
 
 
 class RowScorer(Scorer):
@@ -29,17 +32,32 @@ class RowScorer(Scorer):
 
     A row is strange by the cells that surprise most given others, by its distances to remembered
     rows, by cells and by learned keys if there are any, and, if rows are trimmed, by a robust
-    distance.
+    distance, else by how sparse it lies beside its neighbours, and by a cell that is rarer than any
+    in fit. What is most usual in one way makes up for nothing in others.
     """
+
+    least_part = -2.0
 
     @property
     def weights(self) -> tuple[float, ...]:
         """See `Scorer`."""
         return tuple(WEIGHTS[name] for name in self._parts())
 
+    def _trims(self) -> bool:
+        return self.calibration.robust_location is not None
+
+    def _has_enough(self) -> bool:
+        """Return whether rows tell how dense others lie, and how rare cells are in usual ones."""
+        return not self._trims() and int(self.calibration.trusted.sum()) >= LEAST_ROWS
+
     def _parts(self) -> list[str]:
         """Return which parts a score has."""
-        has = {"keys": self.model.guess.memory.keys, "robust": self.calibration.robust_location}
+        known = self.calibration
+        has = {
+            "keys": self.model.guess.memory.keys,
+            "local": known.local_reach,
+            "robust": known.robust_location,
+        }
         return [name for name in WEIGHTS if has.get(name, True) is not None]
 
     @staticmethod
@@ -52,13 +70,16 @@ class RowScorer(Scorer):
         """See `Scorer`; (n, 2 to 4) parts."""
         if memory_index is None:
             memory_index = equal_memory_index(self.model, self.reference, windows)
+        cells = self.surprises(windows, memory_index)
         take: dict[str, Callable[[], np.ndarray]] = {
-            "cells": lambda: mean_of_largest(self.surprises(windows, memory_index), SHARE_OF_CELLS),
+            "cells": lambda: mean_of_largest(cells, SHARE_OF_CELLS),
             "nearest": lambda: self.distances(windows, memory_index),
             "keys": lambda: self._key_distances(windows, memory_index),
+            "local": lambda: self._local_distances(windows, memory_index),
             "robust": lambda: self._robust_distances(windows),
         }
-        return Evidence(np.column_stack([take[name]() for name in self._parts()]))
+        parts = np.column_stack([take[name]() for name in self._parts()])
+        return Evidence(parts, cells=cells if self._has_enough() else None)
 
     def surprises(
         self, windows: Windows, memory_index: np.ndarray | None = None, alone: bool = False
@@ -88,12 +109,38 @@ class RowScorer(Scorer):
     def distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
         """Return (n,) distances of rows to the nearest remembered windows that are trusted."""
         known, n_nearest = self.calibration, 1
-        if known.robust_location is not None:
+        if self._trims():
             n_nearest = max(MIN_NEIGHBOURS, round(NEIGHBOURS * int(known.trusted.sum())))
         near = (n_nearest, known.trusted, self.device, known.usual_gap)
         return row_means(
             distances(self.model, self.reference, windows, memory_index, *near), windows
         )
+
+    def local_reach(self) -> np.ndarray | None:
+        """Return (n_memory,) distances of remembered rows to those nearest.
+
+        None where rows were trimmed or are few, where most columns are categories, of which those
+        that are rare lie sparse together, and where rows are copies of others.
+        """
+        if not self._has_enough() or self.levels.is_category.mean() > 0.5:
+            return None
+        windows = memory_windows(self.model)
+        own = self.model.guess.memory.overlapping(torch.arange(len(windows))).numpy()
+        found = self._to_several(windows, own).mean(1)
+        return None if (found[self.calibration.trusted] == 0).mean() > COPIES else found
+
+    def _local_distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
+        """Return (n,) distances to the nearest rows, by those of these to their own nearest."""
+        reach = self.calibration.local_reach
+        return row_means(self._to_several(windows, memory_index, reach), windows)
+
+    def _to_several(
+        self, windows: Windows, memory_index: np.ndarray, reach: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return (W, T) mean distances to the nearest remembered rows; see `distances`."""
+        known = self.calibration
+        near = (LOCAL_NEIGHBOURS, known.trusted, self.device, known.usual_gap, reach)
+        return distances(self.model, self.reference, windows, memory_index, *near)
 
     def _key_distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
         """Return (n,) squared distances of keys to the nearest trusted ones."""

@@ -13,7 +13,7 @@ from maetab.engine.reference import Reference, equal_memory_index, training_memo
 from maetab.engine.robust import one_hot, robust_gaussian
 from maetab.engine.row_scores import RowScorer
 from maetab.engine.runtime import Deadline
-from maetab.engine.scoring import Calibration, Levels, Scorer, positive_median
+from maetab.engine.scoring import Calibration, Levels, Scorer, positive_median, rarest
 from maetab.engine.series_scores import SeriesScorer
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
@@ -21,6 +21,7 @@ from maetab.nn.windows import Windows
 N_QUANTILES = 201  # quantiles of each column's surprises that are kept
 CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 MIN_SPREAD = 1e-3  # smallest usual error of a column and standard deviation of a part of the score
+MARGIN_ROWS = 1000  # of as many rows, a cell of a new row is to be twice as rare as any in fit
 PART_FLOOR = 0.01  # of the usual size of a part of the score, added before its logarithm
 
 
@@ -114,8 +115,15 @@ def calibrated(
     if not scorer.always_alone:
         errors = scorer.surprises(learned, index, alone=True)[kept]
     scorer = learn(cell_quantiles=column_quantiles(errors))
+    if isinstance(scorer, RowScorer):
+        scorer = learn(local_reach=scorer.local_reach())
     found = scorer.evidence(windows, memory_index)
     parts = found.parts
+    if found.cells is not None:
+        quantiles = column_quantiles(found.cells[kept])
+        most = rarest(found.cells[kept], quantiles).max(initial=0)
+        margin = np.log10(1 + MARGIN_ROWS / max(1, kept.sum()))
+        scorer = learn(row_quantiles=quantiles, rarest_cell=float(most + margin))
     floor = PART_FLOOR * np.array([positive_median(part) for part in parts[kept].T])
     logs = np.log(parts[kept] + floor)
     scale = np.maximum(np.nanstd(logs, 0), MIN_SPREAD)

@@ -20,6 +20,7 @@ EQUAL = 1e-6  # difference of surprises that are taken for equal
 NOT_YET: Any = None  # what is found later in calibration
 NO_PART = 1e-6  # usual size of a part that is 0 for every row
 MIN_REACH = 1e-2  # least mean of that exponential: many columns have equal surprises in their tail
+ROW_REACH = 0.05  # that where single cells make rows strange: a step beyond equal ones is no proof
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,10 @@ class Calibration:
     unseen_cost : (F,) what a level that at most one training row has takes off the score
     scores : (n,) scores of training rows, ascending
     cell_quantiles : (F, Q) quantiles of the surprises of each column
+    row_quantiles : (F, Q) those of the surprises that scores of rows of tables are made of
+    rarest_cell : how rare the rarest cell of these rows is among them, as `tail_surprisal`
+    local_reach : (n_memory,) distances of remembered rows to those nearest; None if rows are
+        trimmed, of series, and in early models of maetab 0.1.0
     """
 
     n_masks: int
@@ -86,6 +91,9 @@ class Calibration:
     unseen_cost: np.ndarray = NOT_YET
     scores: np.ndarray = NOT_YET
     cell_quantiles: np.ndarray = NOT_YET
+    row_quantiles: np.ndarray | None = None
+    rarest_cell: float = np.inf
+    local_reach: np.ndarray | None = None
 
 
 class Evidence(NamedTuple):
@@ -93,10 +101,13 @@ class Evidence(NamedTuple):
 
     parts : (n, P) sizes, larger where a row is stranger, NaN for nothing seen
     wild : (n,) what single cells take off the score besides
+    cells : (n, F) surprises of cells, of which one may be rarer than any in fit; None of series,
+        and where rows were trimmed or are few
     """
 
     parts: np.ndarray
     wild: np.ndarray | float = 0.0
+    cells: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,7 @@ class Scorer(ABC):
     device: torch.device
     reach: ClassVar[int] = 0  # rows before and after a row that its cells are judged by
     always_alone: ClassVar[bool] = False  # whether `alone` changes nothing in `surprises`
+    least_part: ClassVar[float] = -np.inf  # standard deviations that a part is more usual, at most
 
     @property
     @abstractmethod
@@ -153,12 +165,20 @@ class Scorer(ABC):
         """Return (n,) the scores of rows with this evidence, levels that are unseen taken off."""
         unseen = self.levels.unseen(windows.values.numpy(), windows.observed.numpy())
         cost = row_sums(unseen, self.calibration.unseen_cost)
-        return self.normality(found.parts) - cost - found.wild
+        return self.normality(found.parts) - cost - found.wild - self._beyond(found.cells)
+
+    def _beyond(self, cells: np.ndarray | None) -> np.ndarray | float:
+        """Return (n,) by how many powers of ten the rarest cell is rarer than any in fit."""
+        quantiles = self.calibration.row_quantiles
+        if cells is None or quantiles is None:
+            return 0.0
+        return np.maximum(rarest(cells, quantiles) - self.calibration.rarest_cell, 0)
 
     def normality(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""
         known, weights = self.calibration, np.array(self.weights)
         usual = (np.log(parts + known.part_floor) - known.part_center) / known.part_scale
+        usual = np.maximum(usual, self.least_part)
         return -(np.nan_to_num(usual) * weights).sum(1) / weights.sum()
 
     def cell_surprisals(self, windows: Windows) -> np.ndarray:
@@ -193,7 +213,10 @@ def row_means(parts: np.ndarray, windows: Windows, weights: np.ndarray | None = 
 
 
 def tail_surprisal(
-    cells: np.ndarray, quantiles: np.ndarray, from_median: bool = False
+    cells: np.ndarray,
+    quantiles: np.ndarray,
+    from_median: bool = False,
+    least: float = MIN_REACH,
 ) -> np.ndarray:
     """Return (n, F) -log10 of the share of each column above a cell, by its quantiles (F, Q).
 
@@ -202,6 +225,7 @@ def tail_surprisal(
 
     from_median : the mean is that of an exponential with the same median, which wild cells among
         those that were learned from do not move
+    least : of that mean
     """
     last = quantiles.shape[1] - 1
     tail = round((1 - TAIL) * last)
@@ -211,7 +235,7 @@ def tail_surprisal(
         start = known[tail]
         beyond = known[tail:] - start
         mean = np.median(beyond) / np.log(2) if from_median else beyond.mean()
-        reach = max(float(mean), MIN_REACH)
+        reach = max(float(mean), least)
         column = cells[:, j]
         below = np.interp(column, known[: tail + 1], shares)
         tied = np.searchsorted(known[:tail], column - EQUAL)  # the first that is no smaller
@@ -219,6 +243,11 @@ def tail_surprisal(
         far = np.maximum(column - start, 0) / reach / np.log(10)
         out[:, j] = far - np.log10(1 - below)
     return out
+
+
+def rarest(cells: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """Return (n,) how rare the rarest of the cells (n, F) is, as `tail_surprisal`; 0 of none."""
+    return np.nan_to_num(tail_surprisal(cells, quantiles, least=ROW_REACH)).max(1, initial=0)
 
 
 def positive_median(part: np.ndarray) -> float:

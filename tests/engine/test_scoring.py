@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 from scoring_models import CPU, fitted_model
+from sklearn.metrics import roc_auc_score
 
+from maetab import MAEAnomalyDetector
 from maetab.engine.distances import _Remembered, distances
 from maetab.engine.inference import windows_of
 from maetab.engine.reference import (
@@ -225,7 +227,8 @@ def test_differences_from_what_is_expected_of_missing_cells_count_half_in_distan
     known = _Remembered(rows, torch.tensor([[0.0], [0.5], [0.0]]), barred, 1)
     full, own = torch.tensor([[1.0, 2.0], [1.0, 2.0]]), torch.full((2, 1), -1)
     visible = torch.tensor([[True, True], [True, False]])
-    far = known.mean_distance(full, visible, own, torch.ones(1, dtype=torch.bool))
+    far, near = known.mean_distance(full, visible, own, torch.ones(1, dtype=torch.bool))
+    assert near.tolist() == [[1], [1]]
     assert far[:, 0].tolist() == [1.5, 1.0]  # to the second row, whose own missing cell adds a half
 
 
@@ -243,3 +246,53 @@ def test_an_unseen_level_costs_what_brings_a_usual_row_to_its_share_itself_inclu
     np.testing.assert_allclose(found, [49.5 - 0.04 * 99, 49.5 - 0.02 * 99, 0])
     often = unseen_cost(normality, np.array([9, 49, 0]), np.full(3, 49), kinds)
     np.testing.assert_allclose(often, [49.5 - 0.4 * 99, 0, 0])
+
+
+def found_among(normal, strange):
+    """How well a detector that learned from half of the normal rows tells the strange ones."""
+    half = len(normal) // 2
+    detector = MAEAnomalyDetector(preset="fast", random_state=0).fit(normal[:half])
+    scores = detector.score_samples(np.vstack([normal[half:], strange]))
+    return roc_auc_score(np.arange(len(scores)) < len(normal) - half, scores)
+
+
+def test_a_row_far_from_all_others_is_strange_though_each_of_its_cells_is_most_usual():
+    random = np.random.default_rng(0)
+    around = random.normal(size=(400, 3))
+    sphere = 3 * around / np.linalg.norm(around, axis=1, keepdims=True)
+    middle = random.normal(scale=0.6, size=(30, 3))
+    assert found_among(sphere + random.normal(scale=0.1, size=sphere.shape), middle) > 0.98
+
+
+def test_a_single_cell_rarer_than_any_in_fit_makes_its_row_strange_among_many_columns():
+    random = np.random.default_rng(0)
+    strange = random.normal(size=(30, 20))
+    strange[:, 0] = random.choice([-6.0, 6.0], 30)
+    assert found_among(random.normal(size=(600, 20)), strange) > 0.98
+
+
+def test_a_row_beside_a_dense_group_is_strange_though_others_lie_as_far_apart():
+    random = np.random.default_rng(0)
+    dense, wide = random.normal(size=(2, 300, 5))
+    beside = random.normal(size=(30, 5))
+    beside *= 1.5 / np.linalg.norm(beside, axis=1, keepdims=True)
+    normal = random.permutation(np.vstack([0.2 * dense, 10 + 2 * wide]))
+    assert found_among(normal, beside) > 0.9
+
+
+def test_a_detector_fitted_before_there_were_local_distances_scores_with_what_it_has():
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    old = MAEAnomalyDetector(preset="fast", random_state=0).fit(X)
+    for name in ("row_quantiles_", "rarest_cell_", "local_reach_"):
+        delattr(old, name)
+    for name in ("part_center_", "part_scale_", "part_floor_"):
+        setattr(old, name, getattr(old, name)[:-1])
+    scores = old.score_samples(np.vstack([X, [[0.0, 0.0, 9.0]]]))
+    assert np.isfinite(scores).all() and scores.argmin() == len(X)
+
+
+def test_few_rows_do_not_tell_how_rare_a_cell_may_be_or_how_dense_others_lie():
+    X = np.random.default_rng(0).normal(size=(120, 3))
+    few, enough = (MAEAnomalyDetector(preset="fast", random_state=0).fit(X[:n]) for n in (90, 120))
+    assert few.row_quantiles_ is None and few.local_reach_ is None
+    assert len(enough.row_quantiles_) == 3 and len(enough.local_reach_) == 120
