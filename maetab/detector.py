@@ -76,10 +76,10 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
     part_center_, part_scale_, part_floor_ : mean, spread and floor of the parts of the score
     n_masks_ : sets of columns that are hidden, as in fit
     usual_gap_ : median difference, per coordinate, of training rows to the row nearest to them
-    trusted_ : (n_memory,) True for remembered rows that count as normal
     robust_location_, robust_precision_ : of the densest half of the rows; None if `trim` is 0
     cell_quantiles_, row_quantiles_ : (F, 201) quantiles of surprises, for cells and rows of tables
-    rarest_cell_, local_reach_ : rarest of the latter; (n_memory,) gaps between remembered rows
+    rarest_cell_, most_missing_ : the rarest of these; cells that nearly every row misses at most
+    local_reach_, trusted_ : (n_memory,) gaps between remembered rows, and which count as normal
     completed_rows_, completed_std_ : (n_memory, C), (n_memory, 1) the remembered rows as numbers
         and indicators of levels, what they miss as it is expected, and how uncertain that is
     memory_keys_, memory_places_ : hashes of the remembered rows, ascending, and where each is

@@ -22,6 +22,7 @@ N_QUANTILES = 201  # quantiles of each column's surprises that are kept
 CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 MIN_SPREAD = 1e-3  # smallest usual error of a column and standard deviation of a part of the score
 MARGIN_ROWS = 1000  # of as many rows, a cell of a new row is to be twice as rare as any in fit
+MOST_ROWS = 0.95  # share of the rows of fit that "nearly all" are
 PART_FLOOR = 0.01  # of the usual size of a part of the score, added before its logarithm
 
 
@@ -123,7 +124,12 @@ def calibrated(
         quantiles = column_quantiles(found.cells[kept])
         most = rarest(found.cells[kept], quantiles).max(initial=0)
         margin = np.log10(1 + MARGIN_ROWS / max(1, kept.sum()))
-        scorer = learn(row_quantiles=quantiles, rarest_cell=float(most + margin))
+        missing = np.isnan(found.cells[kept]).sum(1)
+        scorer = learn(
+            row_quantiles=quantiles,
+            rarest_cell=float(most + margin),
+            most_missing=float(np.quantile(missing, MOST_ROWS)) if len(missing) else 0.0,
+        )
     floor = PART_FLOOR * np.array([positive_median(part) for part in parts[kept].T])
     logs = np.log(parts[kept] + floor)
     scale = np.maximum(np.nanstd(logs, 0), MIN_SPREAD)

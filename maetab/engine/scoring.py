@@ -75,6 +75,7 @@ class Calibration:
     cell_quantiles : (F, Q) quantiles of the surprises of each column
     row_quantiles : (F, Q) those of the surprises that scores of rows of tables are made of
     rarest_cell : how rare the rarest cell of these rows is among them, as `tail_surprisal`
+    most_missing : cells that nearly all of these rows miss at most
     local_reach : (n_memory,) distances of remembered rows to those nearest; None if rows are
         trimmed, of series, and in early models of maetab 0.1.0
     """
@@ -93,6 +94,7 @@ class Calibration:
     cell_quantiles: np.ndarray = NOT_YET
     row_quantiles: np.ndarray | None = None
     rarest_cell: float = np.inf
+    most_missing: float = 0.0
     local_reach: np.ndarray | None = None
 
 
@@ -168,11 +170,15 @@ class Scorer(ABC):
         return self.normality(found.parts) - cost - found.wild - self._beyond(found.cells)
 
     def _beyond(self, cells: np.ndarray | None) -> np.ndarray | float:
-        """Return (n,) by how many powers of ten the rarest cell is rarer than any in fit."""
-        quantiles = self.calibration.row_quantiles
-        if cells is None or quantiles is None:
+        """Return (n,) by how many powers of ten the rarest cell is rarer than any in fit.
+
+        0 in rows that miss more than those of fit: the fewer cells tell of one, the stranger is it.
+        """
+        known = self.calibration
+        if cells is None or known.row_quantiles is None:
             return 0.0
-        return np.maximum(rarest(cells, quantiles) - self.calibration.rarest_cell, 0)
+        told = np.isnan(cells).sum(1) <= known.most_missing
+        return told * np.maximum(rarest(cells, known.row_quantiles) - known.rarest_cell, 0)
 
     def normality(self, parts: np.ndarray) -> np.ndarray:
         """Return (n,) how much more normal than usual, in standard deviations; NaN is usual."""

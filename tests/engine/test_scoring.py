@@ -271,6 +271,22 @@ def test_a_single_cell_rarer_than_any_in_fit_makes_its_row_strange_among_many_co
     assert found_among(random.normal(size=(600, 20)), strange) > 0.98
 
 
+def test_rows_that_miss_more_than_those_of_fit_are_not_strange_by_single_cells():
+    random = np.random.default_rng(0)
+    factor = random.normal(size=(600, 1))
+    X = factor + 0.02 * random.normal(size=(600, 8))  # each tells the others nearly whole
+    holes = X[300:].copy()
+    holes[random.random(holes.shape) < 0.4] = np.nan
+    detector = MAEAnomalyDetector(preset="fast", random_state=0).fit(X[:300])
+    scorer = detector._scorer()
+    table = detector._read(holes)
+    cells = scorer.evidence(detector._asked(table)[1]).cells
+    assert detector.most_missing_ == 0
+    assert (scorer._beyond(cells) == 0).all()
+    whole = np.where(np.isnan(cells), 0.0, cells)
+    assert (scorer._beyond(whole) > 0).sum() > 5  # so many would be without that
+
+
 def test_a_row_beside_a_dense_group_is_strange_though_others_lie_as_far_apart():
     random = np.random.default_rng(0)
     dense, wide = random.normal(size=(2, 300, 5))
@@ -283,7 +299,7 @@ def test_a_row_beside_a_dense_group_is_strange_though_others_lie_as_far_apart():
 def test_a_detector_fitted_before_there_were_local_distances_scores_with_what_it_has():
     X = np.random.default_rng(0).normal(size=(100, 3))
     old = MAEAnomalyDetector(preset="fast", random_state=0).fit(X)
-    for name in ("row_quantiles_", "rarest_cell_", "local_reach_"):
+    for name in ("row_quantiles_", "rarest_cell_", "most_missing_", "local_reach_"):
         delattr(old, name)
     for name in ("part_center_", "part_scale_", "part_floor_"):
         setattr(old, name, getattr(old, name)[:-1])
