@@ -238,12 +238,10 @@ def predict(
 
     memory_index : (W, P) remembered windows that each does not see, -1 for none
     """
+    if model.config.n_steps > 1:
+        return predict_moments(model, windows, device, memory_index)[0]
     out = np.zeros(windows.values.shape, np.float32)
     with on_device(model, device), torch.inference_mode():
-        if model.config.n_steps > 1:
-            for rows, _, points, _ in _distributions(model, windows, device, memory_index):
-                out[rows] = points.cpu().numpy()
-            return out
         # One window for each row: nothing is to be merged, so no probabilities are made.
         size = batch_size(model, windows, device)
 
@@ -255,6 +253,20 @@ def predict(
             own = windows.rows[found][:, 0].numpy()
             out[own] = points[: len(own), 0].cpu().numpy()
     return out
+
+
+def predict_moments(
+    model: Ensemble,
+    windows: Windows,
+    device: torch.device,
+    memory_index: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, F) what `predict` does, and standard deviations of numbers."""
+    out = np.zeros((2, *windows.values.shape), np.float32)
+    with on_device(model, device):
+        for rows, _, *found in _distributions(model, windows, device, memory_index):
+            out[:, rows] = torch.stack(found).cpu().numpy()
+    return out[0], out[1]
 
 
 def predict_probabilities(
@@ -299,17 +311,18 @@ def predict_quantiles(
 
 def predict_interval(
     model: Ensemble, windows: Windows, device: torch.device, coverage: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n, F) what `predict` does, and (2, n, F) the ends of central intervals.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (n, F) what `predict` does, (2, n, F) the ends of central intervals, and (n, F)
+    standard deviations.
 
     coverage : the share of the truths that these hold
     """
     out = np.zeros((2, *windows.values.shape), np.float32)
-    every = np.zeros(windows.values.shape, np.float32)
+    every, deviation = np.zeros((2, *windows.values.shape), np.float32)
     with on_device(model, device):
         for rows, chances, points, std in _distributions(model, windows, device, None, True):
-            every[rows] = points.cpu().numpy()
+            every[rows], deviation[rows] = points.cpu().numpy(), std.cpu().numpy()
             for i, end in enumerate(model.interval(chances, points, std, coverage)):
                 out[i, rows] = end.cpu().numpy()
     # Points of tables are made without distributions, which may tell the last bit apart.
-    return every if model.is_series else predict(model, windows, device), out
+    return every if model.is_series else predict(model, windows, device), out, deviation
