@@ -146,6 +146,16 @@ def test_beyond_the_ends_of_noise_points_are_its_mean(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:MAEImputer. cells of")
+@pytest.mark.parametrize("seed", range(3))
+def test_windows_that_see_nothing_do_not_draw_the_first_cells_of_a_gap_to_the_mean(seed):
+    level = 0.1 * np.arange(N)
+    frame = pd.DataFrame({"a": level + np.random.default_rng(seed).normal(size=N)})
+    frame.iloc[-24:] = np.nan
+    filled = fitted(frame).transform(frame)["a"].to_numpy()
+    assert abs(filled[-24] - level[-24]) < 2
+
+
+@pytest.mark.filterwarnings("ignore:MAEImputer. cells of")
 @pytest.mark.parametrize("kind", ["walk", "slope"])
 def test_intervals_beyond_the_ends_of_a_series_hold_what_goes_on(kind):
     inside = []
