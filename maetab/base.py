@@ -24,7 +24,7 @@ from maetab.data.timeline import Timeline, infer_timeline, lay_out
 from maetab.engine.bridging import bridged
 from maetab.engine.checkpoint import forget
 from maetab.engine.fit import fit_model
-from maetab.engine.inference import predict, predict_probabilities
+from maetab.engine.inference import predict_probabilities
 from maetab.engine.options import FitOptions
 from maetab.engine.processes import ALONE, processes
 from maetab.engine.runtime import Deadline, pick_device
@@ -305,8 +305,7 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
 
     def _points(self, table: Table) -> np.ndarray:
         """Return (n, F) points of the cells of rows that miss something, 0 elsewhere."""
-        model, windows, device = self._asked(table)
-        found = bridged(model, windows, predict(model, windows, device))
+        found = bridged(*self._asked(table))
         return table.settled(self._back(table, found), self.schema_.is_number())
 
     def _n_steps(self) -> int:

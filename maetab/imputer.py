@@ -62,9 +62,9 @@ class MAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseMAE):
         after fit.
     edges : bool
         Whether cells before the first and after the last observation of a column in its series are
-        filled, also where it has none. True does, so that pipelines get no missing cells; the model
-        knows them from other columns of their time, and does not prolong the last value. False
-        leaves them missing. `max_gap` holds for them, too. May be changed after fit.
+        filled, also where it has none. True does, so that pipelines get no missing cells; they are
+        known from other columns of their time, and from the nearest value as long as levels last.
+        False leaves them missing. `max_gap` holds for them, too. May be changed after fit.
     donors : None or int, at least 1
         Fill numbers and dates with values that occur in their column (predictive mean matching): of
         so many training rows, among up to 2048, whose cells, hidden, are predicted most alike,

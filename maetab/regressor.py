@@ -101,7 +101,7 @@ class MAERegressor(RegressorMixin, LabelledMAE):
 
     def _of_column(self, table: Table, point: np.ndarray, coverage: float) -> list[np.ndarray]:
         """Return the lower and the upper ends (n,) of intervals as the model says them."""
-        _, found = predict_interval(*self._asked(table), coverage)
+        _, found, _ = predict_interval(*self._asked(table), coverage)
         numbers = self.schema_.is_number()
         bounds = [table.settled(bound, numbers)[:, -1] for bound in self._back(table, found)]
         return [self._natural(bound) for bound in bounds]

@@ -1,4 +1,4 @@
-"""Deep inside gaps that windows do not see across: points on the way from one end to the other."""
+"""Where windows see nothing of a column: points on the way from one end of a gap to the other."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ import numpy as np
 import torch
 from scipy.special import ndtri
 
-from maetab.engine.inference import predict_interval
-from maetab.engine.line_errors import beside_season, jump, lined, on_line, parts
+from maetab.engine.inference import predict, predict_interval, predict_moments
+from maetab.engine.line_errors import beside_season, beyond, jump, lined, on_line, parts
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.windows import Windows
 
 LEAST = 1e-6  # half of the width of an interval, standardised
+ENDLESS = 1e6  # windows, to an end that there is not
+WEIGHED, TOGETHER = 256, 32  # windows that tell how much lines count, and of them at once
+SHARP = 4  # power
 NEAR, FAR = 0.25, 0.5  # of a window: nearer to a known row windows decide, farther the line does
 
 
 class Line(NamedTuple):
-    """The way through gaps of a column that windows do not see across.
+    """The way through gaps of a column that windows do not see across, and beyond its ends.
 
     rows : (N,) those of such gaps
     share : (N,) how much the line counts there
     mean, std : (N,) where it leads, and the standard deviation of what it misses; 0 if not known
-    before, after : (N,) the rows of its ends
+    before, after : (N,) the rows of its ends; of edges the first or the last row of the series
+    since, until : (N,) windows to these ends; `ENDLESS` where there is none
     apart : (N,) what the level jumps by somewhere between these
     """
 
@@ -36,6 +40,8 @@ class Line(NamedTuple):
     std: np.ndarray
     before: np.ndarray
     after: np.ndarray
+    since: np.ndarray
+    until: np.ndarray
     apart: np.ndarray
 
     def at(self, chosen: np.ndarray) -> Line:
@@ -43,19 +49,20 @@ class Line(NamedTuple):
         return Line(self.column, *(x[chosen] for x in self[1:]))
 
 
-def bridged(model: Ensemble, windows: Windows, points: np.ndarray) -> np.ndarray:
-    """Return points (n, F) in which numbers of rows that no window knows about follow a line.
+def bridged(model: Ensemble, windows: Windows, device: torch.device) -> np.ndarray:
+    """Return points (n, F), in which numbers that no window knows about follow a line.
 
     It leads from what the column is beside its season before the gap to what it is behind it, drawn
-    to the season by how little such differences last (`SeriesGuess.lasting`). Rows count as known
-    where a column is observed that changes within series; edges stay as they are.
-
-    Parameters
-    ----------
-    points : standardised, as predicted by windows
+    to the season by how little such differences last (`SeriesGuess.lasting`); of edges from the one
+    end that there is. In rows where a column is observed that changes within series, and at edges,
+    it counts by its variance beside that of the window.
     """
-    for j, rows, share, mean, *_ in lines(model, windows):
-        points[rows, j] += share * (mean - points[rows, j])
+    if not isinstance(model.guess, SeriesGuess):
+        return predict(model, windows, device)
+    points, std = predict_moments(model, windows, device)
+    for line in lines(model, windows, std):
+        rows, j = line.rows, line.column
+        points[rows, j] += line.share * (line.mean - points[rows, j])
     return points
 
 
@@ -67,10 +74,11 @@ def bridged_interval(
     A window that sees nothing says of a cell what is usual of its column, however far that is from
     the ends of the gap. How far the truth is from lines is told by those between observed cells.
     """
-    points, ends = predict_interval(model, windows, device, coverage)
+    points, ends, deviation = predict_interval(model, windows, device, coverage)
     farther = ndtri((1 + coverage) / 2)
-    for line in lines(model, windows):
-        j, rows, share, mean, std, *_ = line.at(line.share > 0)
+    for line in lines(model, windows, deviation):
+        line = line.at(line.share > 0)
+        j, rows, share, mean, std = line[:5]
         now, own = points[rows, j], ends[:, rows, j]
         points[rows, j] += share * (mean - points[rows, j])
         if not std.any():
@@ -83,52 +91,171 @@ def bridged_interval(
     return points, ends
 
 
-def lines(model: Ensemble, windows: Windows) -> Iterator[Line]:
-    """Give the lines through gaps, column by column."""
-    guess, clock = model.guess, windows.clock
-    if not isinstance(guess, SeriesGuess) or clock is None:
+def lines(model: Ensemble, windows: Windows, deviation: np.ndarray) -> Iterator[Line]:
+    """Give the lines through gaps, column by column.
+
+    deviation : (n, F) standard deviations of what windows predict
+    """
+    if not isinstance(model.guess, SeriesGuess) or windows.clock is None:
         return
-    share, before = _depth(guess, windows)
-    rows = np.flatnonzero(np.isin(before, before[share > 0]) & (before != np.arange(len(before))))
-    if not len(rows):
-        return
-    observed, n_steps = windows.observed.numpy(), model.config.n_steps
-    series = windows.runs().numpy()
-    place, lasting = clock.position.numpy() / n_steps, guess.lasting.cpu().numpy()
-    rest, usual = beside_season(model, windows)
-    of_lines = model.line_variance, model.line_windows, model.line_slope
-    variance, looked, slope = (x.cpu().double().numpy() for x in of_lines)
+    known, observed = _known(model, windows), windows.observed.numpy()
+    changing = observed[:, model.guess.moving.cpu().numpy()].any(1)
+    alone = _depth(*known.ends(changing)[2:])
     for j in np.flatnonzero(lined(model)).tolist():
-        a, b = (x[rows] for x in _neighbours(observed[:, j], series))
-        whole = (a >= 0) & (b >= 0)
-        now, a, b = rows[whole], a[whole], b[whole]
-        since, until = place[now] - place[a], place[b] - place[now]
-        mean = usual[now, j] + on_line(rest[a, j], rest[b, j], since, until, lasting[j])
+        a, b, since, until = known.ends(observed[:, j])
+        deep = _depth(since, until) * (deviation[:, j] > 0) * known.long
+        told = ~observed[:, j] & (np.minimum(since, until) < ENDLESS)
+        rows = np.flatnonzero(np.isin(a, a[deep > 0]) & told)
+        if not len(rows):
+            continue
+        a, b, since, until = (x[rows] for x in (a, b, since, until))
+        mean, std, apart = known.line(j, rows, a, b, since, until)
+        beside = deep[rows] * known.weight[j] * _sure(deviation[rows, j], std)
+        share = np.maximum(np.minimum(alone, deep)[rows], beside)
+        yield Line(j, rows, share, mean, std, a, b, since, until, apart)
+
+
+class _Known(NamedTuple):
+    """What lines are made of; (n,) and (n, F) of rows, (F, ...) of columns, as in `Ensemble`.
+
+    long : (n,) bool, rows of series that are longer than a window
+    """
+
+    series: np.ndarray
+    place: np.ndarray
+    long: np.ndarray
+    rest: np.ndarray
+    usual: np.ndarray
+    lasting: np.ndarray
+    variance: np.ndarray
+    looked: np.ndarray
+    slope: np.ndarray
+    kept: np.ndarray
+    beyond: np.ndarray
+    weight: np.ndarray
+
+    def ends(self, seen: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return (n,) the last row seen up to each, the next from it on, and windows to both.
+
+        Where there is none the first and the last row of the series, and `ENDLESS`.
+        """
+        place, at = self.place, np.arange(len(seen))
+        begin, stop = _bounds(self.series)
+        before = np.maximum.accumulate(np.where(seen, at, -1))
+        after = np.minimum.accumulate(np.where(seen, at, len(seen))[::-1])[::-1]
+        since = np.where(before >= begin, place - place[before], ENDLESS)
+        until = np.where(after <= stop, place[after.clip(max=len(at) - 1)] - place, ENDLESS)
+        return np.maximum(before, begin), np.minimum(after, stop), since, until
+
+    def line(
+        self, j: int, rows: np.ndarray, a: np.ndarray, b: np.ndarray, since: np.ndarray,
+        until: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+        """Return mean, standard deviation and `apart` of a line, see `Line`."""
+        edge = np.maximum(since, until) == ENDLESS
+        first = np.where(since < ENDLESS, self.rest[a, j], 0.0)
+        last = np.where(until < ENDLESS, self.rest[b, j], 0.0)
+        left = np.where(edge, self.kept[j], self.lasting[j])
+        mean = self.usual[rows, j] + on_line(first, last, since, until, left)
         # Few lines of that length were seen, or none: one more may miss more than these.
-        more = 1 + (since + until) / max(looked[j], 1.0)
-        apart = jump(rest[b, j] - rest[a, j], slope[j], since + until)
+        length = np.where(edge, np.minimum(since, until), since + until)
+        more = 1 + length / max(self.looked[j], 1.0)
+        apart = np.where(edge, 0.0, jump(last - first, self.slope[j], length))
         # Jumps count whole wherever the ends show one: those of other gaps tell of other gaps.
-        about = np.append(variance[j, :-1], 1.0) * variance[j].any()
-        std = np.sqrt(more * (parts(since, until, apart) @ about))
-        yield Line(j, now, share[now], mean, std, a, b, apart)
+        about = np.append(self.variance[j, :-1], 1.0) * self.variance[j].any()
+        missed = parts(since, until, apart) @ about
+        if self.variance[j].any():
+            missed = np.maximum(missed, np.where(edge, beyond(length, self.beyond[j]), 0.0))
+        return mean, np.sqrt(more * missed), apart
 
 
-def _depth(guess: SeriesGuess, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n,) how much the line counts in each row, and (n,) the last known row up to it."""
-    assert windows.clock is not None
-    series, position = windows.runs().numpy(), windows.clock.position.numpy()
-    known = windows.observed.numpy()[:, guess.moving.cpu().numpy()].any(1)
-    before, after = _neighbours(known, series)
-    gap = np.minimum(position - position[before], position[after] - position)
-    share = np.clip((gap / windows.rows.shape[1] - NEAR) / (FAR - NEAR), 0, 1)
-    return share * ((before >= 0) & (after >= 0)), before
+def _known(model: Ensemble, windows: Windows) -> _Known:
+    assert isinstance(model.guess, SeriesGuess) and windows.clock is not None
+    series, n_steps = windows.runs().cpu().numpy(), model.config.n_steps
+    place = windows.clock.position.double().cpu().numpy() / n_steps
+    begin, stop = _bounds(series)
+    of_columns = (
+        model.guess.lasting, model.line_variance, model.line_windows, model.line_slope,
+        model.line_kept, model.line_beyond, model.line_weight,
+    )  # fmt: skip
+    learned = (x.double().cpu().numpy() for x in of_columns)
+    return _Known(
+        series, place, place[stop] - place[begin] >= 1, *beside_season(model, windows), *learned
+    )
 
 
-def _neighbours(known: Any, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n,) the last known row up to each, and the next one from it on, -1 for none."""
-    place = np.arange(len(known))
-    before = np.maximum.accumulate(np.where(known, place, -1))
-    after = np.minimum.accumulate(np.where(known, place, len(known))[::-1])[::-1]
-    before = np.where((before >= 0) & (series[before] == series), before, -1)
-    after = np.where(after < len(known), after, -1)
-    return before, np.where((after >= 0) & (series[after] == series), after, -1)
+def _bounds(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) the first and the last row of the series of each."""
+    return np.searchsorted(series, series), np.searchsorted(series, series, "right") - 1
+
+
+def _sure(deviation: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Return what a line counts beside a window that knows other columns, by their variances."""
+    own, other = deviation.astype(np.float64) ** SHARP, std**SHARP
+    return own / (own + other).clip(LEAST) * (std > 0)
+
+
+@torch.no_grad()
+def fit_line_weights(model: Ensemble, windows: Windows) -> None:
+    """Learn how much lines help where windows see other columns and nothing of one.
+
+    By least squares: how much of what such windows miss is on the way to the line.
+    """
+    columns, clock = np.flatnonzero(lined(model)), windows.clock
+    if clock is None or len(columns) < 2:
+        return
+    known, observed = _known(model, windows), windows.observed.cpu().numpy()
+    truth, every = windows.values.double().cpu().numpy(), windows.rows.cpu().numpy()
+    ends = {j: known.ends(observed[:, j]) for j in columns[:WEIGHED].tolist()}
+    n_pairs = len(every) * len(columns)
+    pairs = np.linspace(0, n_pairs - 1, min(WEIGHED, n_pairs)).astype(int) // len(columns)
+    column = columns[np.arange(len(pairs)) % len(columns)]
+    right, size = np.zeros((2, observed.shape[1]))
+    for some in np.array_split(np.arange(len(pairs)), -(-len(pairs) // TOGETHER)):
+        own = torch.as_tensor(pairs[some], device=windows.rows.device)
+        values, visible = windows.take(own)
+        visible = visible.clone()
+        visible[torch.arange(len(some)), :, torch.as_tensor(column[some])] = False
+        index, when = windows.memory_index(own), windows.clock_of(own)
+        _, *found = model.predicted(values, visible, index, clock=when)
+        points, deviation = (x.double().cpu().numpy() for x in found)
+        for k, (w, j) in enumerate(zip(pairs[some], column[some], strict=True)):
+            inside = every[w] >= 0
+            rows = every[w][inside]
+            line = _beyond(known, ends[j], rows)
+            use = observed[rows, j] & (_depth(*line[2:]) > 0)
+            if not use.any() or np.minimum(*line[2:]).min() == ENDLESS:
+                continue
+            rows, (a, b, since, until) = rows[use], (x[use] for x in line)
+            mean, std, _ = known.line(j, rows, a, b, since, until)
+            point = points[k, inside, j][use]
+            way = _sure(deviation[k, inside, j][use], std) * (mean - point)
+            right[j] += way @ (truth[rows, j] - point)
+            size[j] += way @ way
+    model.line_weight.copy_(torch.as_tensor((right / size.clip(LEAST)).clip(0, 1)))
+
+
+def _beyond(
+    known: _Known, ends: tuple[np.ndarray, ...], rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return `_Known.ends` of the rows of a window, of whose column nothing is seen."""
+    n, place, full = len(known.series), known.place[rows], np.ones(len(rows), int)
+    before, after, since, until = ends
+    first, last = max(rows[0] - 1, 0), min(rows[-1] + 1, n - 1)
+    here = [
+        x != rows[i] and known.series[x] == known.series[rows[i]]
+        for x, i in ((first, 0), (last, -1))
+    ]
+    near = here[0] and since[first] < ENDLESS, here[1] and until[last] < ENDLESS
+    a, b = before[first] if near[0] else rows[0], after[last] if near[1] else rows[-1]
+    return (
+        a * full,
+        b * full,
+        place - known.place[a] if near[0] else ENDLESS * full,
+        known.place[b] - place if near[1] else ENDLESS * full,
+    )
+
+
+def _depth(since: np.ndarray, until: np.ndarray) -> np.ndarray:
+    """Return how much lines count by how far away ends are, in [0, 1]."""
+    return np.clip((np.minimum(since, until) - NEAR) / (FAR - NEAR), 0, 1)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.memory import max_batch_rows
+from maetab.nn.losses import LEAST_STD
 from maetab.nn.windows import Clock, Windows
 
 T = TypeVar("T")
@@ -181,7 +182,9 @@ def _distributions(
 
     A row that several windows hold has the mean of their probabilities, of their expected numbers
     and of their deviations, weighted towards the middle of each window, and the level that is
-    likeliest then. It is given as soon as the last of them is seen.
+    likeliest then. Windows count for a number the less, the larger their deviation is: one may see
+    nothing of a column, where another sees the end of its gap. A row is given as soon as the last
+    of them is seen.
 
     whole : whether the distributions of numbers are meant, as `Ensemble.distribution` gives them
     """
@@ -207,7 +210,10 @@ def _distributions(
         parts = [row, weight, *(x.flatten(0, 1)[: len(row)] for x in result)]
         held = [torch.cat([x, y[row >= 0]]) for x, y in zip(held, parts, strict=True)]
         done = torch.as_tensor(last, device=device)[held[0]] < found.stop
-        row, probabilities, points, std = merge(*(x[done] for x in held))
+        row, weight, probabilities, points, std = (x[done] for x in held)
+        sure = weight[:, None] / std.clamp_min(LEAST_STD)
+        _, points, std = merge(row, sure, points, std)
+        row, probabilities = merge(row, weight, probabilities)
         held = [x[~done] for x in held]
         points = torch.where(number, points, probabilities.argmax(-1).float())
         yield row.cpu().numpy(), probabilities, points, std
@@ -216,14 +222,14 @@ def _distributions(
 def merge(rows: Tensor, weight: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
     """Return the distinct rows, ascending, and the weighted means of their values (N, ...).
 
-    weight : (N,) positive
+    weight : (N,), or (N, F) for values (N, F); positive
     """
     distinct, place = rows.unique(return_inverse=True)
-    total = weight.new_zeros(len(distinct)).index_add_(0, place, weight)
+    total = weight.new_zeros(len(distinct), *weight.shape[1:]).index_add_(0, place, weight)
     share = weight / total[place]
     means = []
     for x in values:
-        each = x * share.view(-1, *[1] * (x.ndim - 1))
+        each = x * share.view(*share.shape, *[1] * (x.ndim - share.ndim))
         means.append(x.new_zeros(len(distinct), *x.shape[1:]).index_add_(0, place, each))
     return distinct, *means
 
@@ -238,12 +244,10 @@ def predict(
 
     memory_index : (W, P) remembered windows that each does not see, -1 for none
     """
+    if model.config.n_steps > 1:
+        return predict_moments(model, windows, device, memory_index)[0]
     out = np.zeros(windows.values.shape, np.float32)
     with on_device(model, device), torch.inference_mode():
-        if model.config.n_steps > 1:
-            for rows, _, points, _ in _distributions(model, windows, device, memory_index):
-                out[rows] = points.cpu().numpy()
-            return out
         # One window for each row: nothing is to be merged, so no probabilities are made.
         size = batch_size(model, windows, device)
 
@@ -255,6 +259,20 @@ def predict(
             own = windows.rows[found][:, 0].numpy()
             out[own] = points[: len(own), 0].cpu().numpy()
     return out
+
+
+def predict_moments(
+    model: Ensemble,
+    windows: Windows,
+    device: torch.device,
+    memory_index: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, F) what `predict` does, and standard deviations of numbers."""
+    out = np.zeros((2, *windows.values.shape), np.float32)
+    with on_device(model, device):
+        for rows, _, *found in _distributions(model, windows, device, memory_index):
+            out[:, rows] = torch.stack(found).cpu().numpy()
+    return out[0], out[1]
 
 
 def predict_probabilities(
@@ -299,17 +317,18 @@ def predict_quantiles(
 
 def predict_interval(
     model: Ensemble, windows: Windows, device: torch.device, coverage: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n, F) what `predict` does, and (2, n, F) the ends of central intervals.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (n, F) what `predict` does, (2, n, F) the ends of central intervals, and (n, F)
+    standard deviations.
 
     coverage : the share of the truths that these hold
     """
     out = np.zeros((2, *windows.values.shape), np.float32)
-    every = np.zeros(windows.values.shape, np.float32)
+    every, deviation = np.zeros((2, *windows.values.shape), np.float32)
     with on_device(model, device):
         for rows, chances, points, std in _distributions(model, windows, device, None, True):
-            every[rows] = points.cpu().numpy()
+            every[rows], deviation[rows] = points.cpu().numpy(), std.cpu().numpy()
             for i, end in enumerate(model.interval(chances, points, std, coverage)):
                 out[i, rows] = end.cpu().numpy()
     # Points of tables are made without distributions, which may tell the last bit apart.
-    return every if model.is_series else predict(model, windows, device), out
+    return every if model.is_series else predict(model, windows, device), out, deviation

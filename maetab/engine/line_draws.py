@@ -14,8 +14,8 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
-from maetab.engine.bridging import Line, bridged, lines
-from maetab.engine.inference import predict
+from maetab.engine.bridging import Line, lines
+from maetab.engine.inference import predict_moments
 from maetab.engine.line_errors import MEMORIES, parts, weights
 from maetab.engine.row_numbers import uniform
 from maetab.nn.ensemble import LINE_PARTS, Ensemble
@@ -34,7 +34,12 @@ def line_draws(
     They lie about the points, which are those of windows near the ends of a gap.
     """
     cells, found = torch.zeros_like(windows.observed), []
-    for line in lines(model, windows):
+    if next(lines(model, windows, np.ones(cells.shape)), None) is None:
+        return cells, lambda seed: windows.values[cells]
+    points, deviation = predict_moments(model, windows, device)
+    for line in lines(model, windows, deviation):
+        rows, j = line.rows, line.column
+        points[rows, j] += line.share * (line.mean - points[rows, j])
         deep = np.isin(line.before, line.before[line.share >= MOSTLY])
         if line.std.any() and deep.any():
             found.append(line.at(deep))
@@ -43,7 +48,6 @@ def line_draws(
         return cells, lambda seed: windows.values[cells]
     assert windows.clock is not None
     place = windows.clock.position.double().numpy() / model.config.n_steps
-    points = bridged(model, windows, predict(model, windows, device))
     correlation = model.change_correlation.cpu().double().numpy()
     together = np.linalg.cholesky(correlation + LEAST * np.eye(len(correlation)))
     variance = model.line_variance.cpu().double().numpy()
@@ -58,7 +62,7 @@ def line_draws(
             for line in found:
                 j, own = line.column, line.at((line.before >= first) & (line.after <= last))
                 jumps = numbers[:, -1, j]
-                values[own.rows, j] += _away(own, place, variance[j], walks[..., j], jumps, first)
+                values[own.rows, j] += _away(own, variance[j], walks[..., j], jumps, first)
         return torch.as_tensor(values)[cells]
 
     return cells, drawn
@@ -101,7 +105,6 @@ def _walks(place: np.ndarray, normal: np.ndarray) -> np.ndarray:
 
 def _away(
     line: Line,
-    place: np.ndarray,
     share: np.ndarray,
     walks: np.ndarray,
     jump: np.ndarray,
@@ -115,7 +118,7 @@ def _away(
     walks, jump : (m, K) courses, and (m,) in [0, 1): of the last row of a gap, where on the way
         through it the level jumps; from the row `first` on
     """
-    since, until = place[line.rows] - place[line.before], place[line.after] - place[line.rows]
+    since, until = line.since, line.until
     own, a, b = (x - first for x in (line.rows, line.before, line.after))
     one, other = weights(since, until)
     bridges = walks[own] - one * walks[a] - other * walks[b]

@@ -17,7 +17,7 @@ from scipy.optimize import lsq_linear
 from maetab.engine.line_season import moving_season
 from maetab.nn.ensemble import LINE_PARTS, Ensemble
 from maetab.nn.guess.series import SeriesGuess
-from maetab.nn.guess.series_fit import what_lasts
+from maetab.nn.guess.series_fit import SURE, what_lasts
 from maetab.nn.windows import Windows
 
 # Windows within which a process forgets all of what it was but a share of 1 / e: so few that it has
@@ -47,6 +47,15 @@ def on_line(
     """
     way = since / (since + until)
     return lasting ** np.minimum(since, until) * ((1 - way) * before + way * after)
+
+
+def beyond(far: np.ndarray, missed: np.ndarray) -> np.ndarray:
+    """Return the mean square of what one end misses so many windows away.
+
+    missed : (2,) of one and of two windows; it goes on from there as it did between these
+    """
+    one, two = missed
+    return np.where(far < 1, one * far, one + (far - 1) * max(0.0, two - one))
 
 
 def parts(since: np.ndarray, until: np.ndarray, apart: np.ndarray) -> np.ndarray:
@@ -120,6 +129,9 @@ def fit_line_errors(model: Ensemble, windows: Windows) -> None:
     way = np.where(same, rest[n_steps:] - rest[:-n_steps], np.nan) ** 2
     usual = np.array([np.median(x) if len(x := w[np.isfinite(w)]) else np.nan for w in way.T])
     model.line_slope.copy_(torch.as_tensor(usual))
+    kept = _kept(rest, series, n_steps)
+    model.line_kept.copy_(torch.as_tensor(kept))
+    model.line_beyond.copy_(torch.as_tensor(_missed_beyond(rest, series, n_steps, kept)))
     kept, groups = guess.lasting.cpu().numpy(), list[_Missed]()
     length = SHORTEST
     while length < len(rest):
@@ -165,6 +177,41 @@ def _fit_season(model: Ensemble, windows: Windows, series: np.ndarray) -> None:
     if len(values) > 2 * n:
         apart = windows.values - model.line_season[clock.phase]
         guess.lasting.copy_(what_lasts(apart, windows.observed, clock.position, n))
+
+
+def _kept(rest: np.ndarray, series: np.ndarray, n_steps: int) -> np.ndarray:
+    """Return (F,) what is left of a distance from the season a window later, in [0, 1].
+
+    Where nothing is, half as many steps tell, and so on, as in `what_lasts`.
+    """
+    found, steps = np.zeros(rest.shape[1]), n_steps
+    while steps >= 1:
+        same = series[steps:] == series[:-steps]
+        now, then = rest[steps:][same], rest[:-steps][same]
+        both = np.isfinite(now) & np.isfinite(then)
+        now, then = np.where(both, now, 0.0), np.where(both, then, 0.0)
+        left = (now * then).sum(0) / ((now**2 + then**2).sum(0) / 2).clip(1e-9)
+        sure = (found == 0) & (left > SURE / np.sqrt(both.sum(0).clip(1)))
+        found = np.where(sure, left.clip(0, 1) ** (n_steps / steps), found)
+        steps //= 2
+    return found
+
+
+def _missed_beyond(
+    rest: np.ndarray, series: np.ndarray, n_steps: int, kept: np.ndarray
+) -> np.ndarray:
+    """Return (F, 2) mean squares of what one end misses a window and two windows away."""
+    found: list[np.ndarray] = []
+    for k in (1, 2):
+        steps = k * n_steps
+        same = (series[steps:] == series[:-steps])[:, None]
+        ahead, back = rest[steps:] - kept**k * rest[:-steps], rest[:-steps] - kept**k * rest[steps:]
+        square = np.where(same, (ahead**2 + back**2) / 2, np.nan)
+        told = np.isfinite(square)
+        count = told.sum(0)
+        mean = np.where(told, square, 0.0).sum(0) / count.clip(1)
+        found.append(np.where(count > 0, mean, k * found[0] if found else 0.0))
+    return np.stack(found, -1)
 
 
 def _correlation(rest: np.ndarray, series: np.ndarray, lined: np.ndarray) -> np.ndarray:

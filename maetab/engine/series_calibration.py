@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from maetab.engine.bridging import fit_line_weights
 from maetab.engine.calibration import quantiles_by_column
 from maetab.engine.held_out import PASSED_PAIRS, HeldOut
 from maetab.engine.line_errors import fit_line_errors
@@ -40,6 +41,7 @@ def calibrate_series(
     """
     model.eval()
     fit_line_errors(model, table.windows)
+    fit_line_weights(model, table.windows)
     samples = [_sample(table, first, generator) for first in (0, _late(len(table)))]
     most = len(samples[0])
 

@@ -39,7 +39,9 @@ class Ensemble(nn.Module):
     (F, 101) of errors in units of the latter, and what `maetab.engine.line_errors` learns of lines
     through gaps: `line_variance` (F, 6), how much there is of each process in what they miss,
     `line_windows` (F,) windows' worth of cells behind it, `line_slope` (F,) median square of the
-    way over a window, `line_season` (P, F) beside which lines are straight, and
+    way over a window, `line_kept` (F,) what one end tells a window away, `line_beyond` (F, 2)
+    what that misses one and two windows away, `line_weight` (F,) what lines count beside other
+    columns, `line_season` (P, F) beside which lines are straight, and
     `change_correlation` (F, F) of changes from row to row.
     """
 
@@ -53,6 +55,9 @@ class Ensemble(nn.Module):
     line_variance: Tensor
     line_windows: Tensor
     line_slope: Tensor
+    line_kept: Tensor
+    line_beyond: Tensor
+    line_weight: Tensor
     change_correlation: Tensor
     line_season: Tensor
 
@@ -81,6 +86,9 @@ class Ensemble(nn.Module):
             self.register_buffer("line_variance", torch.zeros(f, LINE_PARTS))
             self.register_buffer("line_windows", torch.zeros(f))
             self.register_buffer("line_slope", torch.full((f,), torch.nan))
+            self.register_buffer("line_kept", torch.zeros(f))
+            self.register_buffer("line_beyond", torch.zeros(f, 2))
+            self.register_buffer("line_weight", torch.zeros(f))
             self.register_buffer("change_correlation", torch.eye(f))
             self.register_buffer("line_season", torch.zeros(config.n_phases, f))
         else:

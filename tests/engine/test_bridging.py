@@ -81,18 +81,40 @@ def test_long_gaps_of_walks_are_filled_far_better_than_by_the_mean():
     assert wrong < 0.7 * by_mean and wrong < 1.5 * by_line
 
 
+def without_lines(frame: pd.DataFrame, monkeypatch, **parameters) -> tuple[MAEImputer, np.ndarray]:
+    """What is filled, and what windows alone would fill, (2, n) of the first column."""
+    imputer = fitted(frame, **parameters)
+    filled = [imputer.transform(frame)["a"].to_numpy()]
+    monkeypatch.setattr("maetab.engine.bridging.lines", lambda *given: iter(()))
+    return imputer, np.stack([*filled, imputer.transform(frame)["a"].to_numpy()])
+
+
 def same_points(frame: pd.DataFrame, rows: slice, monkeypatch) -> bool:
     """Whether points of some rows are what windows alone predict."""
-    imputer = fitted(frame)
-    with_lines = imputer.transform(frame).iloc[rows]
-    monkeypatch.setattr("maetab.base.bridged", lambda model, windows, points: points)
-    return with_lines.equals(imputer.transform(frame).iloc[rows])
+    one, other = without_lines(frame, monkeypatch)[1]
+    return np.array_equal(one[rows], other[rows])
 
 
-def test_rows_where_another_column_is_seen_are_left_to_windows(monkeypatch):
-    frame = walk(2)
+def missed(filled: np.ndarray, truth: pd.DataFrame, rows: slice) -> float:
+    return float(np.sqrt(np.mean((filled - truth["a"].to_numpy())[rows] ** 2)))
+
+
+def test_where_other_columns_tell_nothing_a_line_is_far_better_than_they_are(monkeypatch):
+    truth = walk(3)
+    frame = truth.copy()
     frame.iloc[GAP, 0] = np.nan
-    assert same_points(frame, GAP, monkeypatch)
+    imputer, (filled, alone) = without_lines(frame, monkeypatch)
+    assert imputer.model_.line_weight[0] > 0.8
+    assert missed(filled, truth, GAP) < 0.6 * missed(alone, truth, GAP)
+
+
+def test_where_another_column_tells_a_column_windows_are_asked_and_no_line(monkeypatch):
+    truth = walk(2)
+    truth["a"] = 2 * truth["b"] + 0.1 * np.random.default_rng(1).normal(size=N)
+    frame = truth.copy()
+    frame.iloc[GAP, 0] = np.nan
+    _, (filled, alone) = without_lines(frame, monkeypatch)
+    assert missed(filled, truth, GAP) <= 1.01 * missed(alone, truth, GAP)
 
 
 def test_a_column_that_never_changes_does_not_count_as_seen(monkeypatch):
@@ -101,12 +123,54 @@ def test_a_column_that_never_changes_does_not_count_as_seen(monkeypatch):
     assert not same_points(frame, GAP, monkeypatch)
 
 
-def test_edges_are_left_to_windows(monkeypatch):
-    frame = walk()
-    frame.iloc[:60] = np.nan
+@pytest.mark.filterwarnings("ignore:MAEImputer. cells of")
+def test_beyond_the_ends_of_a_series_points_stay_near_its_level_as_long_as_levels_last(monkeypatch):
+    groups = np.repeat(list("uvwxyz"), 60)
+    level = np.repeat([-50.0, 30.0, 0.0, 50.0, -20.0, 10.0], 60)
+    truth = pd.DataFrame({"a": level + np.random.default_rng(0).normal(size=360), "group": groups})
+    frame, edge = truth.copy(), slice(20, 60)
+    frame.loc[frame.index[edge], "a"] = np.nan
+    frame.loc[180:219, "a"] = np.nan
+    _, (filled, alone) = without_lines(frame, monkeypatch, groups="group")
+    for rows in (slice(30, 60), slice(180, 210)):
+        assert missed(filled, truth, rows) < 0.4 * missed(alone, truth, rows)
+
+
+@pytest.mark.filterwarnings("ignore:MAEImputer. cells of")
+def test_beyond_the_ends_of_noise_points_are_its_mean(monkeypatch):
+    truth = pd.DataFrame({"a": np.random.default_rng(0).normal(size=N)})
+    frame = truth.copy()
     frame.iloc[-60:] = np.nan
-    with pytest.warns(UserWarning, match="more than a window"):
-        assert same_points(frame, slice(None), monkeypatch)
+    filled = fitted(frame).transform(frame)["a"].to_numpy()
+    assert np.abs(filled[-50:] - frame["a"].mean()).max() < 0.1
+
+
+@pytest.mark.filterwarnings("ignore:MAEImputer. cells of")
+@pytest.mark.parametrize("seed", range(3))
+def test_windows_that_see_nothing_do_not_draw_the_first_cells_of_a_gap_to_the_mean(seed):
+    level = 0.1 * np.arange(N)
+    frame = pd.DataFrame({"a": level + np.random.default_rng(seed).normal(size=N)})
+    frame.iloc[-24:] = np.nan
+    filled = fitted(frame).transform(frame)["a"].to_numpy()
+    assert abs(filled[-24] - level[-24]) < 2
+
+
+@pytest.mark.filterwarnings("ignore:MAEImputer. cells of")
+@pytest.mark.parametrize("kind", ["walk", "slope"])
+def test_intervals_beyond_the_ends_of_a_series_hold_what_goes_on(kind):
+    inside = []
+    for seed in range(4):
+        noise = np.random.default_rng(seed).normal(size=N)
+        course = noise.cumsum() if kind == "walk" else 0.1 * np.arange(N) + noise
+        frame = pd.DataFrame({"a": course})
+        frame.iloc[-24:] = np.nan
+        imputer = fitted(frame)
+        low, high = (x["a"].to_numpy()[-24:] for x in imputer.predict_interval(frame, 0.9))
+        inside.append(((low <= course[-24:]) & (course[-24:] <= high)).mean())
+        drawn = np.stack([x["a"].to_numpy()[-24:] for x in imputer.sample(frame, 20)])
+        deep = slice(T, None)
+        assert 0.7 < ((low <= drawn) & (drawn <= high))[:, deep].mean() < 1
+    assert np.mean(inside) > 0.7
 
 
 def test_lines_lead_from_no_series_to_another():

@@ -188,7 +188,7 @@ def test_a_draw_is_the_same_whatever_others_are_drawn_beside_it(weight):
 
 
 def test_several_draws_ask_the_model_as_often_as_one(model):
-    cells, calls = with_gaps(ar1(240), 36, 48, 4), []
+    cells, calls = with_gaps(ar1(240), 6, 8, 4), []
     hook = model.guess.register_forward_pre_hook(lambda *_: calls.append(1))
     list(draws(model, cells, CPU, [0]))
     n_calls = len(calls)

@@ -10,6 +10,7 @@ import pytest
 
 from maetab import MAEImputer
 from maetab.engine.bridging import lines
+from maetab.engine.inference import predict_moments
 from maetab.nn.ensemble import Ensemble
 
 T, N, GAP = 12, 200, slice(80, 130)
@@ -76,8 +77,8 @@ def test_a_gap_whose_ends_are_at_different_levels_holds_both():
 def test_deep_in_a_gap_ends_are_so_many_deviations_from_the_line(walk):
     imputer, holes = walk
     table = imputer._read(holes)
-    model, windows, _ = imputer._asked(table)
-    [line] = lines(model, windows)
+    asked = imputer._asked(table)
+    [line] = lines(*asked[:2], predict_moments(*asked)[1])
     deep = line.at(line.share == 1)
     column, (low, high) = imputer.schema_.columns[0], ends(walk, 0.5)
     places = deep.rows - GAP.start
@@ -88,11 +89,12 @@ def test_deep_in_a_gap_ends_are_so_many_deviations_from_the_line(walk):
 
 def test_lines_are_less_sure_the_fewer_windows_they_were_learned_from(walk):
     imputer, holes = walk
-    model, windows, _ = imputer._asked(imputer._read(holes))
+    model, windows, device = imputer._asked(imputer._read(holes))
+    deviation = predict_moments(model, windows, device)[1]
     known = float(model.line_windows[0])
     few = copy.deepcopy(model)
     few.line_windows[0] = 2.0
-    one, other = (next(iter(lines(x, windows))).std for x in (model, few))
+    one, other = (next(iter(lines(x, windows, deviation))).std for x in (model, few))
     length = (GAP.stop - GAP.start + 1) / T
     wanted = np.sqrt((1 + length / 2) / (1 + length / known))
     np.testing.assert_allclose(other / one, wanted, rtol=1e-5)

@@ -77,9 +77,9 @@ def test_merged_rows_are_means_over_their_windows_in_which_the_middle_counts_twi
     for row in range(100):
         held = rows == row
         assert 1 <= held.sum() <= 3
-        chance, point, std = (
-            np.average(x[held], axis=0, weights=counts[held]) for x in (chances, points, stds)
-        )
+        chance = np.average(chances[held], axis=0, weights=counts[held])
+        sure = counts[held][:, None] / stds[held].clip(1e-3)  # the less sure, the less it counts
+        point, std = ((x[held] * sure).sum(0) / sure.sum(0) for x in (points, stds))
         point[[1, 3]] = chance[[1, 3]].argmax(1)
         np.testing.assert_allclose(probabilities[row], chance, atol=1e-5)
         np.testing.assert_allclose(found[row], point, atol=1e-4)
