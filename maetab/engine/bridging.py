@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -196,10 +196,14 @@ def _sure(deviation: np.ndarray, std: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def fit_line_weights(model: Ensemble, windows: Windows) -> None:
+def fit_line_weights(
+    model: Ensemble, windows: Windows, should_stop: Callable[[], bool] = lambda: False
+) -> None:
     """Learn how much lines help where windows see other columns and nothing of one.
 
-    By least squares: how much of what such windows miss is on the way to the line.
+    By least squares: how much of what such windows miss is on the way to the line. Once
+    `should_stop()` is True no more windows are looked at, and of columns of which none was lines
+    count nothing.
     """
     columns, clock = np.flatnonzero(lined(model)), windows.clock
     if clock is None or len(columns) < 2:
@@ -212,6 +216,8 @@ def fit_line_weights(model: Ensemble, windows: Windows) -> None:
     column = columns[np.arange(len(pairs)) % len(columns)]
     right, size = np.zeros((2, observed.shape[1]))
     for some in np.array_split(np.arange(len(pairs)), -(-len(pairs) // TOGETHER)):
+        if should_stop():
+            break
         own = torch.as_tensor(pairs[some], device=windows.rows.device)
         values, visible = windows.take(own)
         visible = visible.clone()

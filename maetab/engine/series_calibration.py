@@ -41,7 +41,7 @@ def calibrate_series(
     """
     model.eval()
     fit_line_errors(model, table.windows)
-    fit_line_weights(model, table.windows)
+    fit_line_weights(model, table.windows, lambda: deadline.left() < 0)
     samples = [_sample(table, first, generator) for first in (0, _late(len(table)))]
     most = len(samples[0])
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from maetab import MAEImputer
+from maetab.engine.bridging import fit_line_weights
 from maetab.nn.guess.series_fit import what_lasts
 
 T, N = 8, 400
@@ -106,6 +107,16 @@ def test_where_other_columns_tell_nothing_a_line_is_far_better_than_they_are(mon
     imputer, (filled, alone) = without_lines(frame, monkeypatch)
     assert imputer.model_.line_weight[0] > 0.8
     assert missed(filled, truth, GAP) < 0.6 * missed(alone, truth, GAP)
+
+
+def test_where_there_is_no_time_to_learn_what_lines_count_they_count_nothing():
+    frame = walk(2)
+    frame.iloc[GAP, 0] = np.nan
+    imputer = fitted(frame)
+    model, windows, _ = imputer._asked(imputer._read(frame))
+    assert model.line_weight.max() > 0.5
+    fit_line_weights(model, windows, lambda: True)
+    assert model.line_weight.max() == 0
 
 
 def test_where_another_column_tells_a_column_windows_are_asked_and_no_line(monkeypatch):
