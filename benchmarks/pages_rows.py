@@ -269,11 +269,15 @@ def target() -> str:
 
 
 def _few_labels() -> Iterator[str]:
-    """Give mean scores of benchmarks.labels by half of the tables."""
-    for half, part in labels.halves(RESULTS / "labels.jsonl"):
+    """Give mean scores of benchmarks.labels by half of the tables, and of larger tables."""
+    large = encode.of_all_methods(RESULTS / "labels_large.jsonl")
+    named = [(f"The {half} half", part) for half, part in labels.halves(RESULTS / "labels.jsonl")]
+    for name, part in [*named, (f"Larger tables ({said(sorted(set(large['data_set'])))})", large)]:
         yield (
-            f"The {half} half, at most {part['rows'].max():,} rows, one split; tables by labels: "
+            f"{name}, at most {part['rows'].max():,} rows, one split; tables by labels: "
             f"{labels.counts(part)}. Mean score (accuracy or R²). {origin(part)}"
         )
         wide = labels.means(part, "score")
         yield figures(wide.sort_values(wide.columns[0], ascending=False), 3)
+    yield "Seconds of fit and of the three predictions, means over the larger tables:"
+    yield figures(labels.means(large, "seconds").filter(like=" 0% "), 1)
