@@ -167,6 +167,20 @@ def test_rows_beyond_the_memory_are_not_remembered():
     assert int((index == -1).sum()) == 50
 
 
+@pytest.mark.parametrize(("n_known", "n_kept"), [(10, 10), (15, 15), (16, None), (0, None)])
+def test_rows_that_know_what_hardly_any_row_knows_are_remembered_before_others(n_known, n_kept):
+    values, observed = a_table()
+    observed[:, 2] = torch.randperm(80, generator=torch.Generator().manual_seed(0)) < n_known
+    _, table = first_guess(windows(values, observed), LEVELS, n_memory=30, tuning_steps=2)
+    index = table.memory_index(slice(None))[:, 0]
+    assert sorted(index[index >= 0].tolist()) == list(range(30))
+    kept = int((index[observed[:, 2]] >= 0).sum())
+    assert kept == n_kept if n_kept is not None else kept < 16
+    if n_kept:  # in any order, since samples of the remembered rows are those in a row
+        places = index[observed[:, 2]]
+        assert places.min() < 10 and places.max() >= 20
+
+
 def test_logits_are_distributions_and_those_of_visible_cells_the_marginals(fitted, support):
     values, visible = rows(seed=4)
     probabilities = read_guess(fitted(values, visible), visible, support).logits.softmax(-1)

@@ -247,8 +247,7 @@ class StackedGuess(nn.Module):
         windows : the same, which know now by which remembered windows their rows are held
         """
         n, device = len(windows), windows.rows.device
-        chosen = torch.randperm(n, generator=generator, device=device)
-        chosen = chosen[: len(self.memory.values)]
+        chosen = _remembered(windows, len(self.memory.values), generator)
         in_table = self.n_steps == 1
         # Folds go by places in the memory, which in a small table holds all rows.
         every = slice(None, None, max(1, -(-n // FITTED_ROWS)))
@@ -301,6 +300,24 @@ class StackedGuess(nn.Module):
         )
         _, known = self.coordinates.expand(values, observed)
         return cells, visible, known & ~visible
+
+
+def _remembered(windows: Windows, most: int, generator: torch.Generator) -> Tensor:
+    """Return which windows are remembered, in random order, `most` at most.
+
+    First, up to half of them, those that know a column that few rows know, as where few are
+    labelled: of any sample of the windows hardly one would.
+    """
+    n, device = len(windows), windows.rows.device
+    chosen = torch.randperm(n, generator=generator, device=device)
+    rare = windows.observed[:, windows.observed.sum(0) <= most // 2].any(1)
+    if n <= most or not bool(rare.any()):
+        return chosen[:most]
+    rows = windows.rows[chosen]
+    knows = (rare[rows.clamp_min(0)] & (rows >= 0)).any(1)
+    first = chosen[knows][: most // 2]
+    kept = torch.cat([first, chosen[~knows], chosen[knows][most // 2 :]])[:most]
+    return kept[torch.randperm(most, generator=generator, device=device)]
 
 
 def n_corrections(options: GuessOptions) -> int:
