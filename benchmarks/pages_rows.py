@@ -279,5 +279,9 @@ def _few_labels() -> Iterator[str]:
         )
         wide = labels.means(part, "score")
         yield figures(wide.sort_values(wide.columns[0], ascending=False), 3)
-    yield "Seconds of fit and of the three predictions, means over the larger tables:"
+    yield (
+        "On the larger tables maetab was measured before rows with labels were remembered before "
+        "others: of 7,398 and 9,000 training rows it remembers 4,096. Seconds of fit and of the "
+        "three predictions there, of maetab beside other work:"
+    )
     yield figures(labels.means(large, "seconds").filter(like=" 0% "), 1)
