@@ -262,12 +262,13 @@ def _settle(
     steps = np.array([step_of(column) or 0.0 for column in schema.columns])
     # Orders last, for they hold exactly, and sums but for rounding.
     ordered = sorted(zip(constraints, active, strict=True), key=lambda pair: not pair[0].equal)
-    for _ in range(len(constraints) + 2):
+    # Another cell comes first in each round: one that an order has moved would be moved back.
+    for turn in range(max(len(constraints) + 2, len(steps))):
         for c, own in ordered:
             for i in np.flatnonzero(own & (c.excess(numbers) != 0)):
                 places = np.flatnonzero(free[i] & (c.signs != 0))
                 finest = places[steps[places] == steps[places].min()]
-                _balance(c, numbers[i], finest, steps[finest[0]])
+                _balance(c, numbers[i], np.roll(finest, -turn), steps[finest[0]])
     for j, column in enumerate(schema.columns):  # sums of decimals are no decimals
         if steps[j]:
             numbers[free[:, j], j] = column.on_grid(numbers[free[:, j], j])

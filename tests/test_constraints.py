@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from maetab import MAEImputer
-from maetab.constraints import obeying, read_constraints
+from maetab.constraints import _settle, obeying, read_constraints
 from maetab.data.columns import Column
 from maetab.data.schema import Schema
 from maetab.ranges import Range
@@ -155,6 +155,17 @@ def test_filled_cells_are_the_nearest_that_obey(seed):
     )
     if best.success:
         np.testing.assert_allclose(found[0], whole(best.x), atol=1e-4)
+
+
+def test_a_sum_is_kept_by_a_cell_that_no_order_holds():
+    """What orders leave of a sum is put into the one cell that may move, wherever it stands."""
+    row = np.array([[1.0, 1.0 - 1e-7, 0.0, 2.0 - 3e-7]])
+    schema = schema_of("a", "b", "c", "d")
+    laws = read_constraints(["a <= b", "a + b + c == d", "c >= 0"], schema)
+    free = np.array([[False, True, True, True]])
+    _settle(laws, np.ones((3, 1), bool), row, free, schema)
+    assert row[0, 1] >= 1.0 and row[0, 2] >= 0.0
+    assert not any(law.broken(row).any() for law in laws)
 
 
 def test_a_row_obeys_in_the_same_way_whatever_stands_beside_it():
