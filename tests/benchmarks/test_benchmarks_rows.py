@@ -174,9 +174,12 @@ def test_weighted_parts_are_the_score_of_the_detector(rows, experiment):
     trim = TRIM if experiment == "contaminated" else 0.0
     given = detect_weights.ROWS.WEIGHTS
     parts = detect_weights.parts_of(task, 0, detect_weights.ROWS.KEY_NEIGHBOURS)
-    assert set(parts) == set(given) - ({"robust"} if not trim else set())
+    detector = MAEAnomalyDetector(random_state=0, trim=trim).fit(task.train)
+    # Of trimmed rows, and of fewer than a hundred, how dense they lie is no part.
+    assert len(task.train) in (90, 200)
+    assert set(parts) == {"cells", "nearest", "keys"} | ({"robust"} if trim else set())
     strange = detect_weights.weighted(parts, tuple(given[name] for name in detect_weights.GRID))
-    scores = MAEAnomalyDetector(random_state=0, trim=trim).fit(task.train).score_samples(task.test)
+    scores = detector.score_samples(task.test)
     total = sum(given[name] for name in parts)
     np.testing.assert_allclose(-scores, strange / total, rtol=1e-9, atol=1e-9)
 
