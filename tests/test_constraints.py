@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -124,6 +124,7 @@ def test_observed_cells_that_break_a_constraint_among_themselves_are_left(fitted
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6))
+@example(264958)
 def test_filled_cells_are_the_nearest_that_obey(seed):
     """As a general solver finds them."""
     rng = np.random.default_rng(seed)

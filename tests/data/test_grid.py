@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from frames import CELLS, WHOLE_ONLY, all_filled, closed_form, column_of, make_column, with_holes
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from models import QUICK
 
@@ -202,6 +202,7 @@ def test_rounding_stays_inside_the_range_of_the_user(bounds, allowed):
     seed=st.integers(0, 999),
     how=st.sampled_from(["round", "floor", "ceil"]),
 )
+@example(dtype="datetime64[us, Europe/Paris]", seed=696, how="floor")
 @settings(max_examples=150, deadline=None)
 def test_moving_to_the_grid_stays_in_the_range_and_near_and_moves_nothing_twice(dtype, seed, how):
     rng = np.random.default_rng(seed)
@@ -215,7 +216,8 @@ def test_moving_to_the_grid_stays_in_the_range_and_near_and_moves_nothing_twice(
     if column.step:
         most = column.step * (0.5 if how == "round" else 1.0) + (3600 if column.temporal else 0)
         assert np.abs(moved - numbers).max() <= most * (1 + 1e-6)
-    slack = 1e-6 * (column.step or 1.0)
+    # Next to a point is on it; times are rounded to a whole microsecond besides.
+    slack = 1e-6 * (column.step or 1.0) + (5e-7 if column.temporal else 0.0)
     assert how != "floor" or (moved <= numbers + slack).all()
     assert how != "ceil" or (moved >= numbers - slack).all()
 
