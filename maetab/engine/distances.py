@@ -30,7 +30,6 @@ CANDIDATES = 4  # times as many windows as are wanted are looked at, to find the
 NEAR_ROWS = 32  # windows whose distances to remembered ones stay in the cache together
 
 
-@torch.inference_mode()
 def distances(
     model: Ensemble,
     reference: Reference,
@@ -40,7 +39,6 @@ def distances(
     trusted: np.ndarray,
     device: torch.device,
     usual_gap: float = 0.0,
-    reach: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (W, T) the mean distance of each step to those of the remembered windows nearest to
     its window.
@@ -57,10 +55,47 @@ def distances(
     trusted : (n_memory,) bool, remembered windows that may be neighbours
     usual_gap : usual difference of a coordinate; a missing one of which nothing is known counts
         `UNSURE` times as much
-    reach : (n_memory,) how far the remembered windows are from those that are nearest to them; with
-        it the distances are in units of the mean of that of the neighbours
     """
-    guess, out = model.guess, np.zeros(windows.rows.shape)
+    asked = model, reference, windows, memory_index, n_nearest, trusted, device, usual_gap
+    return _distances(*asked)[0]
+
+
+def distances_and_local(
+    model: Ensemble,
+    reference: Reference,
+    windows: Windows,
+    memory_index: np.ndarray,
+    n_nearest: int,
+    trusted: np.ndarray,
+    device: torch.device,
+    usual_gap: float,
+    reach: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (W, T) distances to the one that is nearest, and to the `n_nearest` in units of how
+    far these are from their own neighbours; parameters as in `distances`.
+
+    reach : (n_memory,) how far the remembered windows are from those that are nearest to them
+    """
+    asked = model, reference, windows, memory_index, n_nearest, trusted, device, usual_gap
+    nearest, local = _distances(*asked, reach)
+    return nearest, local
+
+
+@torch.inference_mode()
+def _distances(
+    model: Ensemble,
+    reference: Reference,
+    windows: Windows,
+    memory_index: np.ndarray,
+    n_nearest: int,
+    trusted: np.ndarray,
+    device: torch.device,
+    usual_gap: float,
+    reach: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return (1, W, T) what `distances` does, or (2, W, T) what `distances_and_local` does."""
+    guess = model.guess
+    out = np.zeros((1 if reach is None else 2, *windows.rows.shape))
     n_nearest = most_neighbours(n_nearest, trusted, guess.n_steps)
     with on_device(model, device):
         arrays = reference.completed_rows, reference.completed_std, ~trusted
@@ -76,20 +111,23 @@ def distances(
             full, deviation, visible, unknown = _whole(guess, values, observed, own, clock)
             inside = (windows.rows[found] >= 0).to(device)
             n_unknown = unknown.unflatten(1, (guess.n_steps, -1)).sum(2)
-            far = torch.zeros(inside.shape, device=device)
+            far = torch.zeros((len(inside), len(out), inside.shape[1]), device=device)
             for steps in inside.unique(dim=0):
                 same = (inside == steps).all(1).nonzero()[:, 0]
                 # Its own indicator is no coordinate: two known levels differ by two of them.
                 extra, unsure = n_unknown[same][:, steps], deviation[same][:, steps]
-                gap, near = remembered.mean_distance(full[same], visible[same], own[same], steps)
-                gap = gap + extra + UNSURE * usual_gap * unsure
+                added = extra + UNSURE * usual_gap * unsure
+                gap, near = remembered.gaps(full[same], visible[same], own[same], steps)
+                mean = gap.mean(1) + added
+                each = [mean]
                 if known is not None:
-                    gap = (gap + least) / (known[near].mean(1, keepdim=True) + least)
-                far[same[:, None], steps.nonzero()[:, 0]] = gap
+                    local = (mean + least) / (known[near].mean(1, keepdim=True) + least)
+                    each = [gap[:, 0] + added, local]
+                far[same[:, None], :, steps.nonzero()[:, 0]] = torch.stack(each, 2)
             return far
 
         for found, far in each_batch(work, windows, device, size):
-            out[found] = far.cpu().numpy()
+            out[:, found] = far.transpose(0, 1).cpu().numpy()
     return out
 
 
@@ -179,11 +217,11 @@ class _Remembered(NamedTuple):
     barred: Tensor
     n_nearest: int
 
-    def mean_distance(
+    def gaps(
         self, full: Tensor, visible: Tensor, own: Tensor, steps: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return (B, t) the mean distance of windows (B, T * C), at t of their steps (T,), to the
-        windows that are nearest at all of these, and (B, n_nearest) which these are.
+        """Return (B, n_nearest, t) the distances of windows (B, T * C), at t of their steps (T,),
+        to the windows that are nearest at all of these, and (B, n_nearest) which, nearest first.
         """
         rows, unsure = self.rows, self.unsure
         if not bool(steps.all()):
@@ -196,7 +234,7 @@ class _Remembered(NamedTuple):
         near = torch.cat([_nearest(*part, rows, added, self.n_nearest) for part in parts])
         weight = torch.where(visible, 1.0, EXPECTED)[:, None]
         gap = ((full[:, None] - rows[near]).abs() * weight).unflatten(2, (unsure.shape[1], -1))
-        return (gap.sum(-1) + unsure[near]).mean(1), near
+        return gap.sum(-1) + unsure[near], near
 
 
 def _nearest(full: Tensor, own: Tensor, rows: Tensor, added: Tensor, n_nearest: int) -> Tensor:

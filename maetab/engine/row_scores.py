@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from maetab.engine.distances import distances, key_distances
+from maetab.engine.distances import distances, distances_and_local, key_distances
 from maetab.engine.reference import equal_memory_index, memory_windows
 from maetab.engine.robust import one_hot, robust_distances, unknown_distances
 from maetab.engine.scoring import Evidence, Scorer, positive_median, row_means
@@ -75,10 +75,13 @@ class RowScorer(Scorer):
             "cells": lambda: mean_of_largest(cells, SHARE_OF_CELLS),
             "nearest": lambda: self.distances(windows, memory_index),
             "keys": lambda: self._key_distances(windows, memory_index),
-            "local": lambda: self._local_distances(windows, memory_index),
             "robust": lambda: self._robust_distances(windows),
         }
-        parts = np.column_stack([take[name]() for name in self._parts()])
+        names = self._parts()
+        if "local" in names:  # of one comparison with the remembered rows
+            nearest, local = self._nearest_and_local(windows, memory_index)
+            take |= {"nearest": lambda: nearest, "local": lambda: local}
+        parts = np.column_stack([take[name]() for name in names])
         return Evidence(parts, cells=cells if self._has_enough() else None)
 
     def surprises(
@@ -124,23 +127,24 @@ class RowScorer(Scorer):
         """
         if not self._has_enough() or self.levels.is_category.mean() > 0.5:
             return None
-        windows = memory_windows(self.model)
+        windows, known = memory_windows(self.model), self.calibration
         own = self.model.guess.memory.overlapping(torch.arange(len(windows))).numpy()
-        found = self._to_several(windows, own).mean(1)
-        return None if (found[self.calibration.trusted] == 0).mean() > COPIES else found
+        near = (LOCAL_NEIGHBOURS, known.trusted, self.device, known.usual_gap)
+        found = distances(self.model, self.reference, windows, own, *near).mean(1)
+        return None if (found[known.trusted] == 0).mean() > COPIES else found
 
-    def _local_distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
-        """Return (n,) distances to the nearest rows, by those of these to their own nearest."""
-        reach = self.calibration.local_reach
-        return row_means(self._to_several(windows, memory_index, reach), windows)
-
-    def _to_several(
-        self, windows: Windows, memory_index: np.ndarray, reach: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Return (W, T) mean distances to the nearest remembered rows; see `distances`."""
+    def _nearest_and_local(
+        self, windows: Windows, memory_index: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (n,) what `distances` does, and distances to several of the nearest rows by those
+        of these to their own nearest.
+        """
         known = self.calibration
-        near = (LOCAL_NEIGHBOURS, known.trusted, self.device, known.usual_gap, reach)
-        return distances(self.model, self.reference, windows, memory_index, *near)
+        assert known.local_reach is not None
+        near = (LOCAL_NEIGHBOURS, known.trusted, self.device, known.usual_gap, known.local_reach)
+        found = distances_and_local(self.model, self.reference, windows, memory_index, *near)
+        nearest, local = (row_means(part, windows) for part in found)
+        return nearest, local
 
     def _key_distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
         """Return (n,) squared distances of keys to the nearest trusted ones."""

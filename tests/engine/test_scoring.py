@@ -12,7 +12,7 @@ from scoring_models import CPU, fitted_model
 from sklearn.metrics import roc_auc_score
 
 from maetab import MAEAnomalyDetector
-from maetab.engine.distances import _Remembered, distances
+from maetab.engine.distances import LEAST_REACH, _Remembered, distances
 from maetab.engine.inference import windows_of
 from maetab.engine.reference import (
     equal_memory_index,
@@ -227,9 +227,10 @@ def test_differences_from_what_is_expected_of_missing_cells_count_half_in_distan
     known = _Remembered(rows, torch.tensor([[0.0], [0.5], [0.0]]), barred, 1)
     full, own = torch.tensor([[1.0, 2.0], [1.0, 2.0]]), torch.full((2, 1), -1)
     visible = torch.tensor([[True, True], [True, False]])
-    far, near = known.mean_distance(full, visible, own, torch.ones(1, dtype=torch.bool))
+    far, near = known.gaps(full, visible, own, torch.ones(1, dtype=torch.bool))
     assert near.tolist() == [[1], [1]]
-    assert far[:, 0].tolist() == [1.5, 1.0]  # to the second row, whose own missing cell adds a half
+    # To the second row, whose own missing cell adds a half.
+    assert far[:, 0, 0].tolist() == [1.5, 1.0]
 
 
 def test_p_values_are_ranks_among_the_normal_scores_and_the_own_one():
@@ -305,6 +306,22 @@ def test_a_detector_fitted_before_there_were_local_distances_scores_with_what_it
         setattr(old, name, getattr(old, name)[:-1])
     scores = old.score_samples(np.vstack([X, [[0.0, 0.0, 9.0]]]))
     assert np.isfinite(scores).all() and scores.argmin() == len(X)
+
+
+def test_local_distances_are_those_to_five_rows_in_units_of_how_far_these_are_from_theirs():
+    X = np.random.default_rng(0).normal(size=(150, 3))
+    detector = MAEAnomalyDetector(preset="fast", random_state=0).fit(X)
+    scorer, windows = detector._scorer(), detector._windows(detector._read(X + 0.01))
+    none = np.full((150, 1), -1)
+    nearest, local = scorer._nearest_and_local(windows, none)
+    assert np.array_equal(nearest, scorer.distances(windows, none))
+    numbers, known = windows.values.numpy(), scorer.reference.completed_rows
+    gaps = np.abs(numbers[:, None] - known).sum(2)
+    five = gaps.argsort(1)[:, :5]
+    least = LEAST_REACH * scorer.calibration.usual_gap * 3
+    wanted = np.take_along_axis(gaps, five, 1).mean(1) + least
+    wanted /= scorer.calibration.local_reach[five].mean(1) + least
+    np.testing.assert_allclose(local, wanted, rtol=1e-4)
 
 
 def test_few_rows_do_not_tell_how_rare_a_cell_may_be_or_how_dense_others_lie():
