@@ -18,7 +18,7 @@ from maetab.nn.windows import Windows
 LEAST = 1e-6  # half of the width of an interval, standardised
 ENDLESS = 1e6  # windows, to an end that there is not
 WEIGHED, TOGETHER = 256, 32  # windows that tell how much lines count, and of them at once
-SHARP = 4  # power
+SHARP = 4  # power of the deviations by which a line and a window count beside each other
 NEAR, FAR = 0.25, 0.5  # of a window: nearer to a known row windows decide, farther the line does
 
 
@@ -48,6 +48,10 @@ class Line(NamedTuple):
         """Return the same of some of its rows."""
         return Line(self.column, *(x[chosen] for x in self[1:]))
 
+    def draw_to(self, points: np.ndarray) -> None:
+        """Move points (n, F), in place, as much as the line counts."""
+        points[self.rows, self.column] += self.share * (self.mean - points[self.rows, self.column])
+
 
 def bridged(model: Ensemble, windows: Windows, device: torch.device) -> np.ndarray:
     """Return points (n, F), in which numbers that no window knows about follow a line.
@@ -55,14 +59,13 @@ def bridged(model: Ensemble, windows: Windows, device: torch.device) -> np.ndarr
     It leads from what the column is beside its season before the gap to what it is behind it, drawn
     to the season by how little such differences last (`SeriesGuess.lasting`); of edges from the one
     end that there is. In rows where a column is observed that changes within series, and at edges,
-    it counts by its variance beside that of the window.
+    it counts by its deviation beside that of the window.
     """
     if not isinstance(model.guess, SeriesGuess):
         return predict(model, windows, device)
     points, std = predict_moments(model, windows, device)
     for line in lines(model, windows, std):
-        rows, j = line.rows, line.column
-        points[rows, j] += line.share * (line.mean - points[rows, j])
+        line.draw_to(points)
     return points
 
 
@@ -78,9 +81,9 @@ def bridged_interval(
     farther = ndtri((1 + coverage) / 2)
     for line in lines(model, windows, deviation):
         line = line.at(line.share > 0)
-        j, rows, share, mean, std = line[:5]
+        j, rows, share, _, std = line[:5]
         now, own = points[rows, j], ends[:, rows, j]
-        points[rows, j] += share * (mean - points[rows, j])
+        line.draw_to(points)
         if not std.any():
             continue
         for end, side, given in zip(ends, (-1, 1), own, strict=True):
@@ -190,7 +193,7 @@ def _bounds(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sure(deviation: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Return what a line counts beside a window that knows other columns, by their variances."""
+    """Return what a line counts beside a window that knows other columns, by their deviations."""
     own, other = deviation.astype(np.float64) ** SHARP, std**SHARP
     return own / (own + other).clip(LEAST) * (std > 0)
 

@@ -38,8 +38,7 @@ def line_draws(
         return cells, lambda seed: windows.values[cells]
     points, deviation = predict_moments(model, windows, device)
     for line in lines(model, windows, deviation):
-        rows, j = line.rows, line.column
-        points[rows, j] += line.share * (line.mean - points[rows, j])
+        line.draw_to(points)
         deep = np.isin(line.before, line.before[line.share >= MOSTLY])
         if line.std.any() and deep.any():
             found.append(line.at(deep))
