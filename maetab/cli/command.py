@@ -76,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["describe", "no_such_file.csv"])
     1
     """
+    if "torch" not in sys.modules:  # threads wait for each other a moment, then give the core away
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if sys.stderr is None:  # closed by the shell; messages are lost, the work is not
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     args, unknown = make_parser().parse_known_args(argv)

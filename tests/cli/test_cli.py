@@ -4,6 +4,7 @@ import contextlib
 import csv
 import gzip
 import io
+import os
 import subprocess
 import sys
 
@@ -16,6 +17,8 @@ from maetab import cli
 from maetab.cli import estimators
 from maetab.files.layout import Layout
 from maetab.files.text_table import TextTable
+
+SPIN = "GOMP_SPINCOUNT"  # how long a thread of libgomp keeps its core when it has nothing to do
 
 
 def test_help_imports_neither_torch_nor_sklearn():
@@ -37,6 +40,21 @@ def test_describe_imports_neither_torch_nor_sklearn(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip().endswith("[]"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("first", "given", "found"), [("", {}, "1000"), ("", {SPIN: "77"}, "77"), ("torch", {}, None)]
+)
+def test_threads_of_a_command_give_a_busy_core_away_unless_told_otherwise(first, given, found):
+    program = (
+        f"import os{first and ', '}{first}\nfrom maetab import cli\ncli.main(['info', 'none.pt'])\n"
+        f"print(os.environ.get({SPIN!r}))"
+    )
+    rest = {name: value for name, value in os.environ.items() if name != SPIN}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=rest | given
+    )
+    assert done.stdout.split() == [str(found)], done.stderr
 
 
 def test_a_wrong_command_exits_with_2():
