@@ -280,8 +280,7 @@ def _few_labels() -> Iterator[str]:
         wide = labels.means(part, "score")
         yield figures(wide.sort_values(wide.columns[0], ascending=False), 3)
     yield (
-        "On the larger tables maetab was measured before rows with labels were remembered before "
-        "others: of 7,398 and 9,000 training rows it remembers 4,096. Seconds of fit and of the "
-        "three predictions there, of maetab beside other work:"
+        "Of the 7,398 to 9,000 training rows of the larger tables maetab remembers 4,096. Seconds "
+        "of fit and of the three predictions there, of maetab beside other work:"
     )
     yield figures(labels.means(large, "seconds").filter(like=" 0% "), 1)
