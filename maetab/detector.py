@@ -74,7 +74,7 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
     unseen_cost_ : (F,) what a level that at most one training row has takes off the score
     usual_errors_ : (F,) mean errors of guesses at hidden cells
     part_center_, part_scale_, part_floor_ : mean, spread and floor of the parts of the score
-    n_masks_ : sets of columns that are hidden, as in fit
+    n_masks_, others_weight_ : sets of columns that are hidden; weight of what cells make others do
     usual_gap_ : median difference, per coordinate, of training rows to the row nearest to them
     robust_location_, robust_precision_ : of the densest half of the rows; None if `trim` is 0
     cell_quantiles_, row_quantiles_ : (F, 201) quantiles of surprises, for cells and rows of tables
@@ -164,11 +164,11 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
         """Return a frame, rows x columns, of how strange each cell is; missing where it is.
 
         Each cell is guessed from others of its row, clipped to the range of their columns in fit,
-        so that one wild cell does not make the others look strange. With `window` numbers are not
-        clipped, and may look strange beside a wild one, which `explain` tells first. The unit is
-        -log10 of the share of normal rows whose cell in that column surprises at least as much: 1
-        is one in ten, 3 one in a thousand, for numbers and categories alike. Beyond a column's last
-        twentieth the shares are those of an exponential tail, and no longer counted.
+        so that a wild one does not spoil all guesses; it is stranger if they are better without it.
+        With `window` numbers are not clipped, and may look strange beside a wild one, which
+        `explain` tells first. The unit is -log10 of the share of normal rows whose cell in that
+        column surprises at least as much: 1 is one in ten, 3 one in a thousand; of a column's last
+        twentieth by an exponential tail, of few rows that of all.
 
         Parameters
         ----------

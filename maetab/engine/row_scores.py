@@ -101,6 +101,7 @@ class RowScorer(Scorer):
             self.device,
             scale=self.calibration.usual_errors,
             clipped=alone,
+            others_weight=self.calibration.others_weight if alone else 0.0,
         )
         return row_means(found, windows)
 

@@ -13,7 +13,7 @@ from maetab.engine.reference import Reference, equal_memory_index, training_memo
 from maetab.engine.robust import one_hot, robust_gaussian
 from maetab.engine.row_scores import RowScorer
 from maetab.engine.runtime import Deadline
-from maetab.engine.scoring import Calibration, Levels, Scorer, positive_median, rarest
+from maetab.engine.scoring import Calibration, Levels, Scorer, positive_median, rarest, shared_tails
 from maetab.engine.series_scores import SeriesScorer
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
@@ -23,6 +23,7 @@ CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
 MIN_SPREAD = 1e-3  # smallest usual error of a column and standard deviation of a part of the score
 MARGIN_ROWS = 1000  # of as many rows, a cell of a new row is to be twice as rare as any in fit
 MOST_ROWS = 0.95  # share of the rows of fit that "nearly all" are
+OTHERS_WEIGHT = 1.0  # in the surprise of a cell, of what it makes others surprise
 PART_FLOOR = 0.01  # of the usual size of a part of the score, added before its logarithm
 
 
@@ -114,8 +115,13 @@ def calibrated(
         usual_gap=scorer.usual_gap(learned, index, kept),
     )
     if not scorer.always_alone:
+        scorer = learn(others_weight=OTHERS_WEIGHT)
         errors = scorer.surprises(learned, index, alone=True)[kept]
-    scorer = learn(cell_quantiles=column_quantiles(errors))
+    quantiles = column_quantiles(errors)
+    if not scorer.always_alone:
+        counts = (~np.isnan(errors)).sum(0)
+        quantiles = shared_tails(quantiles, counts, scorer.levels.is_category)
+    scorer = learn(cell_quantiles=quantiles)
     if isinstance(scorer, RowScorer):
         scorer = learn(local_reach=scorer.local_reach())
     found = scorer.evidence(windows, memory_index)

@@ -20,6 +20,7 @@ EQUAL = 1e-6  # difference of surprises that are taken for equal
 NOT_YET: Any = None  # what is found later in calibration
 NO_PART = 1e-6  # usual size of a part that is 0 for every row
 MIN_REACH = 1e-2  # least mean of that exponential: many columns have equal surprises in their tail
+TAIL_CELLS = 1000  # cells of a column that its own tail and that of all columns count alike with
 ROW_REACH = 0.05  # that where single cells make rows strange: a step beyond equal ones is no proof
 
 
@@ -72,6 +73,8 @@ class Calibration:
         of the parts of the score
     unseen_cost : (F,) what a level that at most one training row has takes off the score
     scores : (n,) scores of training rows, ascending
+    others_weight : in the surprise of a cell, of what it makes others surprise; 0 in early models
+        of maetab 0.1.0
     cell_quantiles : (F, Q) quantiles of the surprises of each column
     row_quantiles : (F, Q) those of the surprises that scores of rows of tables are made of
     rarest_cell : how rare the rarest cell of these rows is among them, as `tail_surprisal`
@@ -91,6 +94,7 @@ class Calibration:
     part_floor: np.ndarray = NOT_YET
     unseen_cost: np.ndarray = NOT_YET
     scores: np.ndarray = NOT_YET
+    others_weight: float = 0.0
     cell_quantiles: np.ndarray = NOT_YET
     row_quantiles: np.ndarray | None = None
     rarest_cell: float = np.inf
@@ -248,6 +252,29 @@ def tail_surprisal(
         below = np.where(known[tied] <= column + EQUAL, np.minimum(shares[tied], below), below)
         far = np.maximum(column - start, 0) / reach / np.log(10)
         out[:, j] = far - np.log10(1 - below)
+    return out
+
+
+def shared_tails(quantiles: np.ndarray, counts: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return (F, Q) quantiles whose tails are as long as those of the other columns of a group.
+
+    The fewer cells a column had, the more so: its last twentieth holds few of few.
+
+    Parameters
+    ----------
+    counts : (F,) cells that each column's quantiles are of
+    groups : (F,) columns of one group say the same
+    """
+    tail = round((1 - TAIL) * (quantiles.shape[1] - 1))
+    start = quantiles[:, tail : tail + 1]
+    beyond = quantiles[:, tail:] - start
+    out, own = quantiles.copy(), beyond.mean(1)
+    for group in np.unique(groups):
+        among = (groups == group) & (own > 0)
+        if among.any():
+            own_share = counts[among] / (counts[among] + TAIL_CELLS)
+            times = own_share + (1 - own_share) * own[among].mean() / own[among]
+            out[among, tail:] = start[among] + beyond[among] * times[:, None]
     return out
 
 

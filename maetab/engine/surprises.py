@@ -62,6 +62,7 @@ def surprises(
     device: torch.device,
     scale: np.ndarray | None = None,
     clipped: bool = False,
+    others_weight: float = 0.0,
 ) -> np.ndarray:
     """Return (W, T, F) how wrong the guesses at each cell are, hidden with changing other cells.
 
@@ -76,6 +77,8 @@ def surprises(
     scale : (F,) usual error of each column; None returns the errors themselves
     clipped : the guesses are made from numbers clipped to the range seen in fit, so that one wild
         cell does not spoil those at all others
+    others_weight : of how much more the other cells of a window surprise where a cell is visible
+        than where it is hidden, too, which is added to its surprise: a wrong cell misleads
     """
     shape = (*windows.rows.shape, windows.values.shape[1])
     out = np.full(shape, np.nan)
@@ -94,11 +97,33 @@ def surprises(
             wrong = errors(model, truth, given, observed, own, hide, clock)
             if usual is not None:
                 wrong = torch.log1p(wrong / usual)
-            return wrong.nanmean(0)[: found.stop - found.start]
+            mean = wrong.nanmean(0)
+            if others_weight:
+                mean = mean + others_weight * _misled(wrong.flatten(2), hide).view_as(mean)
+            return mean[: found.stop - found.start]
 
         for found, wrong in each_batch(work, windows, device, size):
             out[found] = wrong.cpu().numpy()
     return out
+
+
+def _misled(wrong: Tensor, hide: Tensor) -> Tensor:
+    """Return (B, C): how much more other cells surprise where a cell is visible than where hidden.
+
+    As means over the sets, and over the cells hidden in each, of what a cell surprises more than it
+    does in the mean of all sets; 0 of a cell that is never hidden with others.
+
+    Parameters
+    ----------
+    wrong : (n_sets, B, C), NaN where a cell is not hidden by the set, or not observed
+    hide : (n_sets, C) bool
+    """
+    seen, hidden = ~wrong.isnan(), hide.to(wrong)[:, None]
+    more = torch.where(seen, wrong - wrong.nanmean(0), 0.0)
+    total, count = more.sum(2, keepdim=True), seen.sum(2, keepdim=True)
+    visible = ((1 - hidden) * total).sum(0) / ((1 - hidden) * count).sum(0).clamp_min(1)
+    beside = hidden * (count - seen.to(wrong))
+    return visible - (hidden * (total - more)).sum(0) / beside.sum(0).clamp_min(1)
 
 
 def _ends(support: Support) -> tuple[Tensor, Tensor]:
