@@ -33,15 +33,26 @@ ROWS = import_module("maetab.engine.row_scores")
 EXPERIMENTS = ("one-class", "contaminated", "missing")
 PEERS = ("kNN-5", "DTE-NP", "IsolationForest")
 MOST_ROWS = 4000  # of a set
-# What the parts weigh, where the cells weigh 1.
-GRID = {"nearest": (2.0, 3.0, 4.0), "keys": (0.0, 0.5, 1.0, 2.0), "robust": (0.5, 1.0, 2.0)}
+# What the parts weigh, where the cells weigh 1. A single cell rarer than any in fit is taken off
+# the score that the others have together.
+GRID = {
+    "nearest": (2.0, 3.0, 4.0),
+    "keys": (0.0, 1.0, 2.0),
+    "local": (0.0, 1.0, 2.0),
+    "robust": (0.5, 1.0, 2.0),
+    "single": (0.0, 1.0, 2.0),
+}
+ALONE = {"single": 1.0, "rest": 1.0}  # parts that are no share of the others' mean
 KEY = ("data_set", "experiment", "seed", "version", "neighbours")
 METRICS = ["auroc", "ap"]
 NAMES = {"auroc": "AUROC", "ap": "AP"}
 
 
 def parts_of(task: Task, seed: int, neighbours: int) -> dict[str, np.ndarray]:
-    """Return by name the standardised parts, (n,) each, of what a detector says of test rows."""
+    """Return by name the standardised parts, (n,) each, of what a detector says of test rows.
+
+    "rest" is what no weight is chosen for, such as levels that were never seen.
+    """
     trim = TRIM if task.train is task.test else 0.0
     found: dict[str, np.ndarray] = {}
 
@@ -52,17 +63,26 @@ def parts_of(task: Task, seed: int, neighbours: int) -> dict[str, np.ndarray]:
         found.update(zip(scorer._parts(), usual.T, strict=True))
         return np.zeros(len(parts))
 
+    beyond = SCORING.Scorer._beyond
+
+    def single(scorer: Any, cells: np.ndarray | None) -> float:
+        found["single"] = beyond(scorer, cells)
+        return 0.0
+
     with patch.object(ROWS, "KEY_NEIGHBOURS", neighbours):
         detector = MAEAnomalyDetector(random_state=seed, trim=trim).fit(task.train)
-        with patch.object(SCORING.Scorer, "normality", kept):
-            detector.score_samples(task.test)
-    return found
+        scorer = SCORING.Scorer
+        with patch.object(scorer, "normality", kept), patch.object(scorer, "_beyond", single):
+            rest = -detector.score_samples(task.test)
+    return {name: np.broadcast_to(part, len(rest)) for name, part in found.items()} | {"rest": rest}
 
 
 def weighted(parts: dict[str, np.ndarray], weights: tuple[float, ...]) -> np.ndarray:
     """Return (n,) how strange rows are, by the weights of the parts in the order of `GRID`."""
-    given = ROWS.WEIGHTS | dict(zip(GRID, weights, strict=True))
-    return sum((given[name] * part for name, part in parts.items()), np.zeros(1))
+    given = ROWS.WEIGHTS | ALONE | dict(zip(GRID, weights, strict=True))
+    total = sum(given[name] for name in parts if name not in ALONE)
+    shares = {name: given[name] / (1.0 if name in ALONE else total) for name in parts}
+    return sum((shares[name] * part for name, part in parts.items()), np.zeros(1))
 
 
 def measured(name: str, experiment: str, seed: int, neighbours: int) -> dict[str, Any]:

@@ -168,20 +168,24 @@ def test_labels_that_come_later_are_measured_beside_a_linear_model(tmp_path, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", ["one-class", "contaminated"])
-def test_weighted_parts_are_the_score_of_the_detector(rows, experiment):
-    task = detect.make_task(*rows, experiment, 0)
+@pytest.mark.parametrize(
+    ("experiment", "times", "own"),
+    [("one-class", 1, set()), ("one-class", 3, {"local"}), ("contaminated", 1, {"robust"})],
+)
+def test_weighted_parts_are_the_score_of_the_detector(rows, experiment, times, own):
+    X, y = (np.concatenate([part] * times) for part in rows)
+    X = X + np.random.default_rng(1).normal(size=X.shape) * (times > 1)
+    task = detect.make_task(X, y, experiment, 0)
     trim = TRIM if experiment == "contaminated" else 0.0
-    given = detect_weights.ROWS.WEIGHTS
+    given = detect_weights.ROWS.WEIGHTS | detect_weights.ALONE
     parts = detect_weights.parts_of(task, 0, detect_weights.ROWS.KEY_NEIGHBOURS)
     detector = MAEAnomalyDetector(random_state=0, trim=trim).fit(task.train)
     # Of trimmed rows, and of fewer than a hundred, how dense they lie is no part.
-    assert len(task.train) in (90, 200)
-    assert set(parts) == {"cells", "nearest", "keys"} | ({"robust"} if trim else set())
+    assert set(parts) == {"cells", "nearest", "keys", "single", "rest"} | own
+    assert bool(np.any(parts["single"])) == ("local" in own)
     strange = detect_weights.weighted(parts, tuple(given[name] for name in detect_weights.GRID))
     scores = detector.score_samples(task.test)
-    total = sum(given[name] for name in parts)
-    np.testing.assert_allclose(-scores, strange / total, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(-scores, strange, rtol=1e-9, atol=1e-9)
 
 
 def test_weights_are_chosen_on_the_other_sets_alone():
