@@ -8,7 +8,7 @@ import pytest
 
 from maetab import MAEAnomalyDetector
 from maetab.engine.reference import memory_windows, training_memory_index
-from maetab.engine.scoring import Evidence, Scorer, tail_surprisal
+from maetab.engine.scoring import Evidence, Scorer, rarest, tail_surprisal
 
 
 def numbers(n: int = 150, seed: int = 0) -> np.ndarray:
@@ -84,8 +84,14 @@ def test_a_cell_of_a_new_row_may_be_rarer_than_any_in_fit_the_more_the_fewer_row
         X = numbers(n)
         scorer, found = seen_in_fit(fitted(X), X)
         known = scorer.calibration
-        rarest = tail_surprisal(found.cells, known.row_quantiles, least=0.05).max()
-        assert known.rarest_cell == pytest.approx(rarest + np.log10(1 + 1000 / n))
+        most = tail_surprisal(found.cells, known.row_quantiles, least=0.05).max()
+        assert known.rarest_cell == pytest.approx(most + np.log10(1 + 1000 / n))
+
+
+def test_a_step_beyond_equal_surprises_counts_a_fifth_for_rows_of_what_it_does_for_cells():
+    quantiles, cells, tail = np.zeros((1, 201)), np.array([[0.5]]), -np.log10(0.05)
+    of_cell = tail_surprisal(cells, quantiles)[0, 0]
+    assert rarest(cells, quantiles)[0] - tail == pytest.approx((of_cell - tail) / 5)
 
 
 def test_rows_may_miss_as_much_as_nineteen_in_twenty_of_fit_do():
