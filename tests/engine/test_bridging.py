@@ -119,9 +119,11 @@ def test_where_there_is_no_time_to_learn_what_lines_count_they_count_nothing():
     assert model.line_weight.max() == 0
 
 
-def test_what_lines_count_is_the_least_squares_answer_of_loops():
-    frame = walk(2, 4)
-    imputer = fitted(frame)
+@pytest.mark.parametrize("length", [N, N // 2], ids=["one series", "two"])
+def test_what_lines_count_is_the_least_squares_answer_of_loops(length):
+    series = np.arange(N) // length
+    frame = walk(2, 4).assign(group=series)
+    imputer = fitted(frame, groups="group")
     model, windows = imputer.model_, imputer._windows(imputer._read(frame), "fitted")
     model.line_variance.zero_()
     model.line_variance[:, 0] = 0.04  # noise alone: as wide wherever ends are
@@ -136,16 +138,17 @@ def test_what_lines_count_is_the_least_squares_answer_of_loops():
     for j in range(2):
         rest, ways = (values - usual)[:, j].astype(float), []
         for rows in windows.rows.numpy():
-            before, after = rows[0] - 1, rows[-1] + 1
+            ends = [max(rows[0] - 1, 0), min(rows[-1] + 1, N - 1)]
+            known = [end not in rows and series[end] == series[rows[0]] for end in ends]
             for row in rows:
-                near = min(row - before if before >= 0 else N, after - row if after < N else N)
+                far = [abs(row - end) for end in ends]
+                near = min(x for x, there in zip(far, known, strict=True) if there)
                 if near <= T / 4:  # there windows decide
                     continue
-                way = (row - before) / (after - before)
-                if before < 0 or after == N:
-                    mean = kept[j] ** (near / T) * rest[after if before < 0 else before]
+                if all(known):
+                    mean = lasting[j] ** (near / T) * (rest[ends] @ far[::-1]) / sum(far)
                 else:
-                    mean = lasting[j] ** (near / T) * ((1 - way) * rest[before] + way * rest[after])
+                    mean = kept[j] ** (near / T) * rest[ends[known.index(True)]]
                 ways.append((usual[j] + mean - 0.9 * values[row, j], 0.1 * values[row, j]))
         line, missed = np.array(ways).T
         wanted = (line / 2) @ missed / ((line / 2) @ (line / 2))
