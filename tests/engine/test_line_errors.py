@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from maetab import MAEImputer
-from maetab.engine.line_errors import MEMORIES, jump, on_line, parts, weights
+from maetab.engine.line_errors import MEMORIES, _shares, jump, on_line, parts, weights
 
 T, N = 8, 300
 
@@ -97,6 +97,24 @@ def test_lines_between_observed_cells_lead_from_no_series_to_another():
     frame.loc[n // 2 :, "a"] += 1000.0
     own = missed(fitted(frame, groups="group"), 0, 2.0, 2.0, 0.0)
     assert own < 3
+
+
+def test_how_much_there_is_of_a_process_is_the_mean_over_lines_of_which_more_hardly_count():
+    about, square = np.array([[1.0], [2.0], [4.0]]), np.array([3.0, 2.0, 12.0])
+    count = np.array([100.0, 4.0, 1.0])
+    wanted = np.average(square / about[:, 0], weights=count / (1 + count / 4))
+    np.testing.assert_allclose(_shares(about, square, count), wanted, rtol=1e-6)
+
+
+def test_changes_go_together_as_numpy_says_whatever_their_trend_and_not_from_series_to_series():
+    rng, n = np.random.default_rng(4), 60
+    steps = rng.normal(size=(2 * n, 2)) + 3.0  # both grow
+    steps[:, 1] += 0.5 * steps[:, 0]
+    courses = [steps[:n].cumsum(0), 1000 + steps[n:].cumsum(0)]
+    wanted = np.corrcoef(np.concatenate([np.diff(x, axis=0) for x in courses]).T)
+    frame = pd.DataFrame(np.concatenate(courses), columns=["a", "b"])
+    model = fitted(frame.assign(group=np.repeat(["x", "y"], n)), groups="group").model_
+    np.testing.assert_allclose(model.change_correlation, wanted, atol=1e-4)
 
 
 def test_a_line_falls_to_the_season_by_how_little_lasts():
