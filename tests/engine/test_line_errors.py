@@ -84,6 +84,20 @@ def test_what_is_learned_is_what_lines_between_observed_cells_miss(two):
             assert 0.7 < got / wanted < 1.4, (column.name, length)
 
 
+def test_what_one_end_misses_one_and_two_windows_away_is_counted_both_ways(two):
+    frame, imputer = two
+    model = imputer.model_
+    for j, column in enumerate(imputer.schema_.columns):
+        cells = (frame.iloc[:, j].to_numpy() - column.center) / column.scale
+        rest, kept = cells - float(model.line_season[0, j]), float(model.line_kept[j])
+        for k in (1, 2):
+            one, other = rest[: -k * T], rest[k * T :]
+            ahead, back = other - kept**k * one, one - kept**k * other
+            wanted = (np.mean(ahead**2) + np.mean(back**2)) / 2
+            assert float(model.line_beyond[j, k - 1]) == pytest.approx(wanted, rel=1e-3)
+        assert kept < 0.995
+
+
 def test_noise_does_not_grow_with_the_gap_and_walks_do(two):
     imputer = two[1]
     short, long = ([missed(imputer, j, x, x, 0.0) for j in range(2)] for x in (1.0, 4.0))
