@@ -181,7 +181,7 @@ def obeying(
     free = to_fill[rows] & used
     # A row's observed cells may break a constraint in which nothing is filled: not its own matter.
     active = np.stack([a[rows] for a in asked])
-    moved = _projected(constraints, active, numbers[rows], free, schema, ends)
+    moved = _projected(constraints, numbers[rows], free, schema, ends)
     moved = np.where(free, _on_grids(moved, schema), moved)
     _settle(constraints, active, moved, free, schema)
     fails = _outside(moved, free, ends) | np.any(
@@ -205,7 +205,6 @@ def _outside(numbers: np.ndarray, free: np.ndarray, ends: np.ndarray) -> np.ndar
 
 def _projected(
     constraints: Sequence[Constraint],
-    active: np.ndarray,
     numbers: np.ndarray,
     free: np.ndarray,
     schema: Schema,
@@ -213,7 +212,8 @@ def _projected(
 ) -> np.ndarray:
     """Return the nearest numbers (R, F) that obey, near to convergence.
 
-    Coordinate ascent in the multipliers, one for each constraint and each end of a cell.
+    Coordinate ascent in the multipliers, one for each constraint and each end of a cell. Where no
+    cell of a constraint is free, it moves nothing.
     """
     scale = np.array([column.scale for column in schema.columns])
     variance, x = np.where(free, scale**2, 0.0), numbers.copy()
@@ -226,7 +226,7 @@ def _projected(
             total = _sums(variance, c.signs**2)
             excess = _sums(x, c.signs) - c.most
             step = np.divide(excess, total, out=np.zeros_like(total), where=total > 0)
-            step = np.where(active[i], step if c.equal else np.maximum(step, -forces[i]), 0.0)
+            step = step if c.equal else np.maximum(step, -forces[i])
             forces[i] += step
             x -= variance * c.signs * step[:, None]
         for i, side in enumerate((-1.0, 1.0)):

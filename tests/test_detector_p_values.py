@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 from test_detector import detector, mixed
 
 from maetab.data.columns import Column
-from maetab.data.schema import Schema
-from maetab.trimming import with_levels_of
+from maetab.data.schema import Schema, infer_schema
+from maetab.trimming import levels_of, with_levels_of
 
 
 @pytest.mark.slow
@@ -39,3 +40,11 @@ def test_levels_are_counted_among_the_rows_learned_from_where_all_rows_make_free
     schema, counts = with_levels_of(few, Schema((more,)))
     assert schema.columns[0].levels == ("x", "y", "z") and counts == [[6, 2, 3]]
     assert schema.columns[0].counts == (5, 2, 0)
+
+
+def test_levels_that_are_seen_once_and_missing_cells_are_told_from_those_that_a_model_knows():
+    words = ["a"] * 6 + ["b"] * 2 + [*"uvwxyz"] + [None] * 5
+    schema = infer_schema(pd.DataFrame({"word": words, "number": np.arange(19.0)}))
+    levels = levels_of(schema, None)
+    assert levels.unknown_share[0] == pytest.approx(6 / 14)  # of numbers without meaning
+    assert levels.is_category.tolist() == [True, False] and levels.n_rows == 19

@@ -37,6 +37,13 @@ def test_autocorrelation_is_the_mean_product_over_observed_pairs(seed):
             assert found[lag, column] == pytest.approx(expected, abs=1e-9)
 
 
+def test_columns_show_together_a_period_that_each_of_them_hides():
+    random, day = np.random.default_rng(2), 2 * np.pi * np.arange(240) / 24
+    values = random.normal(size=(240, 20)) + 0.45 * np.sin(day)[:, None]
+    assert period_of(values, (24,)) == 24
+    assert all(period_of(column, (24,)) is None for column in values.T)
+
+
 def test_a_column_that_never_changes_correlates_with_nothing():
     found, _ = autocorrelation(np.full((50, 1), 1e6 + 0.1), np.ones((50, 1), bool), 5)
     assert not found.any()

@@ -257,3 +257,9 @@ def test_without_a_period_windows_are_long_enough_for_the_usual_gap(gap, n, step
         frame.iloc[first : first + gap] = np.nan
     timeline, _ = laid_out(frame, "auto")
     assert timeline.period is None and timeline.n_steps == steps
+
+
+def test_a_column_that_begins_late_and_ends_early_makes_no_window_longer():
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=2000).cumsum()})
+    frame.iloc[:600] = frame.iloc[-300:] = np.nan
+    assert laid_out(frame, "auto")[0].n_steps == 24

@@ -119,6 +119,43 @@ def test_where_there_is_no_time_to_learn_what_lines_count_they_count_nothing():
     assert model.line_weight.max() == 0
 
 
+@pytest.mark.parametrize("length", [N, N // 2], ids=["one series", "two"])
+def test_what_lines_count_is_the_least_squares_answer_of_loops(length):
+    series = np.arange(N) // length
+    frame = walk(2, 4).assign(group=series)
+    imputer = fitted(frame, groups="group")
+    model, windows = imputer.model_, imputer._windows(imputer._read(frame), "fitted")
+    model.line_variance.zero_()
+    model.line_variance[:, 0] = 0.04  # noise alone: as wide wherever ends are
+    model.line_windows.fill_(1e9)
+    model.line_slope.fill_(torch.nan)
+    model.line_beyond.zero_()
+    # Windows say nine tenths of the truth, and are as sure of it as lines are.
+    model.predicted = lambda values, *_, clock: (None, 0.9 * values, 0.2 + 0 * values)
+    fit_line_weights(model, windows.remember(torch.zeros(0, dtype=torch.long)))
+    lasting, kept = model.guess.lasting.numpy(), model.line_kept.numpy()
+    values, usual = windows.values.numpy(), model.line_season[0].numpy()
+    for j in range(2):
+        rest, ways = (values - usual)[:, j].astype(float), []
+        for rows in windows.rows.numpy():
+            ends = [max(rows[0] - 1, 0), min(rows[-1] + 1, N - 1)]
+            known = [end not in rows and series[end] == series[rows[0]] for end in ends]
+            for row in rows:
+                far = [abs(row - end) for end in ends]
+                near = min(x for x, there in zip(far, known, strict=True) if there)
+                if near <= T / 4:  # there windows decide
+                    continue
+                if all(known):
+                    mean = lasting[j] ** (near / T) * (rest[ends] @ far[::-1]) / sum(far)
+                else:
+                    mean = kept[j] ** (near / T) * rest[ends[known.index(True)]]
+                ways.append((usual[j] + mean - 0.9 * values[row, j], 0.1 * values[row, j]))
+        line, missed = np.array(ways).T
+        wanted = (line / 2) @ missed / ((line / 2) @ (line / 2))
+        assert 0.01 < wanted < 0.9
+        assert float(model.line_weight[j]) == pytest.approx(wanted, rel=1e-3)
+
+
 def test_where_another_column_tells_a_column_windows_are_asked_and_no_line(monkeypatch):
     truth = walk(2)
     truth["a"] = 2 * truth["b"] + 0.1 * np.random.default_rng(1).normal(size=N)

@@ -100,6 +100,17 @@ def test_lines_are_less_sure_the_fewer_windows_they_were_learned_from(walk):
     np.testing.assert_allclose(other / one, wanted, rtol=1e-5)
 
 
+def test_a_jump_that_the_ends_show_counts_whole_whatever_other_gaps_tell():
+    imputer, holes = fitted(course("shift"))
+    model, windows, device = imputer._asked(imputer._read(holes))
+    deviation = predict_moments(model, windows, device)[1]
+    model.line_variance[0, -1] = 0.01
+    [line] = lines(model, windows, deviation)
+    way = line.since / (line.since + line.until)
+    jumps = np.sqrt(way * (1 - way)) * np.abs(line.apart)
+    assert np.abs(line.apart).min() > 1 and (line.std > jumps).all()
+
+
 def test_draws_are_as_wide_as_intervals_and_reach_both_ends(slope, walk):
     for imputer, holes in (slope, walk):
         drawn = imputer.sample(holes, 40, random_state=0)

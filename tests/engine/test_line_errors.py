@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from maetab import MAEImputer
-from maetab.engine.line_errors import MEMORIES, jump, on_line, parts, weights
+from maetab.engine.line_errors import MEMORIES, _shares, jump, on_line, parts, weights
 
 T, N = 8, 300
 
@@ -84,6 +84,20 @@ def test_what_is_learned_is_what_lines_between_observed_cells_miss(two):
             assert 0.7 < got / wanted < 1.4, (column.name, length)
 
 
+def test_what_one_end_misses_one_and_two_windows_away_is_counted_both_ways(two):
+    frame, imputer = two
+    model = imputer.model_
+    for j, column in enumerate(imputer.schema_.columns):
+        cells = (frame.iloc[:, j].to_numpy() - column.center) / column.scale
+        rest, kept = cells - float(model.line_season[0, j]), float(model.line_kept[j])
+        for k in (1, 2):
+            one, other = rest[: -k * T], rest[k * T :]
+            ahead, back = other - kept**k * one, one - kept**k * other
+            wanted = (np.mean(ahead**2) + np.mean(back**2)) / 2
+            assert float(model.line_beyond[j, k - 1]) == pytest.approx(wanted, rel=1e-3)
+        assert kept < 0.995
+
+
 def test_noise_does_not_grow_with_the_gap_and_walks_do(two):
     imputer = two[1]
     short, long = ([missed(imputer, j, x, x, 0.0) for j in range(2)] for x in (1.0, 4.0))
@@ -97,6 +111,24 @@ def test_lines_between_observed_cells_lead_from_no_series_to_another():
     frame.loc[n // 2 :, "a"] += 1000.0
     own = missed(fitted(frame, groups="group"), 0, 2.0, 2.0, 0.0)
     assert own < 3
+
+
+def test_how_much_there_is_of_a_process_is_the_mean_over_lines_of_which_more_hardly_count():
+    about, square = np.array([[1.0], [2.0], [4.0]]), np.array([3.0, 2.0, 12.0])
+    count = np.array([100.0, 4.0, 1.0])
+    wanted = np.average(square / about[:, 0], weights=count / (1 + count / 4))
+    np.testing.assert_allclose(_shares(about, square, count), wanted, rtol=1e-6)
+
+
+def test_changes_go_together_as_numpy_says_whatever_their_trend_and_not_from_series_to_series():
+    rng, n = np.random.default_rng(4), 60
+    steps = rng.normal(size=(2 * n, 2)) + 3.0  # both grow
+    steps[:, 1] += 0.5 * steps[:, 0]
+    courses = [steps[:n].cumsum(0), 1000 + steps[n:].cumsum(0)]
+    wanted = np.corrcoef(np.concatenate([np.diff(x, axis=0) for x in courses]).T)
+    frame = pd.DataFrame(np.concatenate(courses), columns=["a", "b"])
+    model = fitted(frame.assign(group=np.repeat(["x", "y"], n)), groups="group").model_
+    np.testing.assert_allclose(model.change_correlation, wanted, atol=1e-4)
 
 
 def test_a_line_falls_to_the_season_by_how_little_lasts():

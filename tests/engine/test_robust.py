@@ -25,6 +25,14 @@ def test_robust_distances_rank_rows_as_the_minimum_covariance_determinant_does()
     assert far[:60].min() > far[60:].max()
 
 
+def test_the_half_that_lies_densest_has_more_rows_the_more_columns_there_are():
+    rows = np.random.default_rng(0).normal(size=(60, 6))
+    rows[:15] += 8
+    location, precision = robust_gaussian(rows)
+    nearest = np.argsort(robust_distances(rows, location, precision))[: (60 + 6 + 1) // 2]
+    np.testing.assert_allclose(location, rows[nearest].mean(0), atol=1e-9)
+
+
 @pytest.mark.parametrize("n_columns", [2, 3, 12])
 def test_distances_of_a_row_are_the_same_whatever_stands_beside_it(n_columns):
     rng = np.random.default_rng(0)

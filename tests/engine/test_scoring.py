@@ -20,7 +20,7 @@ from maetab.engine.reference import (
     remembered_places,
     training_memory_index,
 )
-from maetab.engine.row_scores import mean_of_largest
+from maetab.engine.row_scores import RowScorer, mean_of_largest
 from maetab.engine.score_calibration import (
     calibrated,
     conformal_p_values,
@@ -102,6 +102,19 @@ def test_overlapping_windows_that_are_remembered_make_noise_no_less_surprising(s
     assert mean_surprise(windows, index) > 0.9 * mean_surprise(fresh, own)
     known = model, reference
     assert far(*known, windows, index).mean() > 0.9 * far(*known, fresh, own).mean()
+
+
+def test_calibration_compares_no_window_with_those_that_hold_one_of_its_rows(series, monkeypatch):
+    model, reference, windows = series
+    asked, ask = [], RowScorer.evidence
+    monkeypatch.setattr(
+        RowScorer, "evidence", lambda self, *given: asked.append(given[1]) or ask(self, *given)
+    )
+    levels = Levels(np.zeros(2, bool), [()] * 2, np.zeros(2))
+    scorer = RowScorer(model, reference, levels, start_calibration(model, 6), CPU)
+    calibrated(scorer, windows, np.ones(90, bool))
+    wanted = sharing(windows, remembered_places(model, reference, windows))
+    assert [set(own[own >= 0]) for own in asked[0]] == wanted
 
 
 def test_no_remembered_window_that_holds_one_of_its_rows_changes_what_a_window_gets(series):

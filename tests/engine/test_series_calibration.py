@@ -85,6 +85,14 @@ def test_each_window_is_looked_at_with_several_masks_where_windows_are_few(fitte
     assert len(seen) == MASKS * (75 + 25) and len(seen.unique()) == 75
 
 
+def test_a_column_that_never_changes_is_hidden_in_a_whole_window_or_not_at_all(fitted):
+    still = copy_of(fitted)
+    still.guess.moving[0] = False
+    _, asked = calibrated(still)
+    seen = torch.cat([visible[..., 0].sum(1) for _, visible, *_ in asked])
+    assert set(seen.tolist()) == {0, T}
+
+
 def test_the_wider_quantiles_ascend():
     rng = np.random.default_rng(0)
     one, other = torch.tensor(np.sort(rng.normal(size=(2, 5, 101)), -1))

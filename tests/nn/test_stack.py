@@ -181,6 +181,15 @@ def test_rows_that_know_what_hardly_any_row_knows_are_remembered_before_others(n
         assert places.min() < 10 and places.max() >= 20
 
 
+def test_rows_that_know_what_hardly_any_row_knows_take_half_of_the_memory_at_most():
+    values, observed = a_table()
+    few = torch.arange(80)[:, None] // 15 == torch.arange(4)  # 15 rows for each column
+    observed[:, 0], observed[:, 1:] = True, few[:, 1:]
+    _, table = first_guess(windows(values, observed), LEVELS, n_memory=30, tuning_steps=2)
+    kept = table.memory_index(slice(None))[:, 0] >= 0
+    assert int(kept.sum()) == 30 and int(kept[few[:, 1:].any(1)].sum()) == 15
+
+
 def test_logits_are_distributions_and_those_of_visible_cells_the_marginals(fitted, support):
     values, visible = rows(seed=4)
     probabilities = read_guess(fitted(values, visible), visible, support).logits.softmax(-1)
