@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from frames import example_frame
 from models import QUICK
 from sklearn.datasets import load_diabetes
 from test_imputer import assert_observed_cells_are_unchanged, gaussian, holes, table, tiny
 
 from maetab import MAEImputer
+from maetab.engine.draws import N_ROUNDS, _rounds
 from maetab.evaluation import amputate
 
 
@@ -154,6 +156,15 @@ def test_tables_without_categories_have_no_probabilities():
     frame = table()[["a", "b"]]
     chances = tiny().fit(frame).predict_proba(frame)
     assert chances.shape == (50, 0) and chances.index.equals(frame.index)
+
+
+@pytest.mark.parametrize(("n_missing", "size"), [(3, 1), (4, 1), (8, 2)])
+def test_missing_cells_are_spread_evenly_over_the_rounds_whatever_is_visible(n_missing, size):
+    generator = torch.Generator().manual_seed(0)
+    rank = torch.rand(50, 1, 20, generator=generator)
+    missing = torch.rand(50, 1, 20, generator=generator).argsort(2).argsort(2) < n_missing
+    for found, own in zip(_rounds(rank, ~missing), missing, strict=True):
+        assert torch.bincount(found[own]).tolist() == [size] * min(n_missing, N_ROUNDS)
 
 
 # ---- score
