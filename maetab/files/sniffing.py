@@ -170,7 +170,7 @@ def choose_delimiter(body: str, layout: Layout, usual: str) -> str:
     return layout.delimiter
 
 
-def _without_padding(rows: list[list[str]]) -> list[list[str]]:
+def without_padding(rows: list[list[str]]) -> list[list[str]]:
     """Return rows, the first without the empty cells that spreadsheets write behind a title."""
     filled = [i for i, row in enumerate(rows) if any(cell.strip() for cell in row[1:])]
     first = filled[0] if filled else 0
@@ -182,7 +182,7 @@ def refuse_titles(body: str, layout: Layout, delimiter: str) -> None:
     for mark in dict.fromkeys([delimiter, *("" if layout.delimiter else CANDIDATES)]):
         start, rows, ends, _ = cut_rows(body[:MAX_CHARACTERS], mark, layout.comment)
         rows = rows[: None if len(body) <= MAX_CHARACTERS else -1]
-        shapes = _without_padding([[unquote(cell) for cell in row] for row in rows])
+        shapes = without_padding([[unquote(cell) for cell in row] for row in rows])
         n_titles = title_rows(shapes)
         if mark == delimiter and len(set(map(len, shapes))) == 1 < len(shapes[0]):
             return
