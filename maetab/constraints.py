@@ -11,7 +11,7 @@ import numpy as np
 
 from maetab.data.advice import warn
 from maetab.data.columns import Column
-from maetab.data.schema import Schema
+from maetab.data.schema import Schema, first_of
 from maetab.engine.row_sums import row_sums
 
 SWEEPS = 500  # over the constraints of a row, at most
@@ -110,7 +110,7 @@ def _read(text: str, schema: Schema) -> Constraint:
                 text, f"cannot be read at {name or number or mark!r}: it must be {GRAMMAR}"
             )
         if name and name not in places:
-            known = ", ".join(map(repr, list(places)[:10]))
+            known = first_of(places)
             raise _wrong(text, f"names {name!r}, which is no column of X; its columns are {known}")
         if name:
             signs[places[name]] += side * sign

@@ -11,7 +11,7 @@ from pandas.api.types import pandas_dtype
 
 from maetab.data.columns import Column
 from maetab.data.kinds import as_float
-from maetab.data.schema import Schema
+from maetab.data.schema import Schema, first_of
 
 BEYOND = 3.0  # lengths of the observed range by which the numbers of series may leave it
 
@@ -50,10 +50,9 @@ def _check_names(name: str, ends: Mapping[Hashable, Any], schema: Schema) -> Non
     columns = {column.name: column for column in schema.columns}
     for key, value in ends.items():
         if key not in columns:
-            known = ", ".join(map(repr, list(columns)[:10]))
             raise ValueError(
                 f"The {name!r} parameter of MAEImputer names {key!r}, which is no column of X; its "
-                f"columns are {known}."
+                f"columns are {first_of(columns)}."
             )
         kind = columns[key].temporal or "number"
         if columns[key].kind != "number" or isinstance(value, bool):

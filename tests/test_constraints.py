@@ -324,3 +324,10 @@ def test_an_end_beyond_all_that_was_observed_moves_the_other_one_there():
     assert Range(schema, 5.0, None, True).ends().tolist() == [[5.0], [5.0]]
     assert Range(schema, None, -3.0, True).ends().tolist() == [[-3.0], [-3.0]]
     assert Range(schema, 1.5, None, True).ends().tolist() == [[1.5], [2.0]]
+
+
+def test_where_more_columns_are_there_than_an_error_names_it_says_so():
+    frame = pd.DataFrame(np.arange(55.0).reshape(5, 11), columns=list("abcdefghijk"))
+    for limits in ({"min_value": {"z": 0}}, {"constraints": ["a <= z"]}):
+        with pytest.raises(ValueError, match=r"'z', which is no column of X; .*'j', \.\.\."):
+            MAEImputer(max_iter=0, **limits).fit(frame)

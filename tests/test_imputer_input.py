@@ -167,3 +167,17 @@ def test_an_indicator_that_has_the_name_of_a_column_is_refused():
     frame = pd.DataFrame({"a": [1.0, None, 3.0] * 5, "missingindicator_a": range(15)})
     with pytest.raises(ValueError, match="makes a column 'missingindicator_a', but X has one"):
         MAEImputer(guess=QUICK, max_iter=0, add_indicator=True, random_state=0).fit_transform(frame)
+
+
+@pytest.mark.parametrize("dtype", ["datetime64[us]", "timestamp[us][pyarrow]"])
+def test_dates_that_are_all_missing_and_have_no_time_zone_are_filled_by_the_clock_of_fit(dtype):
+    """`assign(when=pd.NaT)` has none; the hours of UTC would look like those of the others."""
+    hours = np.arange(50)
+    when = pd.Timestamp("2024-06-01 06:00", tz="Asia/Tokyo") + pd.to_timedelta(hours, "h")
+    frame = pd.DataFrame({"when": when, "n": 10.0 * hours})
+    imputer = tiny().fit(frame)
+    zoned = pd.Series(pd.NaT, frame.index, frame["when"].dtype)
+    known = imputer.transform(frame.assign(when=zoned))["when"]
+    found = imputer.transform(frame.assign(when=pd.Series(pd.NaT, frame.index, dtype)))["when"]
+    assert found.dtype == dtype
+    assert found.tolist() == known.dt.tz_localize(None).tolist()

@@ -110,10 +110,19 @@ def frame_of(table: TableFile, columns: list[str], keys: Keys) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        A column of time holds no dates, or no times of day where there are two.
+        A column of time holds no dates, or no times of day where there are two, or cells of time
+        or groups are missing.
     """
     wanted = {*columns, *keys.names()}
     frame = table.frame[[name for name in table.names if name in wanted]]
+    for name in keys.names():
+        if frame[name].isna().any():
+            row = frame.index[frame[name].isna()][0] + 1  # as rows are counted here
+            option = "--time" if name in keys.time else "--groups"
+            raise ValueError(
+                f"{option}: {name!r} is missing in row {row}; fill it in, drop the row, or name "
+                "another column"
+            )
     if len(keys.time) > 1:
         stamps = _of_parts(frame, keys) if len(keys.time) > 2 else _of_day(frame, keys)
         place = min(map(list(frame.columns).index, keys.time))

@@ -12,7 +12,7 @@ import pandas as pd
 from maetab.data.cells import is_undeclared
 from maetab.data.columns import MAX_LEVELS, Column
 from maetab.data.source import FrameSource
-from maetab.data.text import Almost, almost_of, marks_in
+from maetab.data.text import Almost, almost_of, limit_in, marks_in
 
 OURS = ("maetab", "sklearn")  # packages that a warning does not point into
 MAX_NAMED, MAX_SHOWN = 10, 3  # columns that one warning names; texts of one column
@@ -114,7 +114,7 @@ def _almost(found: Almost, column: Column) -> str:
     if not found.others:
         return f"{note})"
     note += f", errors='coerce'), which makes {_quoted(found.others)} missing"
-    return note + ", or name that in missing_values" * (not found.written)
+    return note + ", or name that in missing_values" * (not found.written) + limit_in(found.others)
 
 
 def _note(column: Column, observed: np.ndarray) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.columns import Column
-from maetab.data.grid import YEARS, periods
+from maetab.data.grid import YEARS, periods, zone_of
 from maetab.data.kinds import PER_SECOND, level_key, python_scalar, scale_of_dtype
 
 SECONDS_PER_DAY = 86400
@@ -30,7 +30,7 @@ def restore(natural: np.ndarray, column: Column, array: Any) -> Any:
     if isinstance(dtype, pd.PeriodDtype):
         return periods(natural, dtype.freq, "floor").array
     if getattr(dtype, "kind", "") in "Mm":
-        return _restore_times(natural, dtype)
+        return _restore_times(natural, dtype, zone_of(column.dtype))
     if column.integer:
         natural = np.rint(natural)
     scale = scale_of_dtype(dtype)
@@ -89,8 +89,12 @@ def _restore_levels(natural: np.ndarray, column: Column, dtype: Any) -> Any:
     return cells if pd.api.types.is_object_dtype(dtype) else pd.array(cells, dtype=dtype)
 
 
-def _restore_times(seconds: np.ndarray, dtype: Any) -> Any:
-    """Return dates (within the years 1 to 9999) or durations of the dtype."""
+def _restore_times(seconds: np.ndarray, dtype: Any, fitted: str | None) -> Any:
+    """Return dates (within the years 1 to 9999) or durations of the dtype.
+
+    Where the column has no time zone now (all of it is missing), but had one in fit, `fitted`, the
+    dates are what a clock of that zone shows.
+    """
     is_date = dtype.kind == "M"
     unit = next((unit for unit in ("ns", "us", "ms") if f"[{unit}" in str(dtype)), "s")
     limit = float(np.nextafter(2.0**63, 0.0))
@@ -103,6 +107,8 @@ def _restore_times(seconds: np.ndarray, dtype: Any) -> Any:
     if not is_date:
         return pd.array(pd.TimedeltaIndex(ticks.view(f"m8[{unit}]")), dtype=dtype)
     index = pd.DatetimeIndex(ticks.view(f"M8[{unit}]"))
+    if fitted is not None and ", " not in str(dtype):
+        index = index.tz_localize("UTC").tz_convert(fitted).tz_localize(None)
     if isinstance(dtype, pd.DatetimeTZDtype):
         return index.tz_localize("UTC").tz_convert(dtype.tz).array
     if isinstance(dtype, pd.ArrowDtype):

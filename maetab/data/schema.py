@@ -112,7 +112,7 @@ def positions(chosen: Any, columns: pd.Index, estimator_name: str) -> set[int]:
         else:
             raise ValueError(
                 f"The 'categorical_features' parameter of {estimator_name} names {name!r}, which "
-                f"is not a column of X; its columns are {_listed(columns)}."
+                f"is not a column of X; its columns are {first_of(columns)}."
             )
     return found
 
@@ -171,6 +171,7 @@ def _bullets(names: Sequence) -> str:
     return "".join(f"- {name}\n" for name in names[:5]) + more
 
 
-def _listed(names: Iterable) -> str:
+def first_of(names: Iterable) -> str:
+    """Return the first ten names, and dots where there are more."""
     listed = list(names)
     return ", ".join(map(repr, listed[:10])) + (", ..." if len(listed) > 10 else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ MOST_TEXTS = 10_000  # texts of a column that are looked at
 _MARKS = frozenset({"", *NA_VALUES})
 # 007 and what has more digits than an int64 are names.
 _NUMBER = re.compile(r"[+-]?(?=\.?\d)(?:0|[1-9]\d{0,17})?(?:\.\d*)?(?:[eE][+-]?\d+)?")
+_LIMIT = re.compile(r"\s*[<>≤≥]=?\s*[.,]?\d")
 _PADDED = re.compile(r"[+-]?0\d+")
 _DATE = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-][\d:]+)?)?"
@@ -43,6 +44,17 @@ class Almost(NamedTuple):
     share: float
     others: list
     written: bool
+
+
+def limit_in(texts: Iterable) -> str:
+    """Return what becomes of the first limit, such as "<0.5", as a missing cell; "" without one."""
+    found = next((x for x in texts if isinstance(x, str) and _LIMIT.match(x)), None)
+    if found is None:
+        return ""
+    return (
+        f"; {found!r} tells a limit, and as a missing cell is filled with usual values: put a "
+        "number in its place first"
+    )
 
 
 def marks_in(levels: Sequence) -> list[str]:

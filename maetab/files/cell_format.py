@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.schema import Column
-from maetab.data.text import ALMOST, FEW_TEXTS
+from maetab.data.text import ALMOST, FEW_TEXTS, limit_in
 from maetab.files.layout import WAYS_OUT, CellFormat, Found, Layout, option
 from maetab.files.number_format import DIGITS, Number, find_numbers
 from maetab.files.time_format import Date, Duration
@@ -129,7 +129,7 @@ def _almost(odd: pd.Series, kind: str, share: float) -> str:
         which = f"{first!r} (row {row}) and {more} are not ({n_cells})"
     return (
         f"{share:.0%} of the cells are {kind}, but {which}; pass {means} if it means "
-        f"missing, or the column in {WAYS_OUT}"
+        f"missing, or the column in {WAYS_OUT}{limit_in(odd.unique())}"
     )
 
 

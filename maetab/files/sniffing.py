@@ -170,20 +170,28 @@ def choose_delimiter(body: str, layout: Layout, usual: str) -> str:
     return layout.delimiter
 
 
+def without_padding(rows: list[list[str]]) -> list[list[str]]:
+    """Return rows, the first without the empty cells that spreadsheets write behind a title."""
+    filled = [i for i, row in enumerate(rows) if any(cell.strip() for cell in row[1:])]
+    first = filled[0] if filled else 0
+    return [row[:1] for row in rows[:first]] + rows[first:]
+
+
 def refuse_titles(body: str, layout: Layout, delimiter: str) -> None:
     """Raise a ValueError where the lines have the shape of titles before a table."""
     for mark in dict.fromkeys([delimiter, *("" if layout.delimiter else CANDIDATES)]):
         start, rows, ends, _ = cut_rows(body[:MAX_CHARACTERS], mark, layout.comment)
         rows = rows[: None if len(body) <= MAX_CHARACTERS else -1]
-        n_titles = title_rows([[unquote(cell) for cell in row] for row in rows])
-        if mark == delimiter and len(set(map(len, rows))) == 1 < len(rows[0]):
+        shapes = without_padding([[unquote(cell) for cell in row] for row in rows])
+        n_titles = title_rows(shapes)
+        if mark == delimiter and len(set(map(len, shapes))) == 1 < len(shapes[0]):
             return
         if n_titles:
             before = [start, *(mark.join(row) + end for row, end in zip(rows[:n_titles], ends))]
             n_lines = layout.skip_rows + len(re.findall(r"\r\n|\r|\n", "".join(before)))
             raise ValueError(
                 f"line {n_lines + 1} has {len(rows[n_titles])} cells between {mark!r}, and line "
-                f"{layout.skip_rows + 1} has {len(rows[0])}; pass --skip-rows={n_lines} if the "
+                f"{layout.skip_rows + 1} has {len(shapes[0])}; pass --skip-rows={n_lines} if the "
                 "lines before the names of the columns are titles, --delimiter if other marks "
                 "stand between cells"
             )

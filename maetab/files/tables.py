@@ -68,7 +68,8 @@ def read_table(path: str, form: str, layout: Layout) -> TableFile:
         text = content.decode(layout.encoding)
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path} is not written in {layout.encoding}; pass --encoding, for example latin-1"
+            f"{path} is not written in {layout.encoding}; pass --encoding, for example cp1252, "
+            "which Windows writes in the west"
         ) from error
     return JsonTable(text, layout) if form == "jsonl" else TextTable(text, layout, DELIMITERS[form])
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.files.layout import Layout
+from maetab.files.sniffing import title_rows, without_padding
 from maetab.files.value_table import ValueTable
 
 MIDNIGHT, DAY = pd.Timestamp(0), pd.Timedelta(days=1)
@@ -53,6 +54,12 @@ class WorkbookTable(ValueTable[Any]):
         header, rows = self.cells[0], self.cells[1:]
         if all(name is None for name in header):
             raise ValueError("the first row of the first sheet is empty; names belong there")
+        shown = [["" if x is None else str(x) for x in row] for row in self.cells[:100]]
+        if n_titles := title_rows(without_padding(shown)):
+            raise ValueError(
+                f"row {n_titles + 1} of the first sheet seems to hold the names of columns; they "
+                "belong into the first row: delete the rows above"
+            )
         columns = [_texts_of([row[j] for row in rows]) for j in range(len(header))]
         names = ["" if name is None else str(name) for name in header]
         super().__init__(names, [list(row) for row in zip(*columns)], layout)

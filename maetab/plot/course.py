@@ -30,6 +30,8 @@ class Course(NamedTuple):
     keys : names of the columns that are time or groups
     known : what the series are called, by their numbers
     workdays : whether the stamps are on Mondays to Fridays, and weekends are no gaps
+    zone : in which the dates are told; their stamps are those of UTC then. None for stamps of the
+        clock, which is never set forth or back between them
     """
 
     rows: np.ndarray
@@ -40,6 +42,7 @@ class Course(NamedTuple):
     keys: tuple
     known: list
     workdays: bool
+    zone: Any = None
 
     def part(self, chosen: np.ndarray) -> Course:
         """Return the course of the rows that are True in `chosen` (n,)."""
@@ -114,7 +117,7 @@ class Course(NamedTuple):
 
     def label_axis(self, axis: Any) -> None:
         """Write stamps and their name along an axis."""
-        unit = ticks.write_times(axis, self.temporal)
+        unit = ticks.write_times(axis, self.temporal, zone=self.zone)
         axis.set_label_text(", ".join(filter(None, (self.name, unit))))
 
 
@@ -145,20 +148,23 @@ def read_course(
     number, known = _numbers(labels, len(frame))
     found, name = _time_of(frame, time, names)
     keys = tuple(key for key in (time, *names) if key is not None)
-    stamps, temporal = _as_numbers(found, number)
+    zone = _changing_zone(found)
+    moments = found if zone is None else pd.DatetimeIndex(found).tz_convert("UTC")
+    stamps, temporal = _as_numbers(moments, number)
     order = np.lexsort((stamps, number))
     order = order[~np.isnan(stamps[order])]
     stamps = stamps[order]
     dates = ORIGIN + pd.to_timedelta(stamps if temporal == "datetime" else [], "D").round("s")
     workdays = counts_workdays(dates)
-    course = Course(order, stamps, temporal, number[order], name, keys, known, workdays)
+    course = Course(order, stamps, temporal, number[order], name, keys, known, workdays, zone)
     if series is not None:
         if series not in known:
             raise ValueError(f"series: there is no {series!r} in groups={groups!r}.")
         course = course.part(course.series == known.index(series))
     if between is not None:
         # Ends are read as the stamps are: in the time zone of the dates.
-        first, last = (_as_numbers(pd.Index([end]), np.zeros(1, int))[0][0] for end in between)
+        ends = [pd.Index([end]) if zone is None else _moment(end, zone) for end in between]
+        first, last = (_as_numbers(end, np.zeros(1, int))[0][0] for end in ends)
         course = course.part((course.stamps >= first) & (course.stamps <= last))
     if not len(course.rows):
         raise ValueError("there is no row to draw; see 'between' and the stamps of X.")
@@ -222,6 +228,24 @@ def _time_of(frame: pd.DataFrame, time: Any, groups: list) -> tuple[pd.Index, st
     if timed:
         return timed[-1], str(timed[-1].name or "time")
     return index[:0], "row"
+
+
+def _changing_zone(stamps: pd.Index) -> Any:
+    """Return the time zone of steps below a day between which clocks are set, or None."""
+    if not isinstance(stamps, pd.DatetimeIndex) or stamps.tz is None:
+        return None
+    moments = stamps.dropna().unique().sort_values()
+    ahead = moments.tz_localize(None) - moments.tz_convert("UTC").tz_localize(None)
+    is_set = ahead.nunique() > 1 and pd.Series(moments).diff().median() < DAY
+    return stamps.tz if is_set else None
+
+
+def _moment(end: Any, zone: Any) -> pd.Index:
+    """Return a date in UTC; one without a time zone is told in `zone`."""
+    stamp = pd.Timestamp(end)
+    if stamp.tz is None:
+        stamp = stamp.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
+    return pd.DatetimeIndex([stamp.tz_convert("UTC")])
 
 
 def _as_numbers(stamps: pd.Index, series: np.ndarray) -> tuple[np.ndarray, str | None]:

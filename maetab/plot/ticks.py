@@ -115,19 +115,19 @@ def count_in_whole_steps(axis: Any) -> None:
     axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
 
 
-def write_times(axis: Any, temporal: str | None, offset: bool = True) -> str:
+def write_times(axis: Any, temporal: str | None, offset: bool = True, zone: Any = None) -> str:
     """Write days along an axis as dates (since 1970) or durations; return their unit, or "".
 
     `temporal` is "datetime", "timedelta", or None for an axis that stays as it is; the year of
-    dates may stand at the end of the axis if `offset`. Durations are in the longest unit of which
-    the axis shows two.
+    dates, which are told in a time `zone`, may stand at the end of the axis if `offset`. Durations
+    are in the longest unit of which the axis shows two.
     """
     from matplotlib import dates, ticker
 
     if temporal == "datetime":
-        locator = dates.AutoDateLocator(minticks=3, maxticks=5)
+        locator = dates.AutoDateLocator(zone, minticks=3, maxticks=5)
         axis.set_major_locator(locator)
-        axis.set_major_formatter(dates.ConciseDateFormatter(locator, show_offset=offset))
+        axis.set_major_formatter(dates.ConciseDateFormatter(locator, zone, show_offset=offset))
     if temporal != "timedelta":
         return ""
     low, high = axis.get_view_interval()

@@ -82,6 +82,16 @@ def test_errors_name_the_row_by_its_line():
     table = TextTable("a,b\n" + "1,2\n,\n" * 12 + "x,2\n", Layout())
     table.read_types()
     assert "'x' is not (row 25; 1 cell)" in table.doubts["a"]
+    assert "limit" not in table.doubts["a"]
+
+
+def test_a_limit_of_detection_is_not_only_proposed_as_a_mark_of_missing():
+    table = TextTable("a,b\n" + "1,2\n3,4\n" * 12 + "x,2\n> 90,2\n", Layout())
+    table.read_types()
+    assert table.doubts["a"].endswith(
+        "'> 90' tells a limit, and as a missing cell is filled with usual values: put a number in "
+        "its place first"
+    )
 
 
 def test_lines_before_the_header_are_no_rows_and_before_the_first_row_they_are():

@@ -164,3 +164,24 @@ def test_missing_cells_of_columns_that_a_saved_model_does_not_see_are_told(
     assert "columns 'k', 'z': the model does not see them; missing cells stay\n" in said
     fill(tmp_path, "x,k,y\n1,2,\n2,3,4\n", "--model", "m", "--force")
     assert "does not see" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("time", "shop"), [("", "a"), ("2024-01-18", "")])
+def test_a_row_without_a_stamp_or_series_is_counted_as_the_other_rows_of_a_file(
+    tmp_path, capsys, time, shop
+):
+    lines = ["when,shop,sold", *(f"2024-01-{day:02d},a,{day}" for day in range(1, 29))]
+    lines[18] = f"{time},{shop},18"
+    source = tmp_path / "in.csv"
+    source.write_text("\n".join(lines) + "\n")
+    series = ["--time", "when", "--groups", "shop", "--window", "7", "--preset", "fast"]
+    assert cli.main(["impute", str(source), "-o", str(tmp_path / "out.csv"), *series]) == 1
+    assert "is missing in row 18;" in capsys.readouterr().err
+
+
+def test_an_encoding_that_reads_what_windows_writes_is_proposed(tmp_path, capsys):
+    """Read as latin-1 its sign of the euro is a control character, and prices are text."""
+    source = tmp_path / "in.csv"
+    source.write_bytes("price;n\n3 €;1\n4 €;\n".encode("cp1252"))
+    assert cli.main(["describe", str(source)]) == 1
+    assert "--encoding, for example cp1252" in capsys.readouterr().err

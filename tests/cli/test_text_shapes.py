@@ -59,6 +59,22 @@ def test_titles_before_the_header_are_noticed(tmp_path, stub, capsys, mark, titl
     assert fill(tmp_path, text, f"--skip-rows={n_lines}") == text
 
 
+@pytest.mark.parametrize("titles", ["Report of May;;\n;;\n", ";;\nReport of May;;\n", "May;;\n"])
+def test_titles_that_a_spreadsheet_pads_with_empty_cells_are_noticed(
+    tmp_path, stub, capsys, titles
+):
+    text = titles + "a;b;c\n1;2;3\n4;;6\n7;8;9\n"
+    n_lines = titles.count("\n")
+    error = refused(tmp_path, text, capsys)
+    assert f"--skip-rows={n_lines} " in error and f"line {n_lines + 1} has 3 cells" in error
+    assert fill(tmp_path, text, f"--skip-rows={n_lines}") == text.replace("4;;6", "4;5;6")
+
+
+@pytest.mark.parametrize("text", ["a;;\n1;;\n2;;\n", "a;;c\nx;;\n;;2\n"])
+def test_columns_that_are_empty_make_no_titles(tmp_path, stub, text):
+    assert fill(tmp_path, text)
+
+
 @pytest.mark.parametrize("text", ["text\nwell; so\nno\n", "text\nwell\na; b\nc;d\nend\n", "a\n1\n"])
 def test_one_column_of_text_has_no_titles(tmp_path, stub, text):
     assert fill(tmp_path, text) == text

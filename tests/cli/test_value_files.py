@@ -210,3 +210,13 @@ def test_without_openpyxl_one_line_names_it(tmp_path, capsys, monkeypatch):
     assert cli.main(["describe", str(tmp_path / "in.xlsx")]) == 1
     said = capsys.readouterr().err.strip()
     assert "maetab[excel]" in said and "\n" not in said
+
+
+def test_titles_above_the_names_of_a_sheet_are_noticed(tmp_path, capsys):
+    openpyxl = pytest.importorskip("openpyxl")
+    workbook = openpyxl.Workbook()
+    for row in (["Report"], [], ["a", "b"], [1, 2], [None, 3], [4, 5]):
+        workbook.active.append(row)
+    workbook.save(tmp_path / "in.xlsx")
+    assert cli.main(["describe", str(tmp_path / "in.xlsx")]) == 1
+    assert "row 3 of the first sheet seems to hold the names" in capsys.readouterr().err

@@ -144,6 +144,14 @@ def test_other_text_is_a_category_without_a_word(cells):
     assert warning_of(cells) == ""
 
 
+def test_a_limit_of_detection_is_no_missing_cell():
+    """Made missing, the lowest values of a column would be filled with usual ones."""
+    numbers = [f"{i % 9}.5" for i in range(40)]
+    said = "'<0.5' tells a limit, and as a missing cell is filled with usual values"
+    assert said in warning_of([*numbers, "<0.5", "<0.5"])
+    assert "limit" not in warning_of([*numbers, "unknown", "unknown"])
+
+
 def test_only_a_bounded_number_of_cells_of_free_text_is_looked_at():
     numbers = [f"{i}.5" for i in range(MOST_TEXTS)]
     for n_words, share in ((0, 1.0), (2 * MOST_TEXTS, 1.0)):

@@ -83,6 +83,23 @@ def test_stamps_without_a_row_lie_in_gaps_and_have_their_own_colour():
     assert "no row" in legend_of(display)
 
 
+@pytest.mark.parametrize("first", ["2024-03-29", "2024-10-25"])
+def test_hours_are_drawn_one_after_the_other_where_clocks_are_set(first):
+    """By the clock an hour of the spring seems to lack, and one of the autumn is there twice."""
+    hours = pd.date_range(first, periods=200, freq="h", tz="Europe/Berlin")
+    course = read_course(_waves(index=hours).sample(frac=1, random_state=0))
+    stamps, line = course.broken(np.arange(200.0))
+    assert len(line) == 200 and 24 * np.diff(stamps) == pytest.approx(1)
+    ends = f"{hours[10]:%Y-%m-%d %H:%M}", f"{hours[150]:%Y-%m-%d %H:%M}"
+    frame = HOLES.set_axis(hours)
+    display = saved(GapDisplay.from_frame(frame, between=ends).plot())
+    assert np.array_equal(display.image_.get_array(), HOLES[10:151].isna().to_numpy().T)
+    told = display.ax_.xaxis.get_major_formatter().format_data_short(course.stamps[150])
+    assert told.startswith(f"{hours[150]:%Y-%m-%d %H:%M}")
+    days = pd.date_range(first, periods=9, tz="Europe/Berlin")
+    assert np.diff(read_course(_waves(9, days)).stamps) == pytest.approx(1)
+
+
 def test_lengths_of_gaps_are_told_in_hours_up_to_three_days():
     frame = pd.DataFrame({"short": np.ones(200), "long": 1.0}, index=HOURS)
     frame.iloc[10:40, 0] = frame.iloc[100:172, 1] = np.nan
