@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from maetab.data.stamps import COUNTED, KINDS
-from maetab.data.window_steps import is_count, seconds_of
+from maetab.data.window_steps import calendar_hint, is_count, seconds_of
 
 if TYPE_CHECKING:
     from maetab.data.timeline import Layout, Timeline
@@ -76,7 +76,7 @@ def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> flo
         return float(max_gap)
     seconds = None if is_count(max_gap) else seconds_of(max_gap)
     if seconds is None or seconds < 0:
-        raise ValueError(f"{wanted}, got {max_gap!r}.")
+        raise ValueError(f"{wanted}, got {max_gap!r}{calendar_hint(max_gap)}.")
     if timeline.unit != "second":
         counted = COUNTED[timeline.unit] or KINDS[timeline.kind]
         raise ValueError(f"{wanted}; rows here have {counted}, so give an int of steps.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import warnings
 from typing import Any
 
@@ -15,6 +16,7 @@ USUAL_STEPS = 24  # of a window where nothing suggests a period, or more:
 # so many times the usual gap, where that is not too long, and the longest series has ten windows.
 OF_GAP, MOST_STEPS, OF_SERIES = 2, 400, 10
 WHOLE = 0.01  # of a step that a stride may be off a whole number of them
+CALENDAR = r"\d*\s*(([MQY])[ES]?|(month|quarter|year)s?)"
 MOST_CELLS = 1000  # of a window of two periods that "auto" gives; else it is one
 
 
@@ -119,10 +121,17 @@ def _is_number(text: Any) -> bool:
         return False
 
 
+def calendar_hint(duration: Any) -> str:
+    """Return what to say of months, quarters and years, which have no fixed length; else ""."""
+    if isinstance(duration, str) and re.fullmatch(CALENDAR, duration.strip()):
+        return "; months, quarters and years differ in length, so give an int, the number of rows"
+    return ""
+
+
 def _steps_of_duration(window: Any, step: float, stamps: Stamps, wanted: str) -> int:
     seconds = seconds_of(window)
     if seconds is None:
-        raise ValueError(f"{wanted}, got {window!r}.")
+        raise ValueError(f"{wanted}, got {window!r}{calendar_hint(window)}.")
     if stamps.unit != "second":
         given = COUNTED[stamps.unit] or KINDS[stamps.kind]
         in_order = stamps.kind == "order"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maetab import MAEImputer
 from maetab.data.gaps import find_gaps, max_steps
 from maetab.data.timeline import Layout, infer_timeline, lay_out
 
@@ -109,6 +110,16 @@ def test_a_gap_of_irregular_rows_lasts_as_long_as_between_its_neighbours():
 def timeline_of(index):
     frame = pd.DataFrame({"v": np.arange(float(len(index)))}, index)
     return infer_timeline(frame, frame.to_numpy(), frame.notna().to_numpy(), 4, None, None)
+
+
+@pytest.mark.parametrize("duration", ["24M", "2 QE", "YS", "3 months"])
+def test_calendar_lengths_are_told_to_be_given_as_a_number_of_rows(duration):
+    timeline = timeline_of(pd.period_range("2000-01", periods=50, freq="M"))
+    with pytest.raises(ValueError, match="months, quarters and years differ in length"):
+        max_steps(duration, timeline)
+    frame = pd.DataFrame({"v": np.arange(50.0)}, pd.period_range("2000-01", periods=50, freq="M"))
+    with pytest.raises(ValueError, match="'window'.*give an int, the number of rows"):
+        MAEImputer(window=duration, max_iter=0).fit(frame)
 
 
 HOURS = pd.date_range("2024", periods=50, freq="h")
