@@ -101,6 +101,25 @@ def test_draws_of_a_category_have_its_frequencies():
     assert (share.reindex(list("abc")).fillna(0) - seen).abs().max() < 0.12
 
 
+def test_a_sum_is_as_uncertain_as_its_parts_where_these_are_missing():
+    """In the rows of fit the sum is known but for rounding, in later ones half of it is not."""
+    rng = np.random.default_rng(0)
+    truth = pd.DataFrame(rng.normal(size=(600, 3)), columns=list("abc"))
+    truth["sum"] = truth["a"] + truth["b"]
+    known, new = truth.iloc[:200], truth.iloc[200:]
+    missed = known["sum"].mask(rng.random(200) < 0.2)
+    imputer = MAEImputer(max_iter=0, random_state=0).fit(known.assign(sum=missed))
+
+    def ends(frame: pd.DataFrame) -> tuple[float, float]:
+        low, high = (x["sum"] for x in imputer.predict_interval(frame, coverage=0.8))
+        return new["sum"].between(low, high).mean(), (high - low).mean()
+
+    covered, width = ends(new.assign(a=np.nan, sum=np.nan))
+    assert covered > 0.65 and width > 1.5
+    covered, width = ends(new.assign(sum=np.nan))
+    assert covered > 0.75 and width < 0.5
+
+
 @pytest.mark.parametrize("loss", ["distribution", "mse"])
 def test_intervals_cover_what_they_promise(loss):
     truth = gaussian(600, 0.7)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from maetab.engine.held_out import HeldOut, hold_out_one_by_one
 from maetab.engine.runtime import Deadline
-from maetab.nn.ensemble import N_RANKS, Ensemble
+from maetab.nn.ensemble import N_RANKS, SURE, Ensemble
 from maetab.nn.network import Network
 from maetab.nn.support import Support
 
@@ -149,22 +149,39 @@ def calibrate(model: Ensemble, table: HeldOut, n_rows: int | None, deadline: Dea
     spread = torch.rand(len(chances), generator=generator, device=chances.device)
     rank = support.rank(cells.column, chances, cells.truth, spread)
     own = torch.nn.functional.one_hot(cells.column, len(share)).bool()
-    quantiles = quantiles_by_column(
-        rank[:, None].expand_as(own), own, (0.0, 1.0) if in_table else ()
-    )
-    if quantiles is not None:
-        model.ranks.copy_(quantiles)
+    _set_ranks(model, rank[:, None].expand_as(own), own, cells.std < SURE)
+
+
+def _set_ranks(model: Ensemble, rank: Tensor, own: Tensor, sure: Tensor) -> None:
+    """Remember the quantiles of the ranks (N, F) of each column's `own` cells (N, F) bool.
+
+    Those of cells that are `sure` (N,) apart from others, if there are enough: they may fall nearer
+    to the middle than others do.
+    """
+    if model.config.n_steps > 1:
+        quantiles = quantiles_by_column(rank, own)
+        if quantiles is not None:
+            model.ranks.copy_(quantiles)
+        return
+    apart = int(sure.sum()) >= LEAST_CELLS
+    for table, which in ((model.ranks, ~sure), (model.sure_ranks, sure)):
+        which = which if apart else torch.ones_like(sure)
+        quantiles = quantiles_by_column(rank, own & which[:, None], (0.0, 1.0))
+        if quantiles is not None:
+            table.copy_(quantiles)
 
 
 class _Cells(NamedTuple):
     """Numbers that were held out: their column (N,), truth (N,) and what was said of them.
 
+    std : (N,) standard deviations that are predicted
     parts : (N, 1 + heads, K) distributions over bins: what is predicted, and, of tables, the values
         of similar rows by head; that of what is predicted again where these are not asked
     """
 
     column: Tensor
     truth: Tensor
+    std: Tensor
     parts: Tensor
 
 
@@ -238,10 +255,12 @@ def _look(model: Ensemble, table: HeldOut, rows: Tensor) -> _Cells:
         found, near = model.with_values(values, visible, index)
         parts = torch.cat([found[0][None], near])
     else:
-        parts = model(values, visible, index, clock=clock)[0][None]
+        found = model.predicted(values, visible, index, clock=clock)
+        parts = found[0][None]
     held = (held & model.support.is_number).flatten(0, 1)
     column = held.nonzero()[:, 1]
-    return _Cells(column, values.flatten(0, 1)[held], parts.flatten(1, 2)[:, held].transpose(0, 1))
+    truth, std = (x.flatten(0, 1)[held] for x in (values, found[2]))
+    return _Cells(column, truth, std, parts.flatten(1, 2)[:, held].transpose(0, 1))
 
 
 def _quantiles(x: Tensor, levels: Tensor) -> Tensor:

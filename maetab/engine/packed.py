@@ -51,6 +51,8 @@ def as_written_now(
         heads = next(t for key, t in tensors.items() if key.endswith("memory.log_weight"))
         shape = len(tensors["ranks"]), len(heads)
         tensors = tensors | {"value_share": np.zeros(shape, np.float32)}
+    if "residual_quantiles" not in tensors and "sure_ranks" not in tensors:
+        tensors = tensors | {"sure_ranks": tensors["ranks"]}
     if "residual_quantiles" not in tensors and "guess.slope" not in tensors:
         weights = next(t for key, t in tensors.items() if re.fullmatch(OF_STACK, key))
         tensors = tensors | {"guess.slope": np.ones(len(weights), np.float32)}

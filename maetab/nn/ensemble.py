@@ -24,6 +24,7 @@ LINE_PARTS = 6  # processes that what lines through gaps miss is made of
 LEAST_CHANCE = 1e-12  # of a bin or level
 NEAREST = 32  # rows whose values stand for how a cell is distributed (benchmarks/draws.py, TRIALS)
 LEAST_WEIGHT = 1e-6  # of similar rows that know a cell, below which they are not asked
+SURE = 0.2  # standard deviation of what is predicted, below which a number is as good as known
 
 
 class Ensemble(nn.Module):
@@ -33,8 +34,9 @@ class Ensemble(nn.Module):
 
     Buffers: `network_weight` (F,) the share of the networks; `residual_std` (F,) standard deviation
     of their point errors; `ranks` (F, 101) quantiles of where held-out truths fell in the predicted
-    distributions, for intervals that cover what they say; of tables `value_share` (F, heads), what
-    the values of similar rows weigh in the distribution of a number, by head of the memory; of
+    distributions, for intervals that cover what they say; of tables `sure_ranks` (F, 101), the same
+    of cells that are as good as known, and `value_share` (F, heads), what the values of similar
+    rows weigh in the distribution of a number, by head of the memory; of
     series, where numbers are predicted by mean and standard deviation, `residual_quantiles`
     (F, 101) of errors in units of the latter, and what `maetab.engine.line_errors` learns of lines
     through gaps: `line_variance` (F, 6), how much there is of each process in what they miss,
@@ -50,6 +52,7 @@ class Ensemble(nn.Module):
     network_weight: Tensor
     residual_std: Tensor
     ranks: Tensor
+    sure_ranks: Tensor
     value_share: Tensor
     residual_quantiles: Tensor
     line_variance: Tensor
@@ -92,6 +95,7 @@ class Ensemble(nn.Module):
             self.register_buffer("change_correlation", torch.eye(f))
             self.register_buffer("line_season", torch.zeros(config.n_phases, f))
         else:
+            self.register_buffer("sure_ranks", self.ranks.clone())
             self.register_buffer("value_share", torch.zeros(f, self.guess.memory.n_heads))
 
     @property
@@ -236,7 +240,7 @@ class Ensemble(nn.Module):
         level : (B, F) in [0, 1], moved to where that share of held-out truths fell below
         """
         if not self.is_series:
-            return self.support.quantile(probabilities, self._moved(level))
+            return self.support.quantile(probabilities, self._moved(level, std))
         if not any(self.config.n_levels):
             return points + std * _between(self.residual_quantiles, level)
         levels = self.support.quantile(probabilities, level)
@@ -249,13 +253,19 @@ class Ensemble(nn.Module):
         """Return (B, F) the ends of central intervals; parameters as in `quantile`."""
         low, high = (torch.full_like(points, (1 + side * coverage) / 2) for side in (-1, 1))
         if self.knows_values:
-            return self.support.ends(probabilities, self._moved(low), self._moved(high))
+            low, high = (self._moved(level, std) for level in (low, high))
+            return self.support.ends(probabilities, low, high)
         ends = (self.quantile(probabilities, points, std, level) for level in (low, high))
         return next(ends), next(ends)
 
-    def _moved(self, level: Tensor) -> Tensor:
-        """Return levels (B, F), of numbers moved to where that share of held-out truths fell."""
+    def _moved(self, level: Tensor, std: Tensor) -> Tensor:
+        """Return levels (B, F), of numbers moved to where that share of held-out truths fell.
+
+        Cells that are as good as known by others, and cells that are not, each have their own: what
+        the predicted deviations are worth differs.
+        """
         between = _between(self.ranks, level)
+        between = torch.where(std < SURE, _between(self.sure_ranks, level), between)
         return torch.where(self.support.is_number, between, level).clamp(0, 1)
 
     def predict(

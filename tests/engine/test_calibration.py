@@ -73,6 +73,24 @@ def test_calibrated_quantiles_are_those_of_the_held_out_cells_with_the_pooled_on
     assert 0 < (column == 2).sum() < 50 < 60 < (column == 0).sum()  # so that the shares differ
 
 
+def test_cells_that_are_as_good_as_known_are_calibrated_apart_from_others():
+    model, generator = without_ranks(), torch.Generator().manual_seed(0)
+    n, levels = 4000, torch.linspace(0, 1, 101)
+    own = torch.nn.functional.one_hot(torch.arange(n) % 3, 3).bool()
+    sure = torch.arange(n) < n // 2
+    rank = torch.rand(n, generator=generator)
+    rank = torch.where(sure, 0.4 + 0.2 * rank, rank)  # these fall in the middle
+    calibration._set_ranks(model, rank[:, None].expand(n, 3), own, sure)
+    for table, wanted in ((model.ranks, levels), (model.sure_ranks, 0.4 + 0.2 * levels)):
+        torch.testing.assert_close(table[:, 5:-5], wanted[5:-5].expand(3, -1), atol=0.05, rtol=0)
+    chances = torch.full((2, 3, model.support.size), 1.0 / model.support.size)
+    std = torch.tensor([[0.1], [0.5]]).expand(2, 3)
+    low, high = model.interval(chances, torch.zeros(2, 3), std, 0.9)
+    assert (high - low)[0].max() < 0.5 * (high - low)[1].min()
+    calibration._set_ranks(model, rank[:, None].expand(n, 3), own, torch.arange(n) < 49)  # too few
+    assert torch.equal(model.ranks, model.sure_ranks)
+
+
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])
 def test_calibrated_levels_of_few_cells_cover_just_what_they_say(coverage):
     """Of ranks that are uniform, as of truths with their own distribution: without a truth more at
@@ -101,7 +119,7 @@ def test_shares_of_similar_rows_are_those_that_truths_were_drawn_with():
     bins = parts[torch.arange(n), own].multinomial(1, generator=generator)[:, 0]
     column = (torch.arange(n) < 20).long()  # the second has few cells
     truth = support.center[column, bins]
-    found = calibration._shares(calibration._Cells(column, truth, parts), support)
+    found = calibration._shares(calibration._Cells(column, truth, truth, parts), support)
     assert (found[0] - true).abs().max() < 0.05
     assert found[1, 0] > 0.5  # and is left to what is predicted
     torch.testing.assert_close(found.sum(1), torch.ones(2))
@@ -133,6 +151,7 @@ def test_levels_between_two_calibrated_ones_are_interpolated(fitted):
     ranks = np.stack([steps**2, np.sqrt(steps), steps])
     model = copy_of(fitted)
     model.ranks.copy_(torch.tensor(ranks))
+    model.sure_ranks.copy_(model.ranks)
     level = 0.123456
     found = predict_quantiles(model, table, CPU, [level])[0]
     with torch.no_grad():

@@ -37,7 +37,7 @@ def former(model) -> dict:
         tensors |= {f"members.{i}.{k}": v for k, v in shared.items()}
         tensors[f"members.{i}.swap"] = np.ones(8, np.float32)
         tensors[f"members.{i}.swap_bias"] = np.ones(4, np.float32)
-    for name in ("value_share", "guess.slope"):
+    for name in ("value_share", "guess.slope", "sure_ranks"):
         tensors.pop(name, None)
     config = {k: v for k, v in packed["config"].items() if k not in ("guess", "learns_swaps")}
     return {"config": config, "tensors": tensors}
@@ -90,6 +90,14 @@ def test_a_model_from_before_values_of_similar_rows_weighed_anything_gives_them_
     assert not again.value_share.any()
     for mine, theirs in zip(model.predicted(*rows), again.distribution(*rows), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_a_model_from_before_sure_cells_had_ranks_of_their_own_gives_them_those_of_others():
+    model = random_model()
+    model.ranks.copy_(torch.linspace(0, 1, 101).square().expand_as(model.ranks))
+    packed = pack(model)
+    del packed["tensors"]["sure_ranks"]
+    assert torch.equal(unpack(packed).sure_ranks, model.ranks)
 
 
 def test_names_of_0_1_0_become_those_of_now_and_nothing_else_is_left():

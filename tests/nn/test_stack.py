@@ -216,7 +216,8 @@ def test_the_guess_is_better_than_the_mean_and_than_nothing(fitted, support):
 
 def test_weights_stay_in_their_bounds(fitted):
     assert fitted.stack_weights.min() >= -0.5 and fitted.stack_weights.max() <= 1.5
-    assert fitted.variance_weights.min() >= 0.05 - 1e-6 and fitted.variance_weights.max() <= 5
+    assert fitted.variance_weights.min() >= 0 and fitted.variance_weights.max() <= 10
+    assert (fitted.variance_weights.sum(1) >= 0.1 - 1e-6).all()
 
 
 def test_two_rows_teach_the_memory_nothing_for_each_reads_only_the_other():

@@ -20,6 +20,7 @@ from maetab.nn.guess.weights import (
     _discriminants,
     _Evidence,
     _shrunk_least_squares,
+    _variance_shares,
     _worth,
     fit_slopes,
     fit_weights,
@@ -89,7 +90,8 @@ def test_weights_are_lowered_to_what_is_best_at_other_rows():
     found = _Evidence(
         moved,
         moved.sum(-1) * best + 0.1 * torch.randn(4000, 3),
-        torch.ones(3, 2),
+        torch.ones(4000, 3),
+        torch.ones(4000, 3, 2),
         torch.full((3,), 4e6),
     )
     ones, numbers = torch.ones(3, 2).double(), torch.ones(3, dtype=torch.bool)
@@ -108,6 +110,21 @@ def test_weights_are_lowered_to_what_is_best_at_other_rows():
     apart = _worth(one, ones, torch.tensor([True, True, False]))  # levels tell nothing of numbers
     torch.testing.assert_close(apart, torch.tensor([0.0, 0.0, 1.0]).double(), atol=0.01, rtol=0)
     assert _worth(one, ones, numbers)[0] > 0.45
+
+
+def test_variances_are_those_of_the_one_that_tells_which_cells_are_sure():
+    torch.manual_seed(0)
+    shape = 2000, 4
+    weight = (torch.rand(shape) < 0.7).double() * (0.5 + torch.rand(shape).double())
+    base, near = (torch.rand(shape).double().square() + 0.01 for _ in range(2))
+    told = torch.stack([base, near], -1)
+    true = torch.stack([base[:, 0], near[:, 1], told[:, 2].mean(-1), base[:, 3]], 1)
+    error = weight * true * torch.randn(shape).double().square()
+    nothing, told = torch.zeros(*shape, 2), told * weight[..., None]
+    found = _Evidence(nothing, nothing[..., 0], weight, told, weight.sum(0))
+    numbers = torch.tensor([True, True, True, False])  # the last are levels
+    wanted = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.5, 0.5]]).double()
+    torch.testing.assert_close(_variance_shares(found, error, numbers), wanted)
 
 
 def test_fitted_weights_are_lowered_by_what_other_rows_say(monkeypatch):

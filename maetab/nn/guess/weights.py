@@ -30,6 +30,8 @@ MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missi
 # what corrections weigh from what they weigh everywhere): most are near, and the rest, such a share
 # of them, may be anywhere.
 DOUBT, NEAR, FAR, ANYWHERE = 1.0, 0.1, 1.0, 0.1
+SHARES = (0.0, 0.25, 0.75, 0.9, 1.0)  # that the base guess may have in variances, beside a half
+LEAST_VARIANCE = 1e-4  # that is told, as in `Support.number_logits`
 FEW = 10  # hidden cells by which standard errors count as larger
 LEAST_WEIGHT, MOST_WEIGHT = 0.05, 1.5  # of all corrections together
 MOST_SLOPE = 1.25  # a Gaussian is shrunk for all columns alike, and too much for some
@@ -52,12 +54,14 @@ class _Evidence(NamedTuple):
 
     corrections : (n, C, M) of the base guess
     missed : (n, C) by the base guess
-    variances : (C, 2) of base guess and memory, summed
+    weight : (n, C), 0 where nothing was hidden
+    variances : (n, C, 2) of base guess and memory, by the weight itself
     n_hidden : (C,) cells, by what they weigh; those hidden again do not count again
     """
 
     corrections: Tensor
     missed: Tensor
+    weight: Tensor
     variances: Tensor
     n_hidden: Tensor
 
@@ -92,10 +96,42 @@ def fit_weights(
     weights = torch.cat(each, 1) / len(each)
     other = _look(guess, windows, judged, generator, should_stop)
     guess.stack_weights.copy_(weights * _worth(other, weights, guess.is_number)[:, None])
-    error = (y - (x * guess.stack_weights).sum(-1)).square().sum(0)
-    half = error[:, None] / 2 / found.variances.clamp_min(1e-6)
-    half = torch.where((found.n_hidden > 5)[:, None], half, 0.5)
-    guess.variance_weights.copy_(half.clamp(0.05, 5.0))
+    error = (y - (x * guess.stack_weights).sum(-1)).square()
+    shares = _variance_shares(found, error, guess.is_number)
+    scale = error.sum(0)[:, None] / found.variances.sum(0).clamp_min(1e-6)
+    known = (found.n_hidden > 5)[:, None]
+    guess.variance_weights.copy_(torch.where(known, shares * scale.clamp(0.1, 10.0), 0.5))
+
+
+def _variance_shares(found: _Evidence, error: Tensor, is_number: Tensor) -> Tensor:
+    """Return (C, 2) what share of its error the variances of base guess and memory explain.
+
+    Half each, but where the likelihood of what was missed says by `DOUBT` standard errors that one
+    of them tells better which cells are sure: a cell that others determine is so whatever similar
+    rows show, and some are noisy where the base guess knows nothing of it.
+
+    Parameters
+    ----------
+    error : (n, C) squares of what was missed, each by its weight
+    is_number : (C,) bool
+    """
+    weight = found.weight
+    scale = error.sum(0)[:, None] / found.variances.sum(0).clamp_min(1e-6)
+    base, near = (scale * found.variances).unbind(-1)
+
+    def loss(share: float) -> Tensor:
+        told = (share * base + (1 - share) * near + LEAST_VARIANCE * weight).clamp_min(1e-12)
+        seen = weight.clamp_min(1e-12)
+        return torch.where(weight > 0, seen * ((told / seen).log() + error / told), 0.0)
+
+    usual, chosen = loss(0.5), torch.full_like(scale[:, 0], 0.5)
+    best = torch.zeros_like(chosen)
+    for share in SHARES:
+        gain = usual - loss(share)
+        worth = gain.sum(0) - DOUBT * gain.square().sum(0).sqrt()
+        better = is_number & (worth > best)
+        best, chosen = torch.where(better, worth, best), torch.where(better, share, chosen)
+    return torch.stack([chosen, 1 - chosen], -1)
 
 
 def _worth(found: _Evidence, weights: Tensor, is_number: Tensor) -> Tensor:
@@ -203,7 +239,8 @@ def _look(
     return _Evidence(
         torch.cat(moves) * root[..., None],
         torch.cat(missed) * root,
-        (torch.cat(variances) * weight[..., None]).sum(0),
+        weight,
+        torch.cat(variances) * weight[..., None],
         weight.sum(0) / n_masks,
     )
 
