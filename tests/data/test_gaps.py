@@ -118,7 +118,7 @@ def test_calendar_lengths_are_told_to_be_given_as_a_number_of_rows(duration):
     with pytest.raises(ValueError, match="months, quarters and years differ in length"):
         max_steps(duration, timeline)
     frame = pd.DataFrame({"v": np.arange(50.0)}, pd.period_range("2000-01", periods=50, freq="M"))
-    with pytest.raises(ValueError, match="'window'.*give an int, the number of rows"):
+    with pytest.raises(ValueError, match="give an int, the number of rows"):
         MAEImputer(window=duration, max_iter=0).fit(frame)
 
 
