@@ -42,6 +42,7 @@ GRID = {
     "robust": (0.5, 1.0, 2.0),
     "single": (0.0, 1.0, 2.0),
 }
+SHOWN = 24  # ways that the report lists, best first
 ALONE = {"single": 1.0, "rest": 1.0}  # parts that are no share of the others' mean
 KEY = ("data_set", "experiment", "seed", "version", "neighbours")
 METRICS = ["auroc", "ap"]
@@ -175,7 +176,7 @@ def summary(table: pd.DataFrame) -> tuple[pd.DataFrame, int, str]:
         often = ", ".join(f"{way} ({n})" for way, n in times.most_common(3))
         told.append(f"Chosen {name}: {often}.")
     mean = wide.mean().unstack("way")
-    order = mean[ways].mean().sort_values(ascending=False).index
+    order = mean[ways].mean().sort_values(ascending=False).index[:SHOWN]
     rows |= {way: mean[way] for way in [*PEERS, *order]}
     found = pd.DataFrame(rows).T
     found.columns = [f"{experiment}: {NAMES[metric]}" for metric, experiment in found.columns]

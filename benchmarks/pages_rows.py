@@ -152,16 +152,16 @@ def weights() -> str:
     found, n_sets, told = detect_weights.summary(lines)
     shown = found[~found.index.str.contains(":")]
     n = lines.groupby("data_set")["seed"].nunique()
-    seeds = f"of which {(n > 1).sum()} are split twice"
+    seeds = f"of which {(n > 1).sum()} are split twice" if n.max() > 1 else "split once"
     return "\n\n".join([
-        "The score weighs how much cells surprise, the distance to the nearest rows, and the "
-        "distance to the nearest keys of row attention. Weights that are best on all other sets, "
+        "The score weighs how much cells surprise, the distance to the nearest rows and to the "
+        "nearest keys of row attention, and how dense neighbours lie. Weights that are best on all other sets, "
         f"for each of {n_sets} sets of at most {detect_weights.MOST_ROWS:,} rows, {seeds}, "
         "with keys and without; means in percent:",
         figures(shown, 1),
         f"{told} (A choice is the neighbours by keys, then the weights of the nearest rows, of "
-        "keys and, where rows are trimmed, of a robust distance; cells weigh 1. All of this was "
-        "measured before how dense neighbours lie and single rare cells became parts.)",
+        "keys, of how dense neighbours lie, where rows are trimmed of a robust distance, and of a "
+        "single rare cell; cells weigh 1.)",
     ])  # fmt: skip
 
 
