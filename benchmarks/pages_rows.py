@@ -155,9 +155,9 @@ def weights() -> str:
     seeds = f"of which {(n > 1).sum()} are split twice" if n.max() > 1 else "split once"
     return "\n\n".join([
         "The score weighs how much cells surprise, the distance to the nearest rows and to the "
-        "nearest keys of row attention, and how dense neighbours lie. Weights that are best on all other sets, "
-        f"for each of {n_sets} sets of at most {detect_weights.MOST_ROWS:,} rows, {seeds}, "
-        "with keys and without; means in percent:",
+        "nearest keys of row attention, and how dense neighbours lie. Weights that are best on all "
+        f"other sets, for each of {n_sets} sets of at most {detect_weights.MOST_ROWS:,} rows, "
+        f"{seeds}, with keys and without; means in percent:",
         figures(shown, 1),
         f"{told} (A choice is the neighbours by keys, then the weights of the nearest rows, of "
         "keys, of how dense neighbours lie, where rows are trimmed of a robust distance, and of a "

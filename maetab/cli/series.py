@@ -116,7 +116,8 @@ def frame_of(table: TableFile, columns: list[str], keys: Keys) -> pd.DataFrame:
     wanted = {*columns, *keys.names()}
     frame = table.frame[[name for name in table.names if name in wanted]]
     for name in keys.names():
-        if frame[name].isna().any():
+        numbers = name in keys.time and frame[name].dtype.kind in "iuf"
+        if frame[name].isna().any() and not numbers:  # of those it is asked whether they are time
             row = frame.index[frame[name].isna()][0] + 1  # as rows are counted here
             option = "--time" if name in keys.time else "--groups"
             raise ValueError(
