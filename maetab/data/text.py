@@ -24,7 +24,7 @@ MOST_TEXTS = 10_000  # texts of a column that are looked at
 _MARKS = frozenset({"", *NA_VALUES})
 # 007 and what has more digits than an int64 are names.
 _NUMBER = re.compile(r"[+-]?(?=\.?\d)(?:0|[1-9]\d{0,17})?(?:\.\d*)?(?:[eE][+-]?\d+)?")
-_LIMIT = re.compile(r"\s*[<>≤≥]=?\s*[.,]?\d")
+_LIMIT = re.compile(r"\s*[<>≤≥]=?\s*[+-]?[.,]?\d")
 _PADDED = re.compile(r"[+-]?0\d+")
 _DATE = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-][\d:]+)?)?"

@@ -16,7 +16,7 @@ USUAL_STEPS = 24  # of a window where nothing suggests a period, or more:
 # so many times the usual gap, where that is not too long, and the longest series has ten windows.
 OF_GAP, MOST_STEPS, OF_SERIES = 2, 400, 10
 WHOLE = 0.01  # of a step that a stride may be off a whole number of them
-CALENDAR = r"\d*\s*(([MQY])[ES]?|(month|quarter|year)s?)"
+CALENDAR = r"[\d.]*\s*([AMQY][ES]?(-[A-Z]{3})?|(?i:month|quarter|year)s?)"
 MOST_CELLS = 1000  # of a window of two periods that "auto" gives; else it is one
 
 

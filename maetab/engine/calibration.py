@@ -156,12 +156,13 @@ def _set_ranks(model: Ensemble, rank: Tensor, own: Tensor, sure: Tensor) -> None
     """Remember the quantiles of the ranks (N, F) of each column's `own` cells (N, F) bool.
 
     Those of cells that are `sure` (N,) apart from others, if there are enough: they may fall nearer
-    to the middle than others do.
+    to the middle than others do. Others of which there are too few then keep to what is predicted.
     """
     if model.config.n_steps > 1:
         quantiles = quantiles_by_column(rank, own)
-        if quantiles is not None:
-            model.ranks.copy_(quantiles)
+        for table in [model.ranks] if model.is_series else [model.ranks, model.sure_ranks]:
+            if quantiles is not None:
+                table.copy_(quantiles)
         return
     apart = int(sure.sum()) >= LEAST_CELLS
     for table, which in ((model.ranks, ~sure), (model.sure_ranks, sure)):

@@ -10,7 +10,7 @@ import torch
 from maetab.engine.distances import distances, distances_and_local, key_distances
 from maetab.engine.reference import equal_memory_index, memory_windows
 from maetab.engine.robust import one_hot, robust_distances, unknown_distances
-from maetab.engine.scoring import Evidence, Scorer, positive_median, row_means
+from maetab.engine.scoring import MIN_SPREAD, Evidence, Scorer, positive_median, row_means
 from maetab.engine.surprises import CELL_SHARES, ROW_SHARES, hidden_sets, surprises
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
@@ -23,7 +23,8 @@ LOCAL_NEIGHBOURS = 5  # with whose own neighbours a row's are compared
 LEAST_ROWS = 100  # of fewer, single cells and densities gave too many false alarms
 COPIES = 0.1  # share of the rows with as many copies, above which nothing is compared
 # Of the parts of a score. `python -m benchmarks.detect_weights` chooses them on all sets of
-# anomalies but one, for each: keys bring a tenth or two of a point of AUROC and average precision.
+# anomalies but one, for each, and is a tenth of a point (mean of AUROC and average precision) above
+# these with 2 for "nearest" and "local"; "local" brings .9, "keys" .1.
 WEIGHTS = {"cells": 1.0, "nearest": 3.0, "keys": 1.0, "local": 1.0, "robust": 1.0}
 
 
@@ -101,9 +102,16 @@ class RowScorer(Scorer):
             self.device,
             scale=self.calibration.usual_errors,
             clipped=alone,
-            others_weight=self.calibration.others_weight if alone else 0.0,
+            others_weight=self._others_weight() if alone else None,
         )
         return row_means(found, windows)
+
+    def _others_weight(self) -> np.ndarray | None:
+        """Return (F,) what others say of the cells of a column; a constant one misleads nobody."""
+        known = self.calibration
+        return (
+            known.others_weight * (known.usual_errors > MIN_SPREAD) if known.others_weight else None
+        )
 
     def usual_gap(self, windows: Windows, memory_index: np.ndarray, kept: np.ndarray) -> float:
         """See `Scorer`."""

@@ -13,14 +13,21 @@ from maetab.engine.reference import Reference, equal_memory_index, training_memo
 from maetab.engine.robust import one_hot, robust_gaussian
 from maetab.engine.row_scores import RowScorer
 from maetab.engine.runtime import Deadline
-from maetab.engine.scoring import Calibration, Levels, Scorer, positive_median, rarest, shared_tails
+from maetab.engine.scoring import (
+    MIN_SPREAD,
+    Calibration,
+    Levels,
+    Scorer,
+    positive_median,
+    rarest,
+    shared_tails,
+)
 from maetab.engine.series_scores import SeriesScorer
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
 N_QUANTILES = 201  # quantiles of each column's surprises that are kept
 CALIBRATED = 4.0  # what calibration takes, in passes over the cells of all sets
-MIN_SPREAD = 1e-3  # smallest usual error of a column and standard deviation of a part of the score
 MARGIN_ROWS = 1000  # of as many rows, a cell of a new row is to be twice as rare as any in fit
 MOST_ROWS = 0.95  # share of the rows of fit that "nearly all" are
 OTHERS_WEIGHT = 1.0  # in the surprise of a cell, of what it makes others surprise

@@ -16,6 +16,7 @@ from maetab.nn.ensemble import Ensemble
 from maetab.nn.windows import Windows
 
 TAIL = 0.05  # share of a column's surprises beyond which they are taken for exponential
+MIN_SPREAD = 1e-3  # smallest usual error of a column and standard deviation of a part of the score
 EQUAL = 1e-6  # difference of surprises that are taken for equal
 NOT_YET: Any = None  # what is found later in calibration
 NO_PART = 1e-6  # usual size of a part that is 0 for every row
@@ -270,7 +271,7 @@ def shared_tails(quantiles: np.ndarray, counts: np.ndarray, groups: np.ndarray) 
     beyond = quantiles[:, tail:] - start
     out, own = quantiles.copy(), beyond.mean(1)
     for group in np.unique(groups):
-        among = (groups == group) & (own > 0)
+        among = (groups == group) & (own > EQUAL)
         if among.any():
             own_share = counts[among] / (counts[among] + TAIL_CELLS)
             times = own_share + (1 - own_share) * own[among].mean() / own[among]

@@ -62,7 +62,7 @@ def surprises(
     device: torch.device,
     scale: np.ndarray | None = None,
     clipped: bool = False,
-    others_weight: float = 0.0,
+    others_weight: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (W, T, F) how wrong the guesses at each cell are, hidden with changing other cells.
 
@@ -77,15 +77,18 @@ def surprises(
     scale : (F,) usual error of each column; None returns the errors themselves
     clipped : the guesses are made from numbers clipped to the range seen in fit, so that one wild
         cell does not spoil those at all others
-    others_weight : of how much more the other cells of a window surprise where a cell is visible
-        than where it is hidden, too, which is added to its surprise: a wrong cell misleads
+    others_weight : (F,) of how much more the other cells of a window surprise where a cell of a
+        column is visible than where it is hidden, too, which is added to its surprise: a wrong cell
+        misleads; None for nothing
     """
     shape = (*windows.rows.shape, windows.values.shape[1])
     out = np.full(shape, np.nan)
     with on_device(model, device):
         hide = torch.tensor(sets, device=device)
         low, high = _ends(model.support) if clipped else (None, None)
-        usual = None if scale is None else torch.tensor(scale, device=device)
+        usual, weight = (
+            None if x is None else torch.tensor(x, device=device) for x in (scale, others_weight)
+        )
         errors = _errors if model.uses_networks or model.is_series else _first_errors
         size = batch_size(model, windows, device, N_REMEMBERED)
 
@@ -96,10 +99,10 @@ def surprises(
             clock = padded_clock(windows, found, size, device)
             wrong = errors(model, truth, given, observed, own, hide, clock)
             if usual is not None:
-                wrong = torch.log1p(wrong / usual)
-            mean = wrong.nanmean(0)
-            if others_weight:
-                mean = mean + others_weight * _misled(wrong.flatten(2), hide).view_as(mean)
+                wrong = torch.log1p(wrong / usual[:, None])
+            mean = wrong.nanmean(-1)
+            if weight is not None:
+                mean = mean + weight * _misled(wrong.flatten(1, 2), hide).view_as(mean)
             return mean[: found.stop - found.start]
 
         for found, wrong in each_batch(work, windows, device, size):
@@ -115,15 +118,16 @@ def _misled(wrong: Tensor, hide: Tensor) -> Tensor:
 
     Parameters
     ----------
-    wrong : (n_sets, B, C), NaN where a cell is not hidden by the set, or not observed
+    wrong : (B, C, n_sets), NaN where a cell is not hidden by the set, or not observed
     hide : (n_sets, C) bool
     """
-    seen, hidden = ~wrong.isnan(), hide.to(wrong)[:, None]
-    more = torch.where(seen, wrong - wrong.nanmean(0), 0.0)
-    total, count = more.sum(2, keepdim=True), seen.sum(2, keepdim=True)
-    visible = ((1 - hidden) * total).sum(0) / ((1 - hidden) * count).sum(0).clamp_min(1)
-    beside = hidden * (count - seen.to(wrong))
-    return visible - (hidden * (total - more)).sum(0) / beside.sum(0).clamp_min(1)
+    # Sums are over the last axis: over others their order depends on the row's place.
+    seen, hidden = ~wrong.isnan(), hide.T.to(wrong)
+    more = torch.where(seen, wrong - wrong.nanmean(-1, keepdim=True), 0.0)
+    total, count = (x.mT.contiguous().sum(-1)[:, None] for x in (more, seen.to(wrong)))
+    visible = ((1 - hidden) * total).sum(-1) / ((1 - hidden) * count).sum(-1).clamp_min(1)
+    beside = (hidden * (count - seen.to(wrong))).sum(-1).clamp_min(1)
+    return visible - (hidden * (total - more)).sum(-1) / beside
 
 
 def _ends(support: Support) -> tuple[Tensor, Tensor]:
@@ -145,7 +149,7 @@ def _errors(
     hide: Tensor,
     clock: Clock | None,
 ) -> Tensor:
-    """Return (n_sets, B, T, F) float64: errors of guesses at hidden cells, made from `given`.
+    """Return (B, T, F, n_sets) float64: errors of guesses at hidden cells, made from `given`.
 
     NaN where a cell is not hidden by the set, or not observed.
     """
@@ -158,7 +162,7 @@ def _errors(
         found = _at_least(model, found, place)
         wrong = torch.where(support.is_number, (truth - point).abs(), -found.log())
         errors.append(torch.where(observed & hidden, wrong.double(), torch.nan))
-    return torch.stack(errors)
+    return torch.stack(errors, -1)
 
 
 def _first_errors(
@@ -186,7 +190,7 @@ def _first_errors(
                 found = logits.softmax(-1).gather(-1, place.clamp_min(0)[:, None])[:, 0]
                 wrong[:, j] = -_at_least(model, found, place).log()
         errors.append(torch.where(shown & hidden, wrong.double(), torch.nan))
-    return torch.stack(errors).view(len(hide), *truth.shape)
+    return torch.stack(errors, -1).view(*truth.shape, -1)
 
 
 def _at_least(model: Ensemble, probability: Tensor, place: Tensor) -> Tensor:

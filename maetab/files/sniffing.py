@@ -171,9 +171,15 @@ def choose_delimiter(body: str, layout: Layout, usual: str) -> str:
 
 
 def without_padding(rows: list[list[str]]) -> list[list[str]]:
-    """Return rows, the first without the empty cells that spreadsheets write behind a title."""
+    """Return rows, the first without the empty cells that spreadsheets write behind a title.
+
+    Only above a table that holds numbers or dates: else these rows may be cells of a column.
+    """
     filled = [i for i, row in enumerate(rows) if any(cell.strip() for cell in row[1:])]
     first = filled[0] if filled else 0
+    below = [cell.strip() for row in rows[first + 1 :] for cell in row]
+    if not any(re.match(r"[+-]?\d", cell) for cell in below):
+        return rows
     return [row[:1] for row in rows[:first]] + rows[first:]
 
 
@@ -182,7 +188,8 @@ def refuse_titles(body: str, layout: Layout, delimiter: str) -> None:
     for mark in dict.fromkeys([delimiter, *("" if layout.delimiter else CANDIDATES)]):
         start, rows, ends, _ = cut_rows(body[:MAX_CHARACTERS], mark, layout.comment)
         rows = rows[: None if len(body) <= MAX_CHARACTERS else -1]
-        shapes = without_padding([[unquote(cell) for cell in row] for row in rows])
+        shapes = [[unquote(cell) for cell in row] for row in rows]
+        shapes = shapes if layout.header is False else without_padding(shapes)
         n_titles = title_rows(shapes)
         if mark == delimiter and len(set(map(len, shapes))) == 1 < len(shapes[0]):
             return

@@ -67,9 +67,10 @@ def read_table(path: str, form: str, layout: Layout) -> TableFile:
     try:
         text = content.decode(layout.encoding)
     except UnicodeDecodeError as error:
+        other = "cp1252, which Windows writes in the west"
+        other = "latin-1" if layout.encoding == "cp1252" else other
         raise ValueError(
-            f"{path} is not written in {layout.encoding}; pass --encoding, for example cp1252, "
-            "which Windows writes in the west"
+            f"{path} is not written in {layout.encoding}; pass --encoding, for example {other}"
         ) from error
     return JsonTable(text, layout) if form == "jsonl" else TextTable(text, layout, DELIMITERS[form])
 

@@ -163,7 +163,10 @@ def read_course(
         course = course.part(course.series == known.index(series))
     if between is not None:
         # Ends are read as the stamps are: in the time zone of the dates.
-        ends = [pd.Index([end]) if zone is None else _moment(end, zone) for end in between]
+        ends = [
+            pd.Index([end]) if zone is None else _moment(end, zone, is_first)
+            for end, is_first in zip(between, (True, False), strict=True)
+        ]
         first, last = (_as_numbers(end, np.zeros(1, int))[0][0] for end in ends)
         course = course.part((course.stamps >= first) & (course.stamps <= last))
     if not len(course.rows):
@@ -240,11 +243,14 @@ def _changing_zone(stamps: pd.Index) -> Any:
     return stamps.tz if is_set else None
 
 
-def _moment(end: Any, zone: Any) -> pd.Index:
-    """Return a date in UTC; one without a time zone is told in `zone`."""
+def _moment(end: Any, zone: Any, is_first: bool) -> pd.Index:
+    """Return a date in UTC; one without a time zone is told in `zone`.
+
+    An hour that clocks show twice is the first of both as the first end, the last as the last.
+    """
     stamp = pd.Timestamp(end)
     if stamp.tz is None:
-        stamp = stamp.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
+        stamp = stamp.tz_localize(zone, ambiguous=is_first, nonexistent="shift_forward")
     return pd.DatetimeIndex([stamp.tz_convert("UTC")])
 
 

@@ -185,3 +185,6 @@ def test_an_encoding_that_reads_what_windows_writes_is_proposed(tmp_path, capsys
     source.write_bytes("price;n\n3 €;1\n4 €;\n".encode("cp1252"))
     assert cli.main(["describe", str(source)]) == 1
     assert "--encoding, for example cp1252" in capsys.readouterr().err
+    source.write_bytes(b"a,b\n1,\x81\n2,x\n")  # which cp1252 does not know
+    assert cli.main(["impute", str(source), "-o", "-", "--encoding", "cp1252"]) == 1
+    assert "--encoding, for example latin-1" in capsys.readouterr().err

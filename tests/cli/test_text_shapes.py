@@ -70,7 +70,9 @@ def test_titles_that_a_spreadsheet_pads_with_empty_cells_are_noticed(
     assert fill(tmp_path, text, f"--skip-rows={n_lines}") == text.replace("4;;6", "4;5;6")
 
 
-@pytest.mark.parametrize("text", ["a;;\n1;;\n2;;\n", "a;;c\nx;;\n;;2\n"])
+@pytest.mark.parametrize(
+    "text", ["a;;\n1;;\n2;;\n", "a;;c\nx;;\n;;2\n", "a;;\nu;v;w\nx;y;z\n;y;z\n"]
+)
 def test_columns_that_are_empty_make_no_titles(tmp_path, stub, text):
     assert fill(tmp_path, text)
 

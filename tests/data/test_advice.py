@@ -149,6 +149,7 @@ def test_a_limit_of_detection_is_no_missing_cell():
     numbers = [f"{i % 9}.5" for i in range(40)]
     said = "'<0.5' tells a limit, and as a missing cell is filled with usual values"
     assert said in warning_of([*numbers, "<0.5", "<0.5"])
+    assert "'<-40' tells a limit" in warning_of([*numbers, "<-40", "<-40"])
     assert "limit" not in warning_of([*numbers, "unknown", "unknown"])
 
 

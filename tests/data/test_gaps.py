@@ -112,7 +112,7 @@ def timeline_of(index):
     return infer_timeline(frame, frame.to_numpy(), frame.notna().to_numpy(), 4, None, None)
 
 
-@pytest.mark.parametrize("duration", ["24M", "2 QE", "YS", "3 months"])
+@pytest.mark.parametrize("duration", ["24M", "2 QE", "YS", "QS-DEC", "1.5 Years"])
 def test_calendar_lengths_are_told_to_be_given_as_a_number_of_rows(duration):
     timeline = timeline_of(pd.period_range("2000-01", periods=50, freq="M"))
     with pytest.raises(ValueError, match="months, quarters and years differ in length"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +91,23 @@ def test_cells_that_are_as_good_as_known_are_calibrated_apart_from_others():
     assert (high - low)[0].max() < 0.5 * (high - low)[1].min()
     calibration._set_ranks(model, rank[:, None].expand(n, 3), own, torch.arange(n) < 49)  # too few
     assert torch.equal(model.ranks, model.sure_ranks)
+
+
+def test_windows_that_are_read_as_tables_have_the_same_ranks_for_sure_cells_and_others():
+    model, n = without_ranks(), 900
+    windows_of_three = SimpleNamespace(
+        config=replace(model.config, n_steps=3),
+        is_series=False,
+        ranks=model.ranks,
+        sure_ranks=model.sure_ranks,
+    )
+    own = torch.nn.functional.one_hot(torch.arange(n) % 3, 3).bool()
+    rank = torch.linspace(0.4, 0.6, n)
+    calibration._set_ranks(
+        windows_of_three, rank[:, None].expand(n, 3), own, torch.arange(n) < n // 2
+    )
+    assert torch.equal(model.sure_ranks, model.ranks) and float(model.ranks[0, 50]) > 0.45
+    assert float(model.ranks[0, 80]) < 0.6  # not as before calibration
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])

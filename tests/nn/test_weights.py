@@ -123,7 +123,7 @@ def test_variances_are_those_of_the_one_that_tells_which_cells_are_sure():
     nothing, told = torch.zeros(*shape, 2), told * weight[..., None]
     found = _Evidence(nothing, nothing[..., 0], weight, told, weight.sum(0))
     numbers = torch.tensor([True, True, True, False])  # the last are levels
-    wanted = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.5, 0.5]]).double()
+    wanted = torch.tensor([[1.0, 0.0], [0.05, 0.95], [0.5, 0.5], [0.5, 0.5]]).double()
     torch.testing.assert_close(_variance_shares(found, error, numbers), wanted)
 
 

@@ -94,6 +94,10 @@ def test_hours_are_drawn_one_after_the_other_where_clocks_are_set(first):
     frame = HOLES.set_axis(hours)
     display = saved(GapDisplay.from_frame(frame, between=ends).plot())
     assert np.array_equal(display.image_.get_array(), HOLES[10:151].isna().to_numpy().T)
+    twice = hours[hours.tz_localize(None).duplicated(keep=False)]
+    if len(twice):
+        both = (f"{twice[0]:%Y-%m-%d %H:%M}",) * 2
+        assert len(read_course(frame, between=both).stamps) == 2
     told = display.ax_.xaxis.get_major_formatter().format_data_short(course.stamps[150])
     assert told.startswith(f"{hours[150]:%Y-%m-%d %H:%M}")
     days = pd.date_range(first, periods=9, tz="Europe/Berlin")

@@ -30,7 +30,8 @@ MAX_SHIFT = 300  # coordinates up to which windows are weighted by what is missi
 # what corrections weigh from what they weigh everywhere): most are near, and the rest, such a share
 # of them, may be anywhere.
 DOUBT, NEAR, FAR, ANYWHERE = 1.0, 0.1, 1.0, 0.1
-SHARES = (0.0, 0.25, 0.75, 0.9, 1.0)  # that the base guess may have in variances, beside a half
+# That the base guess may have in variances, beside a half; similar rows may all have one value.
+SHARES = (0.05, 0.25, 0.75, 0.9, 1.0)
 LEAST_VARIANCE = 1e-4  # that is told, as in `Support.number_logits`
 FEW = 10  # hidden cells by which standard errors count as larger
 LEAST_WEIGHT, MOST_WEIGHT = 0.05, 1.5  # of all corrections together
