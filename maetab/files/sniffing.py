@@ -147,6 +147,31 @@ def far_number(numbers: pd.Series) -> tuple[float, int] | None:
     return None
 
 
+def totals_in(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of numbers whose last one is the sum of all others, if all of them are so.
+
+    None if there is one such column and no cell of the last row is empty, or if no sum is larger
+    than its parts.
+
+    Examples
+    --------
+    >>> totals_in(pd.DataFrame({"x": [1.0, 2.0, 4.0, 7.0], "name": ["a", "b", "c", None]}))
+    ['x']
+    """
+    numbers = frame.select_dtypes("number")
+    if len(frame) < 4 or numbers.empty:
+        return []
+    last, above = numbers.iloc[-1].astype("float64"), numbers.iloc[:-1].astype("float64")
+    told = last.notna() & above.notna().any()
+    size = above.abs().sum()
+    is_sum = (above.sum() - last).abs() <= 1e-9 * size
+    is_larger = last.abs() > above.abs().max()
+    if not (is_sum & (size > 0))[told].all() or not is_larger[told].any():
+        return []
+    found = list(numbers.columns[told])
+    return found if len(found) > 1 or (found and frame.iloc[-1].isna().any()) else []
+
+
 def seconds_since_year_1(dates: pd.Series) -> np.ndarray:
     """Return (n,) dates, none of them missing, as numbers of which only 0001-01-01 is zero."""
     return pd.DatetimeIndex(dates).as_unit("s").asi8 - np.datetime64("0001-01-01", "s").astype(int)

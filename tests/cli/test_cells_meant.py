@@ -13,7 +13,7 @@ from maetab import cli
 from maetab.files.cell_format import Text, infer_format
 from maetab.files.layout import Layout
 from maetab.files.number_format import Number
-from maetab.files.sniffing import far_number, title_rows
+from maetab.files.sniffing import far_number, title_rows, totals_in
 
 ANY = Layout(decimal="")
 
@@ -162,3 +162,33 @@ def test_lines_before_a_line_that_is_too_long_are_no_titles():
     title, names, cells = ["Air"], ["a", "b"], ["1", "2"]
     assert title_rows([title, names, cells, cells]) == 1
     assert title_rows([title, names, ["1", "2", "3"], cells]) == 0
+
+
+SALES = "shop;sold;cost\na;1,5;20\nb;;10\nc;4;\nd;-0,5;5\n"
+
+
+@pytest.mark.parametrize("verb", ["describe", "evaluate"])
+def test_a_last_row_of_sums_is_told(tmp_path, capsys, verb):
+    source = tmp_path / "in.csv"
+    source.write_text(SALES + ";5;35\n")
+    cli.main([verb, str(source)])
+    said = capsys.readouterr().err
+    assert "hint: the last row holds the sums of all others in 'sold', 'cost'; leave it out" in said
+    source.write_text(SALES + "e;5;36\n")  # one is no sum
+    cli.main([verb, str(source)])
+    assert "sums of all others" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        ({"x": [1, 2, 4, 7], "y": [0.1, 0.2, 0.3, 0.6]}, ["x", "y"]),
+        ({"x": [1, 2, 4, 7], "name": list("abcd")}, []),  # one column, and a row with a name
+        ({"x": [1, 2, 4, 7], "y": [1, 1, 1, None]}, ["x"]),
+        ({"x": [0, 0, 1, 1], "y": [1, 0, 0, 1]}, []),  # no sum of several
+        ({"x": [0, 0, 0, 0], "y": [0, 0, 0, 0]}, []),
+        ({"name": [*list("abc"), None]}, []),
+    ],
+)
+def test_sums_are_those_of_all_columns_of_numbers(columns, found):
+    assert totals_in(pd.DataFrame(columns)) == found

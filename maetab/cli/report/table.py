@@ -14,7 +14,7 @@ from maetab.data.extent import range_of
 from maetab.data.schema import Schema, infer_schema
 from maetab.data.text import NA_VALUES
 from maetab.files.layout import option
-from maetab.files.sniffing import far_number, seconds_since_year_1
+from maetab.files.sniffing import far_number, seconds_since_year_1, totals_in
 from maetab.files.tables import TableFile
 from maetab.files.text_table import TextTable
 
@@ -34,6 +34,7 @@ def found_in(table: TableFile, names: Collection[str], verb: str = "") -> list[s
         return []
     lines = [_layout_line(table), _names_line(table), _empty_line(table, verb)]
     lines += [_marks_line(table, names), *_format_lines(table, names), *_far_lines(table, names)]
+    lines.append(_total_line(table, names))
     return [on_one_line(line) for line in lines if line]
 
 
@@ -124,6 +125,13 @@ def _far_lines(table: TextTable, names: Collection[str]) -> list[str]:
         f"pass {option('--na-values', [code])} if it means missing"
         for code, counts in far_codes(table, names).items()
     ]
+
+
+def _total_line(table: TextTable, names: Collection[str]) -> str:
+    """Return that the last row holds the sums of all others, as spreadsheets have them."""
+    columns = totals_in(table.frame[list(names)])
+    told = f"hint: the last row holds the sums of all others in {listed(columns)}; leave it out of "
+    return f"{told}the file if it is none of the data" if columns else ""
 
 
 def described(table: TableFile, schema: Schema, wanted: Collection[str]) -> list[list[Any]]:
