@@ -181,3 +181,17 @@ def test_dates_that_are_all_missing_and_have_no_time_zone_are_filled_by_the_cloc
     found = imputer.transform(frame.assign(when=pd.Series(pd.NaT, frame.index, dtype)))["when"]
     assert found.dtype == dtype
     assert found.tolist() == known.dt.tz_localize(None).tolist()
+
+
+@pytest.mark.parametrize(
+    "dtype", ["datetime64[us, Asia/Tokyo]", "timestamp[us, tz=Asia/Tokyo][pyarrow]"]
+)
+def test_dates_that_are_all_missing_and_have_a_time_zone_show_the_clock_of_a_fit_without_one(dtype):
+    hours = np.arange(50)
+    when = pd.Timestamp("2024-06-01 06:00") + pd.to_timedelta(hours, "h")
+    frame = pd.DataFrame({"when": when, "n": 10.0 * hours})
+    imputer = tiny().fit(frame)
+    known = imputer.transform(frame.assign(when=pd.Series(pd.NaT, frame.index, when.dtype)))["when"]
+    found = imputer.transform(frame.assign(when=pd.Series(pd.NaT, frame.index, dtype)))["when"]
+    assert found.dtype == dtype
+    assert found.dt.tz_localize(None).tolist() == known.tolist()

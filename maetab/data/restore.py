@@ -93,7 +93,8 @@ def _restore_times(seconds: np.ndarray, dtype: Any, fitted: str | None) -> Any:
     """Return dates (within the years 1 to 9999) or durations of the dtype.
 
     Where the column has no time zone now (all of it is missing), but had one in fit, `fitted`, the
-    dates are what a clock of that zone shows.
+    dates are what a clock of that zone shows; where it has one that it had not in fit, its clock
+    shows the dates.
     """
     is_date = dtype.kind == "M"
     unit = next((unit for unit in ("ns", "us", "ms") if f"[{unit}" in str(dtype)), "s")
@@ -109,6 +110,11 @@ def _restore_times(seconds: np.ndarray, dtype: Any, fitted: str | None) -> Any:
     index = pd.DatetimeIndex(ticks.view(f"M8[{unit}]"))
     if fitted is not None and ", " not in str(dtype):
         index = index.tz_localize("UTC").tz_convert(fitted).tz_localize(None)
+    zone = zone_of(str(dtype))
+    if fitted is None and zone is not None:
+        first = np.ones(len(index), bool)  # of two hours that clocks show twice
+        there = index.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+        index = there.tz_convert("UTC").tz_localize(None)
     if isinstance(dtype, pd.DatetimeTZDtype):
         return index.tz_localize("UTC").tz_convert(dtype.tz).array
     if isinstance(dtype, pd.ArrowDtype):
