@@ -158,7 +158,7 @@ def totals_in(frame: pd.DataFrame) -> list[str]:
     >>> totals_in(pd.DataFrame({"x": [1.0, 2.0, 4.0, 7.0], "name": ["a", "b", "c", None]}))
     ['x']
     """
-    numbers = frame.select_dtypes("number")
+    numbers = frame.loc[:, [dtype.kind in "iuf" for dtype in frame.dtypes]]
     if len(frame) < 4 or numbers.empty:
         return []
     last, above = numbers.iloc[-1].astype("float64"), numbers.iloc[:-1].astype("float64")

@@ -188,6 +188,8 @@ def test_a_last_row_of_sums_is_told(tmp_path, capsys, verb):
         ({"x": [0, 0, 1, 1], "y": [1, 0, 0, 1]}, []),  # no sum of several
         ({"x": [0, 0, 0, 0], "y": [0, 0, 0, 0]}, []),
         ({"name": [*list("abc"), None]}, []),
+        ({"x": [1, 2, 4, 7], "y": pd.to_timedelta([1, 1, 1, None], "h")}, ["x"]),
+        ({"x": pd.array([1, 2, None, 3], "Int64"), "y": pd.to_datetime([None] * 4)}, ["x"]),
     ],
 )
 def test_sums_are_those_of_all_columns_of_numbers(columns, found):
