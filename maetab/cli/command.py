@@ -76,10 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["describe", "no_such_file.csv"])
     1
     """
-    if not {"torch", "OMP_WAIT_POLICY"} & {
-        *sys.modules,
-        *os.environ,
-    }:  # threads wait for each other a moment, then give the core away
+    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+        # Threads wait for each other a moment, then give the core away.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if sys.stderr is None:  # closed by the shell; messages are lost, the work is not
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115

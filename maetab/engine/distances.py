@@ -30,6 +30,21 @@ CANDIDATES = 4  # times as many windows as are wanted are looked at, to find the
 NEAR_ROWS = 32  # windows whose distances to remembered ones stay in the cache together
 
 
+class Distances(NamedTuple):
+    """How far the steps of W windows are from remembered windows.
+
+    mean : (W, T) the mean of the distances to those that are nearest to the window
+    nearest : (W, T) the distance to the nearest of all
+    local : (W, T) the mean in units of how far those are from their own neighbours; None where that
+        is not known
+    """
+
+    mean: np.ndarray
+    nearest: np.ndarray
+    local: np.ndarray | None = None
+
+
+@torch.inference_mode()
 def distances(
     model: Ensemble,
     reference: Reference,
@@ -39,9 +54,9 @@ def distances(
     trusted: np.ndarray,
     device: torch.device,
     usual_gap: float = 0.0,
-) -> np.ndarray:
-    """Return (W, T) the mean distance of each step to those of the remembered windows nearest to
-    its window.
+    reach: np.ndarray | None = None,
+) -> Distances:
+    """Return the distances of each step to those of the remembered windows nearest to its window.
 
     Sums of absolute differences of standardised numbers and indicators of levels. What a window
     misses is what the first guess expects from its other cells, so that no window is near because
@@ -52,50 +67,14 @@ def distances(
     ----------
     memory_index : (W, P) remembered windows that share a physical row with each, -1 for none;
         they are no neighbours of it
+    n_nearest : remembered windows that count as near
     trusted : (n_memory,) bool, remembered windows that may be neighbours
     usual_gap : usual difference of a coordinate; a missing one of which nothing is known counts
         `UNSURE` times as much
-    """
-    asked = model, reference, windows, memory_index, n_nearest, trusted, device, usual_gap
-    return _distances(*asked)[0]
-
-
-def distances_and_local(
-    model: Ensemble,
-    reference: Reference,
-    windows: Windows,
-    memory_index: np.ndarray,
-    n_nearest: int,
-    trusted: np.ndarray,
-    device: torch.device,
-    usual_gap: float,
-    reach: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (W, T) distances to the one that is nearest, and to the `n_nearest` in units of how
-    far these are from their own neighbours; parameters as in `distances`.
-
     reach : (n_memory,) how far the remembered windows are from those that are nearest to them
     """
-    asked = model, reference, windows, memory_index, n_nearest, trusted, device, usual_gap
-    nearest, local = _distances(*asked, reach)
-    return nearest, local
-
-
-@torch.inference_mode()
-def _distances(
-    model: Ensemble,
-    reference: Reference,
-    windows: Windows,
-    memory_index: np.ndarray,
-    n_nearest: int,
-    trusted: np.ndarray,
-    device: torch.device,
-    usual_gap: float,
-    reach: np.ndarray | None = None,
-) -> np.ndarray:
-    """Return (1, W, T) what `distances` does, or (2, W, T) what `distances_and_local` does."""
     guess = model.guess
-    out = np.zeros((1 if reach is None else 2, *windows.rows.shape))
+    out = np.zeros((2 if reach is None else 3, *windows.rows.shape))
     n_nearest = most_neighbours(n_nearest, trusted, guess.n_steps)
     with on_device(model, device):
         arrays = reference.completed_rows, reference.completed_std, ~trusted
@@ -119,16 +98,15 @@ def _distances(
                 added = extra + UNSURE * usual_gap * unsure
                 gap, near = remembered.gaps(full[same], visible[same], own[same], steps)
                 mean = gap.mean(1) + added
-                each = [mean]
+                each = [mean, gap[:, 0] + added]
                 if known is not None:
-                    local = (mean + least) / (known[near].mean(1, keepdim=True) + least)
-                    each = [gap[:, 0] + added, local]
+                    each.append((mean + least) / (known[near].mean(1, keepdim=True) + least))
                 far[same[:, None], :, steps.nonzero()[:, 0]] = torch.stack(each, 2)
             return far
 
         for found, far in each_batch(work, windows, device, size):
             out[:, found] = far.transpose(0, 1).cpu().numpy()
-    return out
+    return Distances(*out)
 
 
 @torch.inference_mode()

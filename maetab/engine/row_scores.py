@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from maetab.engine.distances import distances, distances_and_local, key_distances
+from maetab.engine.distances import distances, key_distances
 from maetab.engine.reference import equal_memory_index, memory_windows
 from maetab.engine.robust import one_hot, robust_distances, unknown_distances
 from maetab.engine.scoring import MIN_SPREAD, Evidence, Scorer, positive_median, row_means
@@ -124,9 +124,8 @@ class RowScorer(Scorer):
         if self._trims():
             n_nearest = max(MIN_NEIGHBOURS, round(NEIGHBOURS * int(known.trusted.sum())))
         near = (n_nearest, known.trusted, self.device, known.usual_gap)
-        return row_means(
-            distances(self.model, self.reference, windows, memory_index, *near), windows
-        )
+        found = distances(self.model, self.reference, windows, memory_index, *near)
+        return row_means(found.mean, windows)
 
     def local_reach(self) -> np.ndarray | None:
         """Return (n_memory,) distances of remembered rows to those nearest.
@@ -139,7 +138,7 @@ class RowScorer(Scorer):
         windows, known = memory_windows(self.model), self.calibration
         own = self.model.guess.memory.overlapping(torch.arange(len(windows))).numpy()
         near = (LOCAL_NEIGHBOURS, known.trusted, self.device, known.usual_gap)
-        found = distances(self.model, self.reference, windows, own, *near).mean(1)
+        found = distances(self.model, self.reference, windows, own, *near).mean.mean(1)
         return None if (found[known.trusted] == 0).mean() > COPIES else found
 
     def _nearest_and_local(
@@ -149,11 +148,10 @@ class RowScorer(Scorer):
         of these to their own nearest.
         """
         known = self.calibration
-        assert known.local_reach is not None
         near = (LOCAL_NEIGHBOURS, known.trusted, self.device, known.usual_gap, known.local_reach)
-        found = distances_and_local(self.model, self.reference, windows, memory_index, *near)
-        nearest, local = (row_means(part, windows) for part in found)
-        return nearest, local
+        found = distances(self.model, self.reference, windows, memory_index, *near)
+        assert found.local is not None
+        return row_means(found.nearest, windows), row_means(found.local, windows)
 
     def _key_distances(self, windows: Windows, memory_index: np.ndarray) -> np.ndarray:
         """Return (n,) squared distances of keys to the nearest trusted ones."""

@@ -65,7 +65,8 @@ def scorer_of(model, reference, windows, trim=False):
 def far(model, reference, windows, index):
     """Distances (n,) of rows to the nearest remembered windows."""
     everyone = np.ones(len(reference.completed_rows), bool)
-    return row_means(distances(model, reference, windows, index, 1, everyone, CPU), windows)
+    found = distances(model, reference, windows, index, 1, everyone, CPU)
+    return row_means(found.mean, windows)
 
 
 def sharing(windows, places):
@@ -134,7 +135,7 @@ def test_no_remembered_window_that_holds_one_of_its_rows_changes_what_a_window_g
         before, after = (surprises(m, *one, sets, CPU) for m in (model, changed))
         np.testing.assert_array_equal(before, after)
         near = [
-            distances(model, known, *one, 1, everyone, CPU)
+            distances(model, known, *one, 1, everyone, CPU).mean
             for known in (reference, replace(reference, completed_rows=rows))
         ]
         np.testing.assert_array_equal(*near)

@@ -40,7 +40,7 @@ def cells_of(model):
 
 def far(model, reference, values, observed, places, k, trusted, usual_gap=0.0):
     cells = rows_of(values, observed), places[:, None]
-    return distances(model, reference, *cells, k, trusted, CPU, usual_gap)[:, 0]
+    return distances(model, reference, *cells, k, trusted, CPU, usual_gap).mean[:, 0]
 
 
 def wrong(model, values, observed, places, sets, scale=None):
@@ -247,7 +247,7 @@ def test_few_rows_of_a_wide_table_score_bit_for_bit_as_among_many():
 
     def score(some):
         cells = replace(rows, rows=rows.rows[some]), places[some]
-        apart = distances(model, reference, *cells, 2, allowed, CPU)
+        apart = distances(model, reference, *cells, 2, allowed, CPU).mean
         return np.column_stack([surprises(model, *cells, sets, CPU)[:, 0], apart])
 
     together = score(slice(None))
