@@ -35,8 +35,12 @@ HORIZONS = (24, 48)
 ALPHAS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
 N_LABELS, N_DRAWS = 10, 20  # of each class, and how often they are drawn anew
 KEY = ["experiment", "task", "method", "version"]
-ELSEWHERE = {"classes": ("raw by column",), "forecast": ("catch22",)}  # where a method says nothing
-PACKAGES = {"maetab": "maetab", "maetab, untrained": "maetab", "catch22": "pycatch22"}
+ELSEWHERE = {
+    "classes": ("raw by column", "maetab by column"),
+    "forecast": ("catch22",),
+}  # where a method says nothing
+OF_MAETAB = ("maetab", "maetab by column", "maetab, untrained")
+PACKAGES = dict.fromkeys(OF_MAETAB, "maetab") | {"catch22": "pycatch22"}
 
 
 # ---- features of windows
@@ -94,6 +98,23 @@ def fitted(windows: Windows, options: dict[str, Any]) -> Any:
     return MAEEncoder(**own).fit(windows.course)
 
 
+def alone(windows: Windows, options: dict[str, Any]) -> pd.DataFrame:
+    """Return features of each column's windows, (W * F, D): each column is a series of its own."""
+    names = [name for name in windows.whole.columns if name != GROUP]
+    frames = windows.course, windows.whole
+    course, whole = (
+        pd.concat(
+            [
+                frame[[name]].set_axis(["value"], axis=1).assign(**{GROUP: k})
+                for k, name in enumerate(names)
+            ]
+        )
+        for frame in frames
+    )
+    starts = [(k, stamp) for _, stamp in windows.starts for k in range(len(names))]
+    return maetab(windows._replace(course=course, whole=whole, starts=starts), options)
+
+
 def untrained(windows: Windows, options: dict[str, Any]) -> pd.DataFrame:
     """Return the same of networks that were not trained."""
     return maetab(windows, {"max_iter": 0} | options)
@@ -106,6 +127,7 @@ def by_column(windows: Windows, options: dict[str, Any]) -> np.ndarray:
 
 METHODS: dict[str, Callable[[Windows, dict[str, Any]], np.ndarray | pd.DataFrame]] = {
     "maetab": maetab,
+    "maetab by column": alone,
     "maetab, untrained": untrained,
     "raw": raw,
     "raw by column": by_column,
@@ -234,9 +256,11 @@ def measure(
         seconds = {"cpu_seconds": time.process_time() - start}
         if isinstance(features, pd.DataFrame):
             seconds, features = dict(features.attrs), features.to_numpy(float)
+            if len(features) > len(windows.values):
+                features = features.reshape(len(windows.values), -1, features.shape[1])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return judge(features) | {"n_features": features.shape[1]} | seconds
+            return judge(features) | {"n_features": features.shape[-1]} | seconds
     except Exception as failure:  # whatever a method raises is a result to record
         return {"error": f"{type(failure).__name__}: {failure}"[:300]}
 
