@@ -22,9 +22,11 @@ from maetab.nn.config import ModelConfig
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.memory import MIN_ROWS
 from maetab.nn.guess.options import GuessOptions
+from maetab.nn.guess.scales import fit_scales
 from maetab.nn.guess.series import SeriesGuess
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.masking import Bernoulli
+from maetab.nn.support import Support
 from maetab.nn.windows import Clock, Windows
 
 CPU = torch.device("cpu")
@@ -135,7 +137,9 @@ def first_guess(
     torch.manual_seed(seed)
     n_memory = len(cells) if n_memory is None else n_memory
     guess = StackedGuess(n_levels, cells.rows.shape[1], n_memory, GuessOptions(**options))
-    cells = guess.fit(cells, torch.Generator().manual_seed(seed), 256)
+    generator = torch.Generator().manual_seed(seed)
+    cells = guess.fit(cells, generator, 256)
+    fit_scales(guess, Support(n_levels, 8), cells, generator, lambda: False)
     guess.folds = []  # as after the fit of a model
     return guess, cells
 
@@ -209,6 +213,8 @@ def train(
         model = Ensemble(replace(config, n_memory=n_memory))
         model.support.fit(table.values, table.observed)
         table = model.guess.fit(table, generator, options.batch_size)
+        if isinstance(model.guess, StackedGuess):
+            fit_scales(model.guess, model.support, table, generator, lambda: False)
         generator.manual_seed(seed_of(options.seed, HELD_OUT))
         held, [network] = hold_out(table, options.validation_fraction, generator), model.networks
         network.tokens.fit(table.values, table.observed)

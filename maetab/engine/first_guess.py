@@ -14,8 +14,9 @@ from maetab.engine.checkpoint import Checkpoint
 from maetab.engine.options import FitOptions
 from maetab.engine.processes import Processes
 from maetab.nn.ensemble import Ensemble
+from maetab.nn.guess.scales import fit_scales
 from maetab.nn.guess.series import SeriesGuess
-from maetab.nn.guess.stack import StackedGuess
+from maetab.nn.guess.stack import TIMES, StackedGuess
 from maetab.nn.windows import Windows
 
 GUESS = "guess"  # its part of a checkpoint
@@ -34,7 +35,12 @@ def fit_first_guess(
 
     def fitted() -> Windows:
         model.support.fit(windows.values, windows.observed)
-        return model.guess.fit(windows, generator, options.batch_size, options.deadline.used)
+        used = options.deadline.used
+        found = model.guess.fit(windows, generator, options.batch_size, used)
+        if isinstance(model.guess, StackedGuess):
+            late = lambda: used() > TIMES[-1]  # noqa: E731
+            fit_scales(model.guess, model.support, found, generator, late)
+        return found
 
     def state() -> dict[str, Any]:
         found = checkpoint.read(GUESS)

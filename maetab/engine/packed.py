@@ -56,6 +56,8 @@ def as_written_now(
     if "residual_quantiles" not in tensors and "guess.slope" not in tensors:
         weights = next(t for key, t in tensors.items() if re.fullmatch(OF_STACK, key))
         tensors = tensors | {"guess.slope": np.ones(len(weights), np.float32)}
+    if "support.lift" not in tensors and "prior.support.lift" not in tensors:
+        tensors = tensors | {"support.lift": np.ones(len(tensors["ranks"]), np.float32)}
     if "guess" in config:
         return config | {"guess": {"key_width": 0, "n_metrics": 1} | config["guess"]}, tensors
     config = config | {

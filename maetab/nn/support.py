@@ -15,7 +15,8 @@ class Support(nn.Module):
     """The K possibilities of each of F columns.
 
     Buffers: `lower`, `upper`, `center` (F, K) of a bin, in standardised units; `share` (F, K)
-    observed frequencies; `edges` (F, K - 1) between bins, infinite behind the last.
+    observed frequencies; `edges` (F, K - 1) between bins, infinite behind the last; `lift` (F,) of
+    categories, see `level_logits`.
 
     Parameters
     ----------
@@ -28,6 +29,7 @@ class Support(nn.Module):
     center: Tensor
     share: Tensor
     edges: Tensor
+    lift: Tensor
     is_number: Tensor
 
     def __init__(self, n_levels: tuple[int, ...], n_bins: int) -> None:
@@ -40,6 +42,7 @@ class Support(nn.Module):
         for name in ("lower", "upper", "center", "share"):
             self.register_buffer(name, torch.zeros(f, k))
         self.register_buffer("edges", torch.full((f, k - 1), math.inf))
+        self.register_buffer("lift", torch.ones(f))
         self.register_buffer("is_number", torch.tensor([n == 0 for n in n_levels]))
 
     @torch.no_grad()
@@ -101,13 +104,19 @@ class Support(nn.Module):
         mass = below.diff(dim=-1)
         return (0.95 * mass + 0.05 * self.share).log()
 
-    def level_logits(self, column: int, linear: Tensor) -> Tensor:
-        """Return (B, K) logits of a category from linear guesses (B, levels) at its indicators."""
+    def level_logits(self, column: int, linear: Tensor, lift: Tensor | None = None) -> Tensor:
+        """Return (B, K) logits of a category from linear guesses (B, levels) at its indicators.
+
+        lift : power of how much likelier a level is than its frequency; None for the column's own,
+            (n, 1, 1) for n of them at once, which gives (n, B, K)
+        """
         n_levels = self.n_levels[column]
         linear = linear.clamp_min(0.0)
         linear = linear / linear.sum(1, keepdim=True).clamp_min(1e-6)
-        mixed = 0.9 * linear + 0.1 * self.share[column, :n_levels]
-        return nnf.pad(mixed.log(), (0, self.size - n_levels), value=-math.inf)
+        share = self.share[column, :n_levels]
+        usual, mixed = share.log(), (0.9 * linear + 0.1 * share).log()
+        lifted = usual + (self.lift[column] if lift is None else lift) * (mixed - usual)
+        return nnf.pad(lifted, (0, self.size - n_levels), value=-math.inf)
 
     def mean(self, probabilities: Tensor) -> Tensor:
         """Return (B, F) the expectation of numbers, the likeliest level of categories."""

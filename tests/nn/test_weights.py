@@ -9,20 +9,13 @@ from models import first_guess
 from models import windows as windows_over
 
 from maetab.nn.guess import weights
-from maetab.nn.guess.gaussian import Normal
 from maetab.nn.guess.stack import StackedGuess
 from maetab.nn.guess.weights import (
-    ANYWHERE,
-    FAR,
-    FEW,
-    MOST_SLOPE,
-    NEAR,
     _discriminants,
     _Evidence,
     _shrunk_least_squares,
     _variance_shares,
     _worth,
-    fit_slopes,
     fit_weights,
     missing_odds,
 )
@@ -199,64 +192,6 @@ def test_when_time_is_up_few_windows_are_looked_at(monkeypatch):
     assert sum(looked) == 4 * 900
 
 
-def a_table(n: int, n_columns: int, strength: float, seed: int = 0) -> Windows:
-    """Columns that share so much of one factor, and a category."""
-    generator = torch.Generator().manual_seed(seed)
-    factor = torch.randn(n, 1, generator=generator)
-    values = strength * factor + torch.randn(n, n_columns, generator=generator)
-    values = torch.cat([(values - values.mean(0)) / values.std(0), (factor > 0).float()], 1)
-    return windows_over(values, torch.rand(values.shape, generator=generator) < 0.8)
-
-
-@pytest.mark.parametrize(("strength", "least", "most"), [(0.0, 0.0, 0.3), (3.0, 0.95, 1.1)])
-def test_slopes_are_small_where_columns_tell_nothing_of_each_other(strength, least, most):
-    guess = first_guess(a_table(80, 5, strength), (0, 0, 0, 0, 0, 2), tuning_steps=10)[0]
-    assert least <= guess.slope[:5].min() and guess.slope[:5].max() <= most
-    assert (guess.slope[5:] == 1).all()  # what is said of levels is left as it is
-
-
-def test_slopes_are_those_of_least_squares_moved_to_one_of_all(monkeypatch):
-    table = a_table(300, 3, 1.0)
-    guess, table = first_guess(table, (0, 0, 0, 2), tuning_steps=1)
-    said, seen = torch.tensor([2.0, 1.25, 0.5, 1.0, 1.0]), []
-    whole = guess.hide
-
-    def hide(*given):
-        seen.append(whole(*given))
-        return seen[-1]
-
-    def tell(cells, *rest):
-        return Normal(cells * said, cells)  # the truth, so many times
-
-    likely = torch.tensor([4.0, 1.0, 0.5, 1.0, 1.0])
-
-    def odds_of(guess, values, observed):
-        return likely * (1 + (values[:, 0, :1] > 0))
-
-    monkeypatch.setattr(weights, "missing_odds", odds_of)
-    monkeypatch.setattr(guess, "hide", hide)
-    monkeypatch.setattr(guess, "guess", tell)
-    fit_slopes(guess, table, torch.Generator().manual_seed(1), lambda: False)
-    truth, hidden = (torch.cat([x[i] for x in seen]).double() for i in (0, 2))
-    truth, hidden = truth[:, :3], hidden[:, :3]
-    odds = hidden * likely[:3] * (1 + (truth[:, :1] > 0))
-    square = (odds * (truth * said[:3]).square()).sum(0)
-    right = (odds * truth.square() * said[:3]).sum(0)
-    noise = (odds.square() * (truth * (1 - said[:3]) * truth * said[:3]).square()).sum(0)
-    pooled = ((right.sum() + noise.sum().sqrt()) / square.sum()).clamp(0, 1)
-    error = (1 + FEW / (odds.sum(0) * 300 / len(truth))) * noise / square.square()
-    slopes = torch.linspace(-4, 6, 20_001).double()[:, None]  # the mean over all that may be
-    prior = (1 - ANYWHERE) * density(slopes - pooled, NEAR) + ANYWHERE * density(
-        slopes - pooled, FAR
-    )
-    chance = prior * density(slopes - 1 / said[:3], error.sqrt())
-    wanted = (slopes * chance).sum(0) / chance.sum(0)
-    found = guess.slope[:3].double()
-    torch.testing.assert_close(found, wanted.clamp(0, MOST_SLOPE), atol=1e-3, rtol=0)
-    assert found[0] < found[1] < found[2] == MOST_SLOPE < wanted[2]
-    assert 0.5 < found[0] < pooled < 1
-
-
 @pytest.mark.parametrize("is_number", [True, False])
 def test_a_number_that_similar_rows_tell_trusts_them_among_many_that_they_do_not(is_number):
     generator = torch.Generator().manual_seed(0)
@@ -271,35 +206,3 @@ def test_a_number_that_similar_rows_tell_trusts_them_among_many_that_they_do_not
         assert weights[0] > 0.8
     else:  # levels of a category are left to what all coordinates say
         assert weights[0] < 0.4
-
-
-def density(away: torch.Tensor, spread: float | torch.Tensor) -> torch.Tensor:
-    """Return the density of a normal, so far away from its mean."""
-    return (-(away / spread).square() / 2).exp() / spread
-
-
-def test_a_column_that_others_tell_keeps_its_slope_among_many_of_noise():
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(100, 30, generator=generator)
-    told = 2 * noise[:, 0] - noise[:, 3] + 0.3 * torch.randn(100, generator=generator)
-    values = torch.cat([noise, told[:, None] / told.std()], 1)
-    visible = torch.ones_like(values, dtype=torch.bool)
-    visible[::4, -1] = False
-    guess = first_guess(windows_over(values, visible), (0,) * 31, tuning_steps=10)[0]
-    assert guess.slope[-1] > 0.7
-    assert guess.slope[:-1].mean() < 0.2
-
-
-def test_a_guess_is_multiplied_by_its_slopes_everywhere():
-    guess, table = first_guess(a_table(60, 3, 1.0), (0, 0, 0, 2), tuning_steps=1)
-    cells, visible = guess.coordinates.expand(*table.take(slice(None)))
-    asked = torch.tensor([False, True, False, False])
-    visible = visible & ~asked[guess.memory.cells]
-    found = []
-    for slope in (1.0, 0.25):
-        guess.slope[1] = slope
-        found.append((guess.guess(cells, visible).mean, guess.means(cells, visible, asked)))
-    for whole, part in zip(*found, strict=True):
-        assert whole[:, 1].std() > 0.1
-        torch.testing.assert_close(part[:, 1], 0.25 * whole[:, 1], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(found[0][0][:, 0], found[1][0][:, 0])

@@ -14,7 +14,7 @@ from maetab.nn.guess.memory import N_HEADS, Nearest, Neighbours, RowMemory
 from maetab.nn.guess.options import GuessOptions
 from maetab.nn.guess.shrinkage import Rows, fit_base, of_each_fold
 from maetab.nn.guess.tuning import tune
-from maetab.nn.guess.weights import corrections, fit_slopes, fit_weights
+from maetab.nn.guess.weights import corrections, fit_weights
 from maetab.nn.windows import Clock, Windows
 
 FITTED_ROWS = 10_000  # that the base guess is fitted to: every k-th where there are twice as many
@@ -267,8 +267,6 @@ class StackedGuess(nn.Module):
                 windows = windows.remember(chosen[: len(self.memory.values)])
             fit_weights(self, windows, learned, judged, generator, stop[1])
         self.folds = folds if known else []
-        if self.folds:
-            fit_slopes(self, windows, generator, lambda: time_used() > TIMES[2])
         return windows
 
     def _fit_base(

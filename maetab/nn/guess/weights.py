@@ -1,7 +1,4 @@
-"""What base guess and memory weigh, coordinate by coordinate, by least squares at hidden cells.
-
-And, where rows are few, how far what both say of numbers is moved towards the means of columns.
-"""
+"""What base guess and memory weigh, coordinate by coordinate, by least squares at hidden cells."""
 
 from __future__ import annotations
 
@@ -35,7 +32,6 @@ SHARES = (0.05, 0.25, 0.75, 0.9, 1.0)
 LEAST_VARIANCE = 1e-4  # that is told, as in `Support.number_logits`
 FEW = 10  # hidden cells by which standard errors count as larger
 LEAST_WEIGHT, MOST_WEIGHT = 0.05, 1.5  # of all corrections together
-MOST_SLOPE = 1.25  # a Gaussian is shrunk for all columns alike, and too much for some
 
 
 def corrections(normal: Normal, near: list[Neighbours]) -> Tensor:
@@ -157,43 +153,7 @@ def _drawn(right: Tensor, gram: Tensor, count: Tensor, pooled: Tensor) -> Tensor
     return (right + shrink * pooled) / (gram + shrink)
 
 
-@torch.no_grad()
-def fit_slopes(
-    guess: StackedGuess,
-    windows: Windows,
-    generator: torch.Generator,
-    should_stop: Callable[[], bool],
-) -> None:
-    """Set the slopes of a guess, by which what it says of numbers is multiplied.
-
-    Numbers are standardised, so that a slope of 0 is the mean of a column: what the guess should
-    say where columns have nothing to do with each other, and few rows look as if they had. Least
-    squares at hidden cells, each guessed by a base that has not seen its row; per coordinate, moved
-    to the slope of all, which is a standard error above the best: by little where what its own
-    cells say is sure and far from that, for one column may be told well among many that are not.
-    """
-    sums: list[Tensor] = []
-    rows, size = _rows_to_look_at(guess, len(windows), generator, windows.rows.device)
-    of_row = missing_odds(guess, *windows.take(slice(None)))
-    for some in rows.split(LEAST_ROWS if should_stop() else size):
-        if sums and should_stop():
-            break
-        cells, visible, now = guess.hide(windows, some, generator)
-        said = guess.guess(cells, visible, windows.memory_index(some)).mean.double()
-        truth, odds = torch.where(now, cells.double(), 0.0), of_row[some] * now * guess.is_number
-        square, missed = said.square(), truth - said
-        each = square, truth * said, (odds * missed.square() * square)
-        sums.append(torch.stack([*((odds * x).sum(0) for x in each), odds.sum(0)]))
-    gram, right, noise, count = torch.stack(sums).sum(0)
-    pooled = (right.sum() + DOUBT * noise.sum().sqrt()) / gram.sum().clamp_min(1e-9)
-    distinct = (count * min(1.0, len(windows) / len(rows))).clamp_min(1)
-    variance = (1 + FEW / distinct) * noise / gram.square().clamp_min(1e-18)
-    slope = _expected(right / gram.clamp_min(1e-9), variance, pooled.clamp(0, 1))
-    told = guess.is_number & (gram > 0)
-    guess.slope.copy_(torch.where(told, slope.clamp(0, MOST_SLOPE), 1.0))
-
-
-def _expected(slope: Tensor, variance: Tensor, pooled: Tensor) -> Tensor:
+def expected(slope: Tensor, variance: Tensor, pooled: Tensor) -> Tensor:
     """Return what is expected of slopes (C,) that were measured with these variances.
 
     By a prior about the pooled slope, a mixture of a narrow normal and a wide one.
@@ -214,7 +174,7 @@ def _look(
     should_stop: Callable[[], bool],
 ) -> _Evidence:
     """Return what is found in as many of some windows as there is time for, one chunk at least."""
-    places, size = _rows_to_look_at(guess, len(chosen), generator, chosen.device)
+    places, size = rows_to_look_at(guess, len(chosen), generator, chosen.device)
     rows = chosen[places]
     n_masks = max(1.0, len(rows) / len(chosen))
     size = min(size, LEAST_ROWS) if should_stop() else size
@@ -246,7 +206,7 @@ def _look(
     )
 
 
-def _rows_to_look_at(
+def rows_to_look_at(
     guess: StackedGuess, n: int, generator: torch.Generator, device: torch.device
 ) -> tuple[Tensor, int]:
     """Return the places of windows that are looked at, among `n`, and how many together.
@@ -277,7 +237,7 @@ def _shrunk_least_squares(x: Tensor, y: Tensor, count: Tensor, is_number: Tensor
     square = moved.square().sum(0).clamp_min(1e-9)
     own = (moved * y).sum(0) / square
     variance = (moved * (y - own * moved)).square().sum(0) / square.square()
-    own = _expected(own, (1 + FEW / count.clamp_min(1)) * variance, total).clamp(0, MOST_WEIGHT)
+    own = expected(own, (1 + FEW / count.clamp_min(1)) * variance, total).clamp(0, MOST_WEIGHT)
     start = torch.where(is_number, own / total, 1.0)[:, None] * pooled
     ridge = torch.diag_embed(scale * SHRUNK / count.clamp_min(1)[:, None] + 1e-9)
     return torch.linalg.solve(gram + ridge, right + (ridge @ start[..., None])[..., 0])
