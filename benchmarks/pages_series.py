@@ -253,8 +253,10 @@ def probes() -> list[str]:
         title("Features of windows", "-"),
         "Mean squared error of a ridge from the features of the last "
         f"{LENGTH} hours of ETT_h1 to what follows; the penalty is chosen on the validation part. "
-        '"Raw by column" is one ridge that all columns share, each from its own window; PatchTST '
-        f"looks back 512 hours in the same way. {origin(ahead)}",
+        '"By column" is one ridge that all columns share, each from its own window (of maetab, '
+        "each is a series of its own, in long format); PatchTST looks back 512 hours in the same "
+        "way. "
+        f"{origin(ahead)}",
         figures(errors, 3),
         f"Two classes from {series_features.N_LABELS} labels each, balanced accuracy of a logistic "
         f"probe, mean over {series_features.N_DRAWS} draws of the labels:",
