@@ -138,7 +138,8 @@ def _text_of(cell: Any, days: bool) -> str:
         return cell.date().isoformat() if days else cell.isoformat(" ")
     if isinstance(cell, datetime.timedelta):
         seconds = round(cell.total_seconds())
-        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        sign, seconds = "-" * (seconds < 0), abs(seconds)
+        return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return str(cell)
 
 

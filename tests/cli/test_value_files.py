@@ -12,6 +12,8 @@ import pytest
 from command_line import fill
 
 from maetab import cli
+from maetab.files.layout import Layout
+from maetab.files.workbook import WorkbookTable
 
 JSON = """\
 {"age": 31, "city": "Bonn", "when": "2024-01-05", "on": true, "price": 1.50}
@@ -162,6 +164,20 @@ def test_filled_times_of_an_excel_file_look_like_the_others_of_their_column(tmp_
 
 def fill_file(tmp_path, source: str, target: str) -> None:
     assert cli.main(["impute", str(tmp_path / source), "-o", str(tmp_path / target)]) == 0
+
+
+def test_negative_durations_of_an_excel_file_are_read_as_what_they_are():
+    openpyxl = pytest.importorskip("openpyxl")
+    made = openpyxl.Workbook()
+    minutes = (-30, 45, None, -90, 60, -1.5)
+    for row in [["a"], *([None if x is None else datetime.timedelta(minutes=x)] for x in minutes)]:
+        made.active.append(row)
+    out = io.BytesIO()
+    made.save(out)
+    table = WorkbookTable(out.getvalue(), Layout(delimiter=""))
+    table.read_types()
+    found = table.frame["a"].dropna()
+    assert (found / pd.Timedelta(minutes=1)).tolist() == [x for x in minutes if x is not None]
 
 
 def test_tables_are_written_to_excel_and_read_from_it(tmp_path):
