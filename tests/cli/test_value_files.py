@@ -12,6 +12,7 @@ import pytest
 from command_line import fill
 
 from maetab import cli
+from maetab.files import workbook
 from maetab.files.layout import Layout
 from maetab.files.workbook import WorkbookTable
 
@@ -162,6 +163,24 @@ def test_filled_times_of_an_excel_file_look_like_the_others_of_their_column(tmp_
         assert type(after[place].value) is type(after[beside].value)
 
 
+def test_the_usual_format_of_a_column_is_looked_for_once_however_many_cells_are_filled(monkeypatch):
+    pytest.importorskip("openpyxl")
+    asked = []
+    usual = workbook.example_format
+    monkeypatch.setattr(
+        workbook,
+        "example_format",
+        lambda sheet, column: asked.append(column) or usual(sheet, column),
+    )
+    frame = pd.DataFrame({"a": [1.5, 2.5, None] * 20, "b": [None, 0.5, 0.25] * 20})
+    table = WorkbookTable(workbook.workbook_bytes(frame), Layout(delimiter=""))
+    table.read_types()
+    for name in frame:
+        table.put(name, table.frame[name].fillna(7.5))
+    found = pd.read_excel(io.BytesIO(table.content()))
+    assert found.equals(frame.fillna(7.5)) and sorted(asked) == [1, 2]
+
+
 def fill_file(tmp_path, source: str, target: str) -> None:
     assert cli.main(["impute", str(tmp_path / source), "-o", str(tmp_path / target)]) == 0
 
@@ -230,9 +249,9 @@ def test_without_openpyxl_one_line_names_it(tmp_path, capsys, monkeypatch):
 
 def test_titles_above_the_names_of_a_sheet_are_noticed(tmp_path, capsys):
     openpyxl = pytest.importorskip("openpyxl")
-    workbook = openpyxl.Workbook()
+    made = openpyxl.Workbook()
     for row in (["Report"], [], ["a", "b"], [1, 2], [None, 3], [4, 5]):
-        workbook.active.append(row)
-    workbook.save(tmp_path / "in.xlsx")
+        made.active.append(row)
+    made.save(tmp_path / "in.xlsx")
     assert cli.main(["describe", str(tmp_path / "in.xlsx")]) == 1
     assert "row 3 of the first sheet seems to hold the names" in capsys.readouterr().err
