@@ -13,6 +13,7 @@ from command_line import fill
 
 from maetab import cli
 from maetab.files import workbook
+from maetab.files.json_lines import JsonTable
 from maetab.files.layout import Layout
 from maetab.files.workbook import WorkbookTable
 
@@ -58,6 +59,29 @@ def test_json_lines_become_text_and_text_becomes_json_lines(tmp_path):
     rows = [json.loads(line) for line in made.splitlines()]
     assert [row["a"] for row in rows] == [0.1, 0.2, 0.3]
     assert rows[0]["d"].startswith("2024-01-05")
+
+
+def test_json_lines_are_written_in_one_pass_over_the_cells_that_were_put(monkeypatch):
+    passes = []
+
+    class Counted(dict):
+        def __iter__(self):
+            passes.append(1)
+            return super().__iter__()
+
+        def items(self):
+            passes.append(1)
+            return super().items()
+
+    put = JsonTable.cells_put
+    monkeypatch.setattr(JsonTable, "cells_put", lambda table: Counted(put(table)))
+    rows = [{"a": k, "b": None if k % 2 else k, "c": None} for k in range(20)]
+    table = JsonTable("".join(json.dumps(row) + "\n" for row in rows), Layout(delimiter=""))
+    table.read_types()
+    table.put("b", table.frame["b"].fillna(7))
+    found = [json.loads(line) for line in table.to_lines().splitlines()]
+    assert found == [row | {"b": 7 if row["b"] is None else row["b"]} for row in rows]
+    assert len(passes) == 1
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\x85"])
