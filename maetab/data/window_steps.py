@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import re
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from maetab.data.advice import warn
 from maetab.data.stamps import COUNTED, KINDS, Stamps
 
 USUAL_STEPS = 24  # of a window where nothing suggests a period, or more:
@@ -52,11 +52,9 @@ def window_steps(
     else:
         n_steps = _steps_of_duration(window, step, stamps, wanted)
     if n_steps > length:
-        warnings.warn(
+        warn(
             f"window={window!r} of {name} is longer than the longest series; windows have its "
-            f"{length} steps.",
-            UserWarning,
-            stacklevel=2,
+            f"{length} steps."
         )
     return max(1, min(n_steps, length))
 
