@@ -263,7 +263,8 @@ def _settle(
     # Orders last, for they hold exactly, and sums but for rounding.
     ordered = sorted(zip(constraints, active, strict=True), key=lambda pair: not pair[0].equal)
     # Another cell comes first in each round: one that an order has moved would be moved back.
-    for turn in range(max(len(constraints) + 2, len(steps))):
+    used = np.any([c.signs != 0 for c in constraints], axis=0)
+    for turn in range(max(len(constraints) + 2, int(used.sum()))):
         for c, own in ordered:
             for i in np.flatnonzero(own & (c.excess(numbers) != 0)):
                 places = np.flatnonzero(free[i] & (c.signs != 0))

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from maetab import MAEImputer
+from maetab import MAEImputer, constraints
 from maetab.constraints import _settle, obeying, read_constraints
 from maetab.data.columns import Column
 from maetab.data.schema import Schema
@@ -239,6 +239,16 @@ def test_rounding_is_undone_by_as_few_steps_as_it_takes():
     row, both = np.array([[5.6, 5.4]]), np.array([[True, True]])
     # The nearest are 1.6 and 6.4; 2 and 6 break the law by two, which one step of a mends.
     assert obeying(law, row, both, schema, np.tile(FREE, 2)).tolist() == [[1, 6]]
+
+
+def test_columns_that_no_constraint_names_make_no_more_rounds(monkeypatch):
+    looked = []
+    monkeypatch.setattr(constraints, "_balance", lambda *row: looked.append(1))
+    for names in (["a", "b"], ["a", "b", *"cdefghijkl"]):
+        schema, numbers = schema_of(*names), np.zeros((1, len(names)))
+        given = np.ones((1, 1), bool), numbers, np.ones(numbers.shape, bool)
+        _settle(read_constraints("a + b == 1", schema), *given, schema)
+    assert len(looked) == 2 * 3
 
 
 def test_whole_numbers_stay_whole_where_no_grid_is_kept():
