@@ -59,9 +59,7 @@ def window_steps(
     return max(1, min(n_steps, length))
 
 
-def stride_steps(
-    stride: Any, n_steps: int, step: float, unit: str, name: str = "MAEEncoder"
-) -> int:
+def stride_steps(stride: Any, n_steps: int, step: float, unit: str) -> int:
     """Return the steps from one window to the next; None is a whole window.
 
     Parameters
@@ -76,8 +74,8 @@ def stride_steps(
         count no seconds.
     """
     wanted = (
-        f"The 'stride' parameter of {name} must be None, an int from 1 to the {n_steps} steps of a "
-        f"window, or a duration such as '1h'"
+        f"The 'stride' parameter of MAEEncoder must be None, an int from 1 to the {n_steps} steps "
+        f"of a window, or a duration such as '1h'"
     )
     if stride is None:
         return n_steps
