@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -178,14 +178,18 @@ def obeying(
     rows = np.flatnonzero(broken)
     if not len(rows):
         return numbers
-    free = to_fill[rows] & used
+    # From here on the columns alone that a constraint names, mostly few of them.
+    columns = [column for column, named in zip(schema.columns, used, strict=True) if named]
+    own = [replace(c, signs=c.signs[used]) for c in constraints]
+    cells = np.ix_(rows, used)
+    free, ends = to_fill[cells], ends[:, used]
     # A row's observed cells may break a constraint in which nothing is filled: not its own matter.
     active = np.stack([a[rows] for a in asked])
-    moved = _projected(constraints, numbers[rows], free, schema, ends)
-    moved = np.where(free, _on_grids(moved, schema), moved)
-    _settle(constraints, active, moved, free, schema)
+    moved = _projected(own, numbers[cells], free, columns, ends)
+    moved = np.where(free, _on_grids(moved, columns), moved)
+    _settle(own, active, moved, free, columns)
     fails = _outside(moved, free, ends) | np.any(
-        [a & c.broken(moved) for a, c in zip(active, constraints, strict=True)], axis=0
+        [a & c.broken(moved) for a, c in zip(active, own, strict=True)], axis=0
     )
     if fails.any() and tell:
         warn(
@@ -194,7 +198,7 @@ def obeying(
             f"are filled as predicted."
         )
     out = numbers.copy()
-    out[rows[~fails]] = moved[~fails]
+    out[np.ix_(rows[~fails], used)] = moved[~fails]
     return out
 
 
@@ -207,7 +211,7 @@ def _projected(
     constraints: Sequence[Constraint],
     numbers: np.ndarray,
     free: np.ndarray,
-    schema: Schema,
+    columns: Sequence[Column],
     ends: np.ndarray,
 ) -> np.ndarray:
     """Return the nearest numbers (R, F) that obey, near to convergence.
@@ -215,7 +219,7 @@ def _projected(
     Coordinate ascent in the multipliers, one for each constraint and each end of a cell. Where no
     cell of a constraint is free, it moves nothing.
     """
-    scale = np.array([column.scale for column in schema.columns])
+    scale = np.array([column.scale for column in columns])
     variance, x = np.where(free, scale**2, 0.0), numbers.copy()
     found = np.zeros((len(x), 1), bool)
     forces = np.zeros((len(constraints), len(x)))
@@ -246,9 +250,8 @@ def step_of(column: Column) -> float | None:
     return 1.0 if column.integer else column.step
 
 
-def _on_grids(numbers: np.ndarray, schema: Schema) -> np.ndarray:
-    columns = enumerate(schema.columns)
-    return np.stack([column.on_grid(numbers[:, j]) for j, column in columns], axis=1)
+def _on_grids(numbers: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
+    return np.stack([column.on_grid(numbers[:, j]) for j, column in enumerate(columns)], axis=1)
 
 
 def _settle(
@@ -256,20 +259,20 @@ def _settle(
     active: np.ndarray,
     numbers: np.ndarray,
     free: np.ndarray,
-    schema: Schema,
+    columns: Sequence[Column],
 ) -> None:
     """Undo what rounding has broken, in place: by a cell without a grid, or steps of the finest."""
-    steps = np.array([step_of(column) or 0.0 for column in schema.columns])
+    steps = np.array([step_of(column) or 0.0 for column in columns])
     # Orders last, for they hold exactly, and sums but for rounding.
     ordered = sorted(zip(constraints, active, strict=True), key=lambda pair: not pair[0].equal)
     # Another cell comes first in each round: one that an order has moved would be moved back.
-    for turn in range(max(len(constraints) + 2, len(steps))):
+    for turn in range(max(len(constraints) + 2, len(columns))):
         for c, own in ordered:
             for i in np.flatnonzero(own & (c.excess(numbers) != 0)):
                 places = np.flatnonzero(free[i] & (c.signs != 0))
                 finest = places[steps[places] == steps[places].min()]
                 _balance(c, numbers[i], np.roll(finest, -turn), steps[finest[0]])
-    for j, column in enumerate(schema.columns):  # sums of decimals are no decimals
+    for j, column in enumerate(columns):  # sums of decimals are no decimals
         if steps[j]:
             numbers[free[:, j], j] = column.on_grid(numbers[free[:, j], j])
 

@@ -95,13 +95,23 @@ def _with_exact(
 
 def indicated(filled: pd.DataFrame, table: Table, columns: Sequence[int]) -> pd.DataFrame:
     """Return a frame with a column more for each of some columns, True where a cell was missing."""
-    missing = missing_cells(table.observed, table.free_text)
+    if not columns:
+        return filled
+    given, names = filled.columns, list[str]()
     for j in columns:
-        name = f"missingindicator_{table.frame.columns[j]}"
-        if name in table.frame.columns:
+        names.append(f"missingindicator_{table.frame.columns[j]}")
+        if names[-1] in table.frame.columns:
             raise ValueError(
-                f"add_indicator=True makes a column {name!r}, but X has one of that name; "
+                f"add_indicator=True makes a column {names[-1]!r}, but X has one of that name; "
                 "rename it."
             )
-        filled = filled.assign(**{name: missing[:, j]})
-    return filled
+    labels = pd.Index(names, name=given.name)
+    if given.nlevels > 1:
+        rest = [[""] * len(names)] * (given.nlevels - 1)
+        labels = pd.MultiIndex.from_arrays([names, *rest], names=given.names)
+    missing = missing_cells(table.observed, table.free_text)[:, columns]
+    # All at once: pandas warns of many columns that are added one by one.
+    joined = pd.concat([filled, pd.DataFrame(missing, filled.index)], axis=1)
+    joined.attrs = filled.attrs
+    labels = given.append(labels)  # which makes text of objects
+    return joined.set_axis(labels.astype(object) if given.dtype == object else labels, axis=1)

@@ -36,8 +36,6 @@ MOST_WEIGHT = 100.0  # of a copy, beside that in which most is missed
 EMPHASES = (1.0, 5.0, 100.0)
 LEAST_CHANCE = 1e-6
 
-Predict = Callable[[np.ndarray], np.ndarray]
-
 
 class Head(NamedTuple):
     """A linear map of D features: standardised, clipped, weighted.

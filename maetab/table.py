@@ -80,12 +80,15 @@ class Table(NamedTuple):
 
         how : to make one of those of all rows, as `pandas.Series.groupby` takes it
         """
-        row = self.told().get(column)
-        if row is None or self.layout is None or not (row == NO_VALUE).any():
+        if self.layout is None or column not in self.static:
             return found
-        order = np.lexsort((self.layout.position, self.layout.series))
+        series = self.layout.series
+        row = _speaker(self.values[:, column], self.observed[:, column], series)
+        if not (row == NO_VALUE).any():
+            return found
+        order = np.lexsort((self.layout.position, series))
         order = order[row[order] == NO_VALUE]
-        rows = pd.DataFrame(found[order]).groupby(self.layout.series[order])
+        rows = pd.DataFrame(found[order]).groupby(series[order])
         out = found.copy()
         out[order] = rows.transform(how).to_numpy()
         return out

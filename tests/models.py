@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-from maetab.data.windows import cut
+from maetab.data.windows import cut_places
 from maetab.engine.batches import HELD_OUT, Batch, seed_of
 from maetab.engine.calibration import held_out_errors
 from maetab.engine.fit import fit_model
@@ -79,6 +80,13 @@ def fit_options(**changes: Any) -> FitOptions:
         "device": CPU,
     }
     return FitOptions(**(plain | changes))
+
+
+def cut(n_rows: int, window: int, stride: int = 1, series: Any = None) -> np.ndarray:
+    """Return (W, T) rows of windows, which follow each other in each series; -1 for none."""
+    number = pd.Series(np.zeros(n_rows, int) if series is None else pd.factorize(series)[0])
+    place = number.groupby(number).cumcount().to_numpy()
+    return cut_places(number.to_numpy(), place, window, stride)
 
 
 def windows(

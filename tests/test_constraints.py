@@ -164,7 +164,7 @@ def test_a_sum_is_kept_by_a_cell_that_no_order_holds():
     schema = schema_of("a", "b", "c", "d")
     laws = read_constraints(["a <= b", "a + b + c == d", "c >= 0"], schema)
     free = np.array([[False, True, True, True]])
-    _settle(laws, np.ones((3, 1), bool), row, free, schema)
+    _settle(laws, np.ones((3, 1), bool), row, free, schema.columns)
     assert row[0, 1] >= 1.0 and row[0, 2] >= 0.0
     assert not any(law.broken(row).any() for law in laws)
 
@@ -331,3 +331,18 @@ def test_where_more_columns_are_there_than_an_error_names_it_says_so():
     for limits in ({"min_value": {"z": 0}}, {"constraints": ["a <= z"]}):
         with pytest.raises(ValueError, match=r"'z', which is no column of X; .*'j', \.\.\."):
             MAEImputer(max_iter=0, **limits).fit(frame)
+
+
+def test_columns_that_no_constraint_names_are_not_looked_at():
+    rng = np.random.default_rng(0)
+    numbers, free = rng.normal(size=(300, 3)), rng.random((300, 3)) < 0.5
+    found = []
+    for more in ([], [np.nan, np.inf]):  # no row would have come to rest beside them
+        schema = schema_of("a", "b", "c", *(f"rest {j}" for j in range(len(more))))
+        wide = np.hstack([numbers, np.tile(more, (300, 1))])
+        to_fill = np.hstack([free, np.ones((300, len(more)), bool)])
+        laws = read_constraints(["a <= b", "b <= c"], schema)
+        ends = np.tile(FREE, len(schema.columns))
+        found.append(obeying(laws, wide, to_fill, schema, ends, tell=False))
+    np.testing.assert_array_equal(found[1], np.hstack([found[0], np.tile(more, (300, 1))]))
+    assert (found[0] != numbers).any()

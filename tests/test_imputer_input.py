@@ -194,4 +194,28 @@ def test_dates_that_are_all_missing_and_have_a_time_zone_show_the_clock_of_a_fit
     known = imputer.transform(frame.assign(when=pd.Series(pd.NaT, frame.index, when.dtype)))["when"]
     found = imputer.transform(frame.assign(when=pd.Series(pd.NaT, frame.index, dtype)))["when"]
     assert found.dtype == dtype
-    assert found.dt.tz_localize(None).tolist() == known.tolist()
+    assert [when.tz_localize(None) for when in found] == known.tolist()
+
+
+def test_many_indicators_are_added_at_once_and_nothing_warns(recwarn):
+    random = np.random.default_rng(0)
+    cells = np.where(random.random((30, 110)) < 0.1, np.nan, random.random((30, 110)))
+    frame = pd.DataFrame(cells, [1, 1, *range(2, 30)]).add_prefix("c")
+    frame.attrs, frame.columns.name = {"source": "made"}, "cells"
+    imputer = MAEImputer(guess=QUICK, max_iter=0, add_indicator=True, random_state=0)
+    filled = imputer.fit_transform(frame)
+    assert not [str(x.message) for x in recwarn if "fragmented" in str(x.message)]
+    told = filled.filter(like="missingindicator_").rename(columns=lambda x: x[17:])
+    missing = frame.isna().loc[:, frame.isna().any()]
+    assert told.equals(missing) and missing.shape[1] > 100 and filled.columns.name == "cells"
+    assert filled.attrs == frame.attrs and filled.index.equals(frame.index)
+
+
+def test_indicators_of_columns_with_several_levels_have_as_many(recwarn):
+    columns = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")], names=["what", "when"])
+    frame = pd.DataFrame([[1.0, 2.0], [None, 3.0], [2.0, None]] * 10, columns=columns)
+    imputer = MAEImputer(guess=QUICK, max_iter=0, add_indicator=True, random_state=0)
+    filled = imputer.fit_transform(frame)
+    names = [(f"missingindicator_{name}", "") for name in columns]
+    assert filled.columns.tolist() == [*columns, *names] and filled.columns.names == columns.names
+    assert (filled[names].to_numpy() == frame.isna().to_numpy()).all() and not recwarn.list

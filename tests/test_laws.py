@@ -16,12 +16,11 @@ import torch
 from frames import assert_same_to_float32, mixed_frames
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from models import QUICK
+from models import QUICK, cut
 
 from maetab import MAEImputer
 from maetab.data.codec import decode, encode
 from maetab.data.schema import infer_schema
-from maetab.data.windows import cut
 from maetab.engine.draws import draw
 from maetab.engine.fit import fit_model
 from maetab.engine.inference import (

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from models import cut
 
-from maetab.data.windows import cut
 from maetab.engine.held_out import hold_out
 from maetab.engine.inference import merge, windows_of
 from maetab.nn.attention import pack, unpack

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maetab import MAEImputer
+from maetab import MAEImputer, table
+from maetab.data.timeline import Layout
 
 DAYS, SHOPS, WITHOUT = 40, 30, 8
 
@@ -63,3 +64,20 @@ def test_one_draw_stands_in_all_rows_of_a_series_in_whatever_order_they_are(fitt
     [drawn], [moved] = (fitted.sample(x, 1, random_state=0) for x in (frame, frame.iloc[rows]))
     assert (drawn.groupby("shop")["area"].nunique() == 1).all()
     pd.testing.assert_frame_equal(moved, drawn.iloc[rows])
+
+
+def test_what_series_say_of_a_column_is_looked_for_in_that_column_alone(monkeypatch):
+    """It was looked for in all of them once for each: the time went with the square of columns."""
+    looked, speaker = [], table._speaker
+    monkeypatch.setattr(table, "_speaker", lambda *cells: looked.append(1) or speaker(*cells))
+    random, n = np.random.default_rng(0), 12
+    series = np.repeat(np.arange(4), 5)
+    layout = Layout(
+        series, np.tile(np.arange(5), 4), np.tile(np.arange(5.0), 4), 0 * series, series
+    )
+    observed = random.random((20, n)) < 0.5
+    observed[:5] = False
+    values = np.where(observed, series[:, None], 0.0)
+    rows = table.Table(pd.DataFrame(values), None, values, observed, {}, layout, tuple(range(n)))
+    found = rows.settled(random.random((20, n)), np.ones(n, bool))
+    assert (found == found[series * 5]).all() and len(looked) <= 2 * n

@@ -151,7 +151,7 @@ class Column:
         was, now = ((c.kind, c.temporal, c.free_text > 0) for c in (before, self))
         if was != now:
             raise _cannot_go_on(self.name, f"is {self._told()} now, and was {before._told()}")
-        known = [_exact(level) for level in before.levels]
+        known = {_exact(level) for level in before.levels}
         new = [level for level in self.levels if _exact(level) not in known]
         counted = dict(zip(map(_exact, self.levels), self.counts, strict=True))
         levels, n = before.levels + tuple(new), before.n_modelled
@@ -161,7 +161,7 @@ class Column:
             why = f"has the level {often[0]!r} more than once now, which was told from no other"
             raise _cannot_go_on(self.name, why)
         counts[:n] = [max(2, count) for count in counts[:n]]
-        if self.order and set(known) - set(counted):
+        if self.order and known - set(counted):
             raise _cannot_go_on(self.name, "is ordered, and has other levels now")
         places = {_exact(level): place for place, level in enumerate(levels)}
         order = tuple(places[_exact(self.levels[place])] for place in self.order)

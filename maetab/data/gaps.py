@@ -54,7 +54,7 @@ def find_gaps(observed: np.ndarray, layout: Layout) -> Gaps:
     return Gaps(steps, edge)
 
 
-def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> float:
+def max_steps(max_gap: Any, timeline: Timeline) -> float:
     """Return the most steps of a gap that is filled.
 
     Parameters
@@ -67,8 +67,8 @@ def max_steps(max_gap: Any, timeline: Timeline, name: str = "MAEImputer") -> flo
         If it is none of these, or a duration where stamps count no seconds.
     """
     wanted = (
-        f"The 'max_gap' parameter of {name} must be None, an int of at least 0 (steps) or a "
-        f"duration such as '3h'"
+        "The 'max_gap' parameter of MAEImputer must be None, an int of at least 0 (steps) or a "
+        "duration such as '3h'"
     )
     if max_gap is None:
         return np.inf

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from maetab.data.steps import time_of_longest
+
 DAY, WEEK = 86_400.0, 604_800.0
 LONGEST = 400  # steps of a period: longer ones would have too few rows at each phase
 CLEAR = 0.3  # autocorrelation of a period that nothing else speaks for
@@ -33,12 +35,10 @@ def main_period(
     """
     if not values.shape[1]:
         return None
-    rows = _some_rows(series, place, max(1000, MOST_CELLS // values.shape[1]))
+    n_lags = min(LONGEST + LONGEST // 2, int(time_of_longest(place, series)) // 2)
+    rows = _some_rows(series, place, max(1000, MOST_CELLS // values.shape[1]), n_lags)
     if not len(rows):
         return None
-    n_lags = min(
-        LONGEST + LONGEST // 2, int(pd.Series(place).groupby(series).agg(np.ptp).max()) // 2
-    )
     level = _without_level(values[rows], observed[rows], series[rows])
     grid = _on_one_grid(level, observed[rows], series[rows], place[rows], n_lags)
     for period in usual:
@@ -177,12 +177,17 @@ def _middle_of_peak(found: np.ndarray, peak: int) -> int:
     return int(near[smooth[near].argmax()])
 
 
-def _some_rows(series: np.ndarray, place: np.ndarray, most: int) -> np.ndarray:
-    """Return rows of the longest series, at most so many, in order; without series of pauses."""
+def _some_rows(series: np.ndarray, place: np.ndarray, most: int, n_lags: int) -> np.ndarray:
+    """Return rows of the longest series, at most so many, in order; without series of pauses.
+
+    Nor so many short ones that what keeps series apart, `n_lags` steps each, would fill the memory.
+    """
     own = pd.Series(place).groupby(series)
     count, span = own.size(), own.max() - own.min()
     dense = count[span < EMPTY * count].sort_values(ascending=False, kind="stable")
-    chosen = dense.index[: max(1, int((dense.cumsum() <= most).sum()))]
+    size = (span[dense.index] + 1 + n_lags).cumsum()
+    fits = (dense.cumsum() <= most) & (size <= EMPTY * most)
+    chosen = dense.index[: max(1, int(fits.sum()))]
     order = np.lexsort((place, series))
     return order[np.isin(series[order], chosen)][:most]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import re
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from maetab.data.advice import warn
 from maetab.data.stamps import COUNTED, KINDS, Stamps
 
 USUAL_STEPS = 24  # of a window where nothing suggests a period, or more:
@@ -52,18 +52,14 @@ def window_steps(
     else:
         n_steps = _steps_of_duration(window, step, stamps, wanted)
     if n_steps > length:
-        warnings.warn(
+        warn(
             f"window={window!r} of {name} is longer than the longest series; windows have its "
-            f"{length} steps.",
-            UserWarning,
-            stacklevel=2,
+            f"{length} steps."
         )
     return max(1, min(n_steps, length))
 
 
-def stride_steps(
-    stride: Any, n_steps: int, step: float, unit: str, name: str = "MAEEncoder"
-) -> int:
+def stride_steps(stride: Any, n_steps: int, step: float, unit: str) -> int:
     """Return the steps from one window to the next; None is a whole window.
 
     Parameters
@@ -78,8 +74,8 @@ def stride_steps(
         count no seconds.
     """
     wanted = (
-        f"The 'stride' parameter of {name} must be None, an int from 1 to the {n_steps} steps of a "
-        f"window, or a duration such as '1h'"
+        f"The 'stride' parameter of MAEEncoder must be None, an int from 1 to the {n_steps} steps "
+        f"of a window, or a duration such as '1h'"
     )
     if stride is None:
         return n_steps

@@ -2,61 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import pandas as pd
-
-
-def cut(
-    n_rows: int,
-    window: int = 1,
-    stride: int = 1,
-    series: Sequence | np.ndarray | pd.Series | None = None,
-) -> np.ndarray:
-    """Return the row number of every step of every window.
-
-    Parameters
-    ----------
-    n_rows : number of rows, in order of time within each series.
-    window : steps T of a window.
-    stride : in [1, window]
-        Steps from one window to the next. The last window of a series is moved back so that it
-        ends with the series: windows are full wherever the series is long enough.
-    series : n_rows labels, or None for one series
-        No window holds rows of two series. Missing labels are a series of their own.
-
-    Returns
-    -------
-    rows : (W, T) int64
-        -1 after the end of a series that is shorter than a window. Every row is in a window.
-
-    Examples
-    --------
-    >>> cut(5, window=3, stride=2).tolist()
-    [[0, 1, 2], [2, 3, 4]]
-    >>> cut(5, window=3, stride=3, series=["a", "b", "a", "a", "a"]).tolist()
-    [[0, 2, 3], [2, 3, 4], [1, -1, -1]]
-    """
-    labels = np.zeros(n_rows, int) if series is None else pd.Series(series)
-    if len(labels) != n_rows:
-        raise ValueError(
-            f"'series' must hold one label for each of the {n_rows} rows, got {len(labels)}."
-        )
-    number = pd.Series(pd.factorize(labels, use_na_sentinel=False)[0])
-    place = number.groupby(number).cumcount().to_numpy(np.int64)
-    return cut_places(number.to_numpy(np.int64), place, window, stride)
-
-
-def _check_steps(window: int, stride: int) -> None:
-    for name, value in (("window", window), ("stride", stride)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"The '{name}' parameter must be a whole number >= 1, got {value!r}.")
-    if stride > window:
-        raise ValueError(
-            f"The 'stride' parameter must be at most the window ({window}), or rows between two "
-            f"windows would be left out, got {stride}."
-        )
 
 
 def cut_places(series: np.ndarray, place: np.ndarray, window: int, stride: int) -> np.ndarray:
@@ -70,7 +16,8 @@ def cut_places(series: np.ndarray, place: np.ndarray, window: int, stride: int) 
     ----------
     series : (n,) int, the series of each row
     place : (n,) int, its step; no two rows of a series have the same
-    window, stride : as in `cut`
+    window : steps T of a window
+    stride : in [1, window], steps from one window to the next
 
     Returns
     -------
@@ -83,7 +30,6 @@ def cut_places(series: np.ndarray, place: np.ndarray, window: int, stride: int) 
     >>> cut_places(np.zeros(3, int), np.array([3, 4, 5]), window=3, stride=2).tolist()
     [[0, 1, 2]]
     """
-    _check_steps(window, stride)
     if not len(series):
         return np.zeros((0, window), np.int64)
     label = np.unique(series, return_inverse=True)[1]

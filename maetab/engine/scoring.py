@@ -164,9 +164,9 @@ class Scorer(ABC):
         kept : (n,) bool, rows that count
         """
 
-    def scores(self, windows: Windows, memory_index: np.ndarray | None = None) -> np.ndarray:
+    def scores(self, windows: Windows) -> np.ndarray:
         """Return (n,) float64, higher where a row is more normal."""
-        return self.joined(self.evidence(windows, memory_index), windows)
+        return self.joined(self.evidence(windows), windows)
 
     def joined(self, found: Evidence, windows: Windows) -> np.ndarray:
         """Return (n,) the scores of rows with this evidence, levels that are unseen taken off."""

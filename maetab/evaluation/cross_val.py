@@ -111,7 +111,8 @@ def cross_val_impute(
             filled = impute_with(method, missing.iloc[train], missing.iloc[test], schema)
             scores = cell_scores(truth, filled, hidden.iloc[test], schema, chosen)
             tables.append(scores.assign(fold=fold, method=name))
-    scores = pd.concat(tables, ignore_index=True)
+    # A table without lines, where a fold hides no cell, has no say in the dtypes.
+    scores = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
     return scores[["fold", "column", "metric", "method", "value", "n_cells"]]
 
 

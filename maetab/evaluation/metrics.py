@@ -60,9 +60,10 @@ def cell_scores(
     for place, column in enumerate(schema.columns):
         cells = hidden.iloc[:, place].to_numpy()
         if cells.any() and not column.free_text:  # which no model sees or fills
-            scores = _scores(column, true_values[cells, place], values[cells, place], metrics)
-            rows += [(column.name, name, value, int(cells.sum())) for name, value in scores]
-    return pd.DataFrame(rows, columns=["column", "metric", "value", "n_cells"])
+            found = _scores(column, true_values[cells, place], values[cells, place], metrics)
+            rows += [(column.name, name, value, int(cells.sum())) for name, value in found]
+    scores = pd.DataFrame(rows, columns=["column", "metric", "value", "n_cells"])
+    return scores.astype({"value": float, "n_cells": int})  # which a frame without lines is not
 
 
 def _scores(

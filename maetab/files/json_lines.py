@@ -54,20 +54,23 @@ class JsonTable(ValueTable[str]):
 
     def to_lines(self) -> str:
         """Return the whole file, as it was read wherever nothing was put."""
-        lines, new = list(self.lines), self.cells_put()
-        for column in {column for _, column in new}:
-            key, rows = self.keys[column], range(len(self.at))
-            raws = [raw for raw in (self._raw(row, key) for row in rows) if _text_of(raw)]
-            known = {_text_of(raw): raw for raw in raws}
-            is_text = all(raw.startswith('"') for raw in raws)
-            for row, other in new:
-                if other == column:
-                    text = new[row, column]
-                    new[row, column] = known.get(text) or _value_of(text, is_text)
-        for row in {row for row, _ in new}:
-            cells = {self.keys[column]: new[at, column] for at, column in new if at == row}
+        lines, shared = list(self.lines), dict[int, tuple[dict[str, str], bool]]()
+        new: dict[int, dict[str, str]] = {}
+        for (row, column), text in self.cells_put().items():
+            if column not in shared:
+                shared[column] = self._values(column)
+            known, is_text = shared[column]
+            value = known.get(text) or _value_of(text, is_text)
+            new.setdefault(row, {})[self.keys[column]] = value
+        for row, cells in new.items():
             lines[self.at[row]] = _with(lines[self.at[row]], self.members[row], cells)
         return self.bom + "".join(lines)
+
+    def _values(self, column: int) -> tuple[dict[str, str], bool]:
+        """Return the raw texts of a column by their texts, and whether all of them are strings."""
+        raws = [self._raw(row, self.keys[column]) for row in range(len(self.at))]
+        raws = [raw for raw in raws if _text_of(raw)]
+        return {_text_of(raw): raw for raw in raws}, all(raw.startswith('"') for raw in raws)
 
 
 def members(line: str, number: int) -> dict[str, tuple[int, int]]:

@@ -31,9 +31,9 @@ def cut_rows(
     cell = re.compile(
         rf'({remark}"[^"]*(?:""[^"]*)*"(?={mark}|\r|\n|\Z)|[^{mark}\r\n]*)({mark}|\r\n|\n|\r|\Z)'
     )
-    start, no_rows = "", []
+    no_rows: list[int] = []
     rows: list[list[str]] = []
-    ends: list[str] = []
+    after: list[list[str]] = [[]]  # what stands before the first row, and behind each, in parts
     row: list[str] = []
     for raw, end in cell.findall(text):
         row.append(raw)
@@ -44,22 +44,18 @@ def cut_rows(
         if (empty and not lone) or (comment and row[0].startswith(comment)):
             if empty and len(row) > 1:
                 no_rows.append(len(rows))
-            line = delimiter.join(row) + end
-            if rows:
-                ends[-1] += line
-            else:
-                start += line
+            after[-1].append(delimiter.join(row) + end)
         else:
             rows.append(row)
-            ends.append(end)
+            after.append([end])
         row = []
-    while len(rows) > 1 and rows[-1] == [""]:
-        rows.pop()
-        last = ends.pop()
-        ends[-1] += last
     if not rows:
         raise ValueError("the file is empty; a first line with the names of the columns is needed")
-    return start, rows, ends, no_rows
+    kept = len(rows)
+    while kept > 1 and rows[kept - 1] == [""]:
+        kept -= 1
+    start, *ends = map("".join, after)
+    return start, rows[:kept], [*ends[: kept - 1], "".join(ends[kept - 1 :])], no_rows
 
 
 def unquote(raw: str) -> str:

@@ -67,16 +67,14 @@ class WorkbookTable(ValueTable[Any]):
     def content(self) -> bytes:
         """Return the file with what was put into its first sheet; styles and formulas stay."""
         sheet = self.book.worksheets[0]
-        known: dict[int, tuple[dict[str, Any], Any]] = {}
+        known: dict[int, tuple[dict[str, Any], Any, str]] = {}
         for (row, column), text in self.cells_put().items():
             if column not in known:
-                known[column] = self._known(column)
-            values, example = known[column]
+                known[column] = *self._known(column), example_format(sheet, column + 1)
+            values, example, usual = known[column]
             cell = sheet.cell(row + 2, column + 1)
             value = values.get(text, self.frame[self.names[column]].get(row))
-            form = cell.number_format
-            if form == "General":
-                form = example_format(sheet, column + 1)
+            form = usual if cell.number_format == "General" else cell.number_format
             cell.value = text if isinstance(example, str) else _native(value, example)
             if form != "General":  # in place of what openpyxl has chosen for the value
                 cell.number_format = form
@@ -138,7 +136,8 @@ def _text_of(cell: Any, days: bool) -> str:
         return cell.date().isoformat() if days else cell.isoformat(" ")
     if isinstance(cell, datetime.timedelta):
         seconds = round(cell.total_seconds())
-        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        sign, seconds = "-" * (seconds < 0), abs(seconds)
+        return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return str(cell)
 
 

@@ -118,14 +118,6 @@ class Support(nn.Module):
         lifted = usual + (self.lift[column] if lift is None else lift) * (mixed - usual)
         return nnf.pad(lifted, (0, self.size - n_levels), value=-math.inf)
 
-    def mean(self, probabilities: Tensor) -> Tensor:
-        """Return (B, F) the expectation of numbers, the likeliest level of categories."""
-        return torch.where(
-            self.is_number,
-            (probabilities * self.center).sum(-1),
-            probabilities.argmax(-1).float(),
-        )
-
     def quantile(self, probabilities: Tensor, level: Tensor) -> Tensor:
         """Return (B, F) the value below which a share `level` (B, F) of the distribution lies.
 

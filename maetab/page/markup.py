@@ -103,9 +103,9 @@ def table(
     return element("div", inner, class_="wide", tabindex="0", role="group", aria_label=caption)
 
 
-def paragraph(*content: Any, class_: str | None = None) -> Markup:
+def paragraph(*content: Any) -> Markup:
     """Return a paragraph."""
-    return element("p", *content, class_=class_)
+    return element("p", *content)
 
 
 def section(name: str, title: str, *content: Any) -> Markup:

@@ -269,14 +269,14 @@ def _as_numbers(stamps: pd.Index, series: np.ndarray) -> tuple[np.ndarray, str |
     return stamps.to_numpy(dtype=float, na_value=np.nan), None
 
 
-def thin(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
+def thin(values: np.ndarray) -> np.ndarray:
     """Return places (m,) of the points of a line (n,) to draw: all, or the ends of its parts.
 
-    Where there are more than two for each of `most` parts, a part keeps its lowest and its highest
-    point, or if it has none a missing one, so that every peak is drawn.
+    Where there are more than two for each of `MOST_POINTS` parts, a part keeps its lowest and its
+    highest point, or if it has none a missing one, so that every peak is drawn.
     """
     n = len(values)
-    size = -(-n // most)
+    size = -(-n // MOST_POINTS)
     if size <= 2:
         return np.arange(n)
     parts = np.concatenate([values, np.full(-n % size, np.nan)]).reshape(-1, size)

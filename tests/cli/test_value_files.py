@@ -12,6 +12,10 @@ import pytest
 from command_line import fill
 
 from maetab import cli
+from maetab.files import workbook
+from maetab.files.json_lines import JsonTable
+from maetab.files.layout import Layout
+from maetab.files.workbook import WorkbookTable
 
 JSON = """\
 {"age": 31, "city": "Bonn", "when": "2024-01-05", "on": true, "price": 1.50}
@@ -55,6 +59,29 @@ def test_json_lines_become_text_and_text_becomes_json_lines(tmp_path):
     rows = [json.loads(line) for line in made.splitlines()]
     assert [row["a"] for row in rows] == [0.1, 0.2, 0.3]
     assert rows[0]["d"].startswith("2024-01-05")
+
+
+def test_json_lines_are_written_in_one_pass_over_the_cells_that_were_put(monkeypatch):
+    passes = []
+
+    class Counted(dict):
+        def __iter__(self):
+            passes.append(1)
+            return super().__iter__()
+
+        def items(self):
+            passes.append(1)
+            return super().items()
+
+    put = JsonTable.cells_put
+    monkeypatch.setattr(JsonTable, "cells_put", lambda table: Counted(put(table)))
+    rows = [{"a": k, "b": None if k % 2 else k, "c": None} for k in range(20)]
+    table = JsonTable("".join(json.dumps(row) + "\n" for row in rows), Layout(delimiter=""))
+    table.read_types()
+    table.put("b", table.frame["b"].fillna(7))
+    found = [json.loads(line) for line in table.to_lines().splitlines()]
+    assert found == [row | {"b": 7 if row["b"] is None else row["b"]} for row in rows]
+    assert len(passes) == 1
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\x85"])
@@ -160,8 +187,40 @@ def test_filled_times_of_an_excel_file_look_like_the_others_of_their_column(tmp_
         assert type(after[place].value) is type(after[beside].value)
 
 
+def test_the_usual_format_of_a_column_is_looked_for_once_however_many_cells_are_filled(monkeypatch):
+    pytest.importorskip("openpyxl")
+    asked = []
+    usual = workbook.example_format
+    monkeypatch.setattr(
+        workbook,
+        "example_format",
+        lambda sheet, column: asked.append(column) or usual(sheet, column),
+    )
+    frame = pd.DataFrame({"a": [1.5, 2.5, None] * 20, "b": [None, 0.5, 0.25] * 20})
+    table = WorkbookTable(workbook.workbook_bytes(frame), Layout(delimiter=""))
+    table.read_types()
+    for name in frame:
+        table.put(name, table.frame[name].fillna(7.5))
+    found = pd.read_excel(io.BytesIO(table.content()))
+    assert found.equals(frame.fillna(7.5)) and sorted(asked) == [1, 2]
+
+
 def fill_file(tmp_path, source: str, target: str) -> None:
     assert cli.main(["impute", str(tmp_path / source), "-o", str(tmp_path / target)]) == 0
+
+
+def test_negative_durations_of_an_excel_file_are_read_as_what_they_are():
+    openpyxl = pytest.importorskip("openpyxl")
+    made = openpyxl.Workbook()
+    minutes = (-30, 45, None, -90, 60, -1.5)
+    for row in [["a"], *([None if x is None else datetime.timedelta(minutes=x)] for x in minutes)]:
+        made.active.append(row)
+    out = io.BytesIO()
+    made.save(out)
+    table = WorkbookTable(out.getvalue(), Layout(delimiter=""))
+    table.read_types()
+    found = table.frame["a"].dropna()
+    assert (found / pd.Timedelta(minutes=1)).tolist() == [x for x in minutes if x is not None]
 
 
 def test_tables_are_written_to_excel_and_read_from_it(tmp_path):
@@ -214,9 +273,9 @@ def test_without_openpyxl_one_line_names_it(tmp_path, capsys, monkeypatch):
 
 def test_titles_above_the_names_of_a_sheet_are_noticed(tmp_path, capsys):
     openpyxl = pytest.importorskip("openpyxl")
-    workbook = openpyxl.Workbook()
+    made = openpyxl.Workbook()
     for row in (["Report"], [], ["a", "b"], [1, 2], [None, 3], [4, 5]):
-        workbook.active.append(row)
-    workbook.save(tmp_path / "in.xlsx")
+        made.active.append(row)
+    made.save(tmp_path / "in.xlsx")
     assert cli.main(["describe", str(tmp_path / "in.xlsx")]) == 1
     assert "row 3 of the first sheet seems to hold the names" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maetab.data import period
 from maetab.data.period import autocorrelation, calendar_periods, main_period
 from tests.times import timeline_of
 
@@ -107,6 +108,24 @@ def test_many_short_series_show_together_what_none_shows_alone():
     values = 0.6 * np.sin(2 * np.pi * place / 7) + random.normal(size=7000) + level
     assert period_of(values, (7,), series=series, place=place) == 7
     assert period_of(level + random.normal(size=7000), (7,), series=series, place=place) is None
+
+
+def test_short_series_beside_a_long_one_do_not_fill_the_memory(monkeypatch):
+    """Each is kept apart from the next by half of the longest: of many that was all there is."""
+    made, on_grid = [], period._on_one_grid
+
+    def grid(*given):
+        made.append(on_grid(*given))
+        return made[-1]
+
+    monkeypatch.setattr(period, "MOST_CELLS", 4000)
+    monkeypatch.setattr(period, "_on_one_grid", grid)
+    series = np.concatenate([np.zeros(2000, int), 1 + np.repeat(np.arange(1500), 2)])
+    place = np.concatenate([np.arange(2000), np.tile(np.arange(2), 1500)])
+    noise = np.random.default_rng(0).normal(size=len(series))
+    values = np.where(series == 0, np.sin(place * 2 * np.pi / 30), 0) + 0.1 * noise
+    assert period_of(values, series=series, place=place) == 30
+    assert len(made[0][0]) <= period.EMPTY * 4000
 
 
 def test_one_column_that_repeats_is_enough():

@@ -274,3 +274,22 @@ def test_dates_with_a_time_zone_and_without_are_told_apart(had):
     encode_checked(now.to_frame().mask(np.ones((5, 1), bool)), schema)
     if had:
         encode_checked(zoned.dt.tz_convert("UTC").to_frame(), schema)
+
+
+def test_levels_of_a_further_fit_are_looked_up_and_not_searched_for():
+    compared = []
+
+    class Level(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            compared.append(1)
+            return str(self) == str(other)
+
+    before, now = (
+        Column("x", "category", "str", tuple(map(Level, map(str, numbers))), (2,) * 300)
+        for numbers in (range(300), range(299, -1, -1))
+    )
+    assert now.as_before(before).levels == before.levels
+    assert len(compared) < 10 * 300

@@ -223,8 +223,10 @@ def test_a_window_shorter_than_two_steps_is_refused(window):
 
 
 def test_a_window_longer_than_every_series_is_cut_with_a_warning():
-    with pytest.warns(UserWarning, match="window=100 of MAEImputer is longer than the longest"):
+    longer = "window=100 of MAEImputer is longer than the longest"
+    with pytest.warns(UserWarning, match=longer) as told:
         assert timeline_of(table(HOURS), 100).n_steps == 60
+    assert told[0].filename.endswith("times.py")  # whose line called the package
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from models import (
     LEVELS,
     QUICK,
     config,
+    cut,
     first_guess,
     fit,
     fit_options,
@@ -22,7 +23,6 @@ from models import (
 )
 
 from maetab import MAEImputer
-from maetab.data.windows import cut
 from maetab.engine import batches
 from maetab.engine.draws import draw
 from maetab.engine.fit import fit_model

@@ -112,6 +112,16 @@ def test_the_table_is_long_and_complete() -> None:
     assert (per_method == 1).all()
 
 
+@pytest.mark.parametrize("random_state", range(4))
+def test_numbers_stay_numbers_where_folds_hide_no_cell(random_state: int) -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 2)), columns=["a", "b"])
+    options = {"cv": 4, "baselines": [], "frac": 0.08, "random_state": random_state}
+    scores = cross_val_impute(SimpleImputer(), frame, **options)
+    assert scores["fold"].nunique() < 4  # the last seed hides none at all
+    assert (scores[["fold", "n_cells"]].dtypes == np.int64).all()
+    assert scores["value"].dtype == np.float64
+
+
 def test_the_median_baseline_is_the_train_median_and_the_most_frequent_level() -> None:
     frame = people().drop(columns=["children"]).dropna().reset_index(drop=True)
     folds = [(np.arange(100), np.arange(100, len(frame)))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from maetab.nn.guess.similar import FALL, N_NEAREST, similar
 
@@ -70,3 +71,20 @@ def test_a_window_that_may_read_none_or_shows_nothing_has_finite_guesses():
     values, visible, remembered, barred = map(torch.tensor, drawn(3))
     visible[0], barred[1] = False, True
     assert similar(values, visible, remembered, barred, torch.ones(3).double()).isfinite().all()
+
+
+def test_nothing_is_as_large_as_pairs_of_windows_times_columns():
+    b, m, t, c = 20, 300, 2, 50
+    sizes = []
+
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+            out = op(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor):
+                sizes.append(out.numel())
+            return out
+
+    given = map(torch.tensor, drawn(0, b=b, m=m, t=t, c=c))
+    with Sizes():
+        similar(*given, torch.ones(c).double())
+    assert max(sizes) <= max(m * t * c, b * N_NEAREST * t * c, b * m)

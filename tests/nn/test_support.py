@@ -95,7 +95,7 @@ def test_a_column_without_a_cell_stands_at_the_mean():
     support = Support((0, 2), 4)
     support.fit(torch.zeros(5, 2), torch.zeros(5, 2, dtype=torch.bool))
     torch.testing.assert_close(support.share.sum(1), torch.ones(2))
-    assert support.mean(support.share[None])[0, 0] == 0
+    assert (support.share * support.center)[0].sum() == 0
 
 
 @given(seed=st.integers(0, 999))
@@ -208,15 +208,6 @@ def test_ends_of_intervals_cover_nearer_to_what_they_say_than_all_that_they_touc
 def nnf_pad(share: torch.Tensor) -> torch.Tensor:
     """Return shares (5,) of the values of the third column as those of its eight bins."""
     return torch.nn.functional.pad(share, (0, 3))
-
-
-def test_mean_of_probabilities_is_the_expectation_or_the_likeliest_level():
-    support, probabilities = fitted(), chances(30, fitted())
-    mean = support.mean(probabilities)
-    np.testing.assert_allclose(
-        mean[:, 0], (probabilities[:, 0] * support.center[0]).sum(-1), rtol=1e-5
-    )
-    assert torch.equal(mean[:, 1], probabilities[:, 1].argmax(-1).float())
 
 
 def test_number_logits_integrate_the_normal_over_the_bins():

@@ -31,20 +31,21 @@ def similar(
     """
     seen = visible.to(remembered.dtype)
     own = torch.where(visible, values, 0.0)
-    own_sum, own_square = own.sum(1), own.square().sum((1, 2))
-    # By column, (c, B, M): sums over the visible steps of the difference and of its square.
-    other = remembered.permute(2, 1, 0)
-    by_column = seen.permute(2, 0, 1), own.permute(2, 0, 1)
-    apart = own_sum.T[:, :, None] - by_column[0] @ other
-    square = by_column[0] @ other.square() - 2 * (by_column[1] @ other)
-    count = seen.sum(1)
-    level = apart * (number / (count + 1)).T[:, :, None]
-    less = level * (2 * apart - level * count.T[:, :, None])
-    far = own_square[:, None] + (square - less).sum(0)
+    own_sum, count = own.sum(1), seen.sum(1)
+    shown, known = seen.flatten(1), remembered.flatten(1)
+    far = shown @ known.square().T - 2 * own.flatten(1) @ known.T
+    far += own.square().sum((1, 2))[:, None]
+    # What the levels explain, column by column: all at once are columns times as much memory.
+    move = number / (count + 1)
+    less = move * (2 - move * count)
+    for j in number.nonzero()[:, 0].tolist():
+        apart = own_sum[:, j, None] - seen[:, :, j] @ remembered[:, :, j].T
+        far -= less[:, j, None] * apart.square()
     far = (far / count.sum(1, keepdim=True).clamp_min(1)).masked_fill(barred, BARRED)
     near, which = far.topk(min(N_NEAREST, far.shape[1]), dim=1, largest=False)
     near = near.clamp_min(LEAST)
     weight = (-FALL * near / near[:, -1:]).softmax(1)
-    moved = level.permute(1, 2, 0).gather(1, which[:, :, None].expand(-1, -1, len(number)))
-    mean = torch.einsum("bk,bktc->btc", weight, remembered[which])
+    nearest = remembered[which]
+    moved = move[:, None] * (own_sum[:, None] - (seen[:, None] * nearest).sum(2))
+    mean = torch.einsum("bk,bktc->btc", weight, nearest)
     return mean + torch.einsum("bk,bkc->bc", weight, moved)[:, None]
