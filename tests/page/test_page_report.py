@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from maetab import MAEImputer, report
-from maetab.page import judged
+from maetab.page import judged, methods
 from maetab.page.filled import fill_table
 
 NO_NETWORK = re.compile(r"https?:|//\w|@import|url\(|src=|javascript:", re.IGNORECASE)
@@ -162,3 +162,23 @@ def test_what_is_filled_is_what_the_imputer_fills(hostile, quick):
     column = hostile.columns[0]
     np.testing.assert_allclose(done.after[:, 0], filled[column], rtol=1e-6)
     np.testing.assert_array_equal(np.isnan(done.before[:, 0]), hostile[column].isna())
+
+
+def test_what_was_done_is_told_without_the_columns_that_no_model_reads(hostile, quick):
+    frame = hostile.copy()
+    frame.loc[:3, "note"] = None
+    with pytest.warns(UserWarning, match="free text"):
+        done = fill_table(frame, quick)
+    n_missing = int(frame.drop(columns="note").isna().to_numpy().sum())
+    told = methods._data(done)
+    assert told.startswith("The data had 60 rows and 4 columns that were modelled")
+    assert f"Of 240 cells {n_missing} ({n_missing / 240:.1%}) were missing; all were" in told
+
+
+def test_what_was_done_tells_whether_networks_were_trained_and_what_was_changed(hostile):
+    frame = hostile.iloc[:, :3]
+    for max_iter, words in ((0, "no network was trained"), (1, "a residual network trained")):
+        done = fill_table(frame, MAEImputer(preset="fast", max_iter=max_iter, random_state=7))
+        assert words in methods._model(done) and "seed 7" in methods._model(done)
+        wanted = {"preset": "fast", "max_iter": max_iter, "random_state": 7}
+        assert methods._changed(done) == wanted
