@@ -10,10 +10,21 @@ import pytest
 from sklearn.base import clone
 
 from maetab import report
+from maetab.data.extent import gap_rows
 from maetab.evaluation import amputate
-from maetab.page import gaps
+from maetab.page import course as page_course
+from maetab.page import gaps, strange
 from maetab.page import judged as page_judged
-from maetab.page.course import POINTS, Intervals, _longest, _picture, intervals_of, thinned
+from maetab.page.course import (
+    AROUND,
+    POINTS,
+    Intervals,
+    _figures,
+    _longest,
+    _picture,
+    intervals_of,
+    thinned,
+)
 from maetab.page.filled import fill_table, spelled
 from maetab.page.judged import judge
 from maetab.page.markup import Markup
@@ -52,6 +63,40 @@ def test_the_longest_gap_is_the_longest_that_was_filled(done, panel):
     assert panel["a"].iloc[near].isna().sum() == 6
     assert not panel["a"].iloc[near[[0, -1]]].isna().any()
     assert (panel["when"].iloc[near].diff().dropna() == pd.Timedelta("1h")).all()
+
+
+def test_a_gap_that_begins_its_series_is_shown_from_there_and_a_longer_one_that_is_left_is_not(
+    quick,
+):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
+    frame.loc[:19, "a"] = frame.loc[25:54, "a"] = frame.loc[57, "a"] = np.nan
+    done = fill_table(frame, clone(quick).set_params(window=6, max_gap=25))
+    near, n_steps = _longest(done, 0, np.arange(60))
+    assert n_steps == 20 and near.tolist() == [*range(20 + AROUND * 6)]
+
+
+def test_a_series_without_an_observed_cell_is_one_gap_as_long_as_it_is(panel, quick):
+    frame = panel.assign(unit=np.where(panel["site"] == "<east>", 7, 8))
+    frame.loc[frame["unit"] == 8, "b"] = np.nan
+    of_series = {"window": 6, "time": "when", "groups": ["site", "unit"]}
+    with pytest.warns(UserWarning, match="filled more than a window"):
+        done = fill_table(frame, clone(quick).set_params(**of_series))
+    place = done.imputer.schema_.names().index("b")
+    told = str(_figures(done, None, place))
+    assert "<bdi>b</bdi>, <bdi>site &lt;west&gt;, unit 8</bdi>" in told
+    assert "All 48 rows; 48 cells filled." in told and "filled, of 48 steps." in told
+    [gaps_of_b] = gap_rows(done.imputer.schema_, ~done.missing, done.layout, ["b"])
+    assert gaps_of_b[:3] == ["b", "2", "48"]
+
+
+def test_the_line_of_a_gap_goes_to_the_observed_cells_on_both_sides(done, panel, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(page_course, "course", lambda lines, *_: drawn.append(lines) or Markup(""))
+    order = done.in_time()
+    rows = order[done.layout.series[order] == 0]
+    _picture(done, 2, rows, None)
+    _, _, line = drawn[0][1]
+    assert np.flatnonzero(np.isfinite(line)).tolist() == [*range(19, 27)]
 
 
 def test_gaps_that_are_left_are_not_counted_as_filled(done):
@@ -181,3 +226,12 @@ def test_the_matrix_of_missing_cells_goes_from_the_first_row_in_time_to_the_last
     in_time = panel.sort_values(["site", "when"])[["a", "b", "at"]].isna().to_numpy()
     wanted = [rows.mean(0) for rows in np.array_split(in_time, gaps.BINS)]
     np.testing.assert_array_equal(given[0], wanted)
+
+
+def test_of_many_rows_of_series_the_first_in_time_are_looked_at_for_strange_ones(
+    done, panel, monkeypatch
+):
+    monkeypatch.setattr(strange, "MOST_STEPS", 48)
+    found = strange.find_strange(done, 30, 1, 0)
+    assert found.n_rows == 48 and len(found.reasons) > 5
+    assert set(panel.loc[found.reasons["row"], "site"]) == {"<east>"}

@@ -135,6 +135,15 @@ def test_what_single_precision_makes_of_zero_is_written_as_zero():
     assert spelled(1e-9, one) == "1e-09"
 
 
+def test_whole_numbers_beyond_double_precision_are_written_as_they_are(quick):
+    frame = pd.DataFrame({"id": pd.array([2**60 + i for i in range(30)], dtype="Int64"), "x": 1.5})
+    frame["x"] += np.arange(30)
+    done = fill_table(frame, quick)
+    assert [spelled(x, done.columns[0]) for x in done.before[:3, 0]] == [
+        str(2**60 + i) for i in range(3)
+    ]
+
+
 def test_large_numbers_that_differ_little_are_written_apart():
     frame = pd.DataFrame({"id": 10**9 + np.arange(50), "hPa": 1012 + np.arange(50) / 50})
     whole, pressure = infer_schema(frame).columns

@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from maetab import MAEImputer, report
-from maetab.page import judged, methods
+from maetab.page import judged, methods, strange
 from maetab.page.filled import fill_table
 
 NO_NETWORK = re.compile(r"https?:|//\w|@import|url\(|src=|javascript:", re.IGNORECASE)
@@ -73,6 +73,23 @@ def test_the_page_counts_what_pandas_counts(hostile_page, hostile, read_page):
 def test_the_row_with_a_wild_cell_is_named_the_strangest(hostile_page):
     first = hostile_page.split('id="strange"')[1].split("<tbody>")[1].split("</tr>")[0]
     assert "<bdi>7</bdi>" in first and "<bdi>900</bdi>" in first
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [(2.5, "2.5"), (3.0, "3"), (2**62 + 1, str(2**62 + 1)), (-1 / 3, "-0.3333333"), (True, "True")],
+)
+def test_cells_of_strange_rows_are_told_as_they_are(cell, told):
+    assert str(strange._cell(cell)) == f"<bdi>{told}</bdi>"
+
+
+def test_the_score_of_a_strange_row_is_told_once_beside_its_first_cell():
+    facts = {"value": 1.0, "expected": 2.0, "surprise": 3.0, "reason": ""}
+    lines = [(4, -7.0, "a"), (4, -7.0, "b"), (9, -2.0, "a")]
+    reasons = pd.DataFrame([{"row": f"no. {i}", "position": i, "score": score, "column": name}
+                            | facts for i, score, name in lines])  # fmt: skip
+    told = re.findall(r"no. (\d)</bdi></t[hd]><td[^>]*>(.*?)</td>", str(strange._reasons(reasons)))
+    assert told == [("4", "-7.00"), ("4", ""), ("9", "-2.00")]
 
 
 def test_a_complete_table_has_nothing_missing_and_nothing_filled(quick, read_page):
