@@ -16,6 +16,7 @@ from maetab.data.extent import range_of
 from maetab.data.schema import infer_schema
 from maetab.files.layout import Layout
 from maetab.files.tables import read_table
+from maetab.files.text_table import TextTable
 
 
 def test_names_that_stand_twice_are_told_apart_and_stay_in_the_file(tmp_path, stub, capsys):
@@ -109,3 +110,18 @@ def test_results_of_a_file_with_decimal_commas_have_points_between_commas(tmp_pa
     for name, decimal in (("out.csv", "."), ("out.tsv", ",")):
         args = argparse.Namespace(**told, output=name, encoding="utf-8")
         assert verb_files.layout_out(args, table).decimal == decimal
+
+
+def test_a_format_of_dates_for_one_column_comes_before_one_for_all():
+    table = TextTable(
+        "from,to\n01/02/2024,01/02/2024\n03/04/2024,03/04/2024\n",
+        Layout(date_formats=["%d/%m/%Y", "to=%m/%d/%Y"]),
+    )
+    table.read_types()
+    assert [str(day.date()) for day in table.frame.iloc[0]] == ["2024-02-01", "2024-01-02"]
+
+
+def test_thousands_are_no_zeros_behind_a_number_that_stands_for_missing():
+    layout = Layout(delimiter=";", decimal="", na_values={"-9"})
+    table = TextTable("a;b\n-9,000;x\n2,500.5;y\n-9.000;x\n3.25;y\n", layout)
+    assert table.missing("a").tolist() == [False, False, True, False]
