@@ -183,6 +183,14 @@ def test_donors_survive_files_pickles_and_other_estimators(fitted, holes, tmp_pa
     assert occur(MAEImputer.from_fitted(fitted, donors=1).transform(holes), holes)
 
 
+def test_a_column_with_a_mark_of_its_own_for_missing_has_donors(holes):
+    marked = holes[["a", "b"]].astype({"a": object}).fillna({"a": "?"})
+    same = imputer().fit(holes[["a", "b"]]).transform(holes[["a", "b"]])
+    filled = imputer(missing_values="?").fit(marked).transform(marked)
+    assert (marked["a"] == "?").any()
+    assert filled["a"].tolist() == same["a"].tolist()
+
+
 def test_donors_that_were_not_kept_are_asked_for_in_vain(holes):
     encoder = MAEEncoder(max_iter=0, preset="fast", random_state=0).fit(holes[["a", "b"]])
     with pytest.raises(ValueError, match=r"donors=5 .* fit again"):

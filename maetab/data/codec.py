@@ -142,11 +142,11 @@ def _codes(cells: Cells, column: Column) -> np.ndarray:
 
 def to_natural(values: np.ndarray, schema: Schema) -> np.ndarray:
     """Return (n, F) float64: numbers in their own unit (dates in seconds), codes as they are."""
-    return _natural(values, schema) + [float(column.origin) for column in schema.columns]
+    return from_origins(values, schema) + [float(column.origin) for column in schema.columns]
 
 
-def _natural(values: np.ndarray, schema: Schema) -> np.ndarray:
-    """(n, F) float64, as `to_natural` but counted from the origins of the columns."""
+def from_origins(values: np.ndarray, schema: Schema) -> np.ndarray:
+    """Return (n, F) float64 as `to_natural`, but counted from the origins of the columns."""
     natural = np.array(values, dtype=np.float64)
     for place, column in enumerate(schema.columns):
         natural[:, place] = column.natural(natural[:, place])
@@ -167,7 +167,7 @@ def decode(
         Gives index, column labels, dtypes, attrs and the cells of free text. A NumPy integer or
         boolean column in which a cell is missing becomes nullable (Int64, boolean).
     """
-    return _written(like, _natural(values, schema), observed, schema, empty=True)
+    return _written(like, from_origins(values, schema), observed, schema, empty=True)
 
 
 def fill(
@@ -183,7 +183,7 @@ def fill(
         Cells to replace; all others stay bit for bit. A value that is not finite and a code
         that stands for no level replace nothing.
     """
-    return _written(frame, _natural(values, schema), replace, schema, empty=False)
+    return _written(frame, from_origins(values, schema), replace, schema, empty=False)
 
 
 def fill_natural(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from maetab.data.gaps import find_gaps
+from maetab.data.gaps import told_steps
 
 if TYPE_CHECKING:
     from maetab.data.columns import Column
@@ -49,7 +49,7 @@ def gap_rows(
     order = np.lexsort((layout.position, layout.series))
     begins = np.r_[True, np.diff(layout.series[order]) != 0]
     seen = observed[order]
-    length = find_gaps(observed, layout)[0]
+    length = told_steps(observed, layout)
     rows = []
     for j, name in enumerate(map(str, schema.names())):
         lost, series = ~seen[:, j], layout.series[order]
@@ -59,9 +59,8 @@ def gap_rows(
         known = pd.Series(seen[:, j].astype(int)).groupby(series)
         first = known.cumsum().to_numpy() == 0
         last = (known.cumsum() == known.transform("sum")).to_numpy() & lost & ~first
-        longest = length[np.isfinite(length[:, j]), j].max()
         shares = (f"{part.mean():.1%}" for part in (first & lost, last))
-        rows.append([name, f"{int(starts.sum())}", f"{longest:g}", *shares])
+        rows.append([name, f"{int(starts.sum())}", f"{length[:, j].max():g}", *shares])
     return rows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from maetab.data.stamps import COUNTED, KINDS
 from maetab.data.window_steps import calendar_hint, is_count, seconds_of
@@ -52,6 +53,16 @@ def find_gaps(observed: np.ndarray, layout: Layout) -> Gaps:
         steps[order, j] = np.where(seen, 0.0, length)
         edge[order, j] = ~seen & ~inside
     return Gaps(steps, edge)
+
+
+def told_steps(observed: np.ndarray, layout: Layout) -> np.ndarray:
+    """Return (n, F) the steps of gaps as they are told; see `Gaps`.
+
+    A series without an observed cell is one gap, from its first row to its last.
+    """
+    position = pd.Series(layout.position).groupby(layout.series)
+    length = position.transform("max") - position.transform("min") + 1
+    return np.minimum(find_gaps(observed, layout).steps, length.to_numpy()[:, None])
 
 
 def max_steps(max_gap: Any, timeline: Timeline) -> float:

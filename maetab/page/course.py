@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from maetab.data.extent import HEAD, gap_rows, length_text
-from maetab.data.gaps import find_gaps
+from maetab.data.gaps import told_steps
 from maetab.page.filled import Filled, natural, spelled
 from maetab.page.markup import Markup, element, joined, paragraph, section, shortened, table, users
 from maetab.page.pictures import LONG, course, legend
@@ -23,7 +23,7 @@ MOST_CLOSE = 400  # rows of a picture of one gap
 
 @dataclass(frozen=True)
 class Intervals:
-    """Ends of the intervals of missing numbers, (n, F), in the units of the columns."""
+    """Ends of the intervals of missing numbers, (n, F), counted as `Filled.before` is."""
 
     low: np.ndarray
     high: np.ndarray
@@ -128,17 +128,14 @@ def _labels(done: Filled, rows: np.ndarray) -> tuple[list[pd.Index], pd.Index]:
 def _longest(done: Filled, place: int, rows: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the rows around the longest filled gap of a series, and its steps."""
     assert done.layout is not None and done.timeline is not None
-    gaps = find_gaps(~done.missing[:, [place]], done.layout).steps[:, 0]
-    own = np.where(done.left[rows, place], 0.0, gaps[rows])
-    own[~done.missing[rows, place]] = 0.0
-    at = int(own.argmax())
-    first = at - int(np.argmin(done.missing[rows[: at + 1], place][::-1])) + 1
-    if done.missing[rows[: at + 1], place].all():
-        first = 0
-    seen = np.flatnonzero(~done.missing[rows[at:], place])
-    end = at + (int(seen[0]) if len(seen) else len(rows) - at)
+    gaps = told_steps(~done.missing[:, [place]], done.layout)[:, 0]
+    was_filled = done.missing[rows, place] & ~done.left[rows, place]
+    own = np.where(was_filled, gaps[rows], -1.0)
+    first = int(own.argmax())  # all cells of a gap have its length
+    seen = np.flatnonzero(~done.missing[rows[first:], place])
+    end = first + int(seen[0]) if len(seen) else len(rows)
     beside = min(AROUND * done.timeline.n_steps, max(MOST_CLOSE - (end - first), 20) // 2)
-    return rows[max(0, first - beside) : end + beside][:MOST_CLOSE], float(own[at])
+    return rows[max(0, first - beside) : end + beside][:MOST_CLOSE], float(own[first])
 
 
 def _picture(done: Filled, place: int, rows: np.ndarray, intervals: Intervals | None) -> Markup:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from maetab.data.codec import encode_checked, missing_cells, to_natural
+from maetab.data.codec import encode_checked, from_origins, missing_cells
 from maetab.data.columns import Column
 from maetab.data.timeline import Layout, Timeline, lay_out
 from maetab.imputer import MAEImputer
@@ -31,8 +31,8 @@ class Filled:
     imputer : fitted to the frame
     missing : (n, F) bool, of the frame
     left : (n, F) bool, missing cells that stay so
-    before, after : (n, F) float64, cells of both in the units of their columns, codes of levels,
-        NaN where missing
+    before, after : (n, F) float64, cells of both in the units of their columns and counted from
+        their origins, codes of levels, NaN where missing
     layout : of the rows in time, None for a table
     """
 
@@ -78,10 +78,10 @@ def fill_table(frame: pd.DataFrame, imputer: MAEImputer) -> Filled:
 
 
 def natural(frame: pd.DataFrame, fitted: MAEImputer) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n, F) cells in the units of their columns, NaN where missing, and which those are."""
+    """Return (n, F) cells as in `Filled.before`, and which are missing."""
     encoded = encode_checked(frame, fitted.schema_, fitted.missing_values)
     missing = missing_cells(encoded.observed, encoded.free_text)
-    return np.where(encoded.observed, to_natural(encoded.values, fitted.schema_), np.nan), missing
+    return np.where(encoded.observed, from_origins(encoded.values, fitted.schema_), np.nan), missing
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from maetab.page.markup import Markup, element, paragraph, section, table, users
 # few, and of series, where each way in which a window has gaps takes time.
 MOST_ROWS, MOST_CELLS, LEAST_ROWS, MOST_STEPS = 2000, 100_000, 200, 750
 COVERAGE = 0.9
-LEAST_CELLS = 2  # of a column, observed, that some are hidden of
 TITLES = {
     "rmse": "Numbers and dates: root mean squared error in standard deviations of the column "
     "(less is better; 1 is no better than the mean), and the share of hidden cells inside the "
@@ -63,17 +62,16 @@ class Judged:
 
 
 def judge(done: Filled, frac: float, seed: int) -> Judged | None:
-    """Return how well hidden cells are filled; None where no column has cells to hide.
+    """Return how well hidden cells are filled; None where no cell is hidden.
 
     Cells of some of the rows are hidden, a model of its own is fitted to these rows, and every
     method fills them.
     """
     rows = _rows(done, seed)
     truth = done.frame.iloc[rows]
-    observed = truth.notna().sum().to_numpy()
     static = set() if done.timeline is None else set(done.timeline.static)
-    places = [j for j in done.modelled() if observed[j] >= LEAST_CELLS and j not in static]
-    if not places or frac == 0:
+    places = [j for j in done.modelled() if j not in static]
+    if not places:
         return None
     mechanism, series = "mcar", None
     if done.layout is not None:
@@ -81,6 +79,8 @@ def judge(done: Filled, frac: float, seed: int) -> Judged | None:
     holes, hidden = amputate(
         truth, mechanism, frac, columns=places, random_state=seed, groups=series
     )
+    if not hidden.to_numpy().any():
+        return None
     given = {} if series is None else {"max_gap": None, "edges": True}
     with told_before():
         own = clone(done.imputer).set_params(verbose=0, **given).fit(holes)
@@ -125,7 +125,6 @@ def _baselines(
             keys = [done.layout.series[rows], done.layout.position[rows]]
             in_time = cells.set_axis(pd.MultiIndex.from_arrays(keys, names=["series", "time"]))
             filled = LinearInterpolation(1).fit(in_time).transform(in_time)
-            filled = filled.set_axis(holes.index)
         else:
             filled = impute_with(baseline(name, seed), cells, cells, schema)
         whole = holes.copy()

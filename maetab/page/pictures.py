@@ -86,9 +86,8 @@ def two_histograms(
 
 def share_bar(share: float) -> Markup:
     """Return a bar as long as a share of its track; it stands beside the number that it shows."""
-    long = _short(BAR * min(max(share, 0.0), 1.0))
     track = element("rect", width=BAR, height=8, rx=2, class_="track")
-    bar = element("rect", width=long, height=8, rx=2, class_="filled")
+    bar = element("rect", width=_short(BAR * share), height=8, rx=2, class_="filled")
     return element(
         "svg", track, bar, viewBox=f"0 0 {BAR} 8", width=BAR, height=8, aria_hidden="true"
     )

@@ -283,4 +283,4 @@ def thin(values: np.ndarray) -> np.ndarray:
     low = np.where(np.isnan(parts), np.inf, parts).argmin(1)
     high = np.where(np.isnan(parts), -np.inf, parts).argmax(1)
     places = np.stack([low, high], 1) + size * np.arange(len(parts))[:, None]
-    return np.unique(places[places < n])
+    return np.unique(places)

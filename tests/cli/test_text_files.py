@@ -61,6 +61,7 @@ def test_nameless_empty_columns_are_no_results(tmp_path, capsys):
     table = TextTable(AIR, Layout(delimiter="", decimal=""))
     assert table.nameless == ["Unnamed: 5", "Unnamed: 6"]
     assert list(table.rest(["Date"], typed=False)) == ["Time", "CO(GT)", "PT08", "Word"]
+    assert TextTable(",b\n7,1\n8,2\n", Layout()).nameless == []  # numbers of rows, say
     assert table.texts("Time").tolist() == ["18.00.00", "19.00.00", "20.00.00", "19.00.00"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import time
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from maetab.data.schema import infer_schema
 from maetab.files.layout import Layout
 from maetab.files.tables import read_table
 from maetab.files.text_rows import cut_rows
+from maetab.files.text_table import TextTable
 
 
 def test_names_that_stand_twice_are_told_apart_and_stay_in_the_file(tmp_path, stub, capsys):
@@ -113,23 +113,6 @@ def test_results_of_a_file_with_decimal_commas_have_points_between_commas(tmp_pa
         assert verb_files.layout_out(args, table).decimal == decimal
 
 
-def test_many_lines_that_are_no_rows_take_as_long_behind_the_rows_as_before_them():
-    """Their text was copied once for each of them: an empty part of a sheet took minutes."""
-    table, remarks = "a,b\n1,2\n3,4\n", f"#{'x' * 1000}\n" * 6000
-
-    def seconds(text: str) -> float:
-        began = time.perf_counter()
-        start, rows, ends, _ = cut_rows(text, ",", "#")
-        took = time.perf_counter() - began
-        assert start + "".join(map(str.__add__, map(",".join, rows), ends)) == text
-        return took
-
-    before, behind = (
-        min(seconds(text) for _ in range(2)) for text in (remarks + table, table + remarks)
-    )
-    assert behind < 10 * before
-
-
 @pytest.mark.parametrize(
     "text", ["a\n1\n\n2\n\n\n", "a\r\n\r\n1", "a\n\n\n", "# no\n\na\n1\n\n#x\n\n"]
 )
@@ -137,3 +120,18 @@ def test_the_last_lines_of_one_column_are_no_rows_and_nothing_is_lost(text):
     start, rows, ends, _ = cut_rows(text, ",", "#")
     assert start + "".join(row[0] + end for row, end in zip(rows, ends, strict=True)) == text
     assert rows[-1] != [""]
+
+
+def test_a_format_of_dates_for_one_column_comes_before_one_for_all():
+    table = TextTable(
+        "from,to\n01/02/2024,01/02/2024\n03/04/2024,03/04/2024\n",
+        Layout(date_formats=["%d/%m/%Y", "to=%m/%d/%Y"]),
+    )
+    table.read_types()
+    assert [str(day.date()) for day in table.frame.iloc[0]] == ["2024-02-01", "2024-01-02"]
+
+
+def test_thousands_are_no_zeros_behind_a_number_that_stands_for_missing():
+    layout = Layout(delimiter=";", decimal="", na_values={"-9"})
+    table = TextTable("a;b\n-9,000;x\n2,500.5;y\n-9.000;x\n3.25;y\n", layout)
+    assert table.missing("a").tolist() == [False, False, True, False]

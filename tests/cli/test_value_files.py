@@ -15,7 +15,7 @@ from maetab import cli
 from maetab.files import workbook
 from maetab.files.json_lines import JsonTable
 from maetab.files.layout import Layout
-from maetab.files.workbook import WorkbookTable
+from maetab.files.workbook import WorkbookTable, _texts_of
 
 JSON = """\
 {"age": 31, "city": "Bonn", "when": "2024-01-05", "on": true, "price": 1.50}
@@ -279,3 +279,20 @@ def test_titles_above_the_names_of_a_sheet_are_noticed(tmp_path, capsys):
     made.save(tmp_path / "in.xlsx")
     assert cli.main(["describe", str(tmp_path / "in.xlsx")]) == 1
     assert "row 3 of the first sheet seems to hold the names" in capsys.readouterr().err
+
+
+def test_numbers_that_json_lines_hold_as_texts_are_filled_as_texts():
+    lines = '{"a": "1", "b": 1}\n{"a": null, "b": null, "c": 0}\n{"a": "3", "b": 3}\n'
+    table = JsonTable(lines, Layout())
+    table.read_types()
+    for name in "ab":
+        table.put(name, table.frame[name].fillna(2))
+    assert table.to_lines() == lines.replace('"a": null, "b": null', '"a": "2", "b": 2')
+
+
+def test_cells_of_workbooks_are_read_to_the_second_and_days_only_where_all_are():
+    noon, midnight = (datetime.datetime(2024, 1, 2, hour) for hour in (12, 0))
+    assert _texts_of([midnight, None, midnight]) == ["2024-01-02", "", "2024-01-02"]
+    assert _texts_of([midnight, noon]) == ["2024-01-02 00:00:00", "2024-01-02 12:00:00"]
+    nearly = datetime.timedelta(hours=30, seconds=59, microseconds=999_999)
+    assert _texts_of([nearly]) == ["30:01:00"]

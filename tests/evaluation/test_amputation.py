@@ -92,6 +92,19 @@ def test_mar_depends_on_its_drivers() -> None:
     assert abs(gap) > 0.5
 
 
+def test_the_share_is_that_of_the_observed_cells_where_these_are_not_like_the_others() -> None:
+    """The lost column is there only in rows whose driver is large, and in the last of a series."""
+    frame = numbers(n_columns=3)
+    frame.loc[frame["c0"] < 1, "c1"] = np.nan
+    frame.loc[:1999, "c2"] = np.nan
+    observed = frame.notna().sum()
+    hidden = amputate(frame, "mar", FRAC, driven_by=["c0"], random_state=0)[1].sum()
+    assert hidden["c1"] / observed["c1"] == pytest.approx(FRAC, abs=0.06)
+    for groups in (None, np.arange(4000) % 10):
+        _, gone = amputate(frame, "block", 1 / 3, columns=["c2"], random_state=0, groups=groups)
+        assert gone["c2"].sum() == 667
+
+
 def test_mnar_depends_on_the_own_value_and_mcar_does_not() -> None:
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(4000, 5)))
     for mechanism, depends in [("mnar", True), ("mcar", False)]:
@@ -99,6 +112,7 @@ def test_mnar_depends_on_the_own_value_and_mcar_does_not() -> None:
         gaps = frame[hidden].mean() - frame[~hidden].mean()
         assert ((gaps.abs() > 0.5) == depends).all()
         assert depends or (gaps.abs() < 0.15).all()
+        assert not depends or gaps.min() < 0 < gaps.max()  # a sign of its own for each column
 
 
 def test_mnar_hides_some_levels_of_a_category_more_than_others() -> None:
@@ -202,6 +216,11 @@ def test_only_the_named_columns_lose_cells() -> None:
     assert list(hidden.columns[hidden.any()]) == ["c1", "c4"]
     _, hidden = amputate(numbers().to_numpy(), "mar", columns=[0], random_state=0)
     assert list(np.flatnonzero(hidden.any(axis=0))) == [0]
+
+
+def test_a_number_is_the_name_of_a_column_before_it_is_a_place() -> None:
+    frame = numbers(100, 3).set_axis([2, 0, 1], axis=1)
+    assert amputate(frame, columns=[2], random_state=0)[1].any().tolist() == [True, False, False]
 
 
 def test_nothing_is_hidden_when_frac_is_zero() -> None:

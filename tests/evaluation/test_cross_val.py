@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import wasserstein_distance
 from series_frames import panel
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import KNNImputer, SimpleImputer
@@ -12,9 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from maetab import MAEImputer
-from maetab.data.schema import infer_schema
-from maetab.evaluation import cell_scores, cross_val_impute
-from maetab.evaluation.interpolation import LinearInterpolation
+from maetab.evaluation import cross_val_impute
 
 
 def people(n: int = 240, seed: int = 0) -> pd.DataFrame:
@@ -60,47 +57,6 @@ class Untouched(TransformerMixin, BaseEstimator):
         return X
 
 
-def test_cell_scores_agree_with_formulas_written_out() -> None:
-    truth = pd.DataFrame({"size": [1.0, 2.0, 3.0, 6.0], "kind": ["a", "a", "b", "a"]})
-    filled = pd.DataFrame({"size": [1.0, 3.0, 3.0, 4.0], "kind": ["a", "b", "b", "a"]})
-    hidden = pd.DataFrame({"size": [False, True, True, True], "kind": [False, True, True, True]})
-    scores = cell_scores(truth, filled, hidden, infer_schema(truth)).set_index(["column", "metric"])
-    scale = np.std([1.0, 2.0, 3.0, 6.0])
-    expected = {
-        ("size", "rmse"): np.sqrt((1 + 0 + 4) / 3) / scale,
-        ("size", "mae"): (1 + 0 + 2) / 3 / scale,
-        ("size", "wasserstein"): wasserstein_distance([2.0, 3.0, 6.0], [3.0, 3.0, 4.0]) / scale,
-        ("kind", "accuracy"): 2 / 3,
-        ("kind", "f1_macro"): (2 / 3 + 2 / 3) / 2,
-    }
-    assert scores["value"].to_dict() == pytest.approx(expected, rel=1e-6)
-    assert (scores["n_cells"] == 3).all()
-
-
-def test_f1_is_averaged_over_the_levels_among_the_hidden_cells_alone() -> None:
-    truth = pd.DataFrame({"kind": ["a", "a", "b", "c", "c"]})
-    filled = pd.DataFrame({"kind": ["a", "c", "b", "c", "c"]})
-    hidden = pd.DataFrame({"kind": [True, True, True, False, False]})
-    scores = cell_scores(truth, filled, hidden, infer_schema(truth), ["f1_macro"])
-    assert scores["value"].tolist() == pytest.approx([(2 / 3 + 1) / 2])  # of a and b
-
-
-def test_a_perfect_filling_has_no_error_and_full_accuracy() -> None:
-    frame = people()
-    hidden = frame.notna()
-    scores = cell_scores(frame, frame, hidden, infer_schema(frame))
-    best = scores["metric"].isin(["accuracy", "f1_macro"]).astype(float)
-    assert (scores["value"] == best).all()
-
-
-def test_columns_without_hidden_cells_have_no_line() -> None:
-    frame = people()
-    hidden = pd.DataFrame(False, index=frame.index, columns=frame.columns)
-    hidden.loc[1, "income"] = True
-    scores = cell_scores(frame, frame, hidden, infer_schema(frame))
-    assert set(scores["column"]) == {"income"}
-
-
 def test_the_table_is_long_and_complete() -> None:
     frame = people()
     scores = cross_val_impute(SimpleImputer(), frame, cv=2)
@@ -130,6 +86,7 @@ def test_the_median_baseline_is_the_train_median_and_the_most_frequent_level() -
     merged = scores.merge(by_hand, on=["fold", "column", "metric"])
     assert merged["value_x"].to_numpy() == pytest.approx(merged["value_y"].to_numpy(), rel=1e-5)
     freq = SimpleImputer(strategy="most_frequent")
+    frame["shift"] = [*"aabcde"] * (len(frame) // 6) + ["a"] * (len(frame) % 6)  # mean code: c
     several = cross_val_impute(freq, frame, cv=2, baselines=["median", "mean"], metrics="accuracy")
     wide = several.pivot(index=["fold", "column"], columns="method", values="value")
     assert (wide["median"] == wide["SimpleImputer"]).all()
@@ -143,6 +100,25 @@ class ByHand(TransformerMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         return np.where(np.isnan(X), self.median_, X)
+
+
+def test_a_column_without_a_cell_in_the_train_rows_does_not_move_the_others() -> None:
+    frame = pd.DataFrame({"a": np.arange(60.0), "late": np.arange(60.0), "b": np.arange(60.0) % 7})
+    frame.loc[:39, "late"] = np.nan
+    options = {"cv": [(np.arange(40), np.arange(40, 60))], "metrics": "mae", "frac": 0.4}
+    scores = cross_val_impute([], frame, **options).set_index(["method", "column"])["value"]
+    scale = frame[:40].std(ddof=0)
+    for method in ("median", "knn"):
+        assert scores[method].index.tolist() == ["a", "late", "b"]
+        assert scores[method]["b"] <= 6 / scale["b"]
+        assert scores[method]["a"] > 10 / scale["a"]  # rows 40 to 59, filled from those before
+
+
+def test_indicators_of_missing_cells_are_not_taken_for_columns() -> None:
+    methods = {"plain": SimpleImputer(), "more": SimpleImputer(add_indicator=True)}
+    scores = cross_val_impute(methods, people(60)[["age", "old"]], cv=2, baselines=[])
+    values = dict(list(scores.groupby("method")["value"]))
+    assert values["plain"].tolist() == values["more"].tolist()
 
 
 def test_imputers_learn_from_the_train_rows_and_never_see_a_hidden_cell() -> None:
@@ -170,6 +146,23 @@ def test_errors_are_in_standard_deviations_of_the_train_rows() -> None:
     assert scores["value"].to_numpy() == pytest.approx(same["value"].to_numpy(), rel=1e-4)
 
 
+def test_numbers_of_a_wider_test_part_have_errors_in_the_unit_of_the_train_part() -> None:
+    size = np.random.default_rng(0).normal(size=200) * np.repeat([1.0, 10.0], 100)
+    folds = [(np.arange(100), np.arange(100, 200))]
+    options = {"cv": folds, "baselines": ["median"], "metrics": ["rmse"]}
+    scores = cross_val_impute([], pd.DataFrame({"size": size}), **options)
+    assert scores["value"].item() == pytest.approx(10, rel=0.3)
+
+
+def test_levels_that_are_not_among_the_train_rows_are_missing_to_other_imputers() -> None:
+    frame = pd.DataFrame({"level": [*"abab" * 10, *"accb" * 5], "size": np.arange(60.0)})
+    Recorder.seen.clear()
+    folds = [(np.arange(40), np.arange(40, 60))]
+    cross_val_impute(Recorder(), frame, cv=folds, baselines=[], metrics=["mae"], frac=0.0)
+    shown = Recorder.seen[1][1][:, 0]
+    assert (np.isnan(shown) == (frame["level"][40:] == "c")).all()
+
+
 def test_cells_left_missing_are_reported_as_nan_or_as_wrong() -> None:
     scores = cross_val_impute(Untouched(), people(), cv=2, baselines=[])
     numbers = scores["metric"].isin(["rmse", "mae", "wasserstein"])
@@ -190,9 +183,9 @@ def test_imputers_may_come_alone_in_a_list_or_with_names() -> None:
     frame = people()[["age", "income"]]
     options = {"cv": 2, "metrics": ["mae"], "baselines": []}
     pair = [KNNImputer(n_neighbors=1), KNNImputer(n_neighbors=9)]
-    listed = cross_val_impute(pair, frame, **options)
-    named = cross_val_impute({"one": pair[0], "nine": pair[1]}, frame, **options)
-    assert list(listed["method"].unique()) == ["KNNImputer", "KNNImputer-2"]
+    listed = cross_val_impute(pair + pair[:1], frame, **options)
+    named = cross_val_impute({"one": pair[0], "nine": pair[1], "1": pair[0]}, frame, **options)
+    assert list(listed["method"].unique()) == ["KNNImputer", "KNNImputer-2", "KNNImputer-3"]
     assert (listed["value"] == named["value"]).all()
     beside = cross_val_impute(pair[0], frame, **{**options, "baselines": [SimpleImputer()]})
     assert list(beside["method"].unique()) == ["KNNImputer", "SimpleImputer"]
@@ -267,6 +260,12 @@ def test_the_rows_of_a_series_are_in_several_folds_without_groups() -> None:
     assert all(set(groups[train]) & set(groups[test]) for train, test in folds_seen(3, None))
 
 
+def test_folds_are_stretches_of_rows_where_gaps_are_hidden_and_drawn_at_random_elsewhere() -> None:
+    parts = [test for _, test in folds_seen(3, None, "block")]
+    assert [part.tolist() for part in parts] == [[*range(i, i + 20)] for i in (0, 20, 40)]
+    assert all(np.ptp(test) > 20 for _, test in folds_seen(3, None))
+
+
 def test_a_split_in_time_tests_the_later_part_of_each_series() -> None:
     groups = np.repeat(["b", "a"], 30)
     first, *_, last = folds_seen(TimeSeriesSplit(2), groups)
@@ -316,15 +315,3 @@ def test_a_pipeline_that_begins_with_an_imputer_of_maetab_sees_the_frame_as_it_i
     scores = cross_val_impute(methods, people(60)[["age", "old"]], cv=2, baselines=[])
     values = dict(list(scores.groupby("method")["value"]))
     assert values["alone"].tolist() == values["piped"].tolist()
-
-
-@pytest.mark.parametrize("unit", ["days", "numbers"])
-def test_lines_go_by_time_and_not_by_rows_and_end_with_their_series(unit: str) -> None:
-    at = np.array([0, 1, 10, 0, 2, 8])
-    when = pd.Timestamp("2024-01-01") + pd.to_timedelta(at, unit="D") if unit == "days" else at
-    index = pd.MultiIndex.from_arrays([list("xxxyyy"), when], names=["series", "when"])
-    cells = {"a": [0.0, np.nan, 20.0, np.nan, 3.0, 9.0], "b": [0, None, 9, 5, None, None]}
-    frame = pd.DataFrame(cells, index=index).astype({"b": "Int64"})
-    filled = LinearInterpolation(1).fit(frame).transform(frame)
-    assert filled["a"].tolist() == [0.0, 2.0, 20.0, 3.0, 3.0, 9.0]
-    assert filled["b"].tolist() == [0, 1, 9, 5, 5, 5] and filled["b"].dtype == "Int64"

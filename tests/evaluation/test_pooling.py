@@ -93,6 +93,7 @@ def test_covariance_matrices_and_named_results_give_the_same_as_numbers():
         ([1.0, 2.0], [1.0, 1.0], {"dof": 0}, "dof"),
         ([1.0, 2.0], [1.0, 1.0], {"confidence": 1}, "confidence"),
         ([{"a": 1}, {"b": 1}], [{"a": 1}, {"a": 1}], {}, "same names"),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1}], [[1.0, 1.0]] * 2, {}, "names in the same order"),
         ([{"a": 1}, {"a": 1}], [{"b": 1}, {"b": 1}], {}, "names of the estimates"),
         (pd.DataFrame([[1.0, 5.0]] * 2, columns=[1, 2]), [[1.0, 1.0]] * 2, {}, "got a DataFrame"),
         ({1: 0.5, 2: 0.7}, [1.0, 1.0], {}, "estimates must be a list .* got a dict"),

@@ -132,6 +132,16 @@ def test_all_the_decimals_that_every_cell_has_are_written():
     assert read(*texts)[1].write(pd.Series([2.5])) == ["2.500000000"]
 
 
+def test_what_rounds_to_zero_has_no_sign():
+    _, chosen = read("1.25", "-0.75")
+    assert chosen.write(pd.Series([-0.004, -0.006])) == ["0.00", "-0.01"]
+
+
+@pytest.mark.parametrize(("texts", "told"), [(("1.25", "0.50"), "3.50"), (("1.2500",) * 2, "3.5")])
+def test_zeros_at_the_end_are_told_of_two_decimals_and_not_of_more(texts, told):
+    assert read(*texts)[1].unpadded().write(pd.Series([3.5])) == [told]
+
+
 def test_whole_numbers_beyond_int64_are_names_without_a_point_and_floats_with_one():
     assert read("9223372036854775807", "1")[0] == [2**63 - 1, 1]
     assert isinstance(infer_format(column("9223372036854775808", "1"), ANY)[0], Text)
@@ -169,6 +179,19 @@ def test_dates_that_can_be_read_in_two_ways_are_not_guessed():
     assert values == [pd.Timestamp("2024-02-01"), pd.Timestamp("2024-04-03")]
     assert chosen.write(pd.Series([DAY])) == ["16/01/2024"]
     assert read("01.02.03", layout=Layout(date_formats=["%H.%M.%S"]))[1].form == "%H.%M.%S"
+
+
+@pytest.mark.parametrize(("form", "day"), [("%d/%m/%Y", "2024-02-01"), ("%m/%d/%Y", "2024-01-02")])
+def test_of_two_ways_to_read_dates_the_one_that_is_known_is_taken(form, day):
+    layout = Layout(decimal="", known_dates={form})
+    values, _ = read("01/02/2024", "05/06/2024", layout=layout)
+    assert values[0] == pd.Timestamp(day)
+
+
+def test_a_format_that_was_asked_for_is_taken_though_another_fits_one_cell_more():
+    texts = [f"{month:02d}/{day:02d}/2024" for month in range(1, 11) for day in (5, 8)]
+    layout = Layout(decimal="", date_formats=["%m/%d/%Y"])
+    assert "'01/05/2024' and '31/12/2024'" in doubt_on(*texts, "31/12/2024", layout=layout)
 
 
 def test_one_impossible_date_is_named():

@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from maetab import MAEImputer, report
-from maetab.page import judged
+from maetab.page import judged, methods, strange
 from maetab.page.filled import fill_table
 
 NO_NETWORK = re.compile(r"https?:|//\w|@import|url\(|src=|javascript:", re.IGNORECASE)
@@ -73,6 +73,23 @@ def test_the_page_counts_what_pandas_counts(hostile_page, hostile, read_page):
 def test_the_row_with_a_wild_cell_is_named_the_strangest(hostile_page):
     first = hostile_page.split('id="strange"')[1].split("<tbody>")[1].split("</tr>")[0]
     assert "<bdi>7</bdi>" in first and "<bdi>900</bdi>" in first
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [(2.5, "2.5"), (3.0, "3"), (2**62 + 1, str(2**62 + 1)), (-1 / 3, "-0.3333333"), (True, "True")],
+)
+def test_cells_of_strange_rows_are_told_as_they_are(cell, told):
+    assert str(strange._cell(cell)) == f"<bdi>{told}</bdi>"
+
+
+def test_the_score_of_a_strange_row_is_told_once_beside_its_first_cell():
+    facts = {"value": 1.0, "expected": 2.0, "surprise": 3.0, "reason": ""}
+    lines = [(4, -7.0, "a"), (4, -7.0, "b"), (9, -2.0, "a")]
+    reasons = pd.DataFrame([{"row": f"no. {i}", "position": i, "score": score, "column": name}
+                            | facts for i, score, name in lines])  # fmt: skip
+    told = re.findall(r"no. (\d)</bdi></t[hd]><td[^>]*>(.*?)</td>", str(strange._reasons(reasons)))
+    assert told == [("4", "-7.00"), ("4", ""), ("9", "-2.00")]
 
 
 def test_a_complete_table_has_nothing_missing_and_nothing_filled(quick, read_page):
@@ -162,3 +179,23 @@ def test_what_is_filled_is_what_the_imputer_fills(hostile, quick):
     column = hostile.columns[0]
     np.testing.assert_allclose(done.after[:, 0], filled[column], rtol=1e-6)
     np.testing.assert_array_equal(np.isnan(done.before[:, 0]), hostile[column].isna())
+
+
+def test_what_was_done_is_told_without_the_columns_that_no_model_reads(hostile, quick):
+    frame = hostile.copy()
+    frame.loc[:3, "note"] = None
+    with pytest.warns(UserWarning, match="free text"):
+        done = fill_table(frame, quick)
+    n_missing = int(frame.drop(columns="note").isna().to_numpy().sum())
+    told = methods._data(done)
+    assert told.startswith("The data had 60 rows and 4 columns that were modelled")
+    assert f"Of 240 cells {n_missing} ({n_missing / 240:.1%}) were missing; all were" in told
+
+
+def test_what_was_done_tells_whether_networks_were_trained_and_what_was_changed(hostile):
+    frame = hostile.iloc[:, :3]
+    for max_iter, words in ((0, "no network was trained"), (1, "a residual network trained")):
+        done = fill_table(frame, MAEImputer(preset="fast", max_iter=max_iter, random_state=7))
+        assert words in methods._model(done) and "seed 7" in methods._model(done)
+        wanted = {"preset": "fast", "max_iter": max_iter, "random_state": 7}
+        assert methods._changed(done) == wanted

@@ -59,7 +59,7 @@ def test_embedding_shades_dates_and_durations():
 
 
 def test_embedding_calls_missing_groups_missing_and_keeps_their_order():
-    rank = pd.Categorical(["mid", "low", "low", "high", None] * 12, ["low", "mid", "high"], True)
+    rank = pd.Categorical(["mid", "low", "high", "high", None] * 12, ["low", "mid", "high"], True)
     features = TABLE[["size", "twice"]]
     for values, words in (
         (pd.Series(rank), ["low", "mid", "high", "missing"]),

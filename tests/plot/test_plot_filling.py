@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.dates import date2num
 from pictures import HIDDEN, HOLES, ODD, ODD_FILLED, TABLE, legend_of, saved
 
-from maetab.plot import ImputationDisplay, ReconstructionDisplay
+from maetab.plot import FilledSeriesDisplay, ImputationDisplay, ReconstructionDisplay
 
 
 def test_imputation_draws_observed_and_imputed_cells_on_the_same_bins():
@@ -23,6 +24,9 @@ def test_imputation_draws_observed_and_imputed_cells_on_the_same_bins():
     heights = np.array([bar.get_height() for bar in bars])
     assert heights / heights.sum() == pytest.approx(counts / counts.sum(), abs=0.03)
     assert heights.sum() == pytest.approx(1)  # no cell is left out
+    filled, _ = np.histogram(TABLE["size"][HIDDEN["size"]], edges)
+    outline = display.imputed_[first][0].get_xy()[:, 1]
+    assert outline.max() == pytest.approx(filled.max() / filled.sum(), abs=0.03)
 
 
 def test_imputation_draws_the_share_of_each_level():
@@ -100,3 +104,24 @@ def test_a_number_of_whole_values_has_a_bin_for_each_whatever_its_dtype():
     bars = display.observed_[0]
     assert [bar.get_x() + bar.get_width() / 2 for bar in bars] == [0, 1, 2, 3]
     assert [bar.get_height() for bar in bars] == [0.25, 0.5, 0, 0.25]
+
+
+def test_an_interval_meets_the_observed_cells_beside_it():
+    days = pd.date_range("2024-01-01", periods=5)
+    holes = pd.DataFrame({"whole": 9.0, "a": [1.0, 2.0, None, 4.0, 5.0]}, index=days)
+    filled, *ends, draw = (holes.fillna(cell) for cell in (3.0, 2.5, 3.5, 2.75))
+    ends = [end.where(holes.isna()) for end in ends]
+    display = FilledSeriesDisplay.from_frames(holes, filled, interval=ends, draws=[draw]).plot()
+    corners = np.concatenate([path.vertices for path in display.bands_[0].get_paths()])
+    places = corners[:, 0] - date2num(days[0])
+    found = {(round(x), round(y, 6)) for x, y in zip(places, corners[:, 1], strict=True)}
+    assert found == {(1, 2.0), (2, 2.5), (2, 3.5), (3, 4.0)}
+    assert display.draws_[0][0].get_ydata()[1:4] == pytest.approx([2.0, 2.75, 4.0])
+
+
+def test_a_level_that_the_first_table_lacks_is_said_to_be_new():
+    holes = pd.DataFrame({"kind": ["a", "a", "b", None]})
+    display = ImputationDisplay.from_frames(holes, holes.fillna("c")).plot()
+    words = [text.get_text() for text in display.axes_[0].get_xticklabels()]
+    assert words == ["a", "b", "not seen before"]
+    assert [bar.get_height() for bar in display.imputed_[0]] == [0, 0, 1]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib import cbook
 from pictures import LONG, displays, texts_of
 
 from maetab.plot import MissingnessDisplay, SurpriseDisplay
-from maetab.plot.ticks import share_text, shortened
+from maetab.plot.ticks import share_text, shortened, write_times
 
 
 def test_one_long_name_among_short_ones_is_turned():
@@ -49,3 +51,13 @@ def test_names_cut_alike_stay_apart():
         assert texts[0].endswith("a") and texts[-3:] == ["short", "1", "1 #2"]
     assert shortened(names[2:], 16) == ["…large intestine", "…small intestine"]
     assert shortened(["a\nb", "$5$", "日"]) == ["a b", r"\$5\$", "\\u65e5"]
+
+
+@pytest.mark.parametrize(("days", "unit", "parts"), [(2, "days", 1), (1.9, "hours", 24)])
+def test_durations_stand_in_the_longest_unit_of_which_two_are_shown(days, unit, parts):
+    axis = plt.figure().subplots().xaxis
+    axis.set_view_interval(0, days, ignore=True)
+    assert write_times(axis, "timedelta") == unit
+    told = [float(text.get_text()) for text in axis.get_ticklabels()]
+    assert told == pytest.approx(parts * axis.get_ticklocs()) and max(told) > 0.8 * parts * days
+    plt.close("all")

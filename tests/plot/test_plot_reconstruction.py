@@ -60,6 +60,16 @@ def test_counts_stand_in_the_confusion_and_none_is_left_out():
         found = table.reindex(index=rows, columns=columns, fill_value=0)
         assert int(text.get_text()) == found.to_numpy().sum()
     assert sum(int(text.get_text()) for text in axes.texts) == here.sum()
+    assert f"{(ODD['code'] == guess['code'])[here].mean():.0%} right" in axes.get_title()
+
+
+def test_cells_without_a_truth_are_not_shown():
+    display = ReconstructionDisplay.from_frames(HOLES, TABLE, HOLES.notna() | True)
+    for truth, filled, column in zip(
+        display.original, display.reconstruction, display.columns, strict=True
+    ):
+        assert len(truth) == len(filled) == HOLES[column.name].count()
+        assert not np.isnan(truth).any()
 
 
 def test_durations_have_a_unit_that_suits_them():

@@ -29,7 +29,8 @@ def test_surprise_of_a_series_is_that_of_its_cells_among_all_rows():
     series[40, 0] = 4.0
     series = pd.DataFrame(series, columns=["a", "b"])
     detector = MAEAnomalyDetector(window=8, n_masks=2, max_iter=0, random_state=0).fit(series)
-    shown = SurpriseDisplay.from_estimator(detector, series, top=3).surprises
+    shown = SurpriseDisplay.from_estimator(detector, series, top=9).surprises
+    assert shown.index.tolist() == np.argsort(detector.score_samples(series))[:9].tolist()
     assert shown.index[0] == 40 and shown["a"].iloc[0] == shown.max(axis=None)
     pd.testing.assert_frame_equal(shown, detector.score_cells(series).loc[shown.index])
 
