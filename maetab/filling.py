@@ -95,13 +95,22 @@ def _with_exact(
 
 def indicated(filled: pd.DataFrame, table: Table, columns: Sequence[int]) -> pd.DataFrame:
     """Return a frame with a column more for each of some columns, True where a cell was missing."""
-    missing = missing_cells(table.observed, table.free_text)
+    if not columns:
+        return filled
+    missing, names = missing_cells(table.observed, table.free_text), table.frame.columns
+    in_levels = isinstance(names, pd.MultiIndex)
+    labels: list[Any] = []
     for j in columns:
-        name = f"missingindicator_{table.frame.columns[j]}"
-        if name in table.frame.columns:
+        levels = list(names[j]) if in_levels else [names[j]]
+        levels[0] = f"missingindicator_{levels[0]}"
+        labels.append(tuple(levels) if in_levels else levels[0])
+        if labels[-1] in names:
             raise ValueError(
-                f"add_indicator=True makes a column {name!r}, but X has one of that name; "
+                f"add_indicator=True makes a column {labels[-1]!r}, but X has one of that name; "
                 "rename it."
             )
-        filled = filled.assign(**{name: missing[:, j]})
-    return filled
+    index = pd.MultiIndex.from_tuples(labels) if in_levels else pd.Index(labels)
+    added = pd.DataFrame(missing[:, columns], filled.index, index.set_names(names.names))
+    whole = pd.concat([filled, added], axis=1)
+    whole.attrs = filled.attrs
+    return whole

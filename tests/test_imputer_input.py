@@ -163,6 +163,26 @@ def test_a_wrong_number_of_draws_is_refused(n_draws):
         imputer.sample(table(), n_draws=n_draws)
 
 
+def test_indicators_of_names_of_two_levels_have_both_levels(recwarn):
+    frame = pd.DataFrame({("m", "a"): [1.0, None, 3.0] * 5, ("m", "b"): np.arange(15.0)})
+    imputer = MAEImputer(guess=QUICK, max_iter=0, add_indicator=True, random_state=0)
+    filled = imputer.fit_transform(frame)
+    assert filled["missingindicator_m", "a"].tolist() == [False, True, False] * 5
+    assert frame.shape == (15, 2) and not recwarn.list
+
+
+def test_many_indicators_come_without_a_warning_and_keep_index_and_attrs(recwarn):
+    cells = np.random.default_rng(0).normal(size=(20, 102))
+    frame = pd.DataFrame(cells, index=[1] * 20).add_prefix("c").rename_axis(columns="name")
+    frame.iloc[3] = np.nan
+    frame.attrs["from"] = "a file"
+    imputer = MAEImputer(guess=QUICK, max_iter=0, add_indicator=True, random_state=0)
+    filled = imputer.fit_transform(frame)
+    assert filled.shape == (20, 204) and not recwarn.list
+    assert filled.index.equals(frame.index) and filled.attrs == frame.attrs
+    assert filled.columns.name == "name" and filled["missingindicator_c7"].sum() == 1
+
+
 def test_an_indicator_that_has_the_name_of_a_column_is_refused():
     frame = pd.DataFrame({"a": [1.0, None, 3.0] * 5, "missingindicator_a": range(15)})
     with pytest.raises(ValueError, match="makes a column 'missingindicator_a', but X has one"):
