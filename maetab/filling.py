@@ -97,21 +97,20 @@ def indicated(filled: pd.DataFrame, table: Table, columns: Sequence[int]) -> pd.
     """Return a frame with a column more for each of some columns, True where a cell was missing."""
     if not columns:
         return filled
-    given, names = filled.columns, list[str]()
+    missing, names = missing_cells(table.observed, table.free_text), table.frame.columns
+    in_levels = isinstance(names, pd.MultiIndex)
+    labels: list[Any] = []
     for j in columns:
-        names.append(f"missingindicator_{table.frame.columns[j]}")
-        if names[-1] in table.frame.columns:
+        levels = list(names[j]) if in_levels else [names[j]]
+        levels[0] = f"missingindicator_{levels[0]}"
+        labels.append(tuple(levels) if in_levels else levels[0])
+        if labels[-1] in names:
             raise ValueError(
-                f"add_indicator=True makes a column {names[-1]!r}, but X has one of that name; "
+                f"add_indicator=True makes a column {labels[-1]!r}, but X has one of that name; "
                 "rename it."
             )
-    labels = pd.Index(names, name=given.name)
-    if given.nlevels > 1:
-        rest = [[""] * len(names)] * (given.nlevels - 1)
-        labels = pd.MultiIndex.from_arrays([names, *rest], names=given.names)
-    missing = missing_cells(table.observed, table.free_text)[:, columns]
-    # All at once: pandas warns of many columns that are added one by one.
-    joined = pd.concat([filled, pd.DataFrame(missing, filled.index)], axis=1)
-    joined.attrs = filled.attrs
-    labels = given.append(labels)  # which makes text of objects
-    return joined.set_axis(labels.astype(object) if given.dtype == object else labels, axis=1)
+    index = pd.MultiIndex.from_tuples(labels) if in_levels else pd.Index(labels)
+    added = pd.DataFrame(missing[:, columns], filled.index, index.set_names(names.names))
+    whole = pd.concat([filled, added], axis=1)
+    whole.attrs = filled.attrs
+    return whole

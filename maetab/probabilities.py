@@ -38,9 +38,15 @@ def levels_table(
         chance[left[:, j]] = np.nan
         labels += [(column.name, level) for level in column.levels]
         parts.append(chance)
-    names: Any
-    if in_pandas:
-        names = pd.MultiIndex.from_tuples(labels, names=["column", "level"]) if labels else []
-    else:
-        names = [f"{name}={level}" for name, level in labels]
+    names: Any = [f"{name}={level}" for name, level in labels]
+    if in_pandas and labels:
+        names = _in_levels(table.frame.columns, labels)
     return pd.DataFrame(np.concatenate(parts, 1), index=table.frame.index, columns=names)
+
+
+def _in_levels(columns: pd.Index, labels: list[tuple[Any, Any]]) -> pd.MultiIndex:
+    """Return an index of (column, level), in which names of several levels keep these."""
+    if isinstance(columns, pd.MultiIndex):
+        split = [(*name, level) for name, level in labels]
+        return pd.MultiIndex.from_tuples(split, names=[*columns.names, "level"])
+    return pd.MultiIndex.from_tuples(labels, names=["column", "level"])

@@ -16,7 +16,7 @@ def read_target(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.nda
 
     Parameters
     ----------
-    y : (n,) labels or numbers; None, NaN, NA and NaT are no labels
+    y : (n,) labels or numbers; None, NaN, NA, NaT and masked cells are no labels
     n_rows : that X has
     unlabelled : value of y that is no label either; None for none
 
@@ -27,6 +27,7 @@ def read_target(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.nda
     """
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    masked = np.ma.getmaskarray(y).ravel() if isinstance(y, np.ma.MaskedArray) else False
     # Of a list NumPy would write NaN as text, and True as 1 beside NaN or other numbers.
     y = np.asarray(y, dtype=object if isinstance(y, (list, tuple)) else None)
     cells = column_or_1d(y, warn=True)
@@ -35,7 +36,7 @@ def read_target(y: Any, n_rows: int, unlabelled: Any, name: str) -> tuple[np.nda
             f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows, "
             f"y has {len(cells)}."
         )
-    labelled = ~np.asarray(pd.isna(cells))
+    labelled = ~(np.asarray(pd.isna(cells)) | masked)
     if not pd.isna(unlabelled):
         labelled[labelled] = np.asarray(cells[labelled] != unlabelled, dtype=bool)
     if not labelled.any():

@@ -171,6 +171,13 @@ def test_the_likeliest_level_is_the_imputed_one():
     assert (imputer.transform(frame)["c"][gaps] == best[gaps]).all()
 
 
+def test_probabilities_of_columns_with_names_of_two_levels_are_found_by_name():
+    frame = table(80).set_axis(pd.MultiIndex.from_product([["m"], table().columns]), axis=1)
+    chances = tiny().fit(frame).predict_proba(frame)
+    plain = tiny().fit(table(80)).predict_proba(table(80))
+    assert chances["m", "c"].equals(plain["c"]) and chances.columns.names == [None, None, "level"]
+
+
 def test_tables_without_categories_have_no_probabilities():
     frame = table()[["a", "b"]]
     chances = tiny().fit(frame).predict_proba(frame)

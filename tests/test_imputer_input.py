@@ -163,6 +163,26 @@ def test_a_wrong_number_of_draws_is_refused(n_draws):
         imputer.sample(table(), n_draws=n_draws)
 
 
+def test_indicators_of_names_of_two_levels_have_both_levels(recwarn):
+    frame = pd.DataFrame({("m", "a"): [1.0, None, 3.0] * 5, ("m", "b"): np.arange(15.0)})
+    imputer = MAEImputer(guess=QUICK, max_iter=0, add_indicator=True, random_state=0)
+    filled = imputer.fit_transform(frame)
+    assert filled["missingindicator_m", "a"].tolist() == [False, True, False] * 5
+    assert frame.shape == (15, 2) and not recwarn.list
+
+
+def test_many_indicators_come_without_a_warning_and_keep_index_and_attrs(recwarn):
+    cells = np.random.default_rng(0).normal(size=(20, 102))
+    frame = pd.DataFrame(cells, index=[1] * 20).add_prefix("c").rename_axis(columns="name")
+    frame.iloc[3] = np.nan
+    frame.attrs["from"] = "a file"
+    imputer = MAEImputer(guess=QUICK, max_iter=0, add_indicator=True, random_state=0)
+    filled = imputer.fit_transform(frame)
+    assert filled.shape == (20, 204) and not recwarn.list
+    assert filled.index.equals(frame.index) and filled.attrs == frame.attrs
+    assert filled.columns.name == "name" and filled["missingindicator_c7"].sum() == 1
+
+
 def test_an_indicator_that_has_the_name_of_a_column_is_refused():
     frame = pd.DataFrame({"a": [1.0, None, 3.0] * 5, "missingindicator_a": range(15)})
     with pytest.raises(ValueError, match="makes a column 'missingindicator_a', but X has one"):
@@ -195,27 +215,3 @@ def test_dates_that_are_all_missing_and_have_a_time_zone_show_the_clock_of_a_fit
     found = imputer.transform(frame.assign(when=pd.Series(pd.NaT, frame.index, dtype)))["when"]
     assert found.dtype == dtype
     assert [when.tz_localize(None) for when in found] == known.tolist()
-
-
-def test_many_indicators_are_added_at_once_and_nothing_warns(recwarn):
-    random = np.random.default_rng(0)
-    cells = np.where(random.random((30, 110)) < 0.1, np.nan, random.random((30, 110)))
-    frame = pd.DataFrame(cells, [1, 1, *range(2, 30)]).add_prefix("c")
-    frame.attrs, frame.columns.name = {"source": "made"}, "cells"
-    imputer = MAEImputer(guess=QUICK, max_iter=0, add_indicator=True, random_state=0)
-    filled = imputer.fit_transform(frame)
-    assert not [str(x.message) for x in recwarn if "fragmented" in str(x.message)]
-    told = filled.filter(like="missingindicator_").rename(columns=lambda x: x[17:])
-    missing = frame.isna().loc[:, frame.isna().any()]
-    assert told.equals(missing) and missing.shape[1] > 100 and filled.columns.name == "cells"
-    assert filled.attrs == frame.attrs and filled.index.equals(frame.index)
-
-
-def test_indicators_of_columns_with_several_levels_have_as_many(recwarn):
-    columns = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")], names=["what", "when"])
-    frame = pd.DataFrame([[1.0, 2.0], [None, 3.0], [2.0, None]] * 10, columns=columns)
-    imputer = MAEImputer(guess=QUICK, max_iter=0, add_indicator=True, random_state=0)
-    filled = imputer.fit_transform(frame)
-    names = [(f"missingindicator_{name}", "") for name in columns]
-    assert filled.columns.tolist() == [*columns, *names] and filled.columns.names == columns.names
-    assert (filled[names].to_numpy() == frame.isna().to_numpy()).all() and not recwarn.list

@@ -31,6 +31,14 @@ def test_a_mark_of_no_label_may_stand_beside_missing_labels(y, classes):
     assert codes.tolist() == [0, 1, -1, -1] and labelled.tolist() == [True, True, False, False]
 
 
+def test_masked_cells_of_an_array_are_no_labels():
+    y = np.ma.masked_array([3, 1, -999], [False, False, True])
+    classes, codes, labelled = read_classes(y, 3, None, "Model")
+    assert classes.tolist() == [1, 3] and codes.tolist() == [1, 0, -1]
+    assert labelled.tolist() == [True, True, False]
+    np.testing.assert_array_equal(read_numbers(y, 3, None, "Model")[0], [3.0, 1.0, np.nan])
+
+
 def test_a_list_of_text_keeps_what_is_no_text():
     found, codes, _ = read_classes(["a", "b", -1, None], 4, -1, "Model")
     assert found.tolist() == ["a", "b"] and codes.tolist() == [0, 1, -1, -1]

@@ -36,6 +36,7 @@ class Number:
         small and very large numbers have one
     decimal : the decimal mark
     thousands : what stands between groups of three digits; empty where nothing does
+    pairs : whether the digits before the last three are grouped by two, as in India: 12,34,567
     prefix, suffix : what stands before and after every number, such as $ or %
     sign_first : True for -$5 and ($5), False for $-5 and $(5)
     plus : True where positive numbers have a sign
@@ -48,6 +49,7 @@ class Number:
     exponent: str = ""
     decimal: str = "."
     thousands: str = ""
+    pairs: bool = False
     prefix: str = ""
     suffix: str = ""
     sign_first: bool = True
@@ -59,7 +61,8 @@ class Number:
         marks = self.prefix, self.thousands, self.suffix
         if self.negative != "-1":
             return f"numbers, such as {self._text(-1234)} for -1234"
-        return f"numbers, such as {self._text(1234)}" if any(marks) else ""
+        shown = 123456 if self.pairs else 1234
+        return f"numbers, such as {self._text(shown)}" if any(marks) else ""
 
     def unpadded(self) -> Number:
         """Return the format without zeros at the end, but with up to two, as money has them."""
@@ -87,7 +90,9 @@ class Number:
         sign = "-" if digits.startswith("-") else "+" if self.plus and float(digits) else ""
         whole, mark, fraction = digits.removeprefix("-").partition(".")
         if self.thousands and not self.exponent:
-            whole = f"{int(whole):,}".replace(",", self.thousands)
+            head, last = whole[:-3], whole[-3:]
+            head = re.sub(rf"(?<=\d)(?=(?:\d{{{2 if self.pairs else 3}}})+$)", self.thousands, head)
+            whole = head + self.thousands * bool(head) + last
         before, behind = (sign, "") if self.sign_first else ("", sign)
         number = whole + (self.decimal if mark else "") + fraction
         return before + self.prefix + behind + number + self.suffix
@@ -138,6 +143,7 @@ def pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
     mark = re.escape(decimal)
     groups = re.escape(_GROUPERS.replace(decimal, "") if thousands is None else thousands)
     grouped = rf"[1-9]\d{{0,2}}(?P<group>[{groups}])\d{{3}}(?:(?P=group)\d{{3}})*"
+    grouped += rf"|[1-9]\d?(?P<pairs>(?=[{groups}]),)(?:\d\d,)+\d{{3}}"
     return re.compile(
         rf"(?P<before>[+-]?)(?P<prefix>(?:{_UNIT}\s?)?)(?P<behind>[+-]?)"
         rf"(?={mark}?\d)(?P<whole>{grouped}|0|[1-9]\d*)?(?P<fraction>{mark}\d*)?"
@@ -157,7 +163,7 @@ def plain_numbers(texts: pd.Series, decimal: str, thousands: str | None) -> pd.S
         if match is None or (match["before"] and match["behind"]):
             return None
         whole = match["whole"] or "0"
-        whole = re.sub(r"\D", "", whole) if match["group"] else whole
+        whole = re.sub(r"\D", "", whole)
         fraction = (match["fraction"] or "").replace(decimal, ".")
         return match["before"] + match["behind"] + whole + fraction + (match["power"] or "")
 
@@ -219,7 +225,7 @@ def _number_format(
             f"in {WAYS_OUT}"
         )
     prefix, suffix = units.most_common(1)[0][0]
-    groups = Counter(match["group"] for match in matches if match["group"])
+    groups = Counter(filter(None, (match["group"] or match["pairs"] for match in matches)))
     plain = plain_numbers(texts, decimal, thousands)
     signs = [
         match["before"] + match["behind"] for match, number in zip(matches, plain) if float(number)
@@ -227,6 +233,7 @@ def _number_format(
     shared = Number(
         decimal=decimal,
         thousands=groups.most_common(1)[0][0] if groups else "",
+        pairs=any(match["pairs"] for match in matches),
         prefix=prefix,
         suffix=suffix,
         sign_first=not prefix or not any(match["behind"] for match in matches),
