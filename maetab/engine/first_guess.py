@@ -38,8 +38,7 @@ def fit_first_guess(
         used = options.deadline.used
         found = model.guess.fit(windows, generator, options.batch_size, used)
         if isinstance(model.guess, StackedGuess):
-            late = lambda: used() > TIMES[-1]  # noqa: E731
-            fit_scales(model.guess, model.support, found, generator, late)
+            fit_scales(model.guess, model.support, found, generator, lambda: used() > TIMES[-1])
         return found
 
     def state() -> dict[str, Any]:
