@@ -24,7 +24,6 @@ FORMER = (
     # Of what only training reads, and of kinds of column that a table lacks.
     (r"members\.\d+\.swap(_bias)?$", ""),
 )
-OF_STACK = r"guess\.variance_weights|prior\.inflate"
 
 
 def pack(model: Ensemble) -> dict[str, Any]:
@@ -48,14 +47,13 @@ def as_written_now(
     """Return config and tensors of any version as `pack` gives them now."""
     config = {"n_phases": 1, "n_starts": 0, "n_calendar": 0} | config
     if "residual_quantiles" not in tensors and "value_share" not in tensors:
-        heads = next(t for key, t in tensors.items() if key.endswith("memory.log_weight"))
-        shape = len(tensors["ranks"]), len(heads)
+        shape = len(tensors["ranks"]), _length(tensors, "memory.log_weight")
         tensors = tensors | {"value_share": np.zeros(shape, np.float32)}
     if "residual_quantiles" not in tensors and "sure_ranks" not in tensors:
         tensors = tensors | {"sure_ranks": tensors["ranks"]}
     if "residual_quantiles" not in tensors and "guess.slope" not in tensors:
-        weights = next(t for key, t in tensors.items() if re.fullmatch(OF_STACK, key))
-        tensors = tensors | {"guess.slope": np.ones(len(weights), np.float32)}
+        n = _length(tensors, "guess.variance_weights", "prior.inflate")
+        tensors = tensors | {"guess.slope": np.ones(n, np.float32)}
     if "support.lift" not in tensors and "prior.support.lift" not in tensors:
         tensors = tensors | {"support.lift": np.ones(len(tensors["ranks"]), np.float32)}
     if "guess" in config:
@@ -74,3 +72,11 @@ def as_written_now(
         if key and not empty:
             renamed[key] = tensor
     return config, renamed
+
+
+def _length(tensors: dict[str, np.ndarray], *names: str) -> int:
+    """Return the length of the tensor that has one of some names; without it a KeyError tells."""
+    for key, tensor in tensors.items():
+        if key.endswith(names):
+            return len(tensor)
+    raise KeyError(names[0])

@@ -100,6 +100,14 @@ FORGERIES: dict[str, tuple[Any, str]] = {
     "text": (lambda c, t: c.update({"class": "x" * 10**6}), r"^.{,900}\.\.\.\.$"),
     "many": (lambda c, t: c["config"].update(n_estimators=10**12), "does not fit its weights"),
     "lost": (lambda c, t: t.pop("model/ranks"), "lacks the weights 'ranks'"),
+    "lost heads": (
+        lambda c, t: [t.pop(f"model/{key}") for key in ("guess.memory.log_weight", "value_share")],
+        "lacks 'memory.log_weight'",
+    ),
+    "lost weights": (
+        lambda c, t: [t.pop(f"model/guess.{key}") for key in ("variance_weights", "slope")],
+        "lacks 'guess.variance_weights'",
+    ),
     "added": (lambda c, t: t.update({"model/x": np.zeros(2)}), "unknown weights 'x'"),
     "shape": (lambda c, t: t.update({"model/ranks": np.zeros((9, 9), "float32")}), r"\(9, 9\)"),
     "type": (
