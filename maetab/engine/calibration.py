@@ -32,9 +32,9 @@ def held_out_errors(
     """Return sums per column over the held-out cells of one network, in `n_rows` windows or fewer.
 
     "gap": (network - guess)^2; "gain": (truth - guess)(network - guess); "noise": (truth -
-    guess)^2 (network - guess)^2; "error": (truth - network)^2; "count"; "likelihood" (F, 5):
-    log-likelihood of categories at five weights of the network; "absolute" (F, 5): what these add
-    to the absolute error of the guess, and "absolute_square" its squares.
+    guess)^2 (network - guess)^2; "error": (truth - network)^2; "count"; "absolute" (F, 5): what
+    five weights of the network add to the absolute error of the guess, "surprise" to minus its
+    log-likelihood of categories, and "absolute_square" and "surprise_square" the squares of that.
     """
     network.eval()
     sums: dict[str, Tensor] = {}
@@ -64,6 +64,7 @@ def _errors_in(
     net, own = (x.logits.flatten(0, 1).softmax(-1).gather(-1, index) for x in (prediction, guess))
     blends = torch.linspace(0, 1, N_BLENDS, device=values.device)
     likelihood = (own + blends * (net - own)).clamp_min(1e-9).log()
+    surprise = (likelihood[..., :1] - likelihood) * known[..., None]
     absolute = (missed[..., None] - gap[..., None] * blends).abs() - missed.abs()[..., None]
     return {
         "gap": gap.square().sum(0),
@@ -71,9 +72,10 @@ def _errors_in(
         "noise": (missed * gap).square().sum(0),
         "error": ((values - point).square() * held).sum(0),
         "count": held.sum(0).to(values.dtype),
-        "likelihood": (likelihood * known[..., None]).sum(0),
         "absolute": absolute.sum(0),
         "absolute_square": absolute.square().sum(0),
+        "surprise": surprise.sum(0),
+        "surprise_square": surprise.square().sum(0),
     }
 
 
@@ -82,7 +84,7 @@ def set_network_weights(model: Ensemble, total: dict[str, Tensor]) -> None:
 
     Numbers by least squares: of all columns a standard error below it, for a network has to earn
     its share; of each column that pooled answer, moved by what its own cells say, as sure as they
-    are (normal prior of standard deviation `SPREAD`). Categories by likelihood.
+    are (normal prior of standard deviation `SPREAD`). Categories by likelihood, see `_least`.
 
     total : sums of `held_out_errors`
     """
@@ -93,9 +95,9 @@ def set_network_weights(model: Ensemble, total: dict[str, Tensor]) -> None:
     few = 1 + OWN_CELLS / total["count"].clamp_min(1)  # squares of few cells tell little of noise
     noise = (few * total["noise"]).clamp_min(1e-12)
     slope = (gain * gap / noise + pooled / SPREAD**2) / (gap.square() / noise + 1 / SPREAD**2)
-    likely = total["likelihood"].argmax(1) / (N_BLENDS - 1)
+    likely = _least("surprise", total, ~number, model.config.n_steps)
     if model.is_series:
-        slope = _least_absolute(total, number, model.config.n_steps)
+        slope = _least("absolute", total, number, model.config.n_steps)
     if total["count"].sum() == 0:  # nothing was held out: nothing speaks against the networks
         slope, likely = torch.ones_like(slope), torch.ones_like(likely)
     model.network_weight.copy_(torch.where(number, slope.clamp(0, 1), likely))
@@ -103,8 +105,9 @@ def set_network_weights(model: Ensemble, total: dict[str, Tensor]) -> None:
     model.residual_std.copy_(torch.where(total["count"] > 0, std, 1.0))
 
 
-def _least_absolute(total: dict[str, Tensor], number: Tensor, n_steps: int) -> Tensor:
-    """Return (F,) the weight of the networks with which columns of series have the least error.
+def _least(what: str, total: dict[str, Tensor], columns: Tensor, n_steps: int) -> Tensor:
+    """Return (F,) the weight of the networks with which columns lose least, of categories and of
+    numbers of series.
 
     A standard error counts against the networks. The errors of a window go together: so
     that error is as of one cell in a window, and a column's own cells count as much as those of all
@@ -112,11 +115,12 @@ def _least_absolute(total: dict[str, Tensor], number: Tensor, n_steps: int) -> T
 
     Parameters
     ----------
+    what : "absolute" or "surprise"
     total : sums of `held_out_errors`
-    number : (F,) bool, columns of numbers
+    columns : (F,) bool, those that are meant
     """
-    count = total["count"] * number
-    added, square = (total[x] * number[:, None] for x in ("absolute", "absolute_square"))
+    count = total["count"] * columns
+    added, square = (total[x] * columns[:, None] for x in (what, f"{what}_square"))
     every = count.sum().clamp_min(1)
     pooled = added.sum(0) / every
     doubt = DOUBT * (n_steps * square.sum(0)).sqrt() / every

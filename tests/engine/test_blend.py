@@ -9,7 +9,7 @@ from models import config, fit, fit_options, train, windows
 
 from maetab.engine.calibration import (
     OWN_CELLS,
-    _least_absolute,
+    _least,
     held_out_errors,
     set_network_weights,
 )
@@ -31,7 +31,8 @@ def sums(truth: np.ndarray, guess: np.ndarray, net: np.ndarray) -> dict[str, tor
         "count": np.ones_like(gap),
     }
     totals = {name: torch.tensor(cells.sum(0)).float() for name, cells in found.items()}
-    return totals | {"likelihood": torch.zeros(gap.shape[1], 5)}
+    nothing = torch.zeros(gap.shape[1], 5)
+    return totals | {"surprise": nothing, "surprise_square": nothing}
 
 
 def best_blend(truth: np.ndarray, guess: np.ndarray, net: np.ndarray) -> np.ndarray:
@@ -82,14 +83,48 @@ def test_no_network_has_weight_that_is_better_by_less_than_its_standard_error():
     assert float(model.network_weight.max()) < 0.1
 
 
+def of_levels(chances: np.ndarray, net: np.ndarray) -> dict[str, torch.Tensor]:
+    """The sums of categories, by (n, F) probabilities of the truth that guess and network give."""
+    blended = chances[..., None] + np.linspace(0, 1, 5) * (net - chances)[..., None]
+    added = torch.tensor(np.log(chances)[..., None] - np.log(blended)).float()
+    more = {"surprise": added.sum(0), "surprise_square": added.square().sum(0)}
+    return sums(*np.zeros((3, *chances.shape))) | more
+
+
 @pytest.mark.parametrize("likeliest", range(5))
 def test_the_share_at_categories_is_the_likeliest_of_five_blends(likeliest):
     model = Ensemble(config((3,), n_memory=16))
     error = sums(*np.zeros((3, 10, 1)))
-    error["likelihood"] = torch.full((1, 5), -9.0)
-    error["likelihood"][0, likeliest] = -1.0
+    error["surprise"] = torch.full((1, 5), 8.0) * (torch.arange(5) > 0)
+    error["surprise"][0, likeliest] -= 8.0 * (likeliest > 0) * 2
     set_network_weights(model, error)
     assert model.network_weight.tolist() == [likeliest / 4]
+
+
+def test_a_network_that_is_better_at_categories_by_less_than_its_standard_error_has_no_weight():
+    rng = np.random.default_rng(5)
+    guess = rng.uniform(0.2, 0.8, (60, 2))
+    net = guess + 0.02 * rng.normal(size=guess.shape)
+    gained = np.log(net / guess)
+    for shift, weighs in ((0.5, False), (4.0, True)):  # standard errors of the whole network
+        moved = guess * np.exp(gained - gained.mean() + shift * gained.std() / np.sqrt(gained.size))
+        model = Ensemble(config((3, 3), n_memory=16))
+        set_network_weights(model, of_levels(guess, moved))
+        assert bool(model.network_weight.any()) == weighs
+
+
+def test_a_category_of_few_held_out_cells_is_outvoted_by_those_of_all():
+    guess = np.full((5 * OWN_CELLS, 2), 0.5)
+    net = np.stack([np.full(len(guess), 0.7), np.full(len(guess), 0.4)], 1)
+    model, few = Ensemble(config((3, 3), n_memory=16)), Ensemble(config((3, 3), n_memory=16))
+    every = of_levels(guess, net)
+    set_network_weights(model, every)
+    assert model.network_weight.tolist() == [1.0, 0.0]
+    rare = of_levels(guess[:5], net[:5])
+    for name, total in every.items():
+        total[1] = rare[name][1]
+    set_network_weights(few, every)
+    assert few.network_weight.tolist() == [1.0, 1.0]
 
 
 def noise(n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +165,8 @@ def test_errors_on_held_out_cells_are_those_of_each_cell_one_by_one(t):
     values, visible, held = table.cells(judged)
     with torch.no_grad():
         guess = model.first_guess(values, visible)
-        net = model.predict(model.members[0].eval(), values, visible, guess).point
+        predicted = model.predict(model.members[0].eval(), values, visible, guess)
+    net = predicted.point
     for at in held[..., :3].nonzero().tolist():
         truth, own, other = (float(x[tuple(at)]) for x in (values, guess.point, net))
         expected["gap"] += (other - own) ** 2
@@ -139,6 +175,13 @@ def test_errors_on_held_out_cells_are_those_of_each_cell_one_by_one(t):
         expected["count"] += 1
     for name, total in expected.items():
         assert float(found[name][:3].sum()) == pytest.approx(total, rel=1e-3, abs=1e-4), name
+    chances = [x.logits.softmax(-1)[..., 3, :] for x in (guess, predicted)]
+    at = held[..., 3].nonzero().tolist()
+    own, other = (np.array([x[*i, int(values[*i, 3])] for i in at]) for x in chances)
+    half = np.log(own / (0.5 * own + 0.5 * other))
+    assert float(found["surprise"][3, 2]) == pytest.approx(half.sum(), rel=1e-3, abs=1e-5)
+    assert float(found["surprise_square"][3, 2]) == pytest.approx((half**2).sum(), rel=1e-3)
+    assert not found["surprise"][:3].any()
 
 
 def test_fit_weighs_the_network_as_its_errors_say():
@@ -168,7 +211,7 @@ def test_a_column_of_series_counts_as_much_as_all_where_it_has_so_many_windows(g
     added[:, 4] = torch.tensor([-gain * n, rest])
     count = torch.tensor([n, rest], dtype=torch.float64)
     total = {"count": count, "absolute": added, "absolute_square": torch.zeros_like(added)}
-    found = _least_absolute(total, torch.ones(2, dtype=torch.bool), n_steps=6)
+    found = _least("absolute", total, torch.ones(2, dtype=torch.bool), n_steps=6)
     assert found.tolist() == [weight, 0.0]
 
 
