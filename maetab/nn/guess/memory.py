@@ -163,9 +163,10 @@ class RowMemory(nn.Module):
             kept[:, part.coordinates],
             self.residuals[within, part.coordinates],
         ]
-        # Padded, because the kernel of a narrow product depends on the row's place.
+        # Padded, because the kernel of a narrow product depends on the row's place, and others take
+        # up to twice as long.
         width = [x.shape[1] for x in read]
-        width.append(max(0, NARROW - sum(width)))
+        width.append(-sum(width) % NARROW)
         averaged = torch.cat([*read, kept.new_zeros(len(kept), width[-1])], 1)
         n_nearest, found = min(n_nearest, len(kept)), []
         for by_heads in self._weights(values, visible, memory_index, within, asked, keys):
