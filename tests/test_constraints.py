@@ -261,7 +261,7 @@ def test_whole_numbers_stay_whole_where_no_grid_is_kept():
         ("low <= high <= p", "has two of"),
         ("1 <= 2", "says nothing about a column"),
         ("kind <= low", "names 'kind', which holds no numbers"),
-        ("start <= low", "compares times with numbers"),
+        ("start <= low", "compares times with numbers; .* min_value"),
         ("lasts <= end", "adds dates to each other"),
         ("low <= 1e400", "has a number too large"),
         (7, "must be None, text or a list of texts"),
@@ -331,6 +331,13 @@ def test_where_more_columns_are_there_than_an_error_names_it_says_so():
     for limits in ({"min_value": {"z": 0}}, {"constraints": ["a <= z"]}):
         with pytest.raises(ValueError, match=r"'z', which is no column of X; .*'j', \.\.\."):
             MAEImputer(max_iter=0, **limits).fit(frame)
+
+
+@pytest.mark.parametrize(("law", "shown"), [("all costs <= b", "all costs"), ("b <= a-b", "a-b")])
+def test_a_name_that_needs_backticks_is_shown_in_them(law, shown):
+    frame = pd.DataFrame(np.arange(30.0).reshape(10, 3), columns=["all costs", "b", "a-b"])
+    with pytest.raises(ValueError, match=f"no column of X; .*; `{shown}` stands in backticks"):
+        MAEImputer(constraints=law, max_iter=0).fit(frame)
 
 
 def test_columns_that_no_constraint_names_are_not_looked_at():
