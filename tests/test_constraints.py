@@ -254,6 +254,7 @@ def test_whole_numbers_stay_whole_where_no_grid_is_kept():
     ("wrong", "words"),
     [
         ("low <= hi", "names 'hi', which is no column of X"),
+        ("low <= the high", "names 'the', which .*; `the high` stands in backticks"),
         ("low < high", "cannot be read at '< high'"),
         ("low high", "cannot be read at 'high'"),
         ("low", "is not complete"),
@@ -269,7 +270,7 @@ def test_whole_numbers_stay_whole_where_no_grid_is_kept():
 )
 def test_a_constraint_that_cannot_be_is_refused_by_name(holes, wrong, words):
     with pytest.raises(ValueError, match=words):
-        MAEImputer(constraints=wrong, max_iter=0).fit(holes)
+        MAEImputer(constraints=wrong, max_iter=0).fit(holes.assign(**{"the high": 1.0}))
 
 
 def test_ends_by_names_hold_for_their_columns_alone(fitted, holes):
@@ -331,13 +332,6 @@ def test_where_more_columns_are_there_than_an_error_names_it_says_so():
     for limits in ({"min_value": {"z": 0}}, {"constraints": ["a <= z"]}):
         with pytest.raises(ValueError, match=r"'z', which is no column of X; .*'j', \.\.\."):
             MAEImputer(max_iter=0, **limits).fit(frame)
-
-
-@pytest.mark.parametrize(("law", "shown"), [("all costs <= b", "all costs"), ("b <= a-b", "a-b")])
-def test_a_name_that_needs_backticks_is_shown_in_them(law, shown):
-    frame = pd.DataFrame(np.arange(30.0).reshape(10, 3), columns=["all costs", "b", "a-b"])
-    with pytest.raises(ValueError, match=f"no column of X; .*; `{shown}` stands in backticks"):
-        MAEImputer(constraints=law, max_iter=0).fit(frame)
 
 
 def test_columns_that_no_constraint_names_are_not_looked_at():
