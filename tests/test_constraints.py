@@ -270,7 +270,7 @@ def test_whole_numbers_stay_whole_where_no_grid_is_kept():
 )
 def test_a_constraint_that_cannot_be_is_refused_by_name(holes, wrong, words):
     with pytest.raises(ValueError, match=words):
-        MAEImputer(constraints=wrong, max_iter=0).fit(holes.assign(**{"the high": 1.0}))
+        MAEImputer(constraints=wrong, max_iter=0).fit(holes.assign(**{"the high": holes["high"]}))
 
 
 def test_ends_by_names_hold_for_their_columns_alone(fitted, holes):
