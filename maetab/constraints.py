@@ -110,7 +110,8 @@ def _read(text: str, schema: Schema) -> Constraint:
                 text, f"cannot be read at {name or number or mark!r}: it must be {GRAMMAR}"
             )
         if name and name not in places:
-            known = first_of(places)
+            cut = [x for x in places if x in text and name in x and x != name]
+            known = first_of(places) + "".join(f"; `{x}` stands in backticks" for x in cut[:1])
             raise _wrong(text, f"names {name!r}, which is no column of X; its columns are {known}")
         if name:
             signs[places[name]] += side * sign
@@ -142,7 +143,11 @@ def _check_kinds(text: str, signs: np.ndarray, constant: float, schema: Schema) 
             raise _wrong(text, f"names {column.name!r}, which holds no numbers, dates or durations")
     times = [column.temporal for column in used]
     if any(times) and (constant or not all(times)):
-        raise _wrong(text, "compares times with numbers")
+        raise _wrong(
+            text,
+            "compares times with numbers; where dates and durations begin and end is said by "
+            "min_value and max_value",
+        )
     moments = [c.temporal == "datetime" for c in schema.columns]
     if signs[moments].sum():
         raise _wrong(text, "adds dates to each other, or compares them with durations")

@@ -59,8 +59,9 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
         Sets of columns that are hidden, one after the other, to score a row; series, with `window`,
         have their cells judged one by one.
     n_calibration : None or at least 2
-        Training rows, spread evenly, that fit scores to compare others with, at most; the smallest
-        p-value is about one by it. None takes all, of which fit then takes longer.
+        Training rows, of series windows, spread evenly, that fit scores to compare others with, at
+        most; the smallest p-value is about one by their rows. None takes all, of which fit then
+        takes longer.
     {PARAMETERS}
 
     Attributes
@@ -68,7 +69,7 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
     offset_ : threshold of `score_samples`; set it, or call `set_threshold`, to move the threshold
     scores_ : scores of training rows, trimmed or not, ascending; no row takes part in its own
     row_scores_ : (n,) the same in the order of the rows; None where fit did not look at each, as of
-        more rows than `n_calibration`, with max_time, or of those that are read in parts
+        more rows or windows than `n_calibration`, with max_time, or of those that are read in parts
     level_counts_ : for each column, how many training rows, trimmed or not, have each level of
         `schema_`; () for numbers
     unseen_cost_ : (F,) what a level that at most one training row has takes off the score
@@ -275,9 +276,7 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
             table = self._read(X)
         self._report("calibration of the scores")
         windows, view = self._windows(table), self._view(table)
-        n_most = len(kept) if self.n_calibration is None else self.n_calibration
-        most = -(-n_most * len(windows) // len(kept))
-        first = replace(windows, rows=windows.rows[:most])
+        first = replace(windows, rows=windows.rows[: self.n_calibration])
         device = pick_device(self.device)
         n = affordable_rows(self.model_, first, self.n_masks, device, self._deadline)
         part, rows, whole_rows = some(windows, n)

@@ -254,6 +254,7 @@ def test_whole_numbers_stay_whole_where_no_grid_is_kept():
     ("wrong", "words"),
     [
         ("low <= hi", "names 'hi', which is no column of X"),
+        ("low <= the high", "names 'the', which .*; `the high` stands in backticks"),
         ("low < high", "cannot be read at '< high'"),
         ("low high", "cannot be read at 'high'"),
         ("low", "is not complete"),
@@ -261,7 +262,7 @@ def test_whole_numbers_stay_whole_where_no_grid_is_kept():
         ("low <= high <= p", "has two of"),
         ("1 <= 2", "says nothing about a column"),
         ("kind <= low", "names 'kind', which holds no numbers"),
-        ("start <= low", "compares times with numbers"),
+        ("start <= low", "compares times with numbers; .* min_value"),
         ("lasts <= end", "adds dates to each other"),
         ("low <= 1e400", "has a number too large"),
         (7, "must be None, text or a list of texts"),
@@ -269,7 +270,7 @@ def test_whole_numbers_stay_whole_where_no_grid_is_kept():
 )
 def test_a_constraint_that_cannot_be_is_refused_by_name(holes, wrong, words):
     with pytest.raises(ValueError, match=words):
-        MAEImputer(constraints=wrong, max_iter=0).fit(holes)
+        MAEImputer(constraints=wrong, max_iter=0).fit(holes.assign(**{"the high": holes["high"]}))
 
 
 def test_ends_by_names_hold_for_their_columns_alone(fitted, holes):

@@ -52,6 +52,20 @@ def test_a_wild_cell_makes_few_of_the_stamps_beside_it_outliers(watched):
     assert flagged[100] and flagged[90:111].sum() <= 6
 
 
+def test_rows_around_gaps_are_no_stranger_than_others():
+    """Means of few squares are larger and vary more than those of a whole window."""
+    rng, n = np.random.default_rng(0), 3000
+    rows = pd.DataFrame(rng.normal(size=(n, 3)), columns=list("abc"))
+    detector = MAEAnomalyDetector(window=30, contamination=0.05, random_state=0).fit(rows[: n // 2])
+    new = rows[n // 2 :].reset_index(drop=True)
+    starts = np.arange(20, len(new) - 60, 60)
+    gone = (starts[:, None] + np.arange(28)).ravel()  # two rows of a window are left, at most
+    missing = new.copy()
+    missing.iloc[gone] = np.nan
+    flagged = [(detector.predict(x)[gone] == -1).mean() for x in (new, missing)]
+    assert flagged[1] <= flagged[0] + 0.02
+
+
 def test_cells_of_series_surprise_alone_as_much_as_with_others(watched):
     """Which calibration takes for granted."""
     odd, detector = watched

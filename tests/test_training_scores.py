@@ -50,6 +50,15 @@ def test_rows_of_series_keep_their_order_in_the_table():
     )
 
 
+def test_of_series_windows_are_counted_so_that_the_share_of_outliers_is_as_asked_for():
+    """Rows of a window have about one score: as many rows as that are a handful of windows."""
+    rng, n = np.random.default_rng(3), 400
+    level = np.repeat(rng.normal(size=10) * [1, 1, 6, 1, 1, 1, 1, 8, 1, 1], n // 10)
+    frame = pd.DataFrame({"x": level + rng.normal(size=n), "y": rng.normal(size=n)})
+    made = MAEAnomalyDetector(window=20, contamination=0.1, n_calibration=60, **GIVEN).fit(frame)
+    assert (made.predict(frame) == -1).sum() == 40
+
+
 def test_labels_follow_the_threshold_and_turn_into_predictions(fitted):
     moved = pickle.loads(pickle.dumps(fitted))
     for share in (0.05, 0.2):

@@ -19,10 +19,13 @@ OF_FREE_TEXT = r"MAE\w+: (free text|column '[^']*' is free text)"
 def report(args: argparse.Namespace) -> None:
     """Write a page on a file: its columns, gaps, how they fill, strange rows, what was done."""
     from maetab.files.writing import replace_file
+    from maetab.page.report import SUFFIXES
     from maetab.page.report import report as page_on
 
     began = time.perf_counter()
     verb_files.check_outputs(args, args.output)
+    if args.output != "-" and Path(args.output).suffix.lower() not in SUFFIXES:
+        args.fail(f"{args.output}: the page is HTML; give --output a name that ends in .html")
     series.check(args)
     table, keys = verb_files.open_table(args, keys=series.keys_of(args))
     estimators.usable_columns(table, args, keys.names())

@@ -125,6 +125,8 @@ def read_stamps(
         index = as_times(labels_in(frame, time))
     elif not _is_time(index):
         return Stamps(np.arange(len(frame), dtype=float), "order", "one", None, None)
+    if not _is_time(index):
+        _check_numbers(index, label)
     if index.hasnans:
         at = int(np.flatnonzero(index.isna())[0])
         asked = ""
@@ -149,14 +151,19 @@ def epoch_seconds(index: pd.DatetimeIndex) -> np.ndarray:
     return index.asi8 / SECONDS[index.unit]
 
 
-def _numbers(index: pd.Index, label: str) -> Stamps:
+def _check_numbers(index: pd.Index, label: str) -> None:
+    """Refuse what holds neither times nor numbers."""
     number = pd.api.types.is_numeric_dtype(index.dtype)
     if not number or pd.api.types.is_bool_dtype(index.dtype) or index.dtype.kind == "c":
-        example = f" such as {index[0]!r}" if len(index) else ""
+        known = index.dropna()
+        example = f" such as {known[0]!r}" if len(known) else ""
         raise ValueError(
             f"{label} must hold times or numbers to serve as 'time', got {index.dtype}{example}; "
             f"convert it, for example by pandas.to_datetime."
         )
+
+
+def _numbers(index: pd.Index, label: str) -> Stamps:
     ticks = index.to_numpy(np.float64)
     if not np.isfinite(ticks).all():
         at = int(np.flatnonzero(~np.isfinite(ticks))[0])

@@ -13,6 +13,7 @@ from maetab.engine.scoring import Evidence, Scorer, row_means, tail_surprisal
 from maetab.nn.ensemble import Ensemble
 from maetab.nn.guess.grouping import AnyGaussian
 from maetab.nn.guess.series import Look, SeriesGuess
+from maetab.nn.guess.window_gaussian import Conditional
 from maetab.nn.windows import Clock, Windows
 
 # Chosen on the choosing half of the series; `python -m benchmarks.series_trials` prints the trials.
@@ -30,7 +31,7 @@ LEAST_SPREAD = 1e-3  # neighbours that the spread of the whole column counts as
 # A window counts a little more for rows in its middle, and cells that are not rare count a little:
 # rows of one window are to differ, so that as many can be flagged as is asked for.
 MIDDLE, HINT = 0.02, 1e-4
-LEAST = 1e-6  # probability of a level
+LEAST = 1e-6  # probability of a level, and sum of squares that is expected
 # Standard deviations: so that one wild cell does not make the rows beside it strange, nor the
 # categories in them, at which guesses are lines that go too far.
 WILD = 6.0
@@ -158,7 +159,7 @@ def strangeness(model: Ensemble, windows: Windows, device: torch.device) -> Stra
     wrong = np.full((*shape, windows.values.shape[1]), np.nan)
     energy, size = np.full(shape, np.nan), batch_size(model, windows, device)
     with on_device(model, device):
-        noisy: dict[int, AnyGaussian] = {}
+        noisy: dict[int, tuple[AnyGaussian, Tensor]] = {}
         number = torch.tensor(model.support.coordinates.of_numbers, device=device)
         has_levels = not bool(number.all())
 
@@ -204,16 +205,30 @@ def _energy(
     rest: Tensor,
     shown: Tensor,
     clock: Clock,
-    noisy: dict[int, AnyGaussian],
+    noisy: dict[int, tuple[AnyGaussian, Tensor]],
 ) -> Tensor:
-    """Return (B,) mean squares of what is visible; NaN where nothing is."""
+    """Return (B,) mean squares of what is visible; NaN where nothing is.
+
+    In parts of what is expected of the same cells, which is more where they are few, and the fewer
+    they are the nearer to that, for means of few vary more; times what a whole window has.
+    """
     out = torch.full((len(rest),), torch.nan, dtype=torch.float64, device=rest.device)
     rest, seen = rest.flatten(1), shown.flatten(1)
     for (plain, *_), rows in guess.groups(clock):
+        own = seen[rows]
         if id(plain) not in noisy:
-            noisy[id(plain)] = plain.noisier(NOISE)
-        found = noisy[id(plain)](rest[rows], seen[rows])
-        centred = torch.where(seen[rows], rest[rows] - plain.location, 0.0)
+            gaussian, whole = plain.noisier(NOISE), torch.ones_like(seen[:1])
+            found = gaussian(plain.location[None], whole)
+            noisy[id(plain)] = gaussian, _expected(found, whole) / whole.shape[1]
+        gaussian, usual = noisy[id(plain)]
+        found = gaussian(rest[rows], own)
+        centred = torch.where(own, rest[rows] - plain.location, 0.0)
         total = (centred * found.residual / found.spread).sum(1)
-        out[rows] = total / seen[rows].sum(1)
+        times = (total / _expected(found, own)).pow(own.double().mean(1).sqrt())
+        out[rows] = torch.where(own.any(1), usual * times, torch.nan)
     return out
+
+
+def _expected(found: Conditional, seen: Tensor) -> Tensor:
+    """Return (B,) the sums of squares that are expected of visible cells with `NOISE`."""
+    return torch.where(seen, 1 - NOISE / found.spread, 0.0).sum(1).clamp_min(LEAST)

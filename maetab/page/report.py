@@ -27,6 +27,7 @@ from maetab.progress import logger
 
 MEASURED = {"rmse": "error at hidden numbers", "accuracy": "hidden levels found"}
 LONGEST = 120  # characters of a title
+SUFFIXES = ("", ".html", ".htm")  # of the file
 LINKS = {
     "columns": "Columns",
     "missing": "What is missing",
@@ -61,7 +62,8 @@ def report(
     imputer : MAEImputer, of which clones are fitted
         With `window`, and `time` and `groups` if need be, for series. By default
         ``MAEImputer(preset="fast", random_state=random_state)``.
-    to : file that the page is written to as well, whole or not at all; one that exists is replaced
+    to : HTML file that the page is written to as well, whole or not at all; one that exists is
+        replaced
     title : heading of the page
     frac : in [0, 1)
         Share of the observed cells that are hidden to measure how well they are filled: of 2,000
@@ -77,6 +79,8 @@ def report(
         `imputer` is no MAEImputer.
     ValueError
         A parameter cannot be, or `X` cannot be learned from; the message names it.
+    FileNotFoundError
+        There is no such folder as that of `to`.
 
     Examples
     --------
@@ -87,6 +91,7 @@ def report(
     ('<!DOCTYPE html>', True)
     """
     _check(imputer, frac, top, n_columns)
+    _check_place(to)
     seed = seed_of(random_state, "report")
     frame, _ = read_frame(X)
     check_size(frame.shape, 2, "report")
@@ -133,6 +138,16 @@ def _check(imputer: Any, frac: Any, top: Any, n_columns: Any) -> None:
     for name, value, least in (("top", top, 0), ("n_columns", n_columns, 1)):
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
             raise ValueError(f"report: {name!r} must be an int of at least {least}, got {value!r}.")
+
+
+def _check_place(to: Any) -> None:
+    """Refuse, before anything is fitted, a file that the page cannot be written to."""
+    if to is None:
+        return
+    if Path(to).suffix.lower() not in SUFFIXES:
+        raise ValueError(f"report: 'to' must end in .html, for the page is HTML, got {str(to)!r}.")
+    if not Path(to).resolve().parent.is_dir():
+        raise FileNotFoundError(f"report: 'to' is {str(to)!r}, and there is no such folder.")
 
 
 def _top(title: str, done: Filled, judged: Judged | None) -> list[Markup]:

@@ -159,7 +159,8 @@ def read_course(
     course = Course(order, stamps, temporal, number[order], name, keys, known, workdays, zone)
     if series is not None:
         if series not in known:
-            raise ValueError(f"series: there is no {series!r} in groups={groups!r}.")
+            one = f"; there is {python_scalar(known[0])!r}, for one" if known else ""
+            raise ValueError(f"series: there is no {series!r} in groups={groups!r}{one}.")
         course = course.part(course.series == known.index(series))
     if between is not None:
         # Ends are read as the stamps are: in the time zone of the dates.

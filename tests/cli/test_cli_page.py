@@ -31,6 +31,12 @@ def run(tmp_path, *options, text=CSV):
     return cli.main(["report", str(source), "-o", str(tmp_path / "out.html"), *options])
 
 
+def test_a_page_is_not_written_to_a_file_of_another_kind(tmp_path, asked, capsys):
+    with pytest.raises(SystemExit):
+        run(tmp_path, "-o", str(tmp_path / "out.pdf"))
+    assert "out.pdf: the page is HTML" in capsys.readouterr().err and not asked
+
+
 def test_the_size_of_a_small_page_is_not_zero(tmp_path, asked, monkeypatch, capsys):
     for n_bytes, told in ((28_186, "28 kB"), (2_340_000, "2.3 MB")):
         monkeypatch.setattr(page, "report", lambda *_, n=n_bytes, **__: "x" * n)

@@ -62,7 +62,9 @@ def test_text_is_no_time_and_the_error_says_how_to_convert_it():
         timeline_of(frame, 4, "when")
 
 
-@pytest.mark.parametrize("values", [[True, False] * 30, pd.Categorical(list("ab") * 30)])
+@pytest.mark.parametrize(
+    "values", [[True, False] * 30, pd.Categorical(list("ab") * 30), [None, "run", "idle"] * 20]
+)
 def test_what_is_neither_time_nor_number_is_refused(values):
     with pytest.raises(ValueError, match="must hold times or numbers to serve as 'time'"):
         timeline_of(table(pd.RangeIndex(60)).assign(when=values), 4, "when")

@@ -142,6 +142,12 @@ def test_the_file_holds_the_page_and_is_replaced(quick, tmp_path):
     assert [x.name for x in tmp_path.iterdir()] == ["page.html"]
 
 
+@pytest.mark.parametrize(("name", "error"), [("a.pdf", ValueError), ("no/a.html", OSError)])
+def test_a_file_that_cannot_be_the_page_is_refused_before_a_fit(tmp_path, name, error):
+    with pytest.raises(error, match="'to'"):
+        report(pd.DataFrame(), to=tmp_path / name)
+
+
 def test_the_imputer_that_is_given_stays_unfitted(quick):
     frame = pd.DataFrame({"a": [1.0, 2.0, np.nan] * 8, "b": list("xyz") * 8})
     report(frame, quick, frac=0, top=0)

@@ -216,7 +216,7 @@ def test_one_series_of_a_panel_is_drawn_and_several_are_refused():
     assert one.course.stamps == pytest.approx(dates.date2num(HOURS))
     with pytest.raises(ValueError, match=r"2 series; .* such as series='x'"):
         FilledSeriesDisplay.from_frames(panel, filled, groups="site")
-    with pytest.raises(ValueError, match="there is no 'z' in groups='site'"):
+    with pytest.raises(ValueError, match="there is no 'z' in groups='site'; there is 'x', for"):
         FilledSeriesDisplay.from_frames(panel, filled, groups="site", series="z")
     with pytest.raises(ValueError, match="groups='sight' is no column and no level"):
         GapDisplay.from_frame(panel, groups="sight")
