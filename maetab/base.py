@@ -174,6 +174,7 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
             forget(self.checkpoint)
         return self
 
+    @torch.inference_mode(False)  # gradients, whatever block of torch fit is called in
     @with_callbacks
     def _fit_reported(self, X: Any, y: Any) -> None:
         """Learn from X, and report it to whoever listens."""

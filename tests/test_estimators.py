@@ -16,6 +16,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from differences import read_differences
 from models import QUICK
 from sklearn import config_context
@@ -249,6 +250,15 @@ def test_it_is_a_step_of_a_pipeline():
     assert np.isfinite(cross_val_score(pipeline, X, y, cv=2)).all()
     pipeline.set_params(maeimputer__mask_ratio=0.5).fit(X, y)
     assert pipeline[:-1].get_feature_names_out().tolist() == [f"x{j}" for j in range(5)]
+
+
+@pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])
+def test_fit_learns_the_same_where_torch_is_told_to_track_no_gradients(block):
+    frame, fitted = mixed(), imputer().fit(mixed())
+    with block():
+        found = imputer().fit(frame)
+        assert not torch.is_grad_enabled()
+    pd.testing.assert_frame_equal(found.transform(frame), fitted.transform(frame))
 
 
 def test_it_is_a_part_of_a_column_transformer():
