@@ -174,11 +174,12 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
             forget(self.checkpoint)
         return self
 
-    @torch.inference_mode(False)  # gradients, whatever block of torch fit is called in
     @with_callbacks
     def _fit_reported(self, X: Any, y: Any) -> None:
         """Learn from X, and report it to whoever listens."""
-        with reported(self.verbose, self._deadline.left) as progress:
+        listening = reported(self.verbose, self._deadline.left)
+        # Networks need gradients, whatever block of torch fit is called in.
+        with torch.inference_mode(False), listening as progress:
             self._tasks = tasks = Tasks(self, progress, X, y)
             self._drawn = draw_from(X, self)
             self._fit_model(X if self._drawn is None else self._drawn.table)

@@ -163,8 +163,7 @@ class RowMemory(nn.Module):
             kept[:, part.coordinates],
             self.residuals[within, part.coordinates],
         ]
-        # Padded, because the kernel of a narrow product depends on the row's place, and others take
-        # up to twice as long.
+        # Padded: kernels of narrow products depend on a row's place, and some others take twice.
         width = [x.shape[1] for x in read]
         width.append(-sum(width) % NARROW)
         averaged = torch.cat([*read, kept.new_zeros(len(kept), width[-1])], 1)
