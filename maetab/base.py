@@ -179,7 +179,7 @@ class BaseMAE(CheckedParameters, ShownFitted, PackedState, CallbackSupportMixin,
         """Learn from X, and report it to whoever listens."""
         listening = reported(self.verbose, self._deadline.left)
         # Networks need gradients, whatever block of torch fit is called in.
-        with torch.inference_mode(False), listening as progress:
+        with torch.inference_mode(False), torch.enable_grad(), listening as progress:
             self._tasks = tasks = Tasks(self, progress, X, y)
             self._drawn = draw_from(X, self)
             self._fit_model(X if self._drawn is None else self._drawn.table)

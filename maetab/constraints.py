@@ -110,7 +110,8 @@ def _read(text: str, schema: Schema) -> Constraint:
                 text, f"cannot be read at {name or number or mark!r}: it must be {GRAMMAR}"
             )
         if name and name not in places:
-            cut = [x for x in places if x in text and name in x and x != name]
+            bare = re.sub("`[^`]+`", "", text)
+            cut = [x for x in places if x in bare and name in re.split(r"\W", x) and x != name]
             known = first_of(places) + "".join(f"; `{x}` stands in backticks" for x in cut[:1])
             raise _wrong(text, f"names {name!r}, which is no column of X; its columns are {known}")
         if name:

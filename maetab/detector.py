@@ -59,9 +59,9 @@ class MAEAnomalyDetector(TrainingScores, OutlierMixin, BaseMAE):
         Sets of columns that are hidden, one after the other, to score a row; series, with `window`,
         have their cells judged one by one.
     n_calibration : None or at least 2
-        Training rows, of series windows, spread evenly, that fit scores to compare others with, at
-        most; the smallest p-value is about one by their rows. None takes all, of which fit then
-        takes longer.
+        Training rows, or about so many windows of series, spread evenly, that fit scores to compare
+        others with; the smallest p-value is about one by their rows. None takes all, of which fit
+        then takes longer.
     {PARAMETERS}
 
     Attributes
