@@ -163,7 +163,7 @@ class RowMemory(nn.Module):
             kept[:, part.coordinates],
             self.residuals[within, part.coordinates],
         ]
-        # Padded: kernels of narrow products depend on a row's place, and some others take twice.
+        # Padded: kernels of narrow products depend on a row's place, and other widths take longer.
         width = [x.shape[1] for x in read]
         width.append(-sum(width) % NARROW)
         averaged = torch.cat([*read, kept.new_zeros(len(kept), width[-1])], 1)
