@@ -55,8 +55,8 @@ class TrainingScores:
         Conformal (Vovk et al. 2005): among rows like those given to fit, whether they were trimmed
         or not, at most a share p has a p-value of p or less. The smallest is one by the number of
         `scores_` and one more. Rows with a p-value up to `contamination` are outliers. Below some
-        200 rows, or 800 windows of series, p-values come out too small, because the model has seen
-        the rows that it is calibrated on.
+        200 rows, or 1,000 windows of series, p-values come out too small, because the model has
+        seen the rows that it is calibrated on.
 
         Parameters
         ----------
